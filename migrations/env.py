@@ -1,0 +1,53 @@
+"""Run migrations: each upgrade is one transaction on both databases, one starter at a time."""
+
+from alembic import context
+from flask import current_app
+from sqlalchemy import text
+from sqlalchemy.engine import Connection
+
+from smtpweb.store import Base, Sealed, UtcDateTime, write_option
+
+_LOCK = 0x736D7470  # any number that only we use
+
+
+def render_item(kind, item, _autogen_context):
+    """Revisions name plain column types: they must not change when our own types do."""
+    if kind == "type" and isinstance(item, UtcDateTime):
+        return "sa.DateTime(timezone=True)"
+    if kind == "type" and isinstance(item, Sealed):
+        return f"sa.String({item.impl.length})"
+    return False
+
+
+def run(connection: Connection) -> None:
+    sqlite = connection.dialect.name == "sqlite"
+    context.configure(
+        connection=connection,
+        target_metadata=Base.metadata,
+        render_item=render_item,
+        render_as_batch=True,
+        compare_type=True,
+        transactional_ddl=True,
+    )
+    with context.begin_transaction():
+        if not sqlite:
+            # Two starters at once: the second waits here, then finds nothing to do.
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
+            connection.execute(text("SET LOCAL lock_timeout = 0"))
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        context.run_migrations()
+        if sqlite and (broken := connection.exec_driver_sql("PRAGMA foreign_key_check").first()):
+            raise RuntimeError(f"the migration left a broken reference: {tuple(broken)}")
+
+
+engine = current_app.extensions["migrate"].db.engine
+with engine.connect().execution_options(**write_option()) as connection:
+    driver = connection.connection.driver_connection
+    if connection.dialect.name == "sqlite":
+        # SQLite changes a table by copying and dropping it; with foreign keys on, the drop would
+        # take the rows of other tables along. It can be set only outside a transaction.
+        driver.execute("PRAGMA foreign_keys=OFF")
+    try:
+        run(connection)
+    finally:
+        connection.invalidate()  # that connection is not fit for anything else

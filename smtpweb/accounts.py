@@ -1,0 +1,378 @@
+"""Users, their browser sessions and their API tokens."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import os
+import secrets
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import joinedload
+from zxcvbn import zxcvbn
+
+from . import values
+from .errors import BadInput, CredentialsNotValid, NotFound, TooMany
+from .models import ApiToken, BrowserSession, FailedLogin, Installation, User
+from .store import AnySelect, db, fetch, now, writing
+
+LOGIN_TOKEN_LIFE = timedelta(hours=24)
+SESSION_IDLE = timedelta(hours=12)
+SESSION_LIFE = timedelta(days=7)
+LAST_USED_GRAIN = timedelta(minutes=5)  # so that a busy token costs no write per request
+
+THROTTLE_WINDOW = timedelta(minutes=5)
+FAILURES_PER_ACCOUNT = 10  # per account and network
+FAILURES_PER_NETWORK = 100
+
+# OWASP's minimum for Argon2id. The library's default takes 64 MiB a hash, so that a burst of
+# logins would take the machine down.
+_hasher = PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1)
+_hashing = threading.BoundedSemaphore((os.cpu_count() or 1) + 1)
+# Verified where the user is unknown, so that the answer takes as long as for a known one.
+_DUMMY_HASH = _hasher.hash(secrets.token_urlsafe(16))
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who is calling, and what they may do."""
+
+    user_id: str
+    scopes: frozenset[str]
+    token_id: str | None = None  # None: by a browser session or a command
+
+    def may(self, scope: str) -> bool:
+        """Whether ``scope`` was granted."""
+        return scope in self.scopes
+
+
+ALL_SCOPES = frozenset(values.SCOPES)
+
+
+def digest_of(secret: str) -> str:
+    """SHA-256 in hexadecimal: a fast hash is right for secrets of 256 random bits."""
+    return hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()
+
+
+# --- users ---------------------------------------------------------------------------------
+
+
+def create_user(name: str, email: str, password: str, *, is_admin: bool = False) -> User:
+    """Add a user; raises :class:`BadInput`."""
+    with writing():
+        user = _add_user(name, email, password, is_admin=is_admin)
+    return user
+
+
+def create_first_user(name: str, email: str, password: str) -> User:
+    """Add the administrator of a fresh installation; raises :class:`CredentialsNotValid` later."""
+    with writing() as session:
+        # The row lock serialises two visitors that set up at the same moment.
+        session.execute(select(Installation).with_for_update())
+        if session.scalar(select(func.count()).select_from(User)):
+            raise CredentialsNotValid("This installation has its first account already.")
+        return _add_user(name, email, password, is_admin=True)
+
+
+def _add_user(name: str, email: str, password: str, *, is_admin: bool) -> User:
+    accepted = _accept(name=(values.user_name, name), email=(values.email, email))
+    name = accepted["name"]
+    user = User(
+        name=name,
+        name_key=name.casefold(),
+        email=accepted["email"],
+        password_hash=_hash(password, name),
+        is_admin=is_admin,
+    )
+    db.session.add(user)
+    try:
+        db.session.flush()
+    except IntegrityError:
+        raise BadInput({"name": ["This name is taken."]}) from None
+    return user
+
+
+def find_user(name: str) -> User:
+    """The user of this name; raises :class:`NotFound`."""
+    user = db.session.scalar(select(User).where(User.name_key == name.strip().casefold()))
+    if user is None:
+        raise NotFound("User")
+    return user
+
+
+def set_password(user_id: str, password: str, *, keep_personal: bool = False) -> None:
+    """Set a new password. All sessions and login tokens end, and personal tokens unless kept."""
+    with writing() as session:
+        user = session.get_one(User, user_id, with_for_update=True, populate_existing=True)
+        user.password_hash = _hash(password, user.name)
+        user.modified = now()
+        session.execute(delete(BrowserSession).where(BrowserSession.user_id == user_id))
+        tokens = delete(ApiToken).where(ApiToken.user_id == user_id)
+        if keep_personal:
+            tokens = tokens.where(ApiToken.personal.is_(False))
+        session.execute(tokens)
+
+
+def change_password(user: User, old: str, new: str, network: str, *, keep_personal: bool) -> None:
+    """Set a new password for somebody who knows the old one; guesses are throttled."""
+    if sign_in(user.name, old, network) is None:
+        raise BadInput({"old_password": ["This is not your present password."]})
+    set_password(user.id, new, keep_personal=keep_personal)
+
+
+def _hash(password: str, name: str) -> str:
+    if problem := password_problem(password, name):
+        raise BadInput({"password": [problem]})
+    with _place_to_hash():
+        return _hasher.hash(password)
+
+
+def password_problem(password: str, name: str = "") -> str | None:
+    """Why this password is not accepted for an account, or None (ASVS 6.2)."""
+    try:
+        values.text(password, most=1024)
+    except ValueError as error:
+        return str(error)
+    if len(password) < 10:
+        return "Must have at least 10 characters."
+    # It knows the lists of leaked passwords; beyond 72 characters it would only be slow.
+    strength = zxcvbn(password[:72], user_inputs=[name, "smtpweb"])
+    if strength["score"] < 2:
+        return (
+            "This password is among the first that are tried: choose another,"
+            " such as four words that have nothing to do with each other."
+        )
+    return None
+
+
+@contextmanager
+def _place_to_hash() -> Iterator[None]:
+    """Hashing takes 20 MiB and a core: more at once than cores only makes all of them late."""
+    if not _hashing.acquire(timeout=3):
+        raise TooMany("Too many logins at this moment.", retry_after=2)
+    try:
+        yield
+    finally:
+        _hashing.release()
+
+
+# --- signing in ----------------------------------------------------------------------------
+
+
+def network_of(address: str | None) -> str:
+    """The network that failed logins are counted for: a /24, or a /64 of IPv6."""
+    try:
+        ip = ipaddress.ip_address(address or "")
+    except ValueError:
+        return "unknown"
+    return str(ipaddress.ip_network((ip, 24 if ip.version == 4 else 64), strict=False))
+
+
+def sign_in(name: str, password: str, network: str) -> User | None:
+    """The user with this name and password, or None; raises :class:`TooMany`.
+
+    Takes as long for an unknown name as for a known one. Failures are counted in the database,
+    so that they hold across workers and restarts.
+    """
+    account = digest_of(name.strip().casefold())
+    refuse_guessing(account, network)
+    try:
+        user = db.session.scalar(
+            select(User).where(User.name_key == values.user_name(name).casefold())
+        )
+    except ValueError:
+        user = None  # a name that cannot exist, such as one with a NUL
+    db.session.commit()  # gives the connection back while we hash
+    with _place_to_hash():
+        try:
+            _hasher.verify(
+                user.password_hash if user else _DUMMY_HASH,
+                password.encode(errors="surrogatepass"),
+            )
+            known = user is not None
+        except (VerificationError, InvalidHashError):
+            known = False
+    if not known:
+        count_failure(account, network)
+        return None
+    return user
+
+
+def refuse_guessing(account: str, network: str) -> None:
+    """Raise :class:`TooMany` where too many tries have failed in the last minutes."""
+    recent = FailedLogin.at > now() - THROTTLE_WINDOW
+    here = FailedLogin.network == network
+    of_account, of_network = fetch(
+        select(
+            func.count().filter(FailedLogin.account == account),
+            func.count(),
+        ).where(recent, here)
+    )[0]
+    if of_account >= FAILURES_PER_ACCOUNT or of_network >= FAILURES_PER_NETWORK:
+        raise TooMany(
+            "Too many failed logins: wait some minutes, then try again.",
+            retry_after=int(THROTTLE_WINDOW.total_seconds()),
+        )
+
+
+def count_failure(account: str, network: str) -> None:
+    """Keep a failed try; forget those that count no more."""
+    with writing() as session:
+        session.execute(delete(FailedLogin).where(FailedLogin.at < now() - THROTTLE_WINDOW))
+        session.add(FailedLogin(account=account, network=network))
+
+
+# --- browser sessions ----------------------------------------------------------------------
+
+
+def open_session(user: User) -> User:
+    """Begin a browser session; the user returned carries its random id."""
+    key = secrets.token_urlsafe(32)
+    with writing() as session:
+        session.execute(delete(BrowserSession).where(_session_is_over()))
+        session.add(BrowserSession(digest=digest_of(key), user_id=user.id))
+    user.session_key = key
+    return user
+
+
+def session_user(key: str) -> User | None:
+    """The user of a browser session that is still good."""
+    found = db.session.scalar(
+        select(BrowserSession)
+        .options(joinedload(BrowserSession.user))
+        .where(BrowserSession.digest == digest_of(key), ~_session_is_over())
+    )
+    if found is None:
+        return None
+    user = found.user
+    if found.seen < now() - LAST_USED_GRAIN:
+        with writing() as session:
+            session.execute(
+                update(BrowserSession)
+                .where(BrowserSession.digest == found.digest)
+                .values(seen=now())
+            )
+    user.session_key = key
+    return user
+
+
+def close_session(key: str) -> None:
+    """End a browser session: its cookie is worth nothing from now on."""
+    with writing() as session:
+        session.execute(delete(BrowserSession).where(BrowserSession.digest == digest_of(key)))
+
+
+def _session_is_over() -> Any:
+    return or_(
+        BrowserSession.seen < now() - SESSION_IDLE, BrowserSession.created < now() - SESSION_LIFE
+    )
+
+
+# --- API tokens ----------------------------------------------------------------------------
+
+
+def login_token(user: User) -> str:
+    """A token for a client that signed in: everything the user may do, for 24 hours."""
+    with writing() as session:
+        session.execute(
+            delete(ApiToken).where(ApiToken.personal.is_(False), ApiToken.expires < now())
+        )
+        return _add_token(user.id, False, "login", values.SCOPES, now() + LOGIN_TOKEN_LIFE)
+
+
+def personal_token(
+    user: User, label: str, scopes: Iterable[str], expires: datetime | None = None
+) -> str:
+    """A token that the user made; it can be seen only now. Raises :class:`BadInput`."""
+    accepted = _accept(label=(values.display_name, label.strip()))
+    if not accepted["label"]:
+        raise BadInput({"label": ["Say what this token is for."]})
+    chosen = tuple(dict.fromkeys(scopes))
+    for scope in chosen:
+        _accept(scopes=(values.scope, scope))
+    if not chosen:
+        raise BadInput({"scopes": ["Choose at least one."]})
+    with writing():
+        return _add_token(user.id, True, accepted["label"], chosen, expires)
+
+
+def _add_token(
+    user_id: str, personal: bool, label: str, scopes: Iterable[str], expires: datetime | None
+) -> str:
+    # The prefix lets scanners for leaked secrets and people know what it is.
+    token = f"smw_{secrets.token_urlsafe(32)}"
+    db.session.add(
+        ApiToken(
+            user_id=user_id,
+            digest=digest_of(token),
+            personal=personal,
+            label=label,
+            scopes=" ".join(scopes),
+            expires=expires,
+        )
+    )
+    return token
+
+
+def personal_tokens(user: User) -> list[ApiToken]:
+    """The user's own tokens, newest first."""
+    return list(
+        db.session.scalars(
+            select(ApiToken)
+            .where(ApiToken.user_id == user.id, ApiToken.personal)
+            .order_by(ApiToken.created.desc(), ApiToken.id)
+        )
+    )
+
+
+def revoke_token(user: User, token_id: str) -> None:
+    """End a token of the user's; raises :class:`NotFound`."""
+    with writing() as session:
+        ended = session.execute(
+            delete(ApiToken).where(ApiToken.user_id == user.id, ApiToken.id == token_id)
+        )
+        if not ended.rowcount:  # type: ignore[attr-defined]
+            raise NotFound("Token")
+
+
+def token_rows(digest: str) -> AnySelect:
+    """Select the good token with this digest. Hot reads join what they need to it."""
+    return select(
+        ApiToken.id.label("token_id"),
+        ApiToken.user_id.label("user_id"),
+        ApiToken.scopes.label("scopes"),
+        ApiToken.last_used.label("last_used"),
+    ).where(ApiToken.digest == digest, or_(ApiToken.expires.is_(None), ApiToken.expires > now()))
+
+
+def caller_of(row: Any) -> Caller:
+    """The caller in a row of :func:`token_rows`; notes the use now and then."""
+    moment = now()
+    if row.last_used is None or row.last_used < moment - LAST_USED_GRAIN:
+        with writing() as session:
+            session.execute(
+                update(ApiToken).where(ApiToken.id == row.token_id).values(last_used=moment)
+            )
+    return Caller(row.user_id, frozenset(row.scopes.split()), row.token_id)
+
+
+def _accept(**given: tuple[Any, str]) -> dict[str, str]:
+    """Run each value through its rule; raise one :class:`BadInput` for all that fail."""
+    accepted, errors = {}, {}
+    for name, (rule, value) in given.items():
+        try:
+            accepted[name] = rule(value)
+        except ValueError as error:
+            errors[name] = [str(error)]
+    if errors:
+        raise BadInput(errors)
+    return accepted

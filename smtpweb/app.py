@@ -1,0 +1,59 @@
+"""Build the application from its settings."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from . import accounts, models, web
+from .config import ROOT, Settings
+from .extensions import bootstrap, csrf, login_manager, migrate
+from .store import db, engine_options
+
+MOST_BODY = 1024 * 1024
+
+
+def create_app(settings: Settings) -> Flask:
+    """The application; touches neither the database nor the network."""
+    app = Flask(
+        "smtpweb",
+        root_path=str(ROOT),
+        template_folder=str(ROOT / "templates"),
+        static_folder=str(ROOT / "static"),
+        instance_path=str(ROOT / "instance"),
+    )
+    app.config.update(
+        SECRET_KEY=settings.secret_key,
+        SQLALCHEMY_DATABASE_URI=settings.database_url,
+        SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings.database_url),
+        MAX_CONTENT_LENGTH=MOST_BODY,
+        MAX_FORM_MEMORY_SIZE=MOST_BODY,
+        SESSION_COOKIE_NAME="__Host-smtpweb" if settings.secure_cookies else "smtpweb",
+        SESSION_COOKIE_SECURE=settings.secure_cookies,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        PERMANENT_SESSION_LIFETIME=timedelta(days=7),
+        WTF_CSRF_TIME_LIMIT=None,  # a form may stay open for as long as its session
+        BOOTSTRAP_SERVE_LOCAL=True,
+    )
+    app.url_map.strict_slashes = False  # an API client follows no redirect on POST
+    app.extensions["smtpweb.settings"] = settings
+    app.extensions["smtpweb.check_slots"] = threading.BoundedSemaphore(settings.check_slots)
+
+    if settings.trusted_proxies:
+        count = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=count, x_proto=count, x_host=count
+        )
+    db.init_app(app)
+    migrate.init_app(app, db, directory=str(ROOT / "migrations"), compare_type=True)
+    csrf.init_app(app)
+    bootstrap.init_app(app)
+    login_manager.init_app(app)
+    login_manager.user_loader(accounts.session_user)
+    web.register(app)
+    app.shell_context_processor(lambda: {"db": db, **vars(models)})
+    return app

@@ -1,0 +1,240 @@
+"""Settings from the environment (``SMTPWEB_...``); a bad one stops the start with one sentence."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar, cast, overload
+
+from flask import current_app
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from . import secretbox
+from .errors import ConfigError
+from .mailcheck import EgressPolicy, EgressRuleError
+
+T = TypeVar("T")
+
+ROOT = Path(__file__).resolve().parent.parent
+INSTANCE = ROOT / "instance"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings, read once. What is secret stays out of ``repr``."""
+
+    secret_key: str = field(repr=False)
+    encryption_keys: tuple[str, ...] = field(repr=False)
+    database_url: str = field(default=f"sqlite:///{INSTANCE / 'smtpweb.db'}", repr=False)
+    redis_url: str | None = field(default=None, repr=False)
+    production: bool = False
+    check_slots: int = 16
+    check_timeout: int = 25
+    egress: EgressPolicy = field(default_factory=EgressPolicy)
+    ca_file: Path | None = None
+    ehlo_name: str | None = None
+    trusted_proxies: int = 0
+    base_url: str | None = None
+
+    @property
+    def secure_cookies(self) -> bool:
+        """Cookies over TLS only: in production, unless its own base URL is plain http."""
+        return self.production and not (self.base_url or "").startswith("http://")
+
+
+def settings() -> Settings:
+    """The settings of the current application."""
+    return cast(Settings, current_app.extensions["smtpweb.settings"])
+
+
+def load(environ: Mapping[str, str] | None = None, instance: Path = INSTANCE) -> Settings:
+    """Read all settings; raises :class:`ConfigError`.
+
+    Keys that are not set come from files in ``instance``, see :func:`make_first_keys`.
+    """
+    source = _Source(os.environ if environ is None else environ)
+    production = source.read("ENV", _one_of("development", "production"), "development")
+    secret_key = source.read("SECRET_KEY", _long_enough)
+    if secret_key is None:
+        if production == "production":
+            raise ConfigError("SMTPWEB_SECRET_KEY is required when SMTPWEB_ENV is production.")
+        secret_key = _key_of(instance, "secret_key")
+    keys = source.text("ENCRYPTION_KEYS") or _key_of(instance, "encryption_keys")
+    encryption_keys = tuple(key.strip() for key in keys.split(",") if key.strip())
+    secretbox.SecretBox(encryption_keys)  # raises where a key is malformed
+    database_url = source.read(
+        "DATABASE_URL", _database_url, f"sqlite:///{instance / 'smtpweb.db'}"
+    )
+    redis_url = source.read("REDIS_URL", _redis_url)
+    return Settings(
+        secret_key=secret_key,
+        encryption_keys=encryption_keys,
+        database_url=database_url,
+        redis_url=redis_url,
+        production=production == "production",
+        check_slots=source.read("CHECK_SLOTS", _whole(1, 1000), 16),
+        check_timeout=source.read("CHECK_TIMEOUT", _whole(1, 300), 25),
+        egress=_egress(source, database_url, redis_url),
+        ca_file=source.read("CA_FILE", _readable_file),
+        ehlo_name=source.read("EHLO_NAME", _ehlo_name),
+        trusted_proxies=source.read("TRUSTED_PROXIES", _whole(0, 10), 0),
+        base_url=source.read("BASE_URL", _base_url),
+    )
+
+
+def make_first_keys(instance: Path = INSTANCE) -> None:
+    """Make the keys that ``instance`` lacks, readable for this user only.
+
+    Each file appears whole or not at all, and the first of several starters wins: a second key
+    would make everything sealed under the first unreadable.
+    """
+    instance.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name, make in (
+        ("secret_key", lambda: secrets.token_urlsafe(32)),
+        ("encryption_keys", secretbox.new_key),
+    ):
+        if (instance / name).exists():
+            continue
+        descriptor, draft = tempfile.mkstemp(dir=instance)  # mode 0600
+        try:
+            with os.fdopen(descriptor, "w") as file:
+                file.write(make() + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            os.link(draft, instance / name)
+        except FileExistsError:
+            continue
+        finally:
+            os.unlink(draft)
+
+
+class _Source:
+    """Reads ``SMTPWEB_NAME``, or the file that ``SMTPWEB_NAME_FILE`` names."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.environ = environ
+
+    def text(self, name: str) -> str | None:
+        value = self.environ.get(f"SMTPWEB_{name}", "").strip()
+        path = self.environ.get(f"SMTPWEB_{name}_FILE", "").strip()
+        if path and value:
+            raise ConfigError(f"SMTPWEB_{name} and SMTPWEB_{name}_FILE are both set: keep one.")
+        if path:
+            try:
+                value = Path(path).read_text().strip()
+            except (OSError, UnicodeDecodeError) as error:
+                raise ConfigError(f"SMTPWEB_{name}_FILE cannot be read: {error}.") from None
+        return value or None
+
+    @overload
+    def read(self, name: str, parse: Callable[[str], T]) -> T | None: ...
+    @overload
+    def read(self, name: str, parse: Callable[[str], T], default: T) -> T: ...
+    def read(self, name: str, parse: Callable[[str], T], default: T | None = None) -> T | None:
+        value = self.text(name)
+        if value is None:
+            return default
+        try:
+            return parse(value)
+        except ValueError as error:
+            raise ConfigError(f"SMTPWEB_{name} {error}.") from None
+
+
+def _key_of(instance: Path, name: str) -> str:
+    try:
+        return (instance / name).read_text().strip()
+    except OSError:
+        raise ConfigError(
+            f"SMTPWEB_{name.upper()} is not set and {instance / name} cannot be read:"
+            " 'make run' makes it."
+        ) from None
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        if value not in words:
+            raise ValueError(f"must be one of {', '.join(words)}, not {value!r}")
+        return value
+
+    return parse
+
+
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    def parse(value: str) -> int:
+        if not re.fullmatch("[0-9]{1,6}", value, re.ASCII) or not least <= int(value) <= most:
+            raise ValueError(f"must be a whole number from {least} to {most}, not {value!r}")
+        return int(value)
+
+    return parse
+
+
+def _long_enough(value: str) -> str:
+    if len(value) < 16:
+        raise ValueError("must have at least 16 characters")
+    return value
+
+
+def _database_url(value: str) -> str:
+    try:
+        url = make_url(value)
+    except ArgumentError:  # its message holds the URL, and the URL a password
+        raise ValueError("is not a database URL") from None
+    if url.drivername == "sqlite":
+        if not url.database or url.database == ":memory:":
+            raise ValueError("must name a file when it is SQLite")
+        # Flask-SQLAlchemy would take a relative path from its instance folder.
+        return url.set(database=str(ROOT / url.database)).render_as_string(hide_password=False)
+    if url.drivername != "postgresql+psycopg":
+        raise ValueError("must start with sqlite:/// or postgresql+psycopg://")
+    return value
+
+
+def _redis_url(value: str) -> str:
+    if not re.fullmatch(r"(rediss?|unix)://\S+", value):
+        raise ValueError("must start with redis://, rediss:// or unix://")
+    return value
+
+
+def _readable_file(value: str) -> Path:
+    path = Path(value)
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error}") from None
+    return path
+
+
+def _ehlo_name(value: str) -> str:
+    if not re.fullmatch(r"\[[0-9A-Fa-f:.IPv]+\]|[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?", value):
+        raise ValueError(f"must be a domain name or an address literal, not {value!r}")
+    return value
+
+
+def _base_url(value: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", value):
+        raise ValueError(f"must be a URL such as https://smtps.example.com, not {value!r}")
+    return value.rstrip("/")
+
+
+def _egress(source: _Source, database_url: str, redis_url: str | None) -> EgressPolicy:
+    """The egress policy; our own database, Redis and web port are never a mail server."""
+    own = {("127.0.0.1", int(source.environ.get("PORT") or 8000))}
+    for url in filter(None, (database_url, redis_url)):
+        parsed = make_url(url)
+        if parsed.host:
+            default = 6379 if "redis" in parsed.drivername else 5432
+            own.add((parsed.host, parsed.port or default))
+    try:
+        return EgressPolicy.parse(
+            source.text("EGRESS_ALLOW") or "",
+            source.text("EGRESS_PORTS") or "25,465,587,2465,2525,2587",
+            own=frozenset(own),
+        )
+    except EgressRuleError as error:
+        raise ConfigError(str(error)) from None

@@ -1,0 +1,98 @@
+"""What can go wrong in a way that the user should read; the doors turn each into one reply."""
+
+from __future__ import annotations
+
+
+class SmtpwebError(Exception):
+    """``code`` is stable, ``title`` the documented text, ``detail`` what happened this time."""
+
+    code = "ERROR"
+    title = "Error"
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail or self.title)
+        self.detail = detail or self.title
+
+
+class ConfigError(SmtpwebError):
+    """A setting that cannot be used, or an installation that is not ready; stops the start."""
+
+    code = "CONFIG"
+    title = "Wrong setting"
+
+
+class BadInput(SmtpwebError):
+    """Values that cannot be accepted. ``errors`` maps our name of each value to its messages."""
+
+    code = "BAD_PARAMETER"
+    title = "Missing required parameter or wrong parameter type"
+
+    def __init__(self, errors: dict[str, list[str]]) -> None:
+        super().__init__("; ".join(f"{name}: {' '.join(told)}" for name, told in errors.items()))
+        self.errors = errors
+
+
+class NotAuthorized(SmtpwebError):
+    """No usable credentials were shown, or they do not reach as far as this call."""
+
+    code = "NOT_AUTHORIZED"
+    title = "User not authorized"
+
+
+class CredentialsNotValid(SmtpwebError):
+    """A wrong login, or a token that is unknown, expired or revoked."""
+
+    code = "CREDENTIALS_NOT_VALID"
+    title = "Credentials not valid"
+
+
+class NotFound(SmtpwebError):
+    """There is no such thing, or it belongs to somebody else: the two are never told apart."""
+
+    def __init__(self, what: str) -> None:
+        self.code = f"{what.upper()}_NOT_FOUND"
+        self.title = f"{what} not found"
+        super().__init__(f"There is no {what} with this id in your account.")
+
+
+class NameTaken(SmtpwebError):
+    """Another app of the same user has this name already."""
+
+    code = "APP_NAME_TAKEN"
+    title = "App name already in use"
+
+
+class SecretUnreadable(SmtpwebError):
+    """A sealed SMTP password that no key opens."""
+
+    code = "SMTP_PASSWORD_UNREADABLE"
+    title = "The stored SMTP password cannot be read: enter it again"
+
+
+class EditConflict(SmtpwebError):
+    """The thing was changed by somebody else after this form was opened."""
+
+    code = "EDIT_CONFLICT"
+    title = "Changed by somebody else meanwhile"
+
+
+class TooMany(SmtpwebError):
+    """This client asked too often; ``retry_after`` is in seconds."""
+
+    code = "TOO_MANY_REQUESTS"
+    title = "Too many requests"
+
+    def __init__(self, detail: str, retry_after: int) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
+class Busy(SmtpwebError):
+    """We have no place for this now; nothing was changed. ``retry_after`` is in seconds."""
+
+    code = "BUSY"
+    title = "Service busy"
+
+    def __init__(self, detail: str, retry_after: int) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after

@@ -1,0 +1,11 @@
+"""The Flask extensions, made once and bound to an application by ``create_app``."""
+
+from flask_bootstrap import Bootstrap5
+from flask_login import LoginManager
+from flask_migrate import Migrate
+from flask_wtf import CSRFProtect
+
+bootstrap = Bootstrap5()
+csrf = CSRFProtect()
+login_manager = LoginManager()
+migrate = Migrate()

@@ -1,0 +1,123 @@
+"""What must hold before the first request: the schema is current, the keys are the right ones."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Iterator
+
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Column, String, Table, func, literal, select, type_coerce, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.sql.elements import ColumnElement
+
+from .config import ROOT, settings
+from .errors import ConfigError, SecretUnreadable
+from .models import Installation, User
+from .secretbox import SecretBox
+from .store import Base, Sealed, db, fetch, writing
+
+_CANARY_ID = 1
+_BATCH = 200
+
+
+def make_ready() -> None:
+    """Raise :class:`ConfigError` unless this installation can serve; run once, before the fork."""
+    with db.engine.connect() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
+    newest = ScriptDirectory(str(ROOT / "migrations")).get_current_head()
+    if current != newest:
+        raise ConfigError(
+            f"The database is at revision {current or 'none'}, this program needs {newest}:"
+            " run 'flask --app wsgi db upgrade'."
+        )
+    box = secret_box()
+    canary = db.session.scalar(select(Installation.canary))
+    if canary is None:
+        try:
+            with writing() as session:
+                session.add(Installation(id=_CANARY_ID, canary=box.seal(str(_CANARY_ID), "canary")))
+        except IntegrityError:
+            return make_ready()  # another starter was faster; check our keys against its canary
+    else:
+        try:
+            box.open(str(_CANARY_ID), canary)
+        except SecretUnreadable:
+            raise ConfigError(
+                "SMTPWEB_ENCRYPTION_KEYS holds no key that opens this database:"
+                " put back the keys that its passwords were sealed with."
+            ) from None
+    db.session.remove()
+    return None
+
+
+def secret_box() -> SecretBox:
+    """The box with this installation's keys."""
+    return SecretBox(settings().encryption_keys)
+
+
+def rotate_keys() -> Iterator[tuple[int, int]]:
+    """Seal everything again under the newest key; yields (resealed, unreadable) per batch.
+
+    Can be interrupted and run again, also while others write: a row is replaced only if it is
+    still the one that was opened. Secrets are found by column type, so that none is forgotten.
+    """
+    box = secret_box()
+    for table in Base.metadata.sorted_tables:
+        for column in table.columns:
+            if isinstance(column.type, Sealed):
+                yield from _reseal(box, table, column)
+
+
+def count_stale_seals() -> int:
+    """How many secrets are not sealed under the newest key."""
+    box = secret_box()
+    return sum(
+        fetch(select(func.count()).select_from(table).where(_stale(box, column)))[0][0]
+        for table in Base.metadata.sorted_tables
+        for column in table.columns
+        if isinstance(column.type, Sealed)
+    )
+
+
+def _stale(box: SecretBox, column: Column[str]) -> ColumnElement[bool]:
+    return type_coerce(column, String).not_like(literal(box.seal_prefix) + "%")
+
+
+def _reseal(box: SecretBox, table: Table, column: Column[str]) -> Iterator[tuple[int, int]]:
+    (key,) = table.primary_key.columns
+    batch = select(key, column).where(_stale(box, column)).order_by(key).limit(_BATCH)
+    rows = fetch(batch)
+    while rows:
+        resealed = unreadable = 0
+        with writing() as session:
+            for row_id, sealed in rows:
+                try:
+                    fresh = box.seal(str(row_id), box.open(str(row_id), sealed))
+                except SecretUnreadable:
+                    unreadable += 1
+                    continue
+                session.execute(
+                    update(table).where(key == row_id, column == sealed).values({column: fresh})
+                )
+                resealed += 1
+        yield resealed, unreadable
+        rows = fetch(batch.where(key > rows[-1][0]))
+
+
+def needs_first_account() -> bool:
+    """Whether nobody can sign in yet."""
+    return not fetch(select(User.id).limit(1))
+
+
+def set_up_code() -> str:
+    """The code that guards the set-up page, printed on the console.
+
+    Derived from the secret key rather than stored, so that all workers know it. It is of use
+    only until the first account exists.
+    """
+    digest = hmac.digest(settings().secret_key.encode(), b"smtpweb set-up code", hashlib.sha256)
+    letters = base64.b32encode(digest).decode()
+    return "-".join(letters[start : start + 4] for start in (0, 4, 8))

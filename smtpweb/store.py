@@ -1,0 +1,161 @@
+"""The database: one place for how SQLite and PostgreSQL are opened, read and written.
+
+Three ways in, and no other: :func:`fetch` reads plain rows in one autocommitted statement (the
+API's hot path), ``db.session`` reads entities for pages, :func:`writing` is one write transaction.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime
+from typing import Any
+
+from flask_sqlalchemy import SQLAlchemy
+from flask_sqlalchemy.session import Session
+from sqlalchemy import DateTime, Dialect, Engine, MetaData, Row, Select, String, event
+from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import DeclarativeBase, scoped_session
+from sqlalchemy.types import TypeDecorator
+
+AnySelect = Select[*tuple[Any, ...]]
+AnyRow = Row[*tuple[Any, ...]]
+
+BUSY_SECONDS = 10
+_WAY = "smtpweb_way"  # execution option: how the next transaction of this connection is begun
+
+
+class Base(DeclarativeBase):
+    """Named constraints from the first day: later migrations can name what they drop."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+# Objects stay readable after a commit: reading one must not open a new transaction by itself,
+# least of all while we wait for an SMTP server.
+db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
+
+_sqlite_writer = threading.Lock()
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC time in whole milliseconds; SQLite alone would give naive ones back."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        """Refuse naive times; store UTC."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time without a zone")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        """Give back aware UTC times from both databases."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Sealed(TypeDecorator[str]):
+    """A secret sealed by ``secretbox`` for its row's primary key; ``keys rotate`` finds these."""
+
+    impl = String(8192)
+    cache_ok = True
+
+
+def now() -> datetime:
+    """The time, UTC, in whole milliseconds as the API shows it."""
+    moment = datetime.now(UTC)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def engine_options(url: str) -> dict[str, Any]:
+    """Options for ``create_engine``: as many connections as a worker has threads, bounded waits."""
+    options: dict[str, Any] = {"pool_size": 32, "max_overflow": 16, "pool_timeout": BUSY_SECONDS}
+    if make_url(url).get_backend_name() == "sqlite":
+        options["connect_args"] = {"timeout": BUSY_SECONDS}
+    else:
+        options["connect_args"] = {
+            "connect_timeout": 5,
+            "options": f"-c lock_timeout={BUSY_SECONDS}s -c statement_timeout=30s",
+        }
+    return options
+
+
+@event.listens_for(Engine, "connect")
+def _on_connect(dbapi_connection: Any, _record: Any) -> None:
+    if not type(dbapi_connection).__module__.startswith("sqlite3"):
+        return
+    # Without this the driver begins transactions by its own rules: none for DDL, so that a
+    # failed migration stays half applied, and deferred ones for writes.
+    dbapi_connection.isolation_level = None
+    cursor = dbapi_connection.cursor()
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")  # WAL with NORMAL can lose commits at power loss
+    cursor.close()
+
+
+@event.listens_for(Engine, "begin")
+def _on_begin(connection: Connection) -> None:
+    if connection.dialect.name != "sqlite":
+        return
+    way = connection.get_execution_options().get(_WAY)
+    if way != "read":
+        # A deferred transaction that reads and then writes fails at once with "database is
+        # locked" instead of waiting; one that says so in the beginning waits for its turn.
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if way == "write" else "BEGIN")
+
+
+def write_option() -> dict[str, str]:
+    """The execution option of a connection whose next transaction will write."""
+    return {_WAY: "write"}
+
+
+@contextmanager
+def writing() -> Iterator[scoped_session[Session]]:
+    """One write transaction: committed at the end, rolled back if anything is raised.
+
+    What was read before it may be stale: read again inside, ``FOR UPDATE`` what will be written.
+    """
+    db.session.commit()  # ends the read transaction, which could not be upgraded on SQLite
+    sqlite = db.engine.dialect.name == "sqlite"
+    # One writer at a time per process: queueing here is fairer than SQLite's busy polling, and
+    # cuts the slowest saves to a quarter.
+    with _sqlite_writer if sqlite else nullcontext():
+        try:
+            db.session.connection(execution_options=write_option())
+            yield db.session
+            db.session.commit()
+        except BaseException:
+            db.session.rollback()
+            raise
+
+
+def fetch(statement: AnySelect) -> Sequence[AnyRow]:
+    """The rows of one statement on an autocommitted connection, which is given back at once."""
+    sqlite = db.engine.dialect.name == "sqlite"
+    options: dict[str, Any] = {_WAY: "read"} if sqlite else {"isolation_level": "AUTOCOMMIT"}
+    for last_try in (False, True):
+        try:
+            with db.engine.connect().execution_options(**options) as connection:
+                return connection.execute(statement).all()
+        except DBAPIError as error:
+            # The pool does not ping: a connection that died while idle shows here. The whole
+            # pool has been renewed by then, and a read can safely be repeated once.
+            if last_try or not error.connection_invalidated:
+                raise
+    raise AssertionError("unreachable")

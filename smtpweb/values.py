@@ -1,0 +1,166 @@
+"""What a host, a port, an address, a name may be: one function each, one clear sentence if not.
+
+Every function returns the accepted value or raises :class:`ValueError` with a message fit for
+the user. They run before any driver sees the value, because SQLite and PostgreSQL refuse
+different things (NUL, lone surrogates, large integers), and before it can reach a mail header.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+import idna
+from email_validator import EmailNotValidError, validate_email
+
+PORTS = (1, 65535)
+PRIORITIES = (0, 2**31 - 1)
+SCOPES = ("read", "write", "check", "secrets")
+STRATEGIES = ("PRIORITY", "RANDOM")
+
+# C0, DEL and C1 controls (C1 has U+0085, a line end to some), the Unicode line ends, bidi
+# controls, and lone surrogates, which neither database can store.
+_UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+_INTEGER = re.compile(r"[0-9]{1,10}", re.ASCII)  # int() alone also takes "٣", "1_0" and " 25\n"
+_OBJECT_ID = re.compile(r"[0-9a-f]{24}")
+_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
+_TRUE = frozenset({"true", "on", "yes", "1"})
+_FALSE = frozenset({"false", "off", "no", "0"})
+
+
+def text(value: str, *, most: int) -> str:
+    """One line of printable text of at most ``most`` characters."""
+    if found := _UNSAFE.search(value):
+        raise ValueError(
+            f"Must not hold control characters (U+{ord(found[0]):04X} at position "
+            f"{found.start() + 1})."
+        )
+    if len(value) > most:
+        raise ValueError(f"Must have at most {most} characters.")
+    return value
+
+
+def integer(value: str, least: int, most: int) -> int:
+    """A whole number in decimal digits between ``least`` and ``most``, both included."""
+    if not _INTEGER.fullmatch(value) or not least <= int(value) <= most:
+        raise ValueError(f"Must be a whole number from {least} to {most}.")
+    return int(value)
+
+
+def flag(value: str) -> bool:
+    """A boolean in one of its usual spellings."""
+    word = value.lower()
+    if word in _TRUE or word in _FALSE:
+        return word in _TRUE
+    raise ValueError("Must be true or false.")
+
+
+def object_id(value: str) -> str:
+    """An id: 24 hexadecimal digits, returned in lower case."""
+    lowered = value.lower()
+    if not _OBJECT_ID.fullmatch(lowered):
+        raise ValueError("Must be an id of 24 hexadecimal digits.")
+    return lowered
+
+
+def host(value: str) -> str:
+    """A domain name or an IP address in its canonical form, without scheme, port or blanks.
+
+    Numeric spellings such as ``127.1`` or ``0x7f.1`` are refused: the C resolver takes them for
+    addresses, and an egress policy must not be passed by a way of writing.
+    """
+    name = text(value, most=253)
+    if "://" in name:
+        raise ValueError("Only the host name, without a scheme such as smtp://.")
+    if name.startswith("[") and name.endswith("]"):
+        name = name[1:-1]
+    try:
+        if "%" not in name:
+            return str(ipaddress.ip_address(name))
+    except ValueError:
+        pass
+    if ":" in name:
+        raise ValueError("Only the host name: the port has a field of its own.")
+    ascii_name = name.lower().removesuffix(".")
+    if not ascii_name.isascii():
+        try:
+            ascii_name = idna.encode(name, uts46=True).decode().lower().removesuffix(".")
+        except (idna.IDNAError, UnicodeError) as error:
+            raise ValueError("Must be a domain name or an IP address.") from error
+    labels = ascii_name.split(".")
+    if len(ascii_name) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
+        raise ValueError("Must be a domain name or an IP address.")
+    if re.fullmatch(r"[0-9]+|0x[0-9a-f]*", labels[-1]):
+        raise ValueError("Must be a domain name, or an IP address written in full.")
+    return name
+
+
+def port(value: str) -> int:
+    """A TCP port."""
+    return integer(value, *PORTS)
+
+
+def priority(value: str) -> int:
+    """The order in which an app uses its SMTPs; 0 is first."""
+    return integer(value, *PRIORITIES)
+
+
+def email(value: str) -> str:
+    """One mail address (addr-spec of RFC 5322, SMTPUTF8 allowed); internal domains are fine."""
+    try:
+        checked = validate_email(
+            text(value, most=254), check_deliverability=False, globally_deliverable=False
+        )
+    except EmailNotValidError as error:
+        raise ValueError(f"Must be one mail address: {error}") from error
+    return checked.normalized
+
+
+def display_name(value: str) -> str:
+    """The name before an address in a header.
+
+    Encoded words are refused: some Pythons decode ``=?utf-8?q?=0D=0A...?=`` into a new header
+    line when the message is written (CVE-2024-6923).
+    """
+    if "=?" in value:
+        raise ValueError("Must not hold '=?'.")
+    return text(value, most=200)
+
+
+def credential(value: str) -> str:
+    """An SMTP user name or password, blanks kept; at most 1 KiB in UTF-8."""
+    if len(text(value, most=1024).encode()) > 1024:
+        raise ValueError("Must have at most 1024 bytes in UTF-8.")
+    return value
+
+
+def app_name(value: str) -> str:
+    """The name of an app; it goes into the subject of the test mail."""
+    name = display_name(value).strip()
+    if not 1 <= len(name) <= 100:
+        raise ValueError("Must have 1 to 100 characters.")
+    return name
+
+
+def user_name(value: str) -> str:
+    """The name of an account: 1 to 100 characters without blanks at its ends."""
+    name = text(value, most=100).strip()
+    if not name:
+        raise ValueError("Must have 1 to 100 characters.")
+    return name
+
+
+def strategy(value: str) -> str:
+    """How an app picks among its SMTPs."""
+    if value.upper() not in STRATEGIES:
+        raise ValueError("Must be PRIORITY or RANDOM.")
+    return value.upper()
+
+
+def scope(value: str) -> str:
+    """What a token may do."""
+    if value not in SCOPES:
+        raise ValueError(f"Must be one of {', '.join(SCOPES)}.")
+    return value

