@@ -69,8 +69,7 @@ def digest_of(secret: str) -> str:
 def create_user(name: str, email: str, password: str, *, is_admin: bool = False) -> User:
     """Add a user; raises :class:`BadInput`."""
     with writing():
-        user = _add_user(name, email, password, is_admin=is_admin)
-    return user
+        return _add_user(name, email, password, is_admin=is_admin)
 
 
 def create_first_user(name: str, email: str, password: str) -> User:

@@ -99,13 +99,15 @@ def _http(error: HTTPException) -> Response:
     if error.code is None or error.response is not None:  # a redirect, or a reply made already
         return error.get_response()  # type: ignore[return-value]
     code = error.name.upper().replace(" ", "_")
+    # RFC 9457, 4.2.1: this type says that the title is no more than the status in words.
+    members = {"type": "about:blank"}
     headers = {
         name: value
         for name, value in error.get_headers()
         if name.lower() in ("allow", "retry-after", "www-authenticate")
     }
     return _reply(
-        error.code, error.code, error.name, error.description or error.name, code, {}, headers
+        error.code, error.code, error.name, error.description or error.name, code, members, headers
     )
 
 
@@ -150,5 +152,6 @@ def _reply(
 
 
 def _problem(status: int, title: str, detail: str, code: str, members: dict[str, Any]) -> Response:
-    problem = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    kind = f"urn:smtpweb:{code.lower().replace('_', '-')}"
+    problem = {"type": kind, "title": title, "status": status, "detail": detail}
     return wire.reply(problem | {"code": code} | members, status, "application/problem+json")
