@@ -9,4 +9,5 @@ from smtpweb.errors import ConfigError
 try:
     app = create_app(config.load())
 except ConfigError as error:
-    sys.exit(f"smtpweb: {error}")
+    print(f"smtpweb: {error}", file=sys.stderr)
+    sys.exit(2)  # not 1, by which `smtps check` says that a check failed

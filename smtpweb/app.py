@@ -8,7 +8,7 @@ from datetime import timedelta
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from . import accounts, models, web
+from . import accounts, cli, models, web
 from .config import ROOT, Settings
 from .extensions import bootstrap, csrf, login_manager, migrate
 from .store import db, engine_options
@@ -55,5 +55,6 @@ def create_app(settings: Settings) -> Flask:
     login_manager.init_app(app)
     login_manager.user_loader(accounts.session_user)
     web.register(app)
+    cli.register(app)
     app.shell_context_processor(lambda: {"db": db, **vars(models)})
     return app

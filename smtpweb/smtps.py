@@ -9,7 +9,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Any, TypedDict, cast
+from typing import Any, NamedTuple, TypedDict, cast
 
 from flask import current_app
 from sqlalchemy import Select, and_, func, select
@@ -89,6 +89,60 @@ def find_by_app(app: App) -> list[tuple[Smtp, Check | None]]:
         .order_by(Smtp.priority, Smtp.created, Smtp.id)
     )
     return [(smtp, check) for smtp, check in rows]
+
+
+def with_owners(
+    *, smtp_id: str | None = None, app_id: str | None = None
+) -> Sequence[tuple[str, str, str]]:
+    """(id, owner's id, "host:port") of all SMTPs, of an app's, or of one: for the administrator."""
+    statement = (
+        select(Smtp.id, App.user_id, Smtp.host, Smtp.port)
+        .join(Smtp.app)
+        .order_by(App.user_id, App.name, Smtp.priority, Smtp.created, Smtp.id)
+    )
+    if smtp_id is not None:
+        statement = statement.where(Smtp.id == smtp_id)
+    if app_id is not None:
+        statement = statement.where(Smtp.app_id == app_id)
+    return [(row.id, row.user_id, f"{row.host}:{row.port}") for row in fetch(statement)]
+
+
+class Summary(NamedTuple):
+    """How an app stands: ``in_use`` is its first active SMTP as host:port, if it has one."""
+
+    total: int
+    active: int
+    in_use: str | None
+    on_reserve: bool  # an SMTP that comes before the one in use is disabled
+
+
+def summaries(app_ids: Sequence[str]) -> dict[str, Summary]:
+    """How each of these apps stands, in one statement; apps without SMTPs are left out."""
+    whole = {"partition_by": Smtp.app_id}
+    order = (Smtp.priority, Smtp.created, Smtp.id)
+    ranked = (
+        select(
+            Smtp.app_id,
+            Smtp.enabled,
+            Smtp.host,
+            Smtp.port,
+            func.count().over(**whole).label("total"),
+            func.count().filter(Smtp.enabled).over(**whole).label("active"),
+            func.row_number().over(**whole, order_by=order).label("place"),
+            func.row_number().over(**whole, order_by=(Smtp.enabled.desc(), *order)).label("choice"),
+        )
+        .where(Smtp.app_id.in_(app_ids))
+        .subquery()
+    )
+    return {
+        row.app_id: Summary(
+            row.total,
+            row.active,
+            f"{row.host}:{row.port}" if row.enabled else None,
+            on_reserve=row.enabled and row.place > 1,
+        )
+        for row in db.session.execute(select(ranked).where(ranked.c.choice == 1))
+    }
 
 
 _COLUMNS = tuple(

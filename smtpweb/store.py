@@ -130,19 +130,32 @@ def writing() -> Iterator[scoped_session[Session]]:
     """One write transaction: committed at the end, rolled back if anything is raised.
 
     What was read before it may be stale: read again inside, ``FOR UPDATE`` what will be written.
+    Inside another one it is part of that: operations can be joined, such as by an import.
     """
+    if db.session.info.get("writing"):
+        yield db.session
+        return
     db.session.commit()  # ends the read transaction, which could not be upgraded on SQLite
     sqlite = db.engine.dialect.name == "sqlite"
     # One writer at a time per process: queueing here is fairer than SQLite's busy polling, and
     # cuts the slowest saves to a quarter.
     with _sqlite_writer if sqlite else nullcontext():
         try:
+            db.session.info["writing"] = True
             db.session.connection(execution_options=write_option())
             yield db.session
             db.session.commit()
         except BaseException:
             db.session.rollback()
             raise
+        finally:
+            db.session.info.pop("writing", None)
+
+
+def cause(error: Exception) -> str:
+    """Why the database failed, in its own words and one line, without the statement."""
+    told = str(getattr(error, "orig", None) or error) or type(error).__name__
+    return told.splitlines()[0]
 
 
 def fetch(statement: AnySelect) -> Sequence[AnyRow]:
