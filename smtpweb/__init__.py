@@ -5,7 +5,7 @@ The house has floors; a module imports only from floors below its own (``make ch
 ====================================  ==========================================================
 ``app`` ``demo``                      build the application; run it with sandbox SMTP servers
 ``web`` ``cli``                       the doors: JSON API, pages, commands
-``smtps``                             what can be done with an SMTP: save, find, remove, check
+``smtps`` ``figures``                 what can be done with an SMTP; what an operator watches
 ``apps`` ``accounts`` ``installation``  apps; users, sessions and tokens; what holds before a start
 ``models``                            the tables
 ``config``                            settings from the environment

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Iterator
+from functools import cache
 
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -25,14 +26,8 @@ _BATCH = 200
 
 def make_ready() -> None:
     """Raise :class:`ConfigError` unless this installation can serve; run once, before the fork."""
-    with db.engine.connect() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
-    newest = ScriptDirectory(str(ROOT / "migrations")).get_current_head()
-    if current != newest:
-        raise ConfigError(
-            f"The database is at revision {current or 'none'}, this program needs {newest}:"
-            " run 'flask --app wsgi db upgrade'."
-        )
+    if problem := schema_problem():
+        raise ConfigError(problem)
     box = secret_box()
     canary = db.session.scalar(select(Installation.canary))
     if canary is None:
@@ -51,6 +46,25 @@ def make_ready() -> None:
             ) from None
     db.session.remove()
     return None
+
+
+def schema_problem() -> str:
+    """Why this program cannot work with the database's schema, or ""."""
+    fetch(select(literal(1)))  # renews a pool whose connections died while idle
+    with db.engine.connect() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
+    newest = _newest_revision()
+    if current == newest:
+        return ""
+    return (
+        f"The database is at revision {current or 'none'}, this program needs {newest}:"
+        " run 'flask --app wsgi db upgrade'."
+    )
+
+
+@cache
+def _newest_revision() -> str | None:
+    return ScriptDirectory(str(ROOT / "migrations")).get_current_head()
 
 
 def secret_box() -> SecretBox:

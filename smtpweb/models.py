@@ -177,7 +177,12 @@ class Check(Base):
     """One check of an SMTP. ``finished`` null: still under way, or interrupted."""
 
     __tablename__ = "check"
-    __table_args__ = (Index(None, "smtp_id", "started"), Index(None, "user_id", "started"))
+    __table_args__ = (
+        Index(None, "smtp_id", "started"),
+        Index(None, "user_id", "started"),
+        # The figures of a day are read from it alone: rows are large, and never go away.
+        Index(None, "finished", "accepted", "stage"),
+    )
 
     id: Mapped[Id]
     smtp_id: Mapped[str] = mapped_column(ForeignKey("smtp.id", ondelete="CASCADE"))

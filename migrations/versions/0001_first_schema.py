@@ -166,6 +166,11 @@ def upgrade():
         batch_op.create_index(
             batch_op.f("ix_check_user_id_started"), ["user_id", "started"], unique=False
         )
+        batch_op.create_index(
+            batch_op.f("ix_check_finished_accepted_stage"),
+            ["finished", "accepted", "stage"],
+            unique=False,
+        )
 
 
 def downgrade():

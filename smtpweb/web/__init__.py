@@ -3,7 +3,7 @@
 from flask import Flask
 
 from ..extensions import csrf
-from . import api, errors, headers
+from . import api, errors, headers, probes
 
 
 def register(app: Flask) -> None:
@@ -13,5 +13,6 @@ def register(app: Flask) -> None:
         csrf.exempt(blueprint)
         app.register_blueprint(blueprint)
         app.register_blueprint(blueprint, url_prefix="/api", name=f"{blueprint.name}_base")
+    app.register_blueprint(probes.bp)
     errors.register(app)
     headers.register(app)
