@@ -1,6 +1,6 @@
 """Talk to one SMTP server, say what is wrong. Knows neither Flask nor the database."""
 
-from .conversation import check
+from .blocking import check
 from .egress import EgressPolicy, EgressRuleError
 from .report import Encryption, Line, Outcome, Report, Side, Stage, Step, Target
 

@@ -47,6 +47,7 @@ class Outcome(enum.StrEnum):
     FAILED = "failed"
     SKIPPED = "skipped"  # not part of this conversation, such as starttls where TLS is implicit
     NOT_REACHED = "not reached"
+    UNDER_WAY = "under way"  # told to a watcher only; never in a report
 
 
 class Side(enum.StrEnum):
@@ -166,6 +167,7 @@ class Report:
     rcpt_to: str = ""
     message_id: str = ""
     queue_id: str = ""
+    link: str = ""  # where to read more about the cause, if there is such a page
 
     @property
     def refused_by_policy(self) -> bool:

@@ -1,0 +1,145 @@
+"""Make a server's words fit to be kept and shown: cleaned, scrubbed of credentials, cut.
+
+A server may answer with anything: terminal escapes, text that runs backwards, or the very
+password that it was just given. Nothing of its text leaves this package but through here.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import html
+import json
+import re
+import unicodedata
+import urllib.parse
+
+HIDDEN = "(hidden)"
+MAX_TEXT = 500
+
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.?)", re.DOTALL)
+_BASE64_RUN = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}", re.ASCII)
+_HEX_RUN = re.compile(r"(?:[0-9A-Fa-f]{2}){8,}", re.ASCII)
+# Control, format (bidi, zero width), surrogate, private use, unassigned, line and paragraph ends
+_UNFIT = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+def cleaned(text: str) -> str:
+    """``text`` on one line, with nothing in it that moves a cursor or turns the reading order."""
+    if text.isascii() and text.isprintable():
+        return text
+    text = _ESCAPES.sub("\N{REPLACEMENT CHARACTER}", text)
+    return "".join(
+        " " if char in "\t\r\n" else "\N{REPLACEMENT CHARACTER}" if _is_unfit(char) else char
+        for char in text
+    )
+
+
+def _is_unfit(char: str) -> bool:
+    return unicodedata.category(char) in _UNFIT
+
+
+def cut(text: str, length: int = MAX_TEXT) -> str:
+    """At most ``length`` characters, with an ellipsis where something was left out."""
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+class Secrets:
+    """What must not be seen in any text, in the forms in which a server may send it back."""
+
+    def __init__(self, username: str, password: str):
+        self._password = password
+        self._plain: list[str] = []
+        self._tokens: list[str] = []
+        self._short: re.Pattern[str] | None = None
+        if not password:
+            return
+        if len(password) < 4:
+            # Taking every "a" out of a text would show the password by what is missing
+            word = re.escape(password)
+            self._short = re.compile(rf"(?<!\w){word}(?!\w)", re.IGNORECASE)
+        else:
+            self._plain = sorted(_spellings(password), key=len, reverse=True)
+        raw = password.encode("utf-8", "surrogatepass")
+        user = username.encode("utf-8", "surrogatepass")
+        for secret in (raw, b"\0" + user + b"\0" + raw, user + b"\0" + user + b"\0" + raw):
+            self.add_token(base64.b64encode(secret).decode())
+        self.add_token(base64.b64encode(user + b":" + raw).decode())
+
+    def __repr__(self) -> str:
+        return f"Secrets({HIDDEN})"
+
+    def add_token(self, token: str) -> None:
+        """Also hide ``token``, which was sent in the course of AUTH (base64)."""
+        if len(token.rstrip("=")) >= 4:
+            self._tokens.append(token.rstrip("="))
+
+    def scrubbed(self, text: str) -> str:
+        """``text`` with every form of the credentials replaced."""
+        if not self._password:
+            return text
+        folded = text.lower()
+        for plain in self._plain:
+            if plain in folded:
+                text = re.sub(re.escape(plain), HIDDEN, text, flags=re.IGNORECASE)
+                folded = text.lower()
+        for token in self._tokens:
+            if token.lower() in folded:
+                # Followed by nothing of the alphabet: "Mg" is no token inside "Mgr"
+                pattern = rf"(?<![A-Za-z0-9+/]){re.escape(token)}=*(?![A-Za-z0-9+/])"
+                text = re.sub(pattern, HIDDEN, text, flags=re.IGNORECASE)
+                folded = text.lower()
+        if self._short is not None:
+            text = self._short.sub(HIDDEN, text)
+        text = _BASE64_RUN.sub(self._judged, text)
+        return _HEX_RUN.sub(self._judged_hex, text)
+
+    def _judged(self, found: re.Match[str]) -> str:
+        run = found[0].rstrip("=")
+        # A token that was cut, folded over two lines or put between other words
+        if any(run in token or (len(token) >= 8 and token in run) for token in self._tokens):
+            return HIDDEN
+        if len(run) >= 16:
+            for shift in range(4):
+                if self._holds(_from_base64(run[shift:])):
+                    return HIDDEN
+        return found[0]
+
+    def _judged_hex(self, found: re.Match[str]) -> str:
+        return HIDDEN if self._holds(bytes.fromhex(found[0])) else found[0]
+
+    def _holds(self, decoded: bytes) -> bool:
+        if len(self._password) < 4:
+            return False
+        return self._password.encode("utf-8", "surrogatepass") in decoded
+
+
+def _from_base64(run: str) -> bytes:
+    standard = run.replace("-", "+").replace("_", "/")
+    try:
+        return binascii.a2b_base64(standard[: len(standard) // 4 * 4] + "====")
+    except binascii.Error:
+        return b""
+
+
+def _spellings(password: str) -> set[str]:
+    raw = password.encode("utf-8", "surrogatepass")
+    return {
+        form.lower()
+        for form in (
+            password,
+            password.strip(),
+            password[::-1],
+            raw.decode("latin-1"),
+            cleaned(password),
+            urllib.parse.quote(raw, safe=""),
+            urllib.parse.quote(raw),
+            urllib.parse.quote_plus(raw),
+            html.escape(password),
+            json.dumps(password)[1:-1],
+            repr(password)[1:-1],
+            raw.hex(),
+            "".join(f"+{byte:02X}" if byte in b"+=" else chr(byte) for byte in raw),  # RFC 3461
+        )
+        if len(form) >= 4
+    }
