@@ -12,6 +12,7 @@ from . import accounts, cli, models, web
 from .config import ROOT, Settings
 from .extensions import bootstrap, csrf, login_manager, migrate
 from .store import db, engine_options
+from .web import body
 
 MOST_BODY = 1024 * 1024
 
@@ -48,6 +49,7 @@ def create_app(settings: Settings) -> Flask:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=count, x_proto=count, x_host=count
         )
+    body.register(app)
     db.init_app(app)
     migrate.init_app(app, db, directory=str(ROOT / "migrations"), compare_type=True)
     csrf.init_app(app)

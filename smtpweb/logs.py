@@ -52,7 +52,7 @@ def configuration(*, production: bool) -> dict[str, Any]:
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
         "root": {"level": "INFO", "handlers": ["stderr"]},
         "loggers": {
-            "gunicorn.error": {"level": "INFO" if production else "WARNING"},
+            "gunicorn.error": {"level": "INFO" if production else "WARNING", "propagate": True},
             "alembic": {"level": "WARNING"},
         },
     }

@@ -1,0 +1,315 @@
+"""``make run`` and gunicorn, as a newcomer and an administrator meet them."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import logging
+import os
+import re
+import socket
+import stat
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from smtpweb import logs, secretbox, start
+from smtpweb.config import ROOT
+from smtpweb.errors import ConfigError
+from smtpweb.start import gunicorn
+from tests.serving import (
+    clean_environment,
+    flask,
+    free_port,
+    fresh_clone,
+    installation_settings,
+    program,
+    smtpweb_server,
+)
+
+PASSWORD = "correct horse battery staple"
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    return fresh_clone(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with smtpweb_server(tmp_path_factory.mktemp("served")) as (url, _):
+        yield url
+
+
+def login(url: str) -> dict[str, str]:
+    body = f"username=ana&password={PASSWORD.replace(' ', '+')}".encode()
+    with urllib.request.urlopen(f"{url}/auth/login", body) as reply:
+        return json.load(reply)
+
+
+def refusal(command: list[str], env: dict[str, str], cwd: Path = ROOT) -> str:
+    """What a program that must refuse to start says; it may not be a traceback."""
+    ended = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=60)
+    assert ended.returncode != 0
+    assert ended.stdout == ""
+    lines = [line for line in ended.stderr.splitlines() if not line.startswith("make: ***")]
+    assert len(lines) == 1, ended.stderr
+    return lines[0]
+
+
+def test_make_run_serves_and_a_second_one_loses_nothing(clone: Path, tmp_path: Path) -> None:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    env = clean_environment(tmp_path)
+    make_run = ["make", "run", f"PORT={port}"]
+    with program(make_run, env=env, cwd=clone, log=tmp_path / "first") as first:
+        first.wait_for(lambda: "enter the code" in first.output)
+        assert f"smtpweb is ready at {url}\n" in first.output
+        assert re.search(rf"open {url}/setup and enter the code [A-Z2-7-]{{14}}\n", first.output)
+        instance = clone / "instance"
+        assert stat.S_IMODE(instance.stat().st_mode) == 0o700
+        assert stat.S_IMODE((instance / "encryption_keys").stat().st_mode) == 0o600
+        assert stat.S_IMODE((instance / "secret_key").stat().st_mode) == 0o600
+        flask(
+            env, "users", "create", "ana", "--email", "ana@example.com", "--password-stdin",
+            given=PASSWORD, cwd=clone,
+        )  # fmt: skip
+        token = login(url)["token"]
+        first.interrupt()
+        assert "Traceback" not in first.output
+    with program(make_run, env=env, cwd=clone, log=tmp_path / "second") as second:
+        second.wait_for(lambda: "smtpweb is ready" in second.output)
+        assert "code" not in second.output
+        request = urllib.request.Request(f"{url}/private/apps/findAll?page=0&size=10")
+        request.add_header("Authorization", f"Bearer {token}")
+        with urllib.request.urlopen(request) as reply:
+            assert reply.status == 200
+        assert login(url)["username"] == "ana"
+
+
+def test_several_starters_on_an_empty_folder_agree_on_keys_and_schema(
+    clone: Path, tmp_path: Path
+) -> None:
+    with ExitStack() as stack:
+        starters = [
+            stack.enter_context(
+                program(
+                    [sys.executable, "-m", "smtpweb.start"],
+                    env=clean_environment(tmp_path, PORT=str(free_port())),
+                    cwd=clone,
+                    log=tmp_path / f"starter{number}",
+                )
+            )
+            for number in range(3)
+        ]
+        for starter in starters:
+            starter.wait_for(lambda starter=starter: "enter the code" in starter.output)
+        codes = {re.findall("enter the code (.*)", starter.output)[0] for starter in starters}
+        assert len(codes) == 1  # made from the secret key, which is one for all
+
+
+def test_a_taken_port_is_told_in_one_sentence(clone: Path, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        said = refusal(["make", "run", f"PORT={port}"], clean_environment(tmp_path), clone)
+    assert f"Cannot listen on 127.0.0.1:{port} (Address already in use)" in said
+    assert "make run PORT=" in said
+    assert not (clone / "instance").exists()
+
+
+@pytest.mark.parametrize("port", ["http", "0", "65536", "-1", "80 80", "٣"])
+def test_a_port_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, port: str) -> None:
+    monkeypatch.setenv("PORT", port)
+    with pytest.raises(ConfigError, match="PORT must be"):
+        start.port()
+
+
+def test_a_machine_without_a_suitable_python_is_told_what_to_do(
+    clone: Path, tmp_path: Path
+) -> None:
+    (clone / ".venv").rename(clone / "set aside")
+    said = refusal(["make", "run", "PYTHON=/bin/false"], clean_environment(tmp_path), clone)
+    assert "Python 3.11 or newer" in said
+    assert "apt install python3-venv" in said
+    assert not (clone / ".venv").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SMTPWEB_ENCRYPTION_KEYS", "not a key"),
+        ("SMTPWEB_EGRESS_ALLOW", "10.0.0.0/99"),
+    ],
+)
+def test_a_wrong_setting_stops_the_start_with_one_sentence_naming_it(
+    tmp_path: Path, name: str, value: str
+) -> None:
+    settings = installation_settings(tmp_path) | {name: value}
+    said = refusal(gunicorn(), clean_environment(tmp_path, PORT=str(free_port()), **settings))
+    assert said.startswith("smtpweb: ")
+    assert name in said
+
+
+def test_a_production_start_without_a_secret_key_is_refused(tmp_path: Path) -> None:
+    settings = installation_settings(tmp_path) | {"SMTPWEB_ENV": "production"}
+    del settings["SMTPWEB_SECRET_KEY"]
+    said = refusal(gunicorn(), clean_environment(tmp_path, **settings))
+    assert "SMTPWEB_SECRET_KEY is required" in said
+
+
+def test_a_database_without_the_newest_schema_stops_the_start(tmp_path: Path) -> None:
+    env = clean_environment(tmp_path, **installation_settings(tmp_path))
+    assert "flask --app wsgi db upgrade" in refusal(gunicorn(), env)
+
+
+def test_a_database_that_is_away_stops_the_start_without_its_password(tmp_path: Path) -> None:
+    url = f"postgresql+psycopg://smtpweb:hunter22@127.0.0.1:{free_port()}/smtpweb"
+    settings = installation_settings(tmp_path) | {"SMTPWEB_DATABASE_URL": url}
+    for command in (gunicorn(), [sys.executable, "-m", "smtpweb.start"]):
+        port = str(free_port())
+        said = refusal(command, clean_environment(tmp_path, PORT=port, **settings))
+        assert "refused" in said
+        assert "hunter22" not in said
+
+
+def test_keys_that_do_not_open_the_database_stop_the_start(tmp_path: Path) -> None:
+    settings = installation_settings(tmp_path)
+    with smtpweb_server(tmp_path, **settings):
+        pass
+    settings["SMTPWEB_ENCRYPTION_KEYS"] = secretbox.new_key()
+    said = refusal(gunicorn(), clean_environment(tmp_path, PORT=str(free_port()), **settings))
+    assert "SMTPWEB_ENCRYPTION_KEYS holds no key that opens this database" in said
+
+
+# --- gunicorn, served once for all of these --------------------------------------------------
+
+
+def exchange(url: str, request: bytes) -> tuple[int, dict[str, str], bytes]:
+    """Send these very bytes on a connection, read one reply."""
+    address = urlsplit(url)
+    with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
+        connection.sendall(request)
+        reply = http.client.HTTPResponse(connection)
+        reply.begin()
+        return reply.status, dict(reply.getheaders()), reply.read()
+
+
+def test_a_connection_can_be_used_again_after_a_pause(served: str) -> None:
+    connection = http.client.HTTPConnection(urlsplit(served).netloc)
+    connection.request("GET", "/private/apps/findAll")
+    connection.getresponse().read()
+    first = connection.sock
+    time.sleep(1.5)
+    connection.request("GET", "/private/apps/findAll")
+    assert connection.getresponse().status == 401
+    assert connection.sock is first
+    connection.close()
+
+
+LOGIN = (
+    b"POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"zz\r\nusername=a\r\n0\r\n\r\n",
+        b"5\r\nuser!name\r\n0\r\n\r\n",
+        b"-5\r\nusername=a\r\n0\r\n\r\n",
+        b"5;\x01\r\nuser=\r\n0\r\n\r\n",
+    ],
+)
+def test_a_badly_chunked_body_is_a_bad_request(served: str, body: bytes) -> None:
+    status, headers, _ = exchange(served, LOGIN + b"Transfer-Encoding: chunked\r\n\r\n" + body)
+    assert status == 400
+    assert headers["Content-Type"] == "application/problem+json"
+
+
+def test_a_body_over_the_limit_is_refused_with_and_without_a_length(served: str) -> None:
+    size = 2 * 1024 * 1024
+    body = b"username=" + b"a" * (size - 9)
+    status, headers, reply = exchange(served, LOGIN + b"Content-Length: %d\r\n\r\n" % size + body)
+    assert (status, headers["Content-Type"]) == (413, "application/problem+json")
+    assert json.loads(reply)["status"] == 413
+    chunked = b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (size, body)
+    assert exchange(served, LOGIN + chunked)[0] == 413
+
+
+@pytest.mark.parametrize(
+    ("request_head", "status"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 9000 + b"\r\n\r\n", 431),
+        (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X-A: 1\r\n" * 200 + b"\r\n", 431),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX-A: \x1b[2J\r\n\r\n", 400),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),
+    ],
+)
+def test_headers_out_of_bounds_are_refused(served: str, request_head: bytes, status: int) -> None:
+    assert exchange(served, request_head)[0] == status
+
+
+def test_headers_that_only_a_proxy_may_set_count_for_nothing_without_one(served: str) -> None:
+    status, headers, _ = exchange(
+        served,
+        b"GET /private/apps/findAll HTTP/1.1\r\nHost: x\r\nX-Forwarded-Proto: https\r\n"
+        b"X-Forwarded-Ssl: on\r\nScript-Name: /evil\r\nPath-Info: /evil\r\n\r\n",
+    )
+    assert status == 401
+    assert "Strict-Transport-Security" not in headers  # sent over https only
+
+
+def test_the_log_of_a_production_server_is_json_without_controls(tmp_path: Path) -> None:
+    with smtpweb_server(
+        tmp_path, SMTPWEB_ENV="production", SMTPWEB_BASE_URL="https://smtps.example.com"
+    ) as (url, served):
+        exchange(url, b"GET / HTTP/1.1\r\nHost: x\r\nX-A: \x1b[2J\x9b\r\n\r\n")
+        served.wait_for(lambda: "Invalid request" in served.output)
+        assert "ready at https://smtps.example.com\n" in served.output
+        lines = [line for line in served.output.splitlines() if line.startswith("{")]
+        assert any("Invalid request" in json.loads(line)["message"] for line in lines)
+        assert re.fullmatch(r"[\x20-\x7e\n]*", served.output)
+
+
+def test_a_record_cannot_forge_another_one_or_command_a_terminal() -> None:
+    record = logging.LogRecord("x", logging.INFO, "", 0, "a\n2026 ERROR b\r\x1b[2J\x85", (), None)
+    text = logs.Text().format(record)
+    assert text.endswith(r"a" + "\n    " + r"2026 ERROR b\x0d\x1b[2J\x85")
+    assert json.loads(logs.Json().format(record))["message"] == record.getMessage()
+    assert "\n" not in logs.Json().format(record)
+
+
+# --- lock files ------------------------------------------------------------------------------
+
+
+def pins(name: str) -> dict[str, str]:
+    text = (ROOT / "requirements" / f"{name}.lock").read_text()
+    assert "index-url" not in text
+    assert "://" not in text
+    entries = re.findall(r"^(\S+)==(\S+)((?:[^\n]*\\\n)*[^\n]*)", text, re.MULTILINE)
+    assert all("--hash=sha256:" in rest for _, _, rest in entries)
+    return {package: version for package, version, _ in entries}
+
+
+def test_the_lock_files_agree_and_each_holds_the_smaller_one() -> None:
+    run, demo, dev = pins("run"), pins("demo"), pins("dev")
+    assert run
+    assert run.items() < demo.items() < dev.items()
+
+
+def test_make_help_lists_every_public_target() -> None:
+    said = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    listed = set(re.findall(r"^make (\w+)\t", said.stdout, re.MULTILINE))
+    assert {"run", "demo", "test", "check", "lock", "help"} <= listed
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
