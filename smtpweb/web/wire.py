@@ -223,6 +223,8 @@ def _pairs() -> Iterable[tuple[str, Any]]:
         yield from _decode_json(request.get_data())
     elif kind == "multipart/form-data":
         for name, value in request.form.items(multi=True):
+            if name is None:  # a part without a name, whatever the type hints say
+                raise BadInput({"form": ["Holds a part without a name."]})
             if "\ufffd" in name + value:  # Werkzeug's mark for what it could not decode
                 raise BadInput({"form": ["Is not valid in its charset."]})
             yield name, value
