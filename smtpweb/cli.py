@@ -220,7 +220,7 @@ def import_(file: TextIO, name: str | None) -> None:
     except (OSError, UnicodeDecodeError) as error:
         raise Told(f"{file.name} cannot be read: {error}.") from None
     added = transfer.load(document, user_id=_user(name).id if name else None)
-    click.echo(f"Added {added.apps} apps with {added.smtps} SMTPs.")
+    click.echo(f"Added: {added.apps} app(s), {added.smtps} SMTP(s).")
 
 
 # --- keys ----------------------------------------------------------------------------------
