@@ -118,7 +118,7 @@ class Summary(NamedTuple):
 
 def summaries(app_ids: Sequence[str]) -> dict[str, Summary]:
     """How each of these apps stands, in one statement; apps without SMTPs are left out."""
-    whole = {"partition_by": Smtp.app_id}
+    of_app = Smtp.app_id
     order = (Smtp.priority, Smtp.created, Smtp.id)
     ranked = (
         select(
@@ -126,10 +126,12 @@ def summaries(app_ids: Sequence[str]) -> dict[str, Summary]:
             Smtp.enabled,
             Smtp.host,
             Smtp.port,
-            func.count().over(**whole).label("total"),
-            func.count().filter(Smtp.enabled).over(**whole).label("active"),
-            func.row_number().over(**whole, order_by=order).label("place"),
-            func.row_number().over(**whole, order_by=(Smtp.enabled.desc(), *order)).label("choice"),
+            func.count().over(partition_by=of_app).label("total"),
+            func.count().filter(Smtp.enabled).over(partition_by=of_app).label("active"),
+            func.row_number().over(partition_by=of_app, order_by=order).label("place"),
+            func.row_number()
+            .over(partition_by=of_app, order_by=(Smtp.enabled.desc(), *order))
+            .label("choice"),
         )
         .where(Smtp.app_id.in_(app_ids))
         .subquery()

@@ -2,8 +2,8 @@
 
 from flask import Flask
 
-from ..extensions import csrf
-from . import api, errors, headers, probes
+from ..extensions import csrf, login_manager
+from . import access, api, errors, headers, login, look, pages, probes
 
 
 def register(app: Flask) -> None:
@@ -13,6 +13,12 @@ def register(app: Flask) -> None:
         csrf.exempt(blueprint)
         app.register_blueprint(blueprint)
         app.register_blueprint(blueprint, url_prefix="/api", name=f"{blueprint.name}_base")
-    app.register_blueprint(probes.bp)
+    app.url_map.converters["id"] = access.IdConverter
+    for blueprint in (login.bp, login.account_bp, pages.bp, probes.bp):
+        app.register_blueprint(blueprint)
+    login_manager.login_view = "login.sign_in"
+    login_manager.login_message = "Sign in to see this page."
+    login_manager.login_message_category = "info"
+    look.register(app)
     errors.register(app)
     headers.register(app)

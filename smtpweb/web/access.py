@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from flask import current_app, g, request
 from flask_login import current_user
+from werkzeug.routing import BaseConverter
 
 from .. import accounts
 from ..accounts import ALL_SCOPES, Caller
@@ -18,6 +19,12 @@ from ..store import AnyRow, fetch
 V = TypeVar("V", bound=Callable[..., Any])
 
 _BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*) *", re.IGNORECASE)
+
+
+class IdConverter(BaseConverter):
+    """An id in the address of a page. Anything else is no page, and reaches no database."""
+
+    regex = "[0-9a-f]{24}"
 
 
 def needs(scope: str, *, joined: bool = False) -> Callable[[V], V]:

@@ -7,6 +7,7 @@ import secrets
 from typing import Any
 
 from flask import Flask, Response, g, render_template, request
+from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
@@ -48,6 +49,7 @@ def register(app: Flask) -> None:
     """Handle errors for the whole app: a blueprint never sees unknown URLs under its prefix."""
     app.register_error_handler(SmtpwebError, _known)
     app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(CSRFError, _not_from_our_form)
     for failure in (OperationalError, InterfaceError, PoolTimeout):
         app.register_error_handler(failure, _storage)
     app.register_error_handler(Exception, _bug)
@@ -109,6 +111,16 @@ def _http(error: HTTPException) -> Response:
     return _reply(
         error.code, error.code, error.name, error.description or error.name, code, members, headers
     )
+
+
+def _not_from_our_form(_error: CSRFError) -> Response:
+    return _reply(
+        400, 400, "This form is out of date",
+        "It was opened before you signed in or out, or your browser does not keep cookies of this"
+        " site. Nothing was changed. Go back, copy what you typed, reload the page, and send the"
+        " form again.",
+        "CSRF", {}, {},
+    )  # fmt: skip
 
 
 def _storage(error: DBAPIError | PoolTimeout) -> Response:

@@ -1,0 +1,329 @@
+"""The forms of the pages: every field is read by the rule of ``values`` that the API uses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Any
+
+from flask import Response, render_template, request
+from flask_wtf import FlaskForm
+from wtforms import (
+    BooleanField,
+    Field,
+    HiddenField,
+    PasswordField,
+    RadioField,
+    SelectField,
+    SelectMultipleField,
+    StringField,
+    SubmitField,
+    ValidationError,
+)
+from wtforms.validators import DataRequired, EqualTo, InputRequired, Optional
+from wtforms.widgets import CheckboxInput, ListWidget
+
+from .. import values
+from ..apps import AppChanges
+from ..errors import BadInput, EditConflict, NameTaken, SmtpwebError, TooMany
+from ..mailcheck import Encryption
+from ..models import App, Smtp
+from ..smtps import SmtpChanges
+from ..store import now
+
+REQUIRED = "Fill this in."
+SAME = "Must be the same as above."
+
+
+class Form(FlaskForm):
+    """A form that answers for itself: what was accepted, what is wrong, with which status."""
+
+    def __init__(self, data: dict[str, Any] | None = None) -> None:
+        # Only a posted form: Flask-WTF would read a JSON body too, of whatever shape.
+        super().__init__(formdata=request.form if request.method == "POST" else None, data=data)
+        self.accepted: dict[str, Any] = {}
+        self.conflict = False
+        self._refusal: TooMany | None = None
+
+    def catches(self) -> Catch:
+        """Inside ``with form.catches():`` what an operation refuses becomes errors of fields."""
+        return Catch(self)
+
+    def refuse(self, error: SmtpwebError) -> bool:
+        """Show this error in the form, if it is one that the user of the form can mend."""
+        if isinstance(error, BadInput):
+            for name, messages in error.errors.items():
+                if name in self._fields:
+                    self._fields[name].errors = [*self._fields[name].errors, *messages]
+                else:
+                    self.form_errors.extend(messages)
+        elif isinstance(error, NameTaken):
+            self._fields["name"].errors = [error.detail]
+        elif isinstance(error, EditConflict):
+            self.conflict = True
+            self.form_errors.append(error.detail)
+        elif isinstance(error, TooMany):
+            self._refusal = error
+            self.form_errors.append(error.detail)
+        else:
+            return False
+        return True
+
+    def name_of(self, field: Any) -> str:
+        """Our name of a field, which may differ from its name in HTML."""
+        names: dict[str, Any] = self._fields
+        return next(name for name, known in names.items() if known is field)
+
+    def compare(self, stored: dict[str, Any]) -> None:
+        """After a conflict: name what is stored now beside what was typed.
+
+        Sending the form again then overwrites it knowingly.
+        """
+        for name, value in stored.items():
+            field = self._fields[name]
+            if name == "version":
+                field.data = value
+            elif field.data != value and (field.data or value):
+                field.stored = _in_words(field, value)
+
+    def page(self, template: str, **context: Any) -> Response:
+        """The page of this form: 200, or 409, 422 or 429 where something is wrong."""
+        status, headers = 200, {}
+        if self._refusal:
+            status, headers = 429, {"Retry-After": str(self._refusal.retry_after)}
+        elif self.errors:
+            status = 409 if self.conflict else 422
+        html = render_template(template, form=self, **context)
+        return Response(html, status, headers, mimetype="text/html")
+
+
+class Catch:
+    """Hands the errors of an operation to a form; any other rises."""
+
+    def __init__(self, form: Form) -> None:
+        self._form = form
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        return isinstance(error, SmtpwebError) and self._form.refuse(error)
+
+
+class Reads:
+    """Validator: the field is read by a rule of ``values``, the result kept in ``accepted``."""
+
+    def __init__(self, rule: Callable[[str], Any]) -> None:
+        self.rule = rule
+
+    def __call__(self, form: Form, field: Field) -> None:
+        """Read the field, or say what is wrong with it."""
+        if "\ufffd" in field.data:  # Werkzeug's mark for what it could not decode
+            raise ValidationError("Is not valid text in UTF-8.")
+        try:
+            form.accepted[form.name_of(field)] = self.rule(field.data)
+        except ValueError as error:
+            raise ValidationError(str(error)) from None
+
+
+def _trimmed(value: str | None) -> str | None:
+    """Without the blanks at its ends that come with pasting; never used on a password."""
+    return value.strip(" \t\xa0") if value else value
+
+
+def _in_words(field: Field, value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    choices = dict(getattr(field, "choices", None) or ())
+    return str(choices.get(value, value)) or "nothing"
+
+
+def _text(
+    label: str,
+    rule: Callable[[str], Any],
+    *,
+    required: bool = True,
+    **options: Any,
+) -> StringField:
+    needed = DataRequired(REQUIRED) if required else Optional()
+    return StringField(label, [needed, Reads(rule)], filters=[_trimmed], **options)
+
+
+def _version(value: str) -> int:
+    return values.integer(value, 0, 2**31 - 1)
+
+
+# --- accounts ------------------------------------------------------------------------------
+
+
+class LoginForm(Form):
+    """Sign in."""
+
+    name = StringField("User name", [DataRequired(REQUIRED)])
+    password = PasswordField("Password", [InputRequired(REQUIRED)])
+    submit = SubmitField("Sign in")
+
+
+class SetUpForm(Form):
+    """Make the first account."""
+
+    code = StringField("Set-up code", [DataRequired(REQUIRED)], filters=[_trimmed])
+    name = _text("User name", values.user_name)
+    email = _text("Email", values.email)
+    password = PasswordField("Password", [InputRequired(REQUIRED)])
+    again = PasswordField("Password, again", [InputRequired(REQUIRED), EqualTo("password", SAME)])
+    submit = SubmitField("Create the account")
+
+
+class PasswordForm(Form):
+    """Change the password of the account."""
+
+    old_password = PasswordField("Present password", [InputRequired(REQUIRED)])
+    password = PasswordField("New password", [InputRequired(REQUIRED)])
+    again = PasswordField(
+        "New password, again", [InputRequired(REQUIRED), EqualTo("password", SAME)]
+    )
+    revoke = BooleanField("Also revoke my personal tokens")
+    submit = SubmitField("Change the password")
+
+
+class TokenForm(Form):
+    """Make a personal token."""
+
+    label = _text("Label", values.display_name)
+    scopes = SelectMultipleField(
+        "It may",
+        [InputRequired("Choose at least one.")],
+        choices=[
+            ("read", "read apps and SMTPs"),
+            ("write", "create, change and remove them"),
+            ("check", "check SMTPs, which sends test mails"),
+            ("secrets", "see the passwords of SMTPs"),
+        ],
+        default=["read"],
+        widget=ListWidget(),
+        option_widget=CheckboxInput(),
+    )
+    days = SelectField(
+        "Expires",
+        choices=[("30", "in 30 days"), ("90", "in 90 days"), ("365", "in one year"), ("", "never")],
+        default="90",
+    )
+    submit = SubmitField("Create the token")
+
+    @property
+    def expires(self) -> datetime | None:
+        """The moment that was chosen."""
+        return now() + timedelta(days=int(self.days.data)) if self.days.data else None
+
+
+# --- apps and SMTPs ------------------------------------------------------------------------
+
+
+class AppForm(Form):
+    """Create or edit an app."""
+
+    name = _text("Name", values.app_name)
+    testemail = _text("Send test mails to", values.email)
+    defaultfromemail = _text("Default From email", values.email, required=False)
+    defaultfromname = _text("Default From name", values.display_name, required=False)
+    strategy = RadioField(
+        "Which SMTP is used",
+        choices=[
+            ("PRIORITY", "The first active one, by priority"),
+            ("RANDOM", "Any active one, at random"),
+        ],
+        default="PRIORITY",
+    )
+    version = HiddenField(validators=[Optional(), Reads(_version)])
+    submit = SubmitField("Save")
+
+    @staticmethod
+    def of(app: App) -> dict[str, Any]:
+        """The values of an app as the form has them."""
+        return {
+            "name": app.name,
+            "testemail": app.testemail,
+            "defaultfromemail": app.defaultfromemail or "",
+            "defaultfromname": app.defaultfromname or "",
+            "strategy": app.strategy,
+            "version": app.version,
+        }
+
+    def changes(self) -> AppChanges:
+        """What the form says of the app; an empty field says: nothing."""
+        return {
+            "name": self.accepted["name"],
+            "testemail": self.accepted["testemail"],
+            "defaultfromemail": self.accepted.get("defaultfromemail"),
+            "defaultfromname": self.accepted.get("defaultfromname"),
+            "strategy": self.strategy.data,
+        }
+
+
+class SmtpForm(Form):
+    """Create or edit an SMTP."""
+
+    host = _text("Host", values.host)
+    encryption = RadioField(
+        "Encryption",
+        choices=[
+            (Encryption.STARTTLS.value, "STARTTLS (usual: 587)"),
+            (Encryption.IMPLICIT.value, "TLS from the start (usual: 465)"),
+            (Encryption.NONE.value, "None: unencrypted"),
+        ],
+        default=Encryption.STARTTLS.value,
+    )
+    port = _text("Port", values.port, default="587")
+    auth = BooleanField("The server wants a login", default=True)
+    # Browsers fill in what they take for the login of this site: hence the names in HTML.
+    username = StringField("User name", [Optional(), Reads(values.credential)], name="smtp_login")
+    password = PasswordField("Password", [Optional(), Reads(values.credential)], name="smtp_secret")
+    defaultfromemail = _text("From email", values.email, required=False)
+    defaultfromname = _text("From name", values.display_name, required=False)
+    priority = _text("Priority", values.priority, default="10")
+    version = HiddenField(validators=[Optional(), Reads(_version)])
+    save_and_check = SubmitField()
+    save = SubmitField("Save without checking")
+
+    @staticmethod
+    def of(smtp: Smtp) -> dict[str, Any]:
+        """The values of an SMTP as the form has them; the password is never among them."""
+        return {
+            "host": smtp.host,
+            "encryption": smtp.encryption.value,
+            "port": str(smtp.port),
+            "auth": smtp.auth,
+            "username": smtp.username or "",
+            "defaultfromemail": smtp.defaultfromemail or "",
+            "defaultfromname": smtp.defaultfromname or "",
+            "priority": str(smtp.priority),
+            "version": smtp.version,
+        }
+
+    def changes(self, smtp: Smtp | None = None) -> SmtpChanges:
+        """What the form says of the SMTP, or of a new one; an empty password keeps the stored."""
+        changes: SmtpChanges = {
+            "host": self.accepted["host"],
+            "port": self.accepted["port"],
+            "priority": self.accepted["priority"],
+            "auth": self.auth.data,
+            "username": self.accepted.get("username"),
+            "defaultfromemail": self.accepted.get("defaultfromemail"),
+            "defaultfromname": self.accepted.get("defaultfromname"),
+        }
+        # A client of the API may have set both flags: what was not touched stays as it is.
+        if smtp is None or self.encryption.data != smtp.encryption.value:
+            changes["starttls"] = self.encryption.data == Encryption.STARTTLS.value
+            changes["ssltls"] = self.encryption.data == Encryption.IMPLICIT.value
+        if self.password.data:
+            changes["password"] = self.accepted["password"]
+        elif not self.auth.data:
+            changes["password"] = None  # a password that is not used any more is forgotten
+        return changes

@@ -1,0 +1,182 @@
+"""The first account, signing in and out, and the account page with password and tokens."""
+
+from __future__ import annotations
+
+import hmac
+from urllib.parse import parse_qsl, urlsplit
+
+from flask import (
+    Blueprint,
+    current_app,
+    flash,
+    redirect,
+    request,
+    session,
+    url_for,
+)
+from flask_login import current_user, login_user
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as AnyResponse
+
+from .. import accounts, installation
+from ..models import User
+from . import access
+from .forms import LoginForm, PasswordForm, SetUpForm, TokenForm
+
+bp = Blueprint("login", __name__)  # for those who are not signed in yet, or any more
+
+account_bp = Blueprint("account", __name__)
+account_bp.before_request(access.require_login)
+
+# Failures to give the code are counted as if it were the password of an account.
+_SET_UP = accounts.digest_of("\x00set-up code")
+
+
+@bp.route("/setup", methods=["GET", "POST"])
+def set_up() -> AnyResponse:
+    """Make the first account of this installation, once."""
+    if not installation.needs_first_account():
+        return redirect(url_for(".sign_in"))
+    form = SetUpForm()
+    if form.validate_on_submit():
+        with form.catches():
+            accounts.refuse_guessing(_SET_UP, access.network())
+            if not _is_set_up_code(form.code.data):
+                accounts.count_failure(_SET_UP, access.network())
+                form.code.errors = ["This is not the code that was printed on the console."]
+                return form.page("login/set_up.html")
+            user = accounts.create_first_user(
+                form.accepted["name"], form.accepted["email"], form.password.data
+            )
+            _enter(user)
+            flash("Welcome. Begin with the app whose mails you want to send.", "success")
+            return redirect(url_for("pages.list_apps"), 303)
+    return form.page("login/set_up.html")
+
+
+def _is_set_up_code(typed: str) -> bool:
+    def bare(code: str) -> bytes:
+        return "".join(code.upper().replace("-", "").split()).encode(errors="replace")
+
+    return hmac.compare_digest(bare(typed), bare(installation.set_up_code()))
+
+
+@bp.route("/login", methods=["GET", "POST"])
+def sign_in() -> AnyResponse:
+    """Sign in, and go on to where the visitor wanted to go."""
+    if installation.needs_first_account():
+        return redirect(url_for(".set_up"))
+    if current_user.is_authenticated:
+        return redirect(_destination())
+    form = LoginForm()
+    if form.validate_on_submit():
+        with form.catches():
+            user = accounts.sign_in(form.name.data, form.password.data, access.network())
+            if user:
+                _enter(user)
+                return redirect(_destination(), 303)
+            form.form_errors.append("The user name or the password is wrong.")
+    return form.page("login/sign_in.html")
+
+
+@bp.post("/logout")
+def sign_out() -> AnyResponse:
+    """End the session, here and in the database: a copy of the cookie is worth nothing."""
+    if current_user.is_authenticated:
+        accounts.close_session(access.user().session_key)
+    session.clear()
+    flash("You are signed out.", "success")
+    return redirect(url_for(".sign_in"), 303)
+
+
+def _enter(user: User) -> None:
+    # What an attacker may have put into the visitor's cookie must not live on in the session.
+    session.clear()
+    session.permanent = True
+    login_user(accounts.open_session(user))
+
+
+def _destination() -> str:
+    """Where to go after signing in: a page of ours that ``next`` names, else the list of apps.
+
+    The address is built anew from the route that ``next`` matches, never taken over.
+    """
+    wanted = urlsplit(request.args.get("next", ""))
+    if not wanted.scheme and not wanted.netloc:
+        try:
+            endpoint, found = current_app.url_map.bind("").match(wanted.path, method="GET")
+        except HTTPException:  # no such page
+            endpoint, found = "", {}
+        if endpoint.partition(".")[0] in ("pages", "account"):
+            page = dict(parse_qsl(wanted.query)).get("page")
+            return url_for(endpoint, page=page, **found)
+    return url_for("pages.list_apps")
+
+
+# --- the account page ----------------------------------------------------------------------
+
+
+@account_bp.get("/account")
+def show() -> AnyResponse:
+    """The user's password and personal tokens."""
+    return _page(PasswordForm(), TokenForm())
+
+
+@account_bp.post("/account/password")
+def change_password() -> AnyResponse:
+    """Set a new password; other sessions end, this browser gets a new one."""
+    form = PasswordForm()
+    if form.validate_on_submit():
+        with form.catches():
+            user = access.user()
+            accounts.change_password(
+                user,
+                form.old_password.data,
+                form.password.data,
+                access.network(),
+                keep_personal=not form.revoke.data,
+            )
+            _enter(user)
+            flash("The password was changed. All other browsers were signed out.", "success")
+            return redirect(url_for(".show"), 303)
+    return _page(form, TokenForm())
+
+
+@account_bp.post("/account/tokens")
+def make_token() -> AnyResponse:
+    """Make a personal token and show it, this once: it is in this reply and nowhere else."""
+    form = TokenForm()
+    if form.validate_on_submit():
+        with form.catches():
+            token = accounts.personal_token(
+                access.user(), form.accepted["label"], form.scopes.data, form.expires
+            )
+            return form.page("account/token.html", token=token)
+    return _page(PasswordForm(), form)
+
+
+@account_bp.post("/account/tokens/<id:token_id>/revoke")
+def revoke_token(token_id: str) -> AnyResponse:
+    """End a personal token."""
+    accounts.revoke_token(access.user(), token_id)
+    flash("The token was revoked.", "success")
+    return redirect(url_for(".show"), 303)
+
+
+@account_bp.get("/account/password")
+@account_bp.get("/account/tokens")
+def back() -> AnyResponse:
+    """Who reloads the address of a form that was refused comes back to the account page."""
+    return redirect(url_for(".show"))
+
+
+def _page(password: PasswordForm, token: TokenForm) -> AnyResponse:
+    """The account page with both forms; the one that was sent decides about the status."""
+    sent = token if request.endpoint == "account.make_token" else password
+    return sent.page(
+        "account/show.html",
+        password=password,
+        token_form=token,
+        user=access.user(),
+        tokens=accounts.personal_tokens(access.user()),
+    )

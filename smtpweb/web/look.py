@@ -1,0 +1,48 @@
+"""What the templates stand on: strict variables, filters, static files that may be cached."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, Response, request
+from jinja2 import StrictUndefined
+
+from . import words
+
+_YEAR = 365 * 86400
+
+
+def register(app: Flask) -> None:
+    """Prepare the application's templates and static files."""
+    app.jinja_env.undefined = StrictUndefined
+    app.jinja_env.trim_blocks = True
+    app.jinja_env.lstrip_blocks = True
+    app.jinja_env.filters |= {
+        "relative": words.relative,
+        "exact": words.exact,
+        "duration": words.duration,
+    }
+    app.jinja_env.globals["words"] = words
+    folders = {"static": app.static_folder}
+    folders["bootstrap.static"] = app.blueprints["bootstrap"].static_folder
+
+    @app.url_defaults
+    def name_version(endpoint: str, values: dict[str, Any]) -> None:
+        folder = folders.get(endpoint)
+        if folder and "filename" in values:
+            values["v"] = _digest(Path(folder) / values["filename"])
+
+    @app.after_request
+    def cache(response: Response) -> Response:
+        # A URL with a version names this content for ever.
+        if request.endpoint in folders and "v" in request.args and response.status_code < 400:
+            response.headers["Cache-Control"] = f"public, max-age={_YEAR}, immutable"
+        return response
+
+
+@functools.cache
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
