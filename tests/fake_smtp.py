@@ -390,7 +390,7 @@ class _Connection:
             self.server.reads.append(chunk)
             self.buffer += chunk
         line, _, self.buffer = self.buffer.partition(b"\n")
-        if self.server.knobs["loses_pipelined"] and b"MAIL" in line.upper():
+        if self.server.knobs["loses_pipelined"] and line.upper().startswith(b"MAIL "):
             self.buffer = b""
         return line.rstrip(b"\r")
 

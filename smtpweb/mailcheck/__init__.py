@@ -2,6 +2,7 @@
 
 from .blocking import check
 from .egress import EgressPolicy, EgressRuleError
+from .looped import check_async, check_many
 from .report import Encryption, Line, Outcome, Report, Side, Stage, Step, Target
 
 __all__ = [
@@ -16,4 +17,6 @@ __all__ = [
     "Step",
     "Target",
     "check",
+    "check_async",
+    "check_many",
 ]

@@ -1,10 +1,10 @@
 """Load the causes of failures from ``causes/*.toml`` and put them in order, most exact first.
 
-One entry is one cause: what it matches on, and what a person is told. ``README`` of the format:
+One entry is one cause: what it matches on, and what a person is told. The format:
 
 - ``id``: stable, starts with ``SMTP_``; the code of the API.
 - matchers, all of which must hold; a list holds if one of its members does: ``stage``,
-  ``symptom`` (default "refused"), ``code`` ("535", "4xx"), ``enhanced`` ("5.7.8", "5.7.x"),
+  ``symptom`` (default "refused"; "any"), ``code`` ("535", "4xx"), ``enhanced`` ("5.7.8", "5.7.x"),
   ``words`` and ``banner`` (regular expressions, any case), ``provider`` (see providers.toml),
   ``when`` (values that a fact of the check must have).
 - ``temporary``: worth trying again unchanged; left out: a reply of class 4 is.
@@ -55,7 +55,7 @@ class Cause:
         """The more it asks, the earlier it is asked."""
         return (
             self.rank
-            + 32 * bool(self.provider)
+            + 12 * bool(self.provider)
             + 16 * bool(self.words)
             + 8 * (len(self.when) + bool(self.banner))
             + 4 * bool(self.enhanced)
@@ -114,7 +114,9 @@ def _cause(entry: dict[str, Any]) -> Cause:
     values = dict(entry)
     values["side"] = Side(values["side"])
     values["stage"] = frozenset(Stage(name) for name in _list(values.get("stage")))
-    if "symptom" in values:
+    if values.get("symptom") == "any":
+        values["symptom"] = frozenset(Symptom)
+    elif "symptom" in values:
         values["symptom"] = frozenset(Symptom(name) for name in _list(values["symptom"]))
     for name in ("code", "enhanced"):
         values[name] = tuple(_list(values.get(name)))

@@ -22,10 +22,13 @@ from .record import Record
 from .replies import Answer, decoded
 from .report import Encryption, Stage, Target, TlsFacts
 
-# A server that offers PIPELINING but loses what came in one segment is given up on sooner
+# A server that offers PIPELINING but loses what came in one segment is given up on sooner, so
+# that time is left to try again without
 PIPELINE_PATIENCE = 5.0
 
 _NOT_UNDERSTOOD = frozenset({500, 501, 502, 503})
+_OTHER_SERVICES = re.compile(r"(?<![A-Za-z-])(?:vs)?(FTP|NNTP|LMTP)(?:d|\b)", re.IGNORECASE)
+_OAUTH = frozenset({"XOAUTH", "XOAUTH2", "OAUTHBEARER"})
 _QUEUE_IDS = (
     re.compile(r"\bqueued as \[?<?([A-Za-z0-9._-]+)", re.IGNORECASE),
     re.compile(r"\bid[=:] ?<?([A-Za-z0-9._@-]+)", re.IGNORECASE),
@@ -135,10 +138,18 @@ def _ehlo(session: Session) -> Asks[None]:
         # RFC 5321 3.2: a server that does not know EHLO is greeted the old way
         second = yield from link.ask(f"HELO {session.ehlo_name}".encode())
         if not second.positive:
+            _expect_smtp(session)
             raise Failure(Symptom.REFUSED, reply=answer)
         session.used_helo = True
     else:
+        _expect_smtp(session)
         raise Failure(Symptom.REFUSED, reply=answer)
+
+
+def _expect_smtp(session: Session) -> None:
+    """FTP, NNTP and LMTP greet with a code as SMTP does, and only stumble over EHLO."""
+    if (found := _OTHER_SERVICES.search(session.banner)) is not None:
+        raise Failure(Symptom.WRONG_PROTOCOL, protocol=found[1].upper())
 
 
 def _note_capabilities(session: Session, answer: Answer) -> None:
@@ -198,7 +209,11 @@ def _authenticate(session: Session) -> Asks[None]:
             return
     if refused is not None:
         raise Failure(Symptom.REFUSED, reply=refused)
-    raise Failure(Symptom.NO_COMMON_MECHANISM, offered=", ".join(session.mechanisms))
+    raise Failure(
+        Symptom.NO_COMMON_MECHANISM,
+        offered=", ".join(session.mechanisms),
+        oauth_only=set(session.mechanisms) <= _OAUTH,
+    )
 
 
 def _try_mechanism(session: Session, name: str) -> Asks[Answer | None]:
@@ -324,11 +339,14 @@ def _envelope_at_once(session: Session, mail: bytes, rcpt: bytes) -> Asks[None]:
         if refused is None:
             record.begin(stage)
         try:
-            answer = yield from link.hear(link.limit(PIPELINE_PATIENCE if not refused else 1.0))
+            answer = yield from link.hear(
+                link.limit(1.0) if refused else link.limit(PIPELINE_PATIENCE, share=0.4)
+            )
         except Failure as failure:
             if refused is not None:
                 break  # the verdict is known; the rest was only to leave the server in step
             if failure.symptom in (Symptom.SILENT, Symptom.CLOSED):
+                failure.stage = stage
                 raise PipeliningLoses(failure, here=False) from None
             raise
         answers.append(answer)

@@ -46,6 +46,8 @@ _CONNECT_SYMPTOMS = (
     (race.NO_ROUTE, Symptom.NO_ROUTE),
 )
 
+_ENVELOPE = (Stage.MAIL, Stage.RCPT, Stage.DATA)
+
 _CERTIFICATE_SYMPTOMS = frozenset(
     symptom for symptom in Symptom if symptom.name.startswith("CERTIFICATE_")
 )
@@ -212,33 +214,38 @@ class _Course:
         """
         assert self.session is not None  # noqa: S101 - it has just lost commands
         first = self.session
-        self.record.remark("PIPELINING is offered, but commands were lost: again, one at a time")
+        self.record.remark("commands sent together were lost: again, one at a time")
+        try:
+            if loses.here and (yield from self._reset(first)):
+                self.record.again(Stage.MAIL)
+                first.pipelining = False
+                yield from deliver(first)
+            else:
+                yield from first.link.farewell()
+                self.record.again(Stage.CONNECT)
+                second = yield from self._connect((connected.address,))
+                yield from self._converse(second, pipelining=False)
+        except Failure as failure:
+            if (failure.stage or self.record.stage) not in _ENVELOPE:
+                raise loses.failure from None
+            if failure.symptom is Symptom.REFUSED:
+                self._warn_of_pipelining()
+            yield from self.session.link.farewell()
+            raise
+        self._warn_of_pipelining()
+
+    def _reset(self, session: Session) -> Asks[bool]:
+        try:
+            answer = yield from session.link.ask(b"RSET")
+        except Failure:
+            return False
+        return answer.positive
+
+    def _warn_of_pipelining(self) -> None:
         self.warnings.append(
             "The server offers PIPELINING but loses commands that come together; it was checked"
             " again with one command at a time. Mailers that believe the offer will fail."
         )
-        if loses.here:
-            try:
-                answer = yield from first.link.ask(b"RSET")
-                if answer.positive:
-                    self.record.again(Stage.MAIL)
-                    first.pipelining = False
-                    yield from deliver(first)
-                    return
-            except Failure:
-                yield from first.link.farewell()
-                raise
-        yield from first.link.farewell()
-        self.record.again(Stage.CONNECT)
-        reached = False
-        try:
-            second = yield from self._connect((connected.address,))
-            yield from self._converse(second, pipelining=False)
-        except Failure:
-            reached = self.record.stage in (Stage.MAIL, Stage.RCPT, Stage.DATA)
-            if reached:
-                raise
-            raise loses.failure from None
 
     # -- when it failed
 
@@ -306,11 +313,8 @@ class _Course:
             link=diagnosis.link,
         )
 
-    def _seen(self, failure: Failure | None) -> Seen | None:
+    def _seen(self, failure: Failure | None) -> Seen:
         target, session = self.target, self.session
-        if failure is None:
-            return None
-        stage = failure.stage or self.record.stage
         facts: dict[str, Any] = {
             "host": cleaned(target.host),
             "port": target.port,
@@ -334,6 +338,9 @@ class _Course:
         if target.auth:
             facts |= _invisible_facts(target)
         facts |= _certificate_facts(self.tls)
+        if failure is None:
+            return Seen(Stage.ACCEPTED, Symptom.NONE, None, facts)
+        stage = failure.stage or self.record.stage
         facts |= {name: _fit(self.record, value) for name, value in failure.facts.items()}
         return Seen(stage, failure.symptom, failure.reply, facts)
 

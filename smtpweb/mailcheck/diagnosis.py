@@ -68,10 +68,8 @@ class Diagnosis:
     link: str
 
 
-def diagnose(seen: Seen | None) -> Diagnosis:
-    """The cause of what was ``seen``; None stands for a mail that was accepted."""
-    if seen is None:
-        seen = Seen(Stage.ACCEPTED, Symptom.NONE)
+def diagnose(seen: Seen) -> Diagnosis:
+    """The cause of what was ``seen``."""
     provider = provider_of(str(seen.facts.get("host", "")), str(seen.facts.get("banner", "")))
     name = "" if provider is None else provider.id
     facts = dict(FACTS)

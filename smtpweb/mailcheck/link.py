@@ -64,15 +64,17 @@ class Link:
         self._handshake_stage: Stage | None = None
         self._proved = False  # the server has said something inside TLS
         self.open = True
+        self._greeted = False
 
     @property
     def encrypted(self) -> bool:
         """Whether TLS is up."""
         return self._tls is not None
 
-    def limit(self, patience: float | None = None) -> float:
-        """The moment by which one reply must be here."""
-        return min(self._deadline, self._record.clock() + (patience or self._patience))
+    def limit(self, patience: float | None = None, share: float = 1.0) -> float:
+        """The moment by which one reply must be here, within a ``share`` of the time left."""
+        now = self._record.clock()
+        return min(now + (self._deadline - now) * share, now + (patience or self._patience))
 
     # -- talking
 
@@ -102,6 +104,7 @@ class Link:
                 raise self._misfit(bad) from None
             if answer is not None:
                 self._record.server(answer, hide=hide)
+                self._greeted = True
                 return answer
             self._replies.feed((yield from self._receive(until, on_silence)))
             on_silence = None
@@ -134,8 +137,11 @@ class Link:
         raise Failure(Symptom.OUT_OF_STEP, reply=answer)
 
     def farewell(self, command: bytes = b"QUIT\r\n") -> Asks[None]:
-        """Say goodbye without waiting for the answer, and close."""
-        if self.open and command:
+        """Say goodbye without waiting for the answer, and close.
+
+        Nothing is said to a server that has not greeted us (RFC 5321 4.3.1).
+        """
+        if self.open and self._greeted:
             self.say(command, command.decode().strip())
         yield from self.close()
 

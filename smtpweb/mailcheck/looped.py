@@ -1,0 +1,256 @@
+"""The driver for thousands of checks at once in one asyncio loop.
+
+It works on plain sockets and callbacks: no task, stream or transport per check, and a turn of
+the conversation is one read, one step of the core and one write. Needs a loop with
+``add_reader``, which all but Windows' default one have.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+from collections.abc import Iterable
+from concurrent.futures import Future
+from typing import Any
+
+from . import sockets
+from .course import course
+from .egress import Address
+from .failure import Symptom
+from .needs import (
+    Asks,
+    Connect,
+    Connected,
+    Exchange,
+    Glance,
+    HangUp,
+    Lost,
+    NotConnected,
+    NotResolved,
+    Resolve,
+    Silent,
+)
+from .race import Race
+from .record import Watch
+from .report import Report, Target
+from .resolver import RESOLVER, Found
+
+
+async def check_async(target: Target, watch: Watch | None = None) -> Report:
+    """As :func:`check`, inside a running loop. Cancelling it closes everything it opened."""
+    loop = asyncio.get_running_loop()
+    run = _Run(loop, course(target, watch=watch, clock=loop.time))
+    try:
+        return await run.report
+    finally:
+        run.close()
+
+
+async def check_many(targets: Iterable[Target], at_once: int = 500) -> list[Report]:
+    """Check many servers, at most ``at_once`` at a time; the reports in the targets' order."""
+    slots = asyncio.Semaphore(at_once)
+
+    async def one(target: Target) -> Report:
+        async with slots:
+            return await check_async(target)
+
+    return list(await asyncio.gather(*map(one, targets)))
+
+
+class _Run:
+    """One check under way. Exactly one need is open at any time."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, steps: Asks[Report]):
+        self.report: asyncio.Future[Report] = loop.create_future()
+        self._loop = loop
+        self._steps = steps
+        self._open: set[socket.socket] = set()
+        self._reading: set[socket.socket] = set()
+        self._need: Any = None
+        self._race: Race | None = None
+        self._attempts: dict[Address, socket.socket] = {}
+        self._unsent = b""
+        self._broken = False
+        self._until = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._advance(None)
+
+    def close(self) -> None:
+        """Leave nothing behind: no socket, no timer, no callback."""
+        self._need = None
+        if self._timer is not None:
+            self._timer.cancel()
+        for sock in [*self._attempts.values(), *self._open]:
+            self._drop(sock)
+        self._attempts.clear()
+        self._open.clear()
+        self._steps.close()
+
+    # -- the core asks
+
+    def _advance(self, answer: object, error: Exception | None = None) -> None:
+        """Step the core until it asks for something that takes time."""
+        self._need = None
+        while True:
+            try:
+                need = self._steps.send(answer) if error is None else self._steps.throw(error)
+            except StopIteration as stop:
+                if not self.report.done():
+                    self.report.set_result(stop.value)
+                return
+            answer = error = None
+            match need:
+                case Exchange():
+                    self._exchange(need)
+                    return
+                case Glance():
+                    answer = sockets.glance(need.handle)
+                case HangUp():
+                    sockets.send_at_once(need.handle, need.data)
+                    self._open.discard(need.handle)
+                    self._drop(need.handle)
+                case Resolve():
+                    self._resolve(need)
+                    return
+                case Connect():
+                    self._need = need
+                    self._race = Race(need.addresses, self._loop.time(), need.until, need.each)
+                    self._run_race()
+                    return
+
+    def _drop(self, sock: socket.socket) -> None:
+        self._loop.remove_reader(sock)
+        self._loop.remove_writer(sock)
+        self._reading.discard(sock)
+        sock.close()
+
+    # -- time
+
+    def _wait_until(self, until: float) -> None:
+        """Be woken at ``until``."""
+        # A timer that fires too early is set again: cheaper than a new one for each turn
+        self._until = until
+        if self._timer is None or self._timer.when() > until:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_at(until, self._rung)
+
+    def _rung(self) -> None:
+        self._timer = None
+        if self._need is None:
+            return
+        if self._loop.time() < self._until:
+            self._wait_until(self._until)
+        elif isinstance(self._need, Exchange):
+            self._loop.remove_writer(self._need.handle)
+            self._advance(None, Silent())
+        elif isinstance(self._need, Resolve):
+            self._advance(None, NotResolved(Symptom.RESOLVER_SLOW))
+        else:
+            self._run_race()
+
+    # -- bytes
+
+    def _exchange(self, need: Exchange) -> None:
+        self._need = need
+        self._unsent, self._broken = need.data, False
+        self._wait_until(need.until)
+        if self._unsent:
+            self._send()
+        sockets.acknowledge_at_once(need.handle)
+        if need.handle not in self._reading:
+            self._reading.add(need.handle)
+            self._loop.add_reader(need.handle, self._readable, need.handle)
+
+    def _send(self) -> None:
+        sock = self._need.handle
+        try:
+            self._unsent = self._unsent[sock.send(self._unsent) :]
+        except BlockingIOError:
+            pass
+        except OSError:
+            # What the server said before may still be here to be read
+            self._unsent, self._broken = b"", True
+        if self._unsent:
+            self._loop.add_writer(sock, self._writable, sock)
+
+    def _writable(self, sock: socket.socket) -> None:
+        self._loop.remove_writer(sock)
+        if isinstance(self._need, Exchange) and self._need.handle is sock:
+            self._send()
+
+    def _readable(self, sock: socket.socket) -> None:
+        if not isinstance(self._need, Exchange) or self._need.handle is not sock:
+            # Nobody waits for it now; it stays in the kernel until somebody does
+            self._loop.remove_reader(sock)
+            self._reading.discard(sock)
+            return
+        try:
+            data = sock.recv(sockets.CHUNK)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._advance(None, Lost("reset"))
+            return
+        if not data and self._broken:
+            self._advance(None, Lost("reset"))
+            return
+        self._advance(data)
+
+    # -- names and connections
+
+    def _resolve(self, need: Resolve) -> None:
+        self._need = need
+        self._wait_until(need.until)
+
+        def found(future: Future[Found]) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has closed meanwhile
+                self._loop.call_soon_threadsafe(self._found, need, future)
+
+        RESOLVER.look_up(need.host, need.until).add_done_callback(found)
+
+    def _found(self, need: Resolve, future: Future[Found]) -> None:
+        if self._need is not need:
+            return
+        error = future.exception()
+        if isinstance(error, Exception):
+            self._advance(None, error)
+        else:
+            self._advance(future.result())
+
+    def _run_race(self) -> None:
+        race, now = self._race, self._loop.time()
+        assert race is not None  # noqa: S101 - a Connect is open
+        for address in race.expired(now):
+            self._drop(self._attempts.pop(address))
+        while (due := race.due(now)) is not None:
+            started = sockets.begin_connect(due, self._need.port)
+            if isinstance(started, str):
+                race.failed(due, started, now)
+            else:
+                self._attempts[due] = started
+                self._loop.add_writer(started, self._connected, due)
+        if race.is_over:
+            self._advance(None, NotConnected(race.outcomes()))
+        else:
+            self._wait_until(race.wake())
+
+    def _connected(self, address: Address) -> None:
+        race, sock = self._race, self._attempts.pop(address)
+        assert race is not None  # noqa: S101 - a Connect is open
+        self._loop.remove_writer(sock)
+        word = sockets.outcome(sock, address)
+        if word is not None:
+            sock.close()
+            race.failed(address, word, self._loop.time())
+            self._run_race()
+            return
+        race.won(address, self._loop.time())
+        for other in self._attempts.values():
+            self._drop(other)
+        self._attempts.clear()
+        self._open.add(sock)
+        local = ipaddress.ip_address(sock.getsockname()[0].partition("%")[0])
+        self._advance(Connected(sock, address, local, race.outcomes()))
