@@ -117,9 +117,7 @@ def test_a_bad_setting_stops_the_start_without_a_traceback(instance: Path) -> No
 def test_production_needs_its_own_secret_key(instance: Path) -> None:
     with pytest.raises(ConfigError, match="SMTPWEB_SECRET_KEY is required"):
         config.load({"SMTPWEB_ENV": "production"}, instance)
-    settings = config.load(
-        {"SMTPWEB_ENV": "production", "SMTPWEB_SECRET_KEY": "x" * 32}, instance
-    )
+    settings = config.load({"SMTPWEB_ENV": "production", "SMTPWEB_SECRET_KEY": "x" * 32}, instance)
     assert settings.secure_cookies
 
 

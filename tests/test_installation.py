@@ -45,7 +45,7 @@ def test_a_database_without_tables_is_refused_with_the_command(tmp_path: Path) -
         restart(settings)
 
 
-def test_the_first_account_is_needed_until_there_is_one(app, inside) -> None:  # noqa: ANN001
+def test_the_first_account_is_needed_until_there_is_one(app, inside) -> None:
     assert installation.needs_first_account()
     accounts.create_first_user("Ana", "ana@example.com", PASSWORD)
     assert not installation.needs_first_account()
@@ -53,7 +53,7 @@ def test_the_first_account_is_needed_until_there_is_one(app, inside) -> None:  #
         accounts.create_first_user("Eve", "eve@example.com", PASSWORD)
 
 
-def test_the_set_up_code_is_the_same_in_every_worker(app, inside) -> None:  # noqa: ANN001
+def test_the_set_up_code_is_the_same_in_every_worker(app, inside) -> None:
     code = installation.set_up_code()
     assert len(code) == 14
     assert code == installation.set_up_code()
@@ -63,15 +63,15 @@ def make_smtps(app: object, count: int) -> list[str]:
     user = accounts.create_user("ana", "ana@example.com", PASSWORD)
     owner = apps.save(user.id, {"name": "shop"})
     return [
-        smtps.save(
-            user.id, owner.id, {"host": "h", "port": 25, "password": f"secret {number}"}
-        ).id
+        smtps.save(user.id, owner.id, {"host": "h", "port": 25, "password": f"secret {number}"}).id
         for number in range(count)
     ]
 
 
 def test_rotation_seals_everything_again_and_can_be_repeated(
-    settings: Settings, app, monkeypatch: pytest.MonkeyPatch  # noqa: ANN001
+    settings: Settings,
+    app,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(installation, "_BATCH", 2)
     with app.app_context():
@@ -98,7 +98,9 @@ def test_rotation_seals_everything_again_and_can_be_repeated(
 
 
 def test_rotation_goes_on_past_what_it_cannot_read(
-    settings: Settings, app, monkeypatch: pytest.MonkeyPatch  # noqa: ANN001
+    settings: Settings,
+    app,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(installation, "_BATCH", 2)
     with app.app_context():
@@ -117,7 +119,7 @@ def test_rotation_goes_on_past_what_it_cannot_read(
         db.engine.dispose()
 
 
-def test_two_first_starts_agree_on_one_canary(app, inside) -> None:  # noqa: ANN001
+def test_two_first_starts_agree_on_one_canary(app, inside) -> None:
     installation.make_ready()
     assert len(db.session.scalars(select(Installation)).all()) == 1
     db.session.execute(delete(Installation))

@@ -14,7 +14,7 @@ from tests.counting import statements
 from tests.people import Person, Visitor
 
 
-def login(visitor: Visitor, name: str, password: str, address: str = "192.0.2.1"):  # noqa: ANN201
+def login(visitor: Visitor, name: str, password: str, address: str = "192.0.2.1"):
     return visitor.request(
         "POST",
         "/auth/login",
@@ -52,9 +52,7 @@ def test_a_wrong_login_is_a_403_whoever_it_is(
 
 
 @pytest.mark.parametrize("given", [{}, {"username": "alice"}, {"password": "x"}])
-def test_a_login_without_name_or_password_is_a_400(
-    visitor: Visitor, given: dict[str, str]
-) -> None:
+def test_a_login_without_name_or_password_is_a_400(visitor: Visitor, given: dict[str, str]) -> None:
     reply = visitor.post("/auth/login", **given)
     assert reply.status_code == 400
     assert {error["parameter"] for error in reply.json["errors"]} == {
@@ -173,9 +171,7 @@ def test_an_app_is_created_found_edited_and_removed(alice: Person) -> None:
     assert alice.get("/private/apps/findById", idapp=app["_id"]).json == app
     assert app["strategy"] == "RANDOM"
     edited = alice.post("/private/apps/save", idapp=app["_id"], defaultfromname="Store").json
-    assert {name for name in app if app[name] != edited[name]} - {"modified"} == {
-        "defaultfromname"
-    }
+    assert {name for name in app if app[name] != edited[name]} - {"modified"} == {"defaultfromname"}
     smtp = alice.make_smtp(app["_id"])
     reply = alice.post("/private/apps/remove", idapp=app["_id"])
     assert (reply.status_code, reply.data) == (200, b"")

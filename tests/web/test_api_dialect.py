@@ -55,9 +55,7 @@ def test_both_spellings_of_ssltls_mean_one(alice: Person, idapp: str, name: str)
 
 
 @pytest.mark.parametrize("name", ["defaulfromemail", "defaultfromemail"])
-def test_both_spellings_of_the_default_from_mean_one(
-    alice: Person, idapp: str, name: str
-) -> None:
+def test_both_spellings_of_the_default_from_mean_one(alice: Person, idapp: str, name: str) -> None:
     smtp = alice.make_smtp(idapp, **{name: "a@b.example"})
     assert smtp["defaultfromemail"] == "a@b.example"
 
@@ -81,9 +79,7 @@ def ways(alice: Person, given: dict[str, str]) -> dict[str, TestResponse]:
     return {
         "query": alice.request("POST", path, query_string=given),
         "form": alice.request("POST", path, data=given),
-        "multipart": alice.request(
-            "POST", path, data=given, content_type="multipart/form-data"
-        ),
+        "multipart": alice.request("POST", path, data=given, content_type="multipart/form-data"),
         "json": alice.request("POST", path, json=given),
         "mixed": alice.request(
             "POST",
@@ -97,9 +93,7 @@ def ways(alice: Person, given: dict[str, str]) -> dict[str, TestResponse]:
 def test_query_form_multipart_and_json_are_equal(alice: Person, idapp: str) -> None:
     given = {"idapp": idapp, "host": "münchen.example", "port": "25", "auth": "false"}
     replies = ways(alice, given)
-    assert {way: reply.status_code for way, reply in replies.items()} == dict.fromkeys(
-        replies, 200
-    )
+    assert {way: reply.status_code for way, reply in replies.items()} == dict.fromkeys(replies, 200)
     assert {reply.json["host"] for reply in replies.values()} == {"münchen.example"}
 
 
@@ -274,9 +268,7 @@ def test_unknown_paths_and_methods_are_problems(
         assert reply.headers["Allow"]
 
 
-def test_one_unreadable_password_does_not_hide_the_other_smtps(
-    alice: Person, idapp: str
-) -> None:
+def test_one_unreadable_password_does_not_hide_the_other_smtps(alice: Person, idapp: str) -> None:
     from smtpweb.models import Smtp
     from smtpweb.store import db
 
@@ -291,5 +283,3 @@ def test_one_unreadable_password_does_not_hide_the_other_smtps(
     assert "enter it again" in shown[1]["warnings"][0]
     reply = alice.post("/private/smtps/check", idsmtp=bad["_id"])
     assert (reply.status_code, reply.json["code"]) == (406, "SMTP_PASSWORD_UNREADABLE")
-
-

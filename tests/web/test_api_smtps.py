@@ -40,21 +40,25 @@ def test_a_created_smtp_is_exactly_the_object_of_the_documents(alice: Person, id
     assert list(smtp) == MEMBERS
     assert re.fullmatch("[0-9a-f]{24}", smtp["_id"])
     assert smtp["idapp"] == idapp
-    assert smtp | {
-        "priority": 50,
-        "host": "smtp.yourserver.net",
-        "port": 587,
-        "username": "user@yourserver.net",
-        "password": "smtppassword1234",
-        "auth": True,
-        "starttls": True,
-        "sslTls": False,
-        "debug": True,
-        "defaultfromemail": "info@yourserver.xyz",
-        "defaultfromname": "Jonh Smith",
-        "numerrors": 0,
-        "status": "A",
-    } == smtp
+    assert (
+        smtp
+        | {
+            "priority": 50,
+            "host": "smtp.yourserver.net",
+            "port": 587,
+            "username": "user@yourserver.net",
+            "password": "smtppassword1234",
+            "auth": True,
+            "starttls": True,
+            "sslTls": False,
+            "debug": True,
+            "defaultfromemail": "info@yourserver.xyz",
+            "defaultfromname": "Jonh Smith",
+            "numerrors": 0,
+            "status": "A",
+        }
+        == smtp
+    )
 
 
 def test_times_are_zoneless_utc_in_milliseconds(alice: Person, idapp: str) -> None:
@@ -169,9 +173,7 @@ def test_an_edit_keeps_what_is_not_sent(alice: Person, idapp: str) -> None:
 
 
 @pytest.mark.parametrize("missing", ["idapp", "host", "port"])
-def test_an_edit_repeats_the_required_parameters(
-    alice: Person, idapp: str, missing: str
-) -> None:
+def test_an_edit_repeats_the_required_parameters(alice: Person, idapp: str, missing: str) -> None:
     smtp = alice.make_smtp(idapp)
     given = {"idapp": idapp, "host": smtp["host"], "port": "25", "idsmtp": smtp["_id"]}
     del given[missing]
@@ -207,9 +209,7 @@ def test_a_stored_password_does_not_move_to_another_destination(
 def test_an_smtp_cannot_be_moved_to_another_app(alice: Person, idapp: str) -> None:
     smtp = alice.make_smtp(idapp)
     other = alice.make_app("other")["_id"]
-    reply = alice.post(
-        "/private/smtps/save", idapp=other, idsmtp=smtp["_id"], host="h", port=25
-    )
+    reply = alice.post("/private/smtps/save", idapp=other, idsmtp=smtp["_id"], host="h", port=25)
     assert (reply.status_code, reply.json["title"]) == (406, "SMTP not found")
     assert alice.smtps(other) == []
 
@@ -316,19 +316,15 @@ def test_what_is_anothers_answers_as_what_is_unknown(
 
 
 @pytest.mark.parametrize("call", ["findByApp", "findById"])
-def test_a_read_takes_one_statement_however_many_rows(
-    alice: Person, idapp: str, call: str
-) -> None:
-    smtp = [alice.make_smtp(idapp, **FULL) for _ in range(5)][0]
+def test_a_read_takes_one_statement_however_many_rows(alice: Person, idapp: str, call: str) -> None:
+    smtp, *_ = [alice.make_smtp(idapp, **FULL) for _ in range(5)]
     given = {"findByApp": {"idapp": idapp}, "findById": {"idsmtp": smtp["_id"]}}[call]
     with statements() as seen:
         assert alice.get(f"/private/smtps/{call}", **given).status_code == 200
     assert len(seen) == 1
 
 
-def test_a_personal_token_sees_no_password_without_the_scope(
-    alice: Person, idapp: str
-) -> None:
+def test_a_personal_token_sees_no_password_without_the_scope(alice: Person, idapp: str) -> None:
     smtp = alice.make_smtp(idapp, **FULL)
     plain, trusted = alice.with_scopes("read", "write"), alice.with_scopes("read", "secrets")
     assert plain.smtp(smtp["_id"]) == smtp | {"password": None}
