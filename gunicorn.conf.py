@@ -1,6 +1,7 @@
 """How gunicorn serves smtpweb. Its command line overrides what stands here."""
 
 import os
+import signal
 import sys
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -80,3 +81,19 @@ def when_ready(server):
             f"There is no account yet: open {url}/setup and enter the code {server.set_up_code}",
             flush=True,
         )
+
+
+def post_worker_init(_worker):
+    """Leave Ctrl-C, which reaches all processes of a terminal, to the master.
+
+    It tells the workers by SIGQUIT. A worker that hears both at the same moment can lock up.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def worker_int(_worker):
+    """End at once when told so by SIGQUIT: threads that wait for SMTP servers are not waited for.
+
+    What they were writing is rolled back, and their checks stay without an outcome.
+    """
+    os._exit(0)

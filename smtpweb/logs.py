@@ -14,6 +14,11 @@ from typing import Any
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
 
+def without_controls(text: str) -> str:
+    """The text with control characters written out; line ends and tabs stay."""
+    return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
 class Text(logging.Formatter):
     """For people at a console. The further lines of a record are indented."""
 
@@ -22,8 +27,7 @@ class Text(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The record with control characters written out, such as ``\\x1b``."""
-        text = super().format(record).replace("\n", "\n    ")
-        return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+        return without_controls(super().format(record).replace("\n", "\n    "))
 
 
 class Json(logging.Formatter):

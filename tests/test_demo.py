@@ -1,0 +1,117 @@
+"""``make demo``, really started: each sandbox server shows what it is there for."""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from smtpweb import secretbox
+from tests.serving import Program, clean_environment, free_port, fresh_clone, program
+
+OUTCOMES = {
+    "works": (200, "", ""),
+    "wrong password": (406, "auth", "SMTP_AUTH_WRONG_CREDENTIALS"),
+    "expired certificate": (406, "starttls", "SMTP_TLS_CERTIFICATE_EXPIRED"),
+    "STARTTLS missing": (406, "starttls", "SMTP_STARTTLS_NOT_OFFERED"),
+    "relay denied": (406, "rcpt", "SMTP_RCPT_RELAY_DENIED"),
+    "silence": (406, "greeting", "SMTP_GREETING_SILENT"),
+}
+
+
+class Client:
+    """The demo's API, signed in with what the console says."""
+
+    def __init__(self, demo: Program) -> None:
+        found = re.search(r"at (http://\S+) as (\S+) with the password (\S+)", demo.output)
+        assert found
+        self.url, name, password = found.groups()
+        self.token = ""
+        self.token = self.call("/auth/login", username=name, password=password)[1]["token"]
+
+    def call(self, path: str, *, get: bool = False, **parameters: object) -> tuple[int, Any]:
+        sent = urllib.parse.urlencode(parameters)
+        request = urllib.request.Request(
+            self.url + path + ("?" + sent if get else ""), None if get else sent.encode()
+        )
+        if self.token:
+            request.add_header("Authorization", f"Bearer {self.token}")
+        try:
+            with urllib.request.urlopen(request, timeout=30) as reply:
+                return reply.status, json.loads(reply.read() or b"null")
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read())
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return fresh_clone(tmp_path_factory.mktemp("demo"))
+
+
+@pytest.fixture
+def demo(clone: Path, tmp_path: Path) -> Iterator[Program]:
+    # A setting of the installation beside it: the demo must not touch what it names.
+    env = clean_environment(
+        tmp_path,
+        SMTPWEB_DATABASE_URL=f"sqlite:///{tmp_path / 'precious.db'}",
+        SMTPWEB_ENCRYPTION_KEYS=secretbox.new_key(),
+    )
+    with program(
+        ["make", "demo", f"PORT={free_port()}"], env=env, cwd=clone, log=tmp_path / "log"
+    ) as running:
+        running.wait_for(lambda: "smtpweb is ready" in running.output)
+        yield running
+
+
+def test_each_sandbox_server_shows_what_it_is_there_for(
+    demo: Program, clone: Path, tmp_path: Path
+) -> None:
+    client = Client(demo)
+    (shop,) = client.call("/private/apps/findAll", get=True, page=0, size=10)[1]["content"]
+    assert shop["name"] == "Demo shop"
+    _, smtps = client.call("/private/smtps/findByApp", get=True, idapp=shop["_id"])
+    seen = {}
+    for smtp in smtps:
+        shows = smtp["defaultfromname"].removeprefix("Sandbox: ")
+        assert f"127.0.0.1:{smtp['port']}" in demo.output
+        status, problem = client.call("/private/smtps/check", idsmtp=smtp["_id"])
+        seen[shows] = (status, (problem or {}).get("stage", ""), (problem or {}).get("code", ""))
+    assert seen == OUTCOMES
+    assert demo.output.count("Mail for test@example.com from shop@example.com: Test mail") == 1
+
+    # No other port of this machine may be reached.
+    smtp = client.call(
+        "/private/smtps/save", idapp=shop["_id"], host="127.0.0.1", port=2525
+    )[1]  # fmt: skip
+    status, problem = client.call("/private/smtps/check", idsmtp=smtp["_id"])
+    assert (status, problem["stage"]) == (406, "policy")
+
+    assert [entry.name for entry in (clone / "instance").iterdir()] == ["demo"]
+    assert not (tmp_path / "precious.db").exists()
+
+
+def test_ctrl_c_ends_everything_and_the_next_demo_keeps_other_apps(
+    demo: Program, clone: Path, tmp_path: Path
+) -> None:
+    client = Client(demo)
+    client.call("/private/apps/save", name="my own")
+    ports = [int(port) for port in re.findall(r"127\.0\.0\.1:(\d+) ", demo.output)]
+    demo.interrupt()
+    assert "Traceback" not in demo.output
+    for port in [*ports, int(client.url.rsplit(":", 1)[1])]:
+        with pytest.raises(OSError, match="refused"):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}")
+    env = clean_environment(tmp_path)
+    with program(
+        ["make", "demo", f"PORT={free_port()}"], env=env, cwd=clone, log=tmp_path / "again"
+    ) as again:
+        again.wait_for(lambda: "smtpweb is ready" in again.output)
+        found = Client(again).call("/private/apps/findAll", get=True, page=0, size=10)[1]
+        assert [app["name"] for app in found["content"]] == ["Demo shop", "my own"]
