@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from .. import figures, installation
+from ..store import cause
 from . import openapi
 
 log = logging.getLogger(__name__)
@@ -37,13 +38,9 @@ def readyz() -> Response:
         problem = installation.schema_problem()
     except (DBAPIError, PoolTimeout) as error:
         # What a driver says can hold host names and paths: it goes to the log only.
-        log.error("not ready: %s", _cause(error))
+        log.error("not ready: %s", cause(error))
         problem = "The storage cannot be reached at this moment."
     return _line(problem, 503) if problem else _line("ok")
-
-
-def _cause(error: DBAPIError | PoolTimeout) -> str:
-    return str(getattr(error, "orig", None) or "no free connection").partition("\n")[0]
 
 
 def _line(text: str, status: int = 200) -> Response:
@@ -64,7 +61,7 @@ class _Collector:
         try:
             found = figures.read()
         except (DBAPIError, PoolTimeout) as error:
-            log.error("no figures: %s", _cause(error))
+            log.error("no figures: %s", cause(error))
             yield GaugeMetricFamily("smtpweb_storage_reachable", _STORAGE, 0)
             return
         yield GaugeMetricFamily("smtpweb_storage_reachable", _STORAGE, 1)
