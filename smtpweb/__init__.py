@@ -2,14 +2,17 @@
 
 The house has floors; a module imports only from floors below its own (``make check`` holds it):
 
-====================================  ==========================================================
-``app`` ``demo``                      build the application; run it with sandbox SMTP servers
-``web`` ``cli``                       the doors: JSON API, pages, commands
-``smtps`` ``figures``                 what can be done with an SMTP; what an operator watches
-``apps`` ``accounts`` ``installation``  apps; users, sessions and tokens; what holds before a start
-``models``                            the tables
-``config``                            settings from the environment
-``mailcheck`` ``secretbox`` ``store``   talk to an SMTP server; seal passwords; the database
-``extensions`` ``values`` ``errors``    Flask extensions; what a value may be; what can go wrong
-====================================  ==========================================================
+=======================================  =====================================================
+``demo`` ``start`` ``app``               serve it, with sandbox SMTP servers or not; build it
+``web`` ``cli``                          the doors: JSON API and pages; commands
+``transfer``                             take a whole registry out and in
+``checks`` ``figures``                   check an SMTP and let the outcome decide; what to watch
+``smtps``                                what is registered of an SMTP: save, find, remove
+``apps`` ``accounts`` ``installation``   apps; users and tokens; what must hold before a start
+``models``                               the tables
+``config``                               settings from the environment
+``mailcheck``                            talk to one SMTP server, say what is wrong
+``secretbox`` ``store`` ``extensions``   seal passwords; the database; Flask's extensions
+``values`` ``logs`` ``errors``           what a value may be; how we log; what can go wrong
+=======================================  =====================================================
 """

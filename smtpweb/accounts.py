@@ -102,7 +102,9 @@ def _add_user(name: str, email: str, password: str, *, is_admin: bool) -> User:
 
 def find_user(name: str) -> User:
     """The user of this name; raises :class:`NotFound`."""
-    user = db.session.scalar(select(User).where(User.name_key == name.strip().casefold()))
+    user: User | None = db.session.scalar(
+        select(User).where(User.name_key == name.strip().casefold())
+    )
     if user is None:
         raise NotFound("User")
     return user

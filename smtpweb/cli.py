@@ -15,7 +15,7 @@ from flask import Flask, current_app
 from flask.cli import ScriptInfo
 from sqlalchemy.exc import SQLAlchemyError
 
-from . import accounts, installation, smtps, transfer, values
+from . import accounts, checks, installation, smtps, transfer, values
 from .accounts import ALL_SCOPES, Caller
 from .errors import Busy, NotFound, SecretUnreadable, SmtpwebError
 from .models import Check
@@ -162,7 +162,7 @@ def _id(given: str | None) -> str | None:
 def _check_one(owner_id: str, smtp_id: str, where: str) -> bool:
     """Check one SMTP and say how it went; the next ones are checked whatever happens here."""
     try:
-        check = smtps.check(Caller(owner_id, ALL_SCOPES), smtp_id, limited=False)
+        check = checks.run(Caller(owner_id, ALL_SCOPES), smtp_id, limited=False)
     except NotFound:
         click.echo(f"{smtp_id} {where}: removed meanwhile.")
         return True

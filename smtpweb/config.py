@@ -95,16 +95,16 @@ def make_first_keys(instance: Path = INSTANCE) -> None:
     would make everything sealed under the first unreadable.
     """
     instance.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for name, make in (
-        ("secret_key", lambda: secrets.token_urlsafe(32)),
-        ("encryption_keys", secretbox.new_key),
+    for name, key in (
+        ("secret_key", secrets.token_urlsafe(32)),
+        ("encryption_keys", secretbox.new_key()),
     ):
         if (instance / name).exists():
             continue
         descriptor, draft = tempfile.mkstemp(dir=instance)  # mode 0600
         try:
             with os.fdopen(descriptor, "w") as file:
-                file.write(make() + "\n")
+                file.write(key + "\n")
                 file.flush()
                 os.fsync(file.fileno())
             os.link(draft, instance / name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, g
 
-from .. import accounts, apps, smtps, values
+from .. import accounts, apps, checks, smtps, values
 from ..errors import BadInput, CredentialsNotValid, NotFound
 from . import access, errors, wire
 
@@ -88,7 +88,7 @@ def remove_smtp() -> Response:
 @access.needs("check")
 def check_smtp() -> Response:
     """Send a test mail through an SMTP: 200 where the server accepted it, else 406."""
-    check = smtps.check(g.caller, _smtp_under_either_name())
+    check = checks.run(g.caller, _smtp_under_either_name())
     if check.accepted:
         return Response(status=200)
     return errors.failed_check(check)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from .. import apps, smtps, values
+from .. import apps, checks, smtps, values
 from ..errors import BadInput, Busy, SecretUnreadable, TooMany
 from . import access
 from .forms import AppForm, SmtpForm
@@ -113,14 +113,14 @@ def show_smtp(smtp_id: str) -> str:
     """An SMTP, the result of its last check, and its history."""
     smtp = smtps.find(access.user().id, smtp_id)
     page = _page()
-    newest, total = smtps.history(smtp, 0, 1)
-    checks, _ = smtps.history(smtp, page, CHECKS_PER_PAGE)
+    newest, total = checks.history(smtp, 0, 1)
+    rows, _ = checks.history(smtp, page, CHECKS_PER_PAGE)
     return render_template(
         "smtps/show.html",
         smtp=smtp,
         app=smtp.app,
         last=newest[0] if newest else None,
-        checks=checks,
+        checks=rows,
         total=total,
         page=page,
         pages=-(-total // CHECKS_PER_PAGE),
@@ -147,12 +147,12 @@ def edit_smtp(smtp_id: str) -> AnyResponse:
 def ask_to_remove_smtp(smtp_id: str) -> str:
     """Ask first, and say what goes with the SMTP."""
     smtp = smtps.find(access.user().id, smtp_id)
-    _, checks = smtps.history(smtp, 0, 1)
+    _, count = checks.history(smtp, 0, 1)
     return render_template(
         "smtps/remove.html",
         smtp=smtp,
         app=smtp.app,
-        checks=checks,
+        checks=count,
         others=[other for other, _ in smtps.find_by_app(smtp.app) if other.id != smtp.id],
     )
 
@@ -178,7 +178,7 @@ def check_smtp(smtp_id: str) -> AnyResponse:
 @bp.get("/checks/<id:check_id>")
 def show_check(check_id: str) -> str:
     """One check: the cause, what to do, the stages, the transcript."""
-    check = smtps.find_check(access.user().id, check_id)
+    check = checks.find(access.user().id, check_id)
     return render_template(
         "checks/show.html", check=check, smtp=check.smtp, app=check.smtp.app, report=check.report
     )
@@ -194,7 +194,7 @@ def _after_save(smtp_id: str, form: SmtpForm) -> AnyResponse:
 def _check(smtp_id: str, done: str) -> AnyResponse:
     """Check, and lead to the check's own page; ``done`` is what stands even if it cannot run."""
     try:
-        check = smtps.check(access.page_caller(), smtp_id)
+        check = checks.run(access.page_caller(), smtp_id)
     except (Busy, TooMany, SecretUnreadable) as error:
         # Not an error page: what was saved is saved, and the user is led to where it can be seen.
         wait = f" Try again in {error.retry_after} s." if hasattr(error, "retry_after") else ""

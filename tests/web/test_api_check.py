@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import select, update
 from werkzeug.test import TestResponse
 
-from smtpweb import mailcheck, smtps
+from smtpweb import checks, mailcheck
 from smtpweb.models import Check, Smtp
 from smtpweb.store import db, now
 from tests.fake_smtp import FakeServer, Slowly, fake_smtp
@@ -364,6 +364,6 @@ def test_the_report_of_a_check_survives_its_storage(alice: Person, idapp: str) -
 
 
 def test_the_limits_are_those_that_the_documents_promise() -> None:
-    assert (smtps.CHECKS_PER_USER, smtps.CHECK_WINDOW, smtps.CHECKS_AT_ONCE) == (
+    assert (checks.CHECKS_PER_USER, checks.CHECK_WINDOW, checks.CHECKS_AT_ONCE) == (
         30, timedelta(minutes=10), 2,
     )  # fmt: skip

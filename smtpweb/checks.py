@@ -1,0 +1,213 @@
+"""Check an SMTP: claim it, send a real mail through it, keep the outcome, let it decide."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import cast
+
+from flask import current_app
+from sqlalchemy import func, select
+from sqlalchemy.orm import contains_eager, defer, joinedload
+
+from . import mailcheck, smtps, values
+from .accounts import Caller
+from .config import settings
+from .errors import Busy, NotFound, TooMany
+from .mailcheck import Report, Side, Stage, Step, Target
+from .models import App, Check, Smtp, User
+from .store import db, now, writing
+
+log = logging.getLogger(__name__)
+
+CHECKS_PER_USER = 30
+CHECK_WINDOW = timedelta(minutes=10)
+CHECKS_AT_ONCE = 2
+_LEASE_MARGIN = timedelta(seconds=5)  # beyond the deadline, for writing the outcome
+
+
+def run(
+    caller: Caller,
+    smtp_id: str,
+    *,
+    watch: Callable[[Step], None] | None = None,
+    limited: bool = True,
+) -> Check:
+    """Send a real test mail through the SMTP, keep the outcome, enable or disable the SMTP.
+
+    Raises :class:`NotFound`, :class:`Busy` and :class:`TooMany`. No transaction and no
+    connection is held while we wait for the network.
+    """
+    slots = cast(threading.BoundedSemaphore, current_app.extensions["smtpweb.check_slots"])
+    if not slots.acquire(blocking=False):
+        raise Busy("Too many checks are under way: nothing was changed.", retry_after=5)
+    try:
+        begun, target = _begin(caller, smtp_id, limited)
+        try:
+            report = target if isinstance(target, Report) else mailcheck.check(target, watch)
+        except BaseException:
+            _release(begun)  # our bug: the check stays without an outcome, which says so
+            raise
+        log.info(
+            "check %s of %s:%s by %s: %s at %s", begun.id, report.host, report.port,
+            caller.user_id, report.code, report.stage,
+        )  # fmt: skip
+        return _finish(begun, report)
+    finally:
+        slots.release()
+
+
+def _begin(caller: Caller, smtp_id: str, limited: bool) -> tuple[Check, Target | Report]:
+    """Claim the SMTP and read all that the check needs, in one transaction."""
+    moment = now()
+    ends_by = moment + timedelta(seconds=settings().check_timeout) + _LEASE_MARGIN
+    with writing() as session:
+        smtp = smtps.find_for_update(caller.user_id, smtp_id)
+        if smtp.checking_until and smtp.checking_until > moment:
+            raise Busy(
+                "A check of this SMTP is under way.",
+                retry_after=int((smtp.checking_until - moment).total_seconds()) + 1,
+            )
+        if limited:
+            _refuse_too_many(caller.user_id)
+        target = _target(smtp)  # may find the password unreadable: before anything is written
+        begun = Check(
+            smtp_id=smtp.id,
+            user_id=caller.user_id,
+            smtp_version=smtp.version,
+            started=moment,
+            ends_by=ends_by,
+        )
+        smtp.checking_until = ends_by
+        session.add(begun)
+    return begun, target
+
+
+def _refuse_too_many(user_id: str) -> None:
+    """Checks send mail and reach out into the network: each user has a share of them."""
+    moment = now()
+    db.session.execute(select(User.id).where(User.id == user_id).with_for_update())
+    recent, oldest, under_way = db.session.execute(
+        select(
+            func.count(),
+            func.min(Check.started),
+            func.count().filter(Check.finished.is_(None), Check.ends_by > moment),
+        ).where(Check.user_id == user_id, Check.started > moment - CHECK_WINDOW)
+    ).one()
+    if under_way >= CHECKS_AT_ONCE:
+        raise TooMany(f"You have {under_way} checks under way: wait for one of them.", 5)
+    if recent >= CHECKS_PER_USER:
+        wait = int((oldest + CHECK_WINDOW - moment).total_seconds()) + 1
+        minutes = int(CHECK_WINDOW.total_seconds() // 60)
+        raise TooMany(f"At most {CHECKS_PER_USER} checks in {minutes} minutes.", wait)
+
+
+def _target(smtp: Smtp) -> Target | Report:
+    """What to check, as plain values; or the report where it need not be tried."""
+    app, config = smtp.app, settings()
+    mail_from = smtp.defaultfromemail or app.defaultfromemail or _as_address(smtp.username)
+    if not mail_from:
+        return Report(
+            accepted=False,
+            stage=Stage.POLICY,
+            code="SMTP_POLICY_NO_FROM",
+            title="No From address: set a default From email for this SMTP or its app",
+            meaning="The test mail has no sender: neither the SMTP nor its app has a default From,"
+            " and the SMTP's user name is not a mail address. Nothing was sent.",
+            advice=(
+                "Set the default From email of this SMTP or of its app, to an address that the"
+                " SMTP server lets you send from.",
+                "Check again.",
+            ),
+            temporary=False,
+            side=Side.SETTINGS,
+            host=smtp.host,
+            port=smtp.port,
+            rcpt_to=app.testemail,
+        )
+    return Target(
+        host=smtp.host,
+        port=smtp.port,
+        mail_from=mail_from,
+        rcpt_to=app.testemail,
+        encryption=smtp.encryption,
+        auth=smtp.auth,
+        username=smtp.username or "",
+        password=smtps.open_password(smtp) or "",
+        from_name=smtp.defaultfromname or app.defaultfromname or "",
+        ehlo_name=config.ehlo_name,
+        timeout=float(config.check_timeout),
+        policy=config.egress,
+        ca_file=config.ca_file,
+    )
+
+
+def _as_address(username: str | None) -> str | None:
+    try:
+        return values.email(username or "")
+    except ValueError:
+        return None
+
+
+def _finish(begun: Check, report: Report) -> Check:
+    """Keep the outcome, and let it decide about the SMTP unless that was edited meanwhile."""
+    with writing() as session:
+        smtp = _claimed(begun)
+        if smtp is None:
+            raise NotFound("SMTP")  # removed meanwhile, and its checks with it
+        session.add(begun)
+        begun.finished = now()
+        begun.accepted = report.accepted
+        begun.stage, begun.code, begun.title = report.stage, report.code, report.title
+        begun.report_json = report.to_dict()
+        begun.applied = smtp.version == begun.smtp_version and not report.refused_by_policy
+        if begun.applied:
+            smtp.enabled = report.accepted
+            smtp.numerrors = 0 if report.accepted else smtp.numerrors + 1
+        if smtp.checking_until == begun.ends_by:
+            smtp.checking_until = None
+    return begun
+
+
+def _release(begun: Check) -> None:
+    with writing():
+        smtp = _claimed(begun)
+        if smtp and smtp.checking_until == begun.ends_by:
+            smtp.checking_until = None
+
+
+def _claimed(begun: Check) -> Smtp | None:
+    return db.session.scalar(
+        select(Smtp).where(Smtp.id == begun.smtp_id).with_for_update(),
+        execution_options={"populate_existing": True},
+    )
+
+
+def find(user_id: str, check_id: str) -> Check:
+    """One check with its SMTP and app; raises :class:`NotFound`."""
+    found = db.session.scalar(
+        select(Check)
+        .join(Check.smtp)
+        .join(Smtp.app)
+        .options(contains_eager(Check.smtp).contains_eager(Smtp.app), joinedload(Check.user))
+        .where(Check.id == check_id, App.user_id == user_id)
+    )
+    if found is None:
+        raise NotFound("Check")
+    return found
+
+
+def history(smtp: Smtp, page: int, size: int) -> tuple[list[Check], int]:
+    """One page of the SMTP's checks, newest first (``page`` from 0), and how many there are."""
+    total = db.session.scalar(select(func.count()).where(Check.smtp_id == smtp.id)) or 0
+    checks = db.session.scalars(
+        select(Check)
+        .where(Check.smtp_id == smtp.id)
+        .options(joinedload(Check.user), defer(Check.report_json))
+        .order_by(Check.started.desc(), Check.id)
+        .offset(page * size)
+        .limit(size)
+    )
+    return list(checks), total
