@@ -13,6 +13,7 @@ from flask import Flask
 from jsonschema import Draft202012Validator
 from werkzeug.test import TestResponse
 
+from smtpweb import checks
 from smtpweb.app import create_app
 from smtpweb.config import Settings
 from smtpweb.models import Check, Smtp
