@@ -1,0 +1,192 @@
+"""The shipped nginx.conf, in front of smtpweb as deployed: on a socket, behind TLS."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import shutil
+import socket
+import sqlite3
+import ssl
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from smtpweb.config import ROOT
+from smtpweb.start import gunicorn
+from tests.conftest import cannot_run
+from tests.serving import clean_environment, flask, free_port, installation_settings, program
+
+NAME = "smtps.example.com"
+
+
+@dataclass(frozen=True)
+class Front:
+    """nginx, as a client reaches it."""
+
+    https: int
+    http: int
+    trust: ssl.SSLContext
+    database: Path
+
+    def request(
+        self, method: str, path: str, body: bytes | None = None, **headers: str
+    ) -> tuple[int, http.client.HTTPMessage, bytes]:
+        with socket.create_connection(("127.0.0.1", self.https), timeout=30) as raw:
+            connection = http.client.HTTPSConnection(NAME)
+            connection.sock = self.trust.wrap_socket(raw, server_hostname=NAME)
+            named = {name.replace("_", "-"): value for name, value in headers.items()}
+            connection.request(method, path, body, named)
+            reply = connection.getresponse()
+            content = reply.read()
+            connection.close()
+            return reply.status, reply.headers, content
+
+
+def shipped(folder: Path, https: int, http: int) -> str:
+    """The shipped file with this test's ports and files; each of its own was there once."""
+    text = (ROOT / "deploy" / "nginx.conf").read_text()
+    for theirs, ours in {
+        "unix:/run/smtpweb/http.sock": f"unix:{folder}/http.sock",
+        "listen 80 default_server;": f"listen 127.0.0.1:{http} default_server;",
+        "listen 443 ssl default_server;": f"listen 127.0.0.1:{https} ssl default_server;",
+        "listen 80;": f"listen 127.0.0.1:{http};",
+        "listen 443 ssl;": f"listen 127.0.0.1:{https} ssl;",
+        "/etc/ssl/certs/smtps.example.com.pem": f"{folder}/server.pem",
+        "/etc/ssl/private/smtps.example.com.key": f"{folder}/server.pem",
+    }.items():
+        assert text.count(theirs) == 1, theirs
+        text = text.replace(theirs, ours)
+    return text
+
+
+@pytest.fixture(scope="module")
+def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    nginx = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin")
+    if nginx is None:
+        cannot_run("the program nginx is not installed")
+    folder = tmp_path_factory.mktemp("nginx")
+    authority = trustme.CA()
+    certificate = authority.issue_cert(NAME)
+    certificate.private_key_and_cert_chain_pem.write_to_path(str(folder / "server.pem"))
+    trust = ssl.create_default_context()
+    authority.configure_trust(trust)
+    https, plain = free_port(), free_port()
+    (folder / "smtpweb.conf").write_text(shipped(folder, https, plain))
+    temporary = "\n".join(
+        f"{kind}_temp_path {folder}/{kind};"
+        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    user = "user root;" if sys.platform == "linux" and Path(folder).owner() == "root" else ""
+    (folder / "nginx.conf").write_text(
+        f"daemon off; {user} pid {folder}/pid; error_log {folder}/error.log;\n"
+        f"events {{ worker_connections 100; }}\n"
+        f"http {{ access_log off; {temporary} include {folder}/smtpweb.conf; }}\n"
+    )
+    settings = installation_settings(folder) | {
+        "SMTPWEB_ENV": "production",
+        "SMTPWEB_TRUSTED_PROXIES": "1",
+        "SMTPWEB_BASE_URL": f"https://{NAME}",
+    }
+    env = clean_environment(folder, **settings)
+    flask(env, "db", "upgrade")
+    serve = [*gunicorn(), "--bind", f"unix:{folder}/http.sock"]
+    with (
+        program(serve, env=env, log=folder / "smtpweb.log") as smtpweb,
+        program(
+            [nginx, "-p", str(folder), "-c", str(folder / "nginx.conf")],
+            env=env, log=folder / "nginx.log",
+        ) as running,
+    ):  # fmt: skip
+        smtpweb.wait_for(lambda: "smtpweb is ready" in smtpweb.output)
+        running.wait_for(lambda: (folder / "pid").exists())
+        yield Front(https, plain, trust, folder / "smtpweb.db")
+
+
+def test_errors_of_the_api_pass_as_json(front: Front) -> None:
+    status, headers, body = front.request("GET", "/private/apps/findAll?page=0&size=1")
+    assert (status, headers["Content-Type"]) == (401, "application/problem+json")
+    assert headers["WWW-Authenticate"] == "Bearer"
+    assert json.loads(body)["title"] == "User not authorized"
+    assert headers["Strict-Transport-Security"]  # the app knows that it is behind https
+    assert headers["Server"] == "nginx"
+
+
+@pytest.mark.parametrize("path", ["/private/smtps/save", "/auth/login", "/api/auth/login"])
+@pytest.mark.parametrize("size", [1024 * 1024 + 1, 3 * 1024 * 1024])
+def test_a_body_over_the_limit_is_refused_in_json(front: Front, path: str, size: int) -> None:
+    status, headers, body = front.request("POST", path, b"a" * size)
+    assert (status, headers["Content-Type"]) == (413, "application/problem+json")
+    assert json.loads(body)["status"] == 413
+
+
+def test_a_body_over_the_limit_on_a_page_is_refused(front: Front) -> None:
+    assert front.request("POST", "/login", b"a" * 2_000_000)[0] == 413
+
+
+def networks_of_failed_logins(front: Front) -> set[str]:
+    with sqlite3.connect(front.database) as connection:
+        found = {row[0] for row in connection.execute("SELECT network FROM failed_login")}
+    connection.close()
+    return found
+
+
+def test_what_a_client_says_of_itself_is_replaced(front: Front) -> None:
+    """Else each guess of a password would come from another network."""
+    for address in ("203.0.113.7", "198.51.100.8, 203.0.113.9"):
+        status, _, _ = front.request(
+            "POST",
+            "/auth/login",
+            b"username=ana&password=guess",
+            X_Forwarded_For=address,
+            X_Forwarded_Proto="http",
+            X_Forwarded_Host="evil.example",
+            Forwarded=f"for={address}",
+            Content_Type="application/x-www-form-urlencoded",
+        )
+        assert status == 403
+    assert networks_of_failed_logins(front) == {"127.0.0.0/24"}
+
+
+def test_links_and_cookies_are_those_of_the_public_name(front: Front) -> None:
+    status, headers, _ = front.request("GET", "/login", X_Forwarded_Host="evil.example")
+    assert status in (200, 302, 303)
+    assert "evil.example" not in str(headers)
+    for cookie in headers.get_all("Set-Cookie", []):
+        assert cookie.startswith("__Host-smtpweb=")
+        assert "Secure" in cookie
+        assert "HttpOnly" in cookie
+
+
+def test_many_logins_in_a_row_are_held_back_in_json(front: Front) -> None:
+    answers: list[Any] = []
+    for _ in range(60):
+        answers.append(front.request("POST", "/auth/login", b""))
+        if answers[-1][0] == 429:
+            break
+    status, headers, body = answers[-1]
+    assert (status, headers["Content-Type"]) == (429, "application/problem+json")
+    assert int(headers["Retry-After"]) > 0
+    assert json.loads(body)["code"] == "TOO_MANY_REQUESTS"
+
+
+def test_over_plain_http_pages_are_redirected_and_the_api_is_not(front: Front) -> None:
+    def get(path: str, host: str = NAME) -> http.client.HTTPResponse:
+        connection = http.client.HTTPConnection("127.0.0.1", front.http)
+        connection.request("GET", path, headers={"Host": host})
+        reply = connection.getresponse()
+        reply.read()
+        connection.close()
+        return reply
+
+    reply = get("/apps?page=2")
+    assert (reply.status, reply.headers["Location"]) == (301, f"https://{NAME}/apps?page=2")
+    assert get("/private/apps/findAll").status == 403
+    assert get("/api/auth/login").status == 403
+    with pytest.raises(http.client.RemoteDisconnected):
+        get("/apps", host="evil.example")
