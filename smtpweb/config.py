@@ -114,6 +114,14 @@ def make_first_keys(instance: Path = INSTANCE) -> None:
             os.unlink(draft)
 
 
+def web_port(environ: Mapping[str, str]) -> int:
+    """The port that ``make run`` serves on, from ``PORT``; raises :class:`ConfigError`."""
+    try:
+        return _whole(1, 65535)(environ.get("PORT") or "8000")
+    except ValueError as error:
+        raise ConfigError(f"PORT {error}.") from None
+
+
 class _Source:
     """Reads ``SMTPWEB_NAME``, or the file that ``SMTPWEB_NAME_FILE`` names."""
 
@@ -224,7 +232,7 @@ def _base_url(value: str) -> str:
 
 def _egress(source: _Source, database_url: str, redis_url: str | None) -> EgressPolicy:
     """The egress policy; our own database, Redis and web port are never a mail server."""
-    own = {("127.0.0.1", int(source.environ.get("PORT") or 8000))}
+    own = {("127.0.0.1", web_port(source.environ))}
     for url in filter(None, (database_url, redis_url)):
         parsed = make_url(url)
         if parsed.host:

@@ -47,7 +47,7 @@ def main() -> None:
     logging.getLogger("mail.log").setLevel(logging.ERROR)  # aiosmtpd says much, none of it news
     server = None
     try:
-        port = start.port()
+        port = config.web_port(os.environ)
         start.refuse_taken(port)
         servers = open_sandboxes()
         environment = prepare(servers, port)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import socket
 import sys
 
@@ -19,7 +18,7 @@ from .store import cause, db
 def main() -> None:
     """Serve; on a user's mistake end with one sentence on stderr."""
     try:
-        refuse_taken(port())
+        refuse_taken(config.web_port(os.environ))
         config.make_first_keys()
         bring_up_to_date(config.load())
     except ConfigError as error:
@@ -32,14 +31,6 @@ def main() -> None:
 def gunicorn() -> list[str]:
     """The command that serves this installation."""
     return [sys.executable, "-m", "gunicorn", "--config", str(config.ROOT / "gunicorn.conf.py")]
-
-
-def port() -> int:
-    """The port to serve on, from the environment."""
-    given = os.environ.get("PORT") or "8000"
-    if not re.fullmatch("[0-9]{1,5}", given, re.ASCII) or not 0 < int(given) < 65536:
-        raise ConfigError(f"PORT must be a port from 1 to 65535, not {given!r}.")
-    return int(given)
 
 
 def refuse_taken(number: int) -> None:
