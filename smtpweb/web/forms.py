@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -15,6 +16,7 @@ from wtforms import (
     HiddenField,
     PasswordField,
     RadioField,
+    SelectChoice,
     SelectField,
     SelectMultipleField,
     StringField,
@@ -32,6 +34,8 @@ from ..models import App, Smtp
 from ..smtps import SmtpChanges
 from ..store import now
 
+_NOT_HTML = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+
 REQUIRED = "Fill this in."
 SAME = "Must be the same as above."
 
@@ -39,9 +43,11 @@ SAME = "Must be the same as above."
 class Form(FlaskForm):
     """A form that answers for itself: what was accepted, what is wrong, with which status."""
 
-    def __init__(self, data: dict[str, Any] | None = None) -> None:
+    def __init__(self, data: dict[str, Any] | None = None, *, sent: bool = True) -> None:
+        """``sent``: a posted form is this one, not another one of the same page."""
         # Only a posted form: Flask-WTF would read a JSON body too, of whatever shape.
-        super().__init__(formdata=request.form if request.method == "POST" else None, data=data)
+        posted = request.form if sent and request.method == "POST" else None
+        super().__init__(formdata=posted, data=data)
         self.accepted: dict[str, Any] = {}
         self.conflict = False
         self._refusal: TooMany | None = None
@@ -132,6 +138,13 @@ class Reads:
             raise ValidationError(str(error)) from None
 
 
+class LineField(StringField):
+    """One line of text; what HTML cannot hold is shown by a mark that is refused again."""
+
+    def _value(self) -> str:
+        return _NOT_HTML.sub("\ufffd", self.data or "")
+
+
 def _trimmed(value: str | None) -> str | None:
     """Without the blanks at its ends that come with pasting; never used on a password."""
     return value.strip(" \t\xa0") if value else value
@@ -140,8 +153,8 @@ def _trimmed(value: str | None) -> str | None:
 def _in_words(field: Field, value: Any) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
-    choices = dict(getattr(field, "choices", None) or ())
-    return str(choices.get(value, value)) or "nothing"
+    labels = {choice.value: choice.label for choice in getattr(field, "choices", ())}
+    return str(labels.get(value, value)) or "nothing"
 
 
 def _text(
@@ -150,9 +163,9 @@ def _text(
     *,
     required: bool = True,
     **options: Any,
-) -> StringField:
+) -> LineField:
     needed = DataRequired(REQUIRED) if required else Optional()
-    return StringField(label, [needed, Reads(rule)], filters=[_trimmed], **options)
+    return LineField(label, [needed, Reads(rule)], filters=[_trimmed], **options)
 
 
 def _version(value: str) -> int:
@@ -165,7 +178,7 @@ def _version(value: str) -> int:
 class LoginForm(Form):
     """Sign in."""
 
-    name = StringField("User name", [DataRequired(REQUIRED)])
+    name = LineField("User name", [DataRequired(REQUIRED)])
     password = PasswordField("Password", [InputRequired(REQUIRED)])
     submit = SubmitField("Sign in")
 
@@ -173,7 +186,7 @@ class LoginForm(Form):
 class SetUpForm(Form):
     """Make the first account."""
 
-    code = StringField("Set-up code", [DataRequired(REQUIRED)], filters=[_trimmed])
+    code = LineField("Set-up code", [DataRequired(REQUIRED)], filters=[_trimmed])
     name = _text("User name", values.user_name)
     email = _text("Email", values.email)
     password = PasswordField("Password", [InputRequired(REQUIRED)])
@@ -201,10 +214,10 @@ class TokenForm(Form):
         "It may",
         [InputRequired("Choose at least one.")],
         choices=[
-            ("read", "read apps and SMTPs"),
-            ("write", "create, change and remove them"),
-            ("check", "check SMTPs, which sends test mails"),
-            ("secrets", "see the passwords of SMTPs"),
+            SelectChoice("read", "read apps and SMTPs"),
+            SelectChoice("write", "create, change and remove them"),
+            SelectChoice("check", "check SMTPs, which sends test mails"),
+            SelectChoice("secrets", "see the passwords of SMTPs"),
         ],
         default=["read"],
         widget=ListWidget(),
@@ -212,7 +225,12 @@ class TokenForm(Form):
     )
     days = SelectField(
         "Expires",
-        choices=[("30", "in 30 days"), ("90", "in 90 days"), ("365", "in one year"), ("", "never")],
+        choices=[
+            SelectChoice("30", "in 30 days"),
+            SelectChoice("90", "in 90 days"),
+            SelectChoice("365", "in one year"),
+            SelectChoice("", "never"),
+        ],
         default="90",
     )
     submit = SubmitField("Create the token")
@@ -236,8 +254,8 @@ class AppForm(Form):
     strategy = RadioField(
         "Which SMTP is used",
         choices=[
-            ("PRIORITY", "The first active one, by priority"),
-            ("RANDOM", "Any active one, at random"),
+            SelectChoice("PRIORITY", "The first active one, by priority"),
+            SelectChoice("RANDOM", "Any active one, at random"),
         ],
         default="PRIORITY",
     )
@@ -274,16 +292,16 @@ class SmtpForm(Form):
     encryption = RadioField(
         "Encryption",
         choices=[
-            (Encryption.STARTTLS.value, "STARTTLS (usual: 587)"),
-            (Encryption.IMPLICIT.value, "TLS from the start (usual: 465)"),
-            (Encryption.NONE.value, "None: unencrypted"),
+            SelectChoice(Encryption.STARTTLS.value, "STARTTLS (usual: 587)"),
+            SelectChoice(Encryption.IMPLICIT.value, "TLS from the start (usual: 465)"),
+            SelectChoice(Encryption.NONE.value, "None: unencrypted"),
         ],
         default=Encryption.STARTTLS.value,
     )
     port = _text("Port", values.port, default="587")
     auth = BooleanField("The server wants a login", default=True)
     # Browsers fill in what they take for the login of this site: hence the names in HTML.
-    username = StringField("User name", [Optional(), Reads(values.credential)], name="smtp_login")
+    username = LineField("User name", [Optional(), Reads(values.credential)], name="smtp_login")
     password = PasswordField("Password", [Optional(), Reads(values.credential)], name="smtp_secret")
     defaultfromemail = _text("From email", values.email, required=False)
     defaultfromname = _text("From name", values.display_name, required=False)

@@ -101,15 +101,15 @@ def _destination() -> str:
 
     The address is built anew from the route that ``next`` matches, never taken over.
     """
-    wanted = urlsplit(request.args.get("next", ""))
-    if not wanted.scheme and not wanted.netloc:
-        try:
-            endpoint, found = current_app.url_map.bind("").match(wanted.path, method="GET")
-        except HTTPException:  # no such page
-            endpoint, found = "", {}
-        if endpoint.partition(".")[0] in ("pages", "account"):
-            page = dict(parse_qsl(wanted.query)).get("page")
-            return url_for(endpoint, page=page, **found)
+    try:
+        wanted = urlsplit(request.args.get("next", ""))
+        if wanted.scheme or wanted.netloc:
+            raise ValueError("leads elsewhere")
+        endpoint, found = current_app.url_map.bind("").match(wanted.path, method="GET")
+    except (ValueError, HTTPException):  # no address at all, or no page
+        endpoint, found = "", {}
+    if endpoint.partition(".")[0] in ("pages", "account"):
+        return url_for(endpoint, page=dict(parse_qsl(wanted.query)).get("page"), **found)
     return url_for("pages.list_apps")
 
 
@@ -139,7 +139,7 @@ def change_password() -> AnyResponse:
             _enter(user)
             flash("The password was changed. All other browsers were signed out.", "success")
             return redirect(url_for(".show"), 303)
-    return _page(form, TokenForm())
+    return _page(form, TokenForm(sent=False))
 
 
 @account_bp.post("/account/tokens")
@@ -152,7 +152,7 @@ def make_token() -> AnyResponse:
                 access.user(), form.accepted["label"], form.scopes.data, form.expires
             )
             return form.page("account/token.html", token=token)
-    return _page(PasswordForm(), form)
+    return _page(PasswordForm(sent=False), form)
 
 
 @account_bp.post("/account/tokens/<id:token_id>/revoke")

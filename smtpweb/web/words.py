@@ -30,7 +30,7 @@ ENCRYPTION = {
 
 # Each stage as its command or protocol, and as what happens there.
 STAGES = {
-    Stage.POLICY: ("Policy", "May this host and port be reached from here?"),
+    Stage.POLICY: ("Policy", "May this host and port be reached?"),
     Stage.RESOLVE: ("DNS", "Look up the addresses of the host"),
     Stage.CONNECT: ("TCP", "Connect to the port"),
     Stage.TLS: ("TLS", "Encrypt, and verify the certificate"),
@@ -123,8 +123,6 @@ def rungs(report: Report) -> list[tuple[str, str, State, float | None]]:
 
 
 _UNITS = (
-    ("year", 365 * 86400),
-    ("month", 30 * 86400),
     ("day", 86400),
     ("hour", 3600),
     ("minute", 60),
@@ -137,8 +135,7 @@ def relative(moment: datetime) -> str:
     seconds = (moment - now()).total_seconds()
     for unit, size in _UNITS:
         count = round(abs(seconds) / size)
-        # "90 days" says more than "3 months", "13 months" more than "one year".
-        if abs(seconds) >= size and (count > 1 or size < 30 * 86400):
+        if abs(seconds) >= size:
             text = f"{count} {unit}{'' if count == 1 else 's'}"
             return f"in {text}" if seconds > 0 else f"{text} ago"
     return "just now"

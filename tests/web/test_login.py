@@ -1,0 +1,415 @@
+"""Set-up, signing in and out, and the account page, as people meet them in a browser."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from flask import Flask
+
+from smtpweb import accounts, installation
+from smtpweb.models import ApiToken, BrowserSession, User
+from smtpweb.store import db, now
+from tests.browser import Browser, Page, signed_in
+from tests.people import PASSWORD, Person, Visitor
+
+NEW_PASSWORD = "seven quiet lanterns drift"
+
+
+@pytest.fixture
+def browser(app: Flask) -> Browser:
+    return Browser(app)
+
+
+def code_of(app: Flask) -> str:
+    with app.app_context():
+        return installation.set_up_code()
+
+
+def set_up(browser: Browser, **changes: str) -> Page:
+    given = {
+        "code": code_of(browser.app),
+        "name": "Ana",
+        "email": "ana@example.com",
+        "password": PASSWORD,
+        "again": PASSWORD,
+    }
+    return browser.submit("/setup", **(given | changes))
+
+
+# --- set-up --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/", "/apps", "/login", "/account"])
+def test_a_fresh_installation_leads_every_visitor_to_the_set_up_page(browser, path):
+    assert browser.get(path).url == "/setup"
+
+
+def test_set_up_makes_an_administrator_who_is_signed_in(browser):
+    page = set_up(browser)
+    assert page.url == "/apps"
+    with browser.app.app_context():
+        user = accounts.find_user("ana")
+        assert (user.name, user.email, user.is_admin) == ("Ana", "ana@example.com", True)
+
+
+@pytest.mark.parametrize("spell", [str.lower, lambda code: f"  {code.replace('-', ' ')} "])
+def test_the_set_up_code_may_be_typed_without_care(browser, spell):
+    assert set_up(browser, code=spell(code_of(browser.app))).url == "/apps"
+
+
+@pytest.mark.parametrize("code", ["AAAA-BBBB-CCCC", "ñ", "-"])
+def test_a_wrong_set_up_code_makes_no_account(browser, code):
+    page = set_up(browser, code=code)
+    assert page.status == 422
+    assert "not the code" in page.errors()["code"]
+    with browser.app.app_context():
+        assert installation.needs_first_account()
+
+
+def test_guesses_of_the_set_up_code_are_throttled(browser):
+    for _ in range(accounts.FAILURES_PER_ACCOUNT):
+        assert set_up(browser, code="wrong").status == 422
+    page = set_up(browser)
+    assert page.status == 429
+    assert int(page.headers["Retry-After"]) > 0
+    assert page.form().value("name") == "Ana"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("name", "a\x00b"),
+        ("name", "a\r\nb"),
+        ("name", "x" * 101),
+        ("email", "nobody"),
+        ("email", "a@example.com\r\nBcc: b@example.com"),
+        ("password", "short"),
+        ("again", "something else"),
+        ("code", ""),
+    ],
+)
+def test_set_up_names_the_field_at_fault_and_keeps_the_others(browser, field, value):
+    page = set_up(browser, **({"again": value} if field == "password" else {}), **{field: value})
+    assert page.status == 422
+    assert list(page.errors()) == [field]
+    assert page.form().value("password") == ""
+    if field != "name":
+        assert page.form().value("name") == "Ana"
+
+
+def test_set_up_is_over_once_somebody_has_an_account(browser, alice):
+    assert browser.get("/setup").url == "/login"
+    form_of_before = {"code": ["x"], "name": ["eve"]}
+    assert browser.post("/setup", form_of_before).status == 400  # no token: nothing is looked at
+
+
+# --- signing in and out --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/", "/apps", "/apps/new", "/account", "/smtps/" + "0" * 24])
+def test_a_stranger_is_sent_to_the_login_page(browser, alice, path):
+    page = browser.get(path)
+    assert page.url == "/login"
+    assert "Sign in to see this page." in page.text
+
+
+@pytest.mark.parametrize(("name", "password"), [("alice", "wrong"), ("nobody", PASSWORD)])
+def test_a_wrong_login_says_the_same_for_known_and_unknown_names(browser, alice, name, password):
+    page = browser.submit("/login", name=name, password=password)
+    assert page.status == 422
+    assert "The user name or the password is wrong." in page.text
+    assert page.form().value("name") == name
+    assert page.form().value("password") == ""
+
+
+def test_a_name_with_a_nul_is_just_a_wrong_login(browser, alice):
+    assert browser.submit("/login", name="al\x00ice", password=PASSWORD).status == 422
+
+
+def test_too_many_wrong_logins_are_refused_for_a_while(browser, alice):
+    for _ in range(accounts.FAILURES_PER_ACCOUNT):
+        browser.submit("/login", name="alice", password="wrong")
+    page = browser.submit("/login", name="alice", password=PASSWORD)
+    assert page.status == 429
+    assert page.headers["Retry-After"]
+    assert page.form().value("name") == "alice"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "reached"),
+    [
+        ("/account", "/account"),
+        ("/apps/new?x=1", "/apps/new"),
+        ("/apps?page=2", "/apps"),
+        ("//evil.example", "/apps"),
+        ("/\\evil.example", "/apps"),
+        ("https:evil.example", "/apps"),
+        ("https://evil.example/account", "/apps"),
+        ("///evil.example/account", "/apps"),
+        ("/\t/evil.example", "/apps"),
+        ("javascript:alert(1)", "/apps"),
+        ("/logout", "/apps"),
+        ("/account/tokens", "/account"),
+        ("/nothing", "/apps"),
+        ("/static/icon.svg", "/apps"),
+        ("/private/apps/findAll", "/apps"),
+        ("http://[", "/apps"),
+    ],
+)
+def test_signing_in_leads_only_to_pages_of_our_own(browser, alice, wanted, reached):
+    form = browser.get("/login").form().fill(name="alice", password=PASSWORD)
+    data = {name: list(values) for name, values in form.values.items()}
+    reply = browser.client.post("/login", query_string={"next": wanted}, data=data)
+    assert reply.status_code == 303
+    assert reply.location.startswith(("/apps", "/account"))
+    assert browser.get(reply.location).url == reached
+
+
+def test_somebody_signed_in_is_not_asked_again(alice):
+    assert signed_in(alice.app, alice).get("/login").url == "/apps"
+
+
+def test_signing_in_begins_a_new_session(browser, alice):
+    browser.get("/login")
+    with browser.client.session_transaction() as planted:
+        planted["planted"] = "by somebody else"
+        token = planted["csrf_token"]
+    browser.submit("/login", name="alice", password=PASSWORD)
+    with browser.client.session_transaction() as session:
+        assert "planted" not in session
+        assert session.get("csrf_token") != token
+
+
+def test_signing_out_kills_copies_of_the_cookie(alice):
+    browser = signed_in(alice.app, alice)
+    stolen = browser.client.get_cookie("smtpweb").value
+    assert browser.press(*_sign_out(browser)).url == "/login"
+    thief = Browser(alice.app)
+    thief.client.set_cookie("smtpweb", stolen)
+    assert thief.get("/apps").url == "/login"
+    with alice.app.app_context():
+        assert db.session.query(BrowserSession).count() == 0
+
+
+def _sign_out(browser: Browser) -> tuple[Page, str]:
+    page = browser.get("/apps")
+    # The button stands in the head of the page, outside its main part.
+    page.one("main").append(page.one("header"))
+    return page, "/logout"
+
+
+def test_signing_out_twice_does_no_harm(alice):
+    browser = signed_in(alice.app, alice)
+    page, action = _sign_out(browser)
+    browser.press(page, action)
+    token = browser.get("/login").form().value("csrf_token")
+    assert browser.post("/logout", {"csrf_token": [token]}).url == "/login"
+
+
+def test_signing_out_takes_a_post(alice):
+    assert signed_in(alice.app, alice).get("/logout", status=405).heading == "Method Not Allowed"
+
+
+def test_the_session_cookie_is_kept_from_scripts_and_other_sites(browser, alice):
+    form = browser.get("/login").form().fill(name="alice", password=PASSWORD)
+    reply = browser.client.post("/login", data={n: list(v) for n, v in form.values.items()})
+    cookie = reply.headers["Set-Cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Lax" in cookie
+
+
+def test_a_bearer_token_opens_no_page_and_a_cookie_no_call_of_the_api(alice):
+    bearer = {"Authorization": f"Bearer {alice.token}"}
+    reply = alice.app.test_client().get("/apps", headers=bearer)
+    assert (reply.status_code, reply.location.split("?")[0]) == (302, "/login")
+    browser = signed_in(alice.app, alice)
+    reply = browser.client.get("/private/apps/findAll?page=0&size=1")
+    assert reply.status_code == 401
+
+
+# --- CSRF ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/login", "/logout", "/setup", "/apps/new", "/account/password", "/account/tokens"]
+    + [
+        f"/{what}/{'0' * 24}/{act}"
+        for what, act in (
+            ("apps", "edit"), ("apps", "remove"), ("apps", "smtps/new"), ("smtps", "edit"),
+            ("smtps", "remove"), ("smtps", "check"), ("account/tokens", "revoke"),
+        )
+    ],
+)  # fmt: skip
+def test_a_form_from_elsewhere_is_refused_and_told_what_to_do(alice, path):
+    browser = signed_in(alice.app, alice)
+    page = browser.post(path, {"name": ["x"]})
+    assert page.status == 400
+    assert "reload the page" in page.text
+
+
+def test_a_token_of_another_browser_is_refused(alice, charlie):
+    page = signed_in(alice.app, alice).get("/apps/new")
+    other = signed_in(alice.app, charlie)
+    assert other.send(page, page.form().fill(name="shop")).status == 400
+
+
+def test_a_json_body_with_a_good_token_is_just_an_empty_form(alice):
+    browser = signed_in(alice.app, alice)
+    token = browser.get("/apps/new").form().value("csrf_token")
+    reply = browser.client.post("/apps/new", json=[1, 2], headers={"X-CSRFToken": token})
+    assert reply.status_code == 422
+
+
+# --- the account page ----------------------------------------------------------------------
+
+
+def change_password(browser: Browser, **typed: str | bool) -> Page:
+    page = browser.get("/account")
+    given: dict[str, str | bool] = {
+        "old_password": PASSWORD,
+        "password": NEW_PASSWORD,
+        "again": NEW_PASSWORD,
+    }
+    form = page.form("/account/password")
+    return browser.send(page, form.fill(**(given | typed)))
+
+
+def test_a_new_password_ends_the_other_sessions_and_keeps_this_one(alice):
+    here, elsewhere = signed_in(alice.app, alice), signed_in(alice.app, alice)
+    page = change_password(here)
+    assert page.url == "/account"
+    assert "password was changed" in page.text
+    assert here.get("/apps").url == "/apps"
+    assert elsewhere.get("/apps").url == "/login"
+    fresh = Browser(alice.app)
+    assert fresh.submit("/login", name="alice", password=PASSWORD).status == 422
+    assert fresh.submit("/login", name="alice", password=NEW_PASSWORD).url == "/apps"
+
+
+@pytest.mark.parametrize("revoke", [False, True])
+def test_a_new_password_ends_login_tokens_and_personal_ones_only_if_asked(alice, revoke):
+    personal = alice.with_scopes("read")
+    change_password(signed_in(alice.app, alice), revoke=revoke)
+    assert alice.get("/private/apps/findAll", page=0, size=1).status_code == 403
+    reply = personal.get("/private/apps/findAll", page=0, size=1)
+    assert reply.status_code == (403 if revoke else 200)
+
+
+@pytest.mark.parametrize(
+    ("typed", "field"),
+    [
+        ({"old_password": "wrong"}, "old_password"),
+        ({"password": "password1234", "again": "password1234"}, "password"),
+        ({"password": "short", "again": "short"}, "password"),
+        ({"again": "another one"}, "again"),
+        ({"old_password": ""}, "old_password"),
+        ({"password": "ab\x00cdefghijklmnop", "again": "ab\x00cdefghijklmnop"}, "password"),
+    ],
+)
+def test_a_password_that_cannot_be_changed_says_why(alice, typed, field):
+    browser = signed_in(alice.app, alice)
+    page = change_password(browser, **typed)
+    assert page.status == 422
+    assert list(page.errors()) == [field]
+    with alice.app.app_context():
+        assert db.session.query(BrowserSession).count() == 1
+
+
+def test_guesses_of_the_old_password_are_throttled(alice):
+    browser = signed_in(alice.app, alice)
+    for _ in range(accounts.FAILURES_PER_ACCOUNT):
+        change_password(browser, old_password="wrong")
+    assert change_password(browser).status == 429
+
+
+def make_token(browser: Browser, **typed: str | list[str]) -> Page:
+    page = browser.get("/account")
+    form = page.form("/account/tokens")
+    given: dict[str, str | list[str]] = {"label": "nightly report"}
+    return browser.send(page, form.fill(**(given | typed)))
+
+
+def test_a_personal_token_is_shown_once_and_works(alice):
+    browser = signed_in(alice.app, alice)
+    page = make_token(browser, scopes=["read", "check"], days="30")
+    assert page.heading == "Your new token"
+    token = page.by_id("token").get("value")
+    assert token in page.html
+    reply = Visitor(alice.app, token).get("/private/apps/findAll", page=0, size=1)
+    assert reply.status_code == 200
+    with browser.client.session_transaction() as session:
+        assert token not in str(dict(session))
+    page = browser.get("/account")
+    assert token not in page.html
+    assert "nightly report" in page.text
+    assert "read check" in page.text
+    assert "last used just now" in page.text or "last used 1 second" in page.text
+    assert "expires in 30 days" in page.text
+    with alice.app.app_context():
+        kept = db.session.query(ApiToken).filter_by(personal=True).one()
+        assert kept.digest == accounts.digest_of(token)
+
+
+def test_a_personal_token_may_live_for_ever_and_an_expired_one_is_marked(alice):
+    browser = signed_in(alice.app, alice)
+    make_token(browser, days="")
+    assert "never expires" in browser.get("/account").text
+    with alice.app.app_context():
+        db.session.query(ApiToken).filter_by(personal=True).one().expires = now()
+        db.session.commit()
+    assert "expired" in browser.get("/account").text
+
+
+@pytest.mark.parametrize(
+    ("typed", "field"),
+    [
+        ({"label": ""}, "label"),
+        ({"label": "x" * 201}, "label"),
+        ({"label": "a\r\nb"}, "label"),
+        ({"label": "a\x00b"}, "label"),
+        ({"scopes": []}, "scopes"),
+        ({"scopes": ["read", "everything"]}, "scopes"),
+        ({"days": "100000"}, "days"),
+    ],
+)
+def test_a_bad_token_form_names_the_field_and_makes_nothing(alice, typed, field):
+    browser = signed_in(alice.app, alice)
+    page = make_token(browser, **typed)
+    assert page.status == 422
+    assert list(page.errors()) == [field]
+    with alice.app.app_context():
+        assert not db.session.query(ApiToken).filter_by(personal=True).count()
+
+
+def test_a_token_can_be_revoked_by_its_owner_only(alice, charlie):
+    mine = signed_in(alice.app, alice)
+    token = make_token(mine).by_id("token").get("value")
+    page = mine.get("/account")
+    revoke = re.search(r"/account/tokens/[0-9a-f]{24}/revoke", page.html)[0]
+    other = signed_in(alice.app, charlie)
+    own_token = other.get("/account").form("/account/tokens").value("csrf_token")
+    assert other.post(revoke, {"csrf_token": [own_token]}).status == 404
+    assert Visitor(alice.app, token).get("/private/apps/findAll", page=0, size=1).status_code == 200
+    assert "was revoked" in mine.press(page, revoke).text
+    assert Visitor(alice.app, token).get("/private/apps/findAll", page=0, size=1).status_code == 403
+
+
+def test_reloading_after_a_refused_form_leads_back_to_the_account_page(alice):
+    browser = signed_in(alice.app, alice)
+    assert browser.get("/account/password").url == "/account"
+    assert browser.get("/account/tokens").url == "/account"
+
+
+def test_names_and_labels_are_text_and_nothing_else(alice):
+    with alice.app.app_context():
+        user = db.session.get_one(User, alice.user_id)
+        user.name = "<script>alert(1)</script>"
+        db.session.commit()
+    browser = signed_in(alice.app, Person(alice.app, alice.user_id, "alice", alice.token))
+    make_token(browser, label="<img src=x onerror=alert(2)>")
+    page = browser.get("/account")
+    assert "<script>alert(1)" not in page.html
+    assert "<img src=x" not in page.html
+    assert "<script>alert(1)</script>" in page.text
