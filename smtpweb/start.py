@@ -17,6 +17,7 @@ from .store import cause, db
 
 def main() -> None:
     """Serve; on a user's mistake end with one sentence on stderr."""
+    os.umask(0o077)  # the database is for this user only, like the keys
     try:
         refuse_taken(config.web_port(os.environ))
         config.make_first_keys()

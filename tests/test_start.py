@@ -78,6 +78,7 @@ def test_make_run_serves_and_a_second_one_loses_nothing(clone: Path, tmp_path: P
         assert stat.S_IMODE(instance.stat().st_mode) == 0o700
         assert stat.S_IMODE((instance / "encryption_keys").stat().st_mode) == 0o600
         assert stat.S_IMODE((instance / "secret_key").stat().st_mode) == 0o600
+        assert stat.S_IMODE((instance / "smtpweb.db").stat().st_mode) == 0o600
         flask(
             env, "users", "create", "ana", "--email", "ana@example.com", "--password-stdin",
             given=PASSWORD, cwd=clone,
