@@ -23,7 +23,7 @@ demo: .venv/demo.stamp ## The same with a demo account and sandbox SMTP servers,
 	@PORT='$(PORT)' exec $(PY) -m smtpweb.demo
 
 test: .venv/dev.stamp ## Run the whole test suite (ARGS=... for pytest)
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 check: lint test ## What must pass before a commit: format, lint, floors, types, tests
 

@@ -69,7 +69,7 @@ class Sent:
         elif isinstance(value, int):
             value = str(value)
         elif not isinstance(value, str):
-            self._fault(name, "Must be a single value.")
+            self._fault(name, "Must be a string, a whole number, true or false.")
             return None
         try:
             return rule(value)
