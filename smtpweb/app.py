@@ -54,7 +54,8 @@ def create_app(settings: Settings) -> Flask:
     migrate.init_app(app, db, directory=str(ROOT / "migrations"), compare_type=True)
     csrf.init_app(app)
     bootstrap.init_app(app)
-    login_manager.init_app(app)
+    # Not its context processor: it would ask for the user on every page, error pages included.
+    login_manager.init_app(app, add_context_processor=False)
     login_manager.user_loader(accounts.session_user)
     web.register(app)
     cli.register(app)

@@ -11,12 +11,16 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import html5lib
+import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
 from tests.people import PASSWORD, Person
 
 _OWN_SCRIPTS = ("/static/", "/bootstrap/static/")
+# For what a form refuses before any database sees it: once is enough.
+one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
 _UNLABELLED = ("hidden", "submit")
 
 
@@ -199,7 +203,7 @@ class Browser:
         return self.send(page, page.form(action))
 
     def _read(self, reply: TestResponse) -> Page:
-        assert reply.status_code < 500, reply.text
+        assert reply.status_code < 500, f"{reply.status_code} from {reply.request.path}"
         assert reply.mimetype == "text/html", reply.mimetype
         assert reply.headers["Cache-Control"] == "no-store"
         assert "unsafe" not in reply.headers["Content-Security-Policy"]

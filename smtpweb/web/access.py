@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
+from urllib.parse import unquote_to_bytes
 
 from flask import current_app, g, request
 from flask_login import current_user
@@ -12,7 +13,7 @@ from werkzeug.routing import BaseConverter
 
 from .. import accounts
 from ..accounts import ALL_SCOPES, Caller
-from ..errors import CredentialsNotValid, NotAuthorized
+from ..errors import BadInput, CredentialsNotValid, NotAuthorized
 from ..models import User
 from ..store import AnyRow, fetch
 
@@ -82,6 +83,18 @@ def require_login() -> Any:
     if not current_user.is_authenticated:
         return current_app.login_manager.unauthorized()  # type: ignore[attr-defined]
     return None
+
+
+def require_utf8(_endpoint: str | None, _values: dict[str, Any] | None) -> None:
+    """Refuse a form in another charset: Werkzeug would take its escapes for the text itself.
+
+    Runs as a URL preprocessor, which is before the CSRF check reads the form.
+    """
+    if request.mimetype == "application/x-www-form-urlencoded":
+        try:
+            unquote_to_bytes(request.get_data()).decode()
+        except UnicodeDecodeError:
+            raise BadInput({"form": ["Is not valid text in UTF-8."]}) from None
 
 
 def user() -> User:

@@ -24,8 +24,10 @@ from . import access
 from .forms import LoginForm, PasswordForm, SetUpForm, TokenForm
 
 bp = Blueprint("login", __name__)  # for those who are not signed in yet, or any more
+bp.url_value_preprocessor(access.require_utf8)
 
 account_bp = Blueprint("account", __name__)
+account_bp.url_value_preprocessor(access.require_utf8)
 account_bp.before_request(access.require_login)
 
 # Failures to give the code are counted as if it were the password of an account.

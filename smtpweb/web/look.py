@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, request
+from flask_login import current_user
 from jinja2 import StrictUndefined
 
 from . import words
@@ -25,7 +26,7 @@ def register(app: Flask) -> None:
         "exact": words.exact,
         "duration": words.duration,
     }
-    app.jinja_env.globals["words"] = words
+    app.jinja_env.globals |= {"words": words, "current_user": current_user}
     folders = {"static": app.static_folder}
     folders["bootstrap.static"] = app.blueprints["bootstrap"].static_folder
 

@@ -11,6 +11,7 @@ from . import access
 from .forms import AppForm, SmtpForm
 
 bp = Blueprint("pages", __name__)
+bp.url_value_preprocessor(access.require_utf8)
 bp.before_request(access.require_login)
 
 APPS_PER_PAGE = 50

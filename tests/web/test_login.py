@@ -10,7 +10,7 @@ from flask import Flask
 from smtpweb import accounts, installation
 from smtpweb.models import ApiToken, BrowserSession, User
 from smtpweb.store import db, now
-from tests.browser import Browser, Page, signed_in
+from tests.browser import Browser, Page, one_database, signed_in
 from tests.people import PASSWORD, Person, Visitor
 
 NEW_PASSWORD = "seven quiet lanterns drift"
@@ -40,6 +40,7 @@ def set_up(browser: Browser, **changes: str) -> Page:
 # --- set-up --------------------------------------------------------------------------------
 
 
+@one_database
 @pytest.mark.parametrize("path", ["/", "/apps", "/login", "/account"])
 def test_a_fresh_installation_leads_every_visitor_to_the_set_up_page(browser, path):
     assert browser.get(path).url == "/setup"
@@ -53,11 +54,13 @@ def test_set_up_makes_an_administrator_who_is_signed_in(browser):
         assert (user.name, user.email, user.is_admin) == ("Ana", "ana@example.com", True)
 
 
+@one_database
 @pytest.mark.parametrize("spell", [str.lower, lambda code: f"  {code.replace('-', ' ')} "])
 def test_the_set_up_code_may_be_typed_without_care(browser, spell):
     assert set_up(browser, code=spell(code_of(browser.app))).url == "/apps"
 
 
+@one_database
 @pytest.mark.parametrize("code", ["AAAA-BBBB-CCCC", "ñ", "-"])
 def test_a_wrong_set_up_code_makes_no_account(browser, code):
     page = set_up(browser, code=code)
@@ -76,6 +79,7 @@ def test_guesses_of_the_set_up_code_are_throttled(browser):
     assert page.form().value("name") == "Ana"
 
 
+@one_database
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -107,6 +111,7 @@ def test_set_up_is_over_once_somebody_has_an_account(browser, alice):
 # --- signing in and out --------------------------------------------------------------------
 
 
+@one_database
 @pytest.mark.parametrize("path", ["/", "/apps", "/apps/new", "/account", "/smtps/" + "0" * 24])
 def test_a_stranger_is_sent_to_the_login_page(browser, alice, path):
     page = browser.get(path)
@@ -136,6 +141,7 @@ def test_too_many_wrong_logins_are_refused_for_a_while(browser, alice):
     assert page.form().value("name") == "alice"
 
 
+@one_database
 @pytest.mark.parametrize(
     ("wanted", "reached"),
     [
@@ -231,6 +237,7 @@ def test_a_bearer_token_opens_no_page_and_a_cookie_no_call_of_the_api(alice):
 # --- CSRF ----------------------------------------------------------------------------------
 
 
+@one_database
 @pytest.mark.parametrize(
     "path",
     ["/login", "/logout", "/setup", "/apps/new", "/account/password", "/account/tokens"]
@@ -297,6 +304,7 @@ def test_a_new_password_ends_login_tokens_and_personal_ones_only_if_asked(alice,
     assert reply.status_code == (403 if revoke else 200)
 
 
+@one_database
 @pytest.mark.parametrize(
     ("typed", "field"),
     [
@@ -362,6 +370,7 @@ def test_a_personal_token_may_live_for_ever_and_an_expired_one_is_marked(alice):
     assert "expired" in browser.get("/account").text
 
 
+@one_database
 @pytest.mark.parametrize(
     ("typed", "field"),
     [
