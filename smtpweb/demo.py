@@ -180,7 +180,7 @@ def prepare(servers: list[tuple[Sandbox, int]], port: int) -> dict[str, str]:
         "SMTPWEB_EHLO_NAME": "[127.0.0.1]",
         # These servers and no other place on this machine; an entry with a port opens just that.
         "SMTPWEB_EGRESS_ALLOW": ",".join(f"127.0.0.1/32:{number}" for _, number in servers),
-        "SMTPWEB_CHECK_TIMEOUT": "8",  # the silent server need not be waited for any longer
+        "SMTPWEB_CHECK_TIMEOUT": "6",  # the silent server need not be waited for any longer
     }
     settings = config.load(environment)
     start.bring_up_to_date(settings)

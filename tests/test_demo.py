@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from smtpweb import secretbox
+from smtpweb.config import ROOT
 from tests.serving import Program, clean_environment, free_port, fresh_clone, program
 
 OUTCOMES = {
@@ -32,9 +35,9 @@ class Client:
     def __init__(self, demo: Program) -> None:
         found = re.search(r"at (http://\S+) as (\S+) with the password (\S+)", demo.output)
         assert found
-        self.url, name, password = found.groups()
+        self.url, name, self.password = found.groups()
         self.token = ""
-        self.token = self.call("/auth/login", username=name, password=password)[1]["token"]
+        self.token = self.call("/auth/login", username=name, password=self.password)[1]["token"]
 
     def call(self, path: str, *, get: bool = False, **parameters: object) -> tuple[int, Any]:
         sent = urllib.parse.urlencode(parameters)
@@ -55,24 +58,28 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return fresh_clone(tmp_path_factory.mktemp("demo"))
 
 
-@pytest.fixture
-def demo(clone: Path, tmp_path: Path) -> Iterator[Program]:
+@contextmanager
+def running_demo(clone: Path, folder: Path) -> Iterator[Program]:
     # A setting of the installation beside it: the demo must not touch what it names.
     env = clean_environment(
-        tmp_path,
-        SMTPWEB_DATABASE_URL=f"sqlite:///{tmp_path / 'precious.db'}",
+        folder,
+        SMTPWEB_DATABASE_URL=f"sqlite:///{folder / 'precious.db'}",
         SMTPWEB_ENCRYPTION_KEYS=secretbox.new_key(),
     )
-    with program(
-        ["make", "demo", f"PORT={free_port()}"], env=env, cwd=clone, log=tmp_path / "log"
-    ) as running:
+    command = ["make", "demo", f"PORT={free_port()}"]
+    with program(command, env=env, cwd=clone, log=folder / "log") as running:
         running.wait_for(lambda: "smtpweb is ready" in running.output)
+        yield running
+    assert not (folder / "precious.db").exists()
+
+
+@pytest.fixture(scope="module")
+def demo(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    with running_demo(clone, tmp_path_factory.mktemp("running")) as running:
         yield running
 
 
-def test_each_sandbox_server_shows_what_it_is_there_for(
-    demo: Program, clone: Path, tmp_path: Path
-) -> None:
+def test_each_sandbox_server_shows_what_it_is_there_for(demo: Program, clone: Path) -> None:
     client = Client(demo)
     (shop,) = client.call("/private/apps/findAll", get=True, page=0, size=10)[1]["content"]
     assert shop["name"] == "Demo shop"
@@ -94,24 +101,63 @@ def test_each_sandbox_server_shows_what_it_is_there_for(
     assert (status, problem["stage"]) == (406, "policy")
 
     assert [entry.name for entry in (clone / "instance").iterdir()] == ["demo"]
-    assert not (tmp_path / "precious.db").exists()
 
 
 def test_ctrl_c_ends_everything_and_the_next_demo_keeps_other_apps(
-    demo: Program, clone: Path, tmp_path: Path
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    client = Client(demo)
-    client.call("/private/apps/save", name="my own")
-    ports = [int(port) for port in re.findall(r"127\.0\.0\.1:(\d+) ", demo.output)]
-    demo.interrupt()
-    assert "Traceback" not in demo.output
-    for port in [*ports, int(client.url.rsplit(":", 1)[1])]:
-        with pytest.raises(OSError, match="refused"):
-            urllib.request.urlopen(f"http://127.0.0.1:{port}")
-    env = clean_environment(tmp_path)
-    with program(
-        ["make", "demo", f"PORT={free_port()}"], env=env, cwd=clone, log=tmp_path / "again"
-    ) as again:
-        again.wait_for(lambda: "smtpweb is ready" in again.output)
+    clone = fresh_clone(tmp_path_factory.mktemp("twice"))
+    with running_demo(clone, tmp_path_factory.mktemp("first")) as first:
+        client = Client(first)
+        client.call("/private/apps/save", name="my own")
+        ports = [int(port) for port in re.findall(r"127\.0\.0\.1:(\d+) ", first.output)]
+        first.interrupt()
+        assert "Traceback" not in first.output
+        assert "The demo has ended." in first.output
+        for port in [*ports, int(client.url.rsplit(":", 1)[1])]:
+            with pytest.raises(OSError, match="refused"):
+                urllib.request.urlopen(f"http://127.0.0.1:{port}")
+    with running_demo(clone, tmp_path_factory.mktemp("again")) as again:
         found = Client(again).call("/private/apps/findAll", get=True, page=0, size=10)[1]
         assert [app["name"] for app in found["content"]] == ["Demo shop", "my own"]
+
+
+def commands_of_readme() -> list[str]:
+    """The commands of the session by curl, in the order in which a newcomer types them."""
+    text = (ROOT / "README.md").read_text()
+    block = text.split("### By curl", 1)[1].split("```console\n", 1)[1].split("```", 1)[0]
+    return [line[2:] for line in block.splitlines() if line.startswith("$ ")]
+
+
+def test_the_session_of_the_readme_works_as_it_stands_there(demo: Program, tmp_path: Path) -> None:
+    client = Client(demo)
+    known = {
+        "URL": client.url,
+        "PASSWORD": client.password,
+        "PORT": re.findall(r"127\.0\.0\.1:(\d+) +works", demo.output)[0],
+    }
+    said: list[str] = []
+    for command in commands_of_readme():
+        name, is_assignment, _ = command.partition("=")
+        if is_assignment and name.isupper():
+            if name not in known:  # the reader copies it from the answer above
+                answer = json.loads(said[-1])
+                known[name] = answer["token" if name == "TOKEN" else "_id"]
+            continue
+        ended = subprocess.run(
+            ["bash", "-c", command],
+            env=clean_environment(tmp_path) | known,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        said.append(ended.stdout)
+    _, app, smtp, failed, mended, accepted, listed = (
+        text if text == "200\n" else json.loads(text) for text in said
+    )
+    assert app["name"] == "newsletter"
+    assert smtp["status"] == "A"
+    assert failed["title"] == "Wrong login or password"
+    assert (mended["status"], mended["numerrors"]) == ("D", 1)
+    assert accepted == "200\n"
+    assert [(one["status"], one["numerrors"]) for one in listed] == [("A", 0)]
