@@ -14,11 +14,13 @@ came, decrypted: one entry is one segment of the client), ``connections`` (how m
 Knobs of ``fake_smtp``:
 
 - ``tls``: "" (default), "starttls" or "implicit"; ``certificate``: "good", "expired",
-  "wrong-name", "untrusted" (of a CA that nobody knows), "self-signed"; ``client_certificate``:
+  "expires-soon", "not-yet-valid", "wrong-name", "untrusted" (of a CA that nobody knows),
+  "self-signed", "no-intermediate"; ``client_certificate``:
   ask for one; ``tls_version``: an ``ssl.TLSVersion`` to allow alone.
 - ``login``: ``("user", "password")`` switches AUTH on; anything else is refused with 535.
   ``mechanisms``: what is offered, default "PLAIN LOGIN"; CRAM-MD5 and SCRAM-SHA-256 work too.
-  ``auth_needs_tls``: AUTH is offered only after STARTTLS.
+  ``auth_needs_tls``: AUTH is offered only after STARTTLS. ``refuses_mechanisms``: offered, but
+  refused with 504. ``ignores_initial_response``: asks again for what came with AUTH.
 - ``capabilities``: lines of the EHLO reply, default PIPELINING, SIZE and 8BITMIME.
 - ``replies``: what to answer instead, by verb: "connect" (the greeting), "EHLO", "HELO",
   "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "dot" (the verdict), "RSET", "QUIT". A value is
@@ -27,7 +29,7 @@ Knobs of ``fake_smtp``:
   - bytes: sent as they are;
   - ``SILENCE``, ``HANG_UP``, ``RESET``, ``DRIP`` (a blank every 20 ms without end),
     ``FLOOD`` (reply lines without end), ``ENDLESS_LINE``;
-  - ``Slowly(seconds, reply)``;
+  - ``Slowly(seconds, reply)`` and ``HangUpAfter(bytes)``;
   - a list: one for each time that the verb comes, the last one for all further times.
 - ``loses_pipelined``: of commands that come in one segment only the first is seen.
 - ``misbehaviour``: a name out of ``MISBEHAVIOURS``, for knobs that belong together.
@@ -54,6 +56,10 @@ from typing import Any
 
 import scramp
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
 from smtpweb.mailcheck import EgressPolicy, Encryption, Target
 
@@ -80,6 +86,13 @@ class Slowly:
 
     seconds: float
     reply: Any
+
+
+@dataclass(frozen=True)
+class HangUpAfter:
+    """Send these bytes and hang up."""
+
+    data: bytes
 
 
 MISBEHAVIOURS: dict[str, dict[str, Any]] = {
@@ -173,7 +186,8 @@ def fake_smtp(misbehaviour: str | None = None, **knobs: Any) -> Iterator[FakeSer
         "tls": "", "certificate": "good", "client_certificate": False, "tls_version": None,
         "login": None, "mechanisms": "PLAIN LOGIN", "auth_needs_tls": False,
         "capabilities": ["PIPELINING", "SIZE 10240000", "8BITMIME"], "replies": {},
-        "loses_pipelined": False, "host": "127.0.0.1",
+        "loses_pipelined": False, "host": "127.0.0.1", "refuses_mechanisms": [],
+        "ignores_initial_response": False,
     }  # fmt: skip
     given = {**MISBEHAVIOURS[misbehaviour], **knobs} if misbehaviour else knobs
     assert given.keys() <= values.keys(), given.keys() - values.keys()
@@ -255,7 +269,7 @@ class _Connection:
         self.encrypted = server.knobs["tls"] == "implicit"
         self.buffer = b""
         self.times: dict[str, int] = {}
-        self.mail_from = ""
+        self.mail_from: str | None = None
         self.recipients: list[str] = []
 
     async def run(self) -> None:
@@ -287,15 +301,21 @@ class _Connection:
             case "AUTH":
                 await self.auth(rest)
             case "MAIL":
-                self.mail_from = _path(rest)
-                await self.answer("MAIL", "250 2.1.0 Ok")
+                reply = self.planned("MAIL", "250 2.1.0 Ok")
+                self.mail_from = _path(rest) if str(reply).startswith("2") else None
+                self.recipients = []
+                await self.do(reply)
             case "RCPT":
-                reply = self.planned("RCPT", "250 2.1.5 Ok")
+                good = self.mail_from is not None
+                reply = self.planned("RCPT", "250 2.1.5 Ok" if good else "503 5.5.1 need MAIL")
                 if str(reply).startswith("2"):
                     self.recipients.append(_path(rest))
                 await self.do(reply)
             case "DATA":
-                reply = self.planned("DATA", "354 End data with <CR><LF>.<CR><LF>")
+                good = bool(self.recipients)
+                reply = self.planned(
+                    "DATA", "354 End data" if good else "554 5.5.1 Error: no valid recipients"
+                )
                 await self.do(reply)
                 if str(reply).startswith("354"):
                     await self.content()
@@ -324,9 +344,8 @@ class _Connection:
             body += await self.line() + b"\r\n"
         message = body.removesuffix(b".\r\n").replace(b"\r\n..", b"\r\n.")
         reply = self.planned("dot", "250 2.0.0 Ok: queued as 4FAKE1D")
-        if str(reply).startswith("2") or (
-            isinstance(reply, Slowly) and reply.reply.startswith("2")
-        ):
+        good = reply.reply if isinstance(reply, Slowly) else reply
+        if self.recipients and self.mail_from is not None and str(good).startswith("2"):
             self.server.mails.append((self.mail_from, self.recipients, message))
         self.recipients = []
         await self.do(reply)
@@ -336,6 +355,11 @@ class _Connection:
             await self.answer("AUTH", "503 5.5.1 Error: authentication not enabled")
             return
         mechanism, _, first = rest.partition(" ")
+        if mechanism.upper() in self.server.knobs["refuses_mechanisms"]:
+            await self.do("504 5.7.4 Unrecognized authentication type")
+            return
+        if self.server.knobs["ignores_initial_response"]:
+            first = ""
         try:
             good = await getattr(self, "auth_" + mechanism.lower().replace("-", "_"))(first)
         except (ValueError, AttributeError, scramp.ScramException):
@@ -412,6 +436,11 @@ class _Connection:
             reply = reply.encode() + b"\r\n"
         if isinstance(reply, bytes):
             await self.send(reply)
+        elif isinstance(reply, HangUpAfter):
+            await self.send(reply.data)
+            self.writer.close()
+            await self.writer.wait_closed()
+            raise EOFError
         elif reply is SILENCE:
             await asyncio.sleep(3600)
         elif reply is HANG_UP:
@@ -490,6 +519,9 @@ def server_context(
             issued = _authority().issue_cert("mail.example.org", key_type=kind)
         case "untrusted":
             issued = _stranger().issue_cert(*names, key_type=kind)
+        case "no-intermediate":
+            _without_intermediate(context, names)
+            issued = None
         case "self-signed":
             _self_signed(context)
             issued = None
@@ -503,6 +535,41 @@ def server_context(
     if version is not None:
         context.minimum_version = context.maximum_version = version
     return context
+
+
+def _without_intermediate(context: ssl.SSLContext, names: tuple[str, ...]) -> None:
+    """A certificate of an intermediate CA that is not sent along, as public CAs make them."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Example Intermediate CA 7")])
+    now = datetime.datetime.now(datetime.UTC)
+    where = x509.UniformResourceIdentifier("http://ca.example.com/intermediate.der")
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])]))
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=90))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(names[0])]), critical=False)
+        .add_extension(
+            x509.AuthorityInformationAccess(
+                [x509.AccessDescription(AuthorityInformationAccessOID.CA_ISSUERS, where)]
+            ),
+            critical=False,
+        )
+        .sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
+    )
+    path = Path(tempfile.mkdtemp(prefix="fake-smtp-")) / "leaf.pem"
+    path.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        + certificate.public_bytes(serialization.Encoding.PEM)
+    )
+    context.load_cert_chain(path)
 
 
 def _self_signed(context: ssl.SSLContext) -> None:

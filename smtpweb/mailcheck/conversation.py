@@ -336,7 +336,7 @@ def _envelope_at_once(session: Session, mail: bytes, rcpt: bytes) -> Asks[None]:
     answers: list[Answer] = []
     refused: Failure | None = None
     for stage in stages:
-        if refused is None:
+        if refused is None and stage is not Stage.MAIL:
             record.begin(stage)
         try:
             answer = yield from link.hear(
@@ -355,8 +355,11 @@ def _envelope_at_once(session: Session, mail: bytes, rcpt: bytes) -> Asks[None]:
     if refused is None:
         return
     takes_data = len(answers) == 3 and answers[2].code == 354
-    if takes_data:
+    if takes_data and not answers[1].positive:
         link.say(b".")  # RFC 2920 3.1: what was opened is ended, with an empty mail to nobody
+    elif takes_data:
+        # It took a recipient for a mail that it refused; a dot could deliver an empty one
+        yield from link.close()
     first = refused.reply
     if refused.stage is not Stage.MAIL and first is not None and first.code in _NOT_UNDERSTOOD:
         raise PipeliningLoses(refused, here=len(answers) == 3 and not takes_data)

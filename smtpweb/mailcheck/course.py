@@ -84,6 +84,7 @@ class _Course:
         return self._report()
 
     def _go(self) -> Asks[None]:
+        self.record.begin(Stage.POLICY)
         host = self.host = self._named()
         self._judge(self.target.policy.refuses_port(host.name, self.target.port))
         vetted = yield from self._vetted(host)
@@ -117,7 +118,6 @@ class _Course:
         if host.address is not None:
             found: tuple[Address, ...] = (host.address,)
             self._judge(self.target.policy.refuses(host.address, self.target.port))
-            record.done()
             record.skip(Stage.RESOLVE)
         else:
             record.begin(Stage.RESOLVE)

@@ -65,6 +65,7 @@ class Link:
         self._proved = False  # the server has said something inside TLS
         self.open = True
         self._greeted = False
+        self._gone = False  # closed by us
 
     @property
     def encrypted(self) -> bool:
@@ -147,6 +148,8 @@ class Link:
 
     def close(self) -> Asks[None]:
         """Close, with TLS's own goodbye (RFC 8446 6.1), which is not awaited either."""
+        if self._gone:
+            return
         data = b""
         if self.open:
             data = self._outgoing()
@@ -155,7 +158,7 @@ class Link:
                 with contextlib.suppress(ssl.SSLError, ValueError):
                     self._tls.unwrap()
                 data += self._to_peer.read()
-        self.open = False
+        self.open, self._gone = False, True
         yield HangUp(self._handle, data)
 
     # -- TLS
@@ -223,8 +226,8 @@ class Link:
         alert = self._to_peer.read()
         self._record.remark(f"TLS failed: {tls.words_of(error)}")
         self.open = False
-        if alert:
-            yield HangUp(self._handle, alert)
+        self._gone = True
+        yield HangUp(self._handle, alert)
         return Failure(
             tls.symptom_of(error),
             stage=self._handshake_stage,

@@ -27,6 +27,7 @@ from .needs import (
     Glance,
     HangUp,
     Lost,
+    Need,
     NotConnected,
     NotResolved,
     Resolve,
@@ -101,24 +102,33 @@ class _Run:
                     self.report.set_result(stop.value)
                 return
             answer = error = None
-            match need:
-                case Exchange():
-                    self._exchange(need)
-                    return
-                case Glance():
-                    answer = sockets.glance(need.handle)
-                case HangUp():
+            try:
+                answer, waits = self._carry_out(need)
+            except Exception as raised:  # the course knows the ones it expects
+                self._need, error, waits = None, raised, False
+            if waits:
+                return
+
+    def _carry_out(self, need: Need) -> tuple[object, bool]:
+        """The answer, or the promise that :meth:`_advance` will be called with it."""
+        match need:
+            case Exchange():
+                self._exchange(need)
+            case Resolve():
+                self._resolve(need)
+            case Connect():
+                self._need = need
+                self._race = Race(need.addresses, self._loop.time(), need.until, need.each)
+                self._loop.call_soon(self._run_race)
+            case Glance():
+                return sockets.glance(need.handle), False
+            case HangUp():
+                if need.handle in self._open:
                     sockets.send_at_once(need.handle, need.data)
                     self._open.discard(need.handle)
                     self._drop(need.handle)
-                case Resolve():
-                    self._resolve(need)
-                    return
-                case Connect():
-                    self._need = need
-                    self._race = Race(need.addresses, self._loop.time(), need.until, need.each)
-                    self._run_race()
-                    return
+                return None, False
+        return None, True
 
     def _drop(self, sock: socket.socket) -> None:
         self._loop.remove_reader(sock)
@@ -222,7 +232,8 @@ class _Run:
 
     def _run_race(self) -> None:
         race, now = self._race, self._loop.time()
-        assert race is not None  # noqa: S101 - a Connect is open
+        if race is None or not isinstance(self._need, Connect):
+            return  # the check is over already
         for address in race.expired(now):
             self._drop(self._attempts.pop(address))
         while (due := race.due(now)) is not None:
@@ -239,7 +250,7 @@ class _Run:
 
     def _connected(self, address: Address) -> None:
         race, sock = self._race, self._attempts.pop(address)
-        assert race is not None  # noqa: S101 - a Connect is open
+        assert race is not None  # noqa: S101 - an attempt is part of one
         self._loop.remove_writer(sock)
         word = sockets.outcome(sock, address)
         if word is not None:

@@ -47,7 +47,8 @@ class Record:
             self._end(self.stage, Outcome.DONE)
 
     def skip(self, stage: Stage) -> None:
-        """``stage`` is not part of this conversation."""
+        """``stage`` is not part of this conversation; the one under way has ended well."""
+        self.done()
         self._steps[stage] = Step(stage, Outcome.SKIPPED)
         self._tell(self._steps[stage])
 

@@ -38,6 +38,8 @@ def begin_connect(address: Address, port: int) -> socket.socket | str:
 def outcome(sock: socket.socket, address: Address) -> str | None:
     """None if the attempt led to ``address``, else the word for why not."""
     number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if number == errno.ECONNRESET:
+        return None  # it was connected, and hung up on at once; the first read finds the end
     if number:
         return word_for(number)
     try:

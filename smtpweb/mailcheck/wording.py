@@ -116,8 +116,10 @@ class Secrets:
 
 def _from_base64(run: str) -> bytes:
     standard = run.replace("-", "+").replace("_", "/")
+    if len(standard) % 4 == 1:  # a lone sextet holds no octet
+        standard = standard[:-1]
     try:
-        return binascii.a2b_base64(standard[: len(standard) // 4 * 4] + "====")
+        return binascii.a2b_base64(standard + "=" * (-len(standard) % 4))
     except binascii.Error:
         return b""
 
