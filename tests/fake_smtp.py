@@ -248,6 +248,8 @@ async def _serve(
     started.set()
     await stop.wait()
     running.close()
+    if tasks:  # let what the client sent last, such as QUIT, still be heard
+        await asyncio.wait(tasks, timeout=0.5)
     for task in list(tasks):
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -442,7 +444,9 @@ class _Connection:
             await self.writer.wait_closed()
             raise EOFError
         elif reply is SILENCE:
-            await asyncio.sleep(3600)
+            while await self.reader.read(65536):
+                pass
+            raise EOFError
         elif reply is HANG_UP:
             raise EOFError
         elif reply is RESET:

@@ -82,20 +82,28 @@ def parse_mailbox(text: str) -> Mailbox:
         raise ValueError("it is empty")
     if any(ord(char) < 32 or ord(char) == 127 for char in text):
         raise ValueError("it holds a control character")
+    local, _, domain = text.rpartition("@")
     try:
+        # The library's opinion on domains is for the Internet; ours may be mail.internal
         parsed = email_validator.validate_email(
-            text,
+            f"{local}@example.com",
             check_deliverability=False,
-            globally_deliverable=False,
             allow_quoted_local=True,
-            allow_domain_literal=True,
             allow_display_name=False,
         )
     except email_validator.EmailNotValidError as error:
         raise ValueError(str(error).rstrip(".")) from None
-    if parsed.ascii_email is not None:
-        return Mailbox(parsed.ascii_email, utf8=False)
-    return Mailbox(f"{parsed.local_part}@{parsed.ascii_domain}", utf8=True)
+    return Mailbox(f"{parsed.local_part}@{_mail_domain(domain)}", not parsed.local_part.isascii())
+
+
+def _mail_domain(domain: str) -> str:
+    if _LITERAL.fullmatch(domain):
+        ipaddress.ip_address(domain[1:-1].removeprefix("IPv6:"))
+        return domain
+    host = parse_host(domain)
+    if host.address is not None:
+        raise ValueError("an address behind the @ must stand in brackets")
+    return host.name
 
 
 def ehlo_name(wanted: str | None, local: Address) -> str:

@@ -1,0 +1,191 @@
+"""Hosts and addresses: what is understood, and what is refused with a reason."""
+
+import ipaddress
+import socket
+
+import pytest
+
+from smtpweb.mailcheck import Side, Stage, names, resolver
+from smtpweb.mailcheck.failure import Symptom
+from smtpweb.mailcheck.needs import NotResolved
+from tests.fake_smtp import fake_smtp
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        ("smtp.example.com", "smtp.example.com"),
+        ("smtp.example.com.", "smtp.example.com"),
+        ("localhost", "localhost"),
+        ("mail_server", "mail_server"),
+        ("bücher.example", "xn--bcher-kva.example"),
+        ("BÜCHER.example", "xn--bcher-kva.example"),
+        ("straße.example", "xn--strae-oqa.example"),  # IDNA 2008, not 2003's "strasse"
+        ("例え.テスト", "xn--r8jz45g.xn--zckzah"),
+        ("xn--bcher-kva.example", "xn--bcher-kva.example"),
+        ("192.0.2.1", "192.0.2.1"),
+        ("2001:DB8::1", "2001:db8::1"),
+        ("[2001:db8::1]", "2001:db8::1"),
+    ],
+)
+def test_hosts_that_are_understood(typed, name):
+    assert names.parse_host(typed).name == name
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["", " ", " smtp.example.com", "smtp.example.com ", "smtp example.com", "smtp://h.example",
+     "h.example:25", "x@h.example", "h.example/x", "a..b", ".example.com", "example.com..",
+     "x" * 64 + ".example", ".".join(["x" * 60] * 5), "127.1", "0x7f.1", "2130706433",
+     "0177.0.0.1", "127.0.0.1.", "1.2.3.4:25", "h.example\r\nQUIT", "h\0.example", "%31.example",
+     "-a.example", "fe80::1%eth0", "٣.٣.٣.٣", "a\u200b.example\n", "*.example.com", "0"],
+)  # fmt: skip
+def test_hosts_that_are_refused_with_a_reason(check, typed):
+    with pytest.raises(ValueError, match=r"\w"):
+        names.parse_host(typed)
+    with fake_smtp() as server:
+        report = check(server.target(host=typed))
+    assert (report.stage, report.code) == (Stage.RESOLVE, "SMTP_RESOLVE_HOST_INVALID")
+    assert server.connections == 0
+
+
+@pytest.mark.parametrize("port", [0, -1, 65536, 10**9])
+def test_a_port_that_is_none_is_refused(check, port):
+    with fake_smtp() as server:
+        report = check(server.target(port=port))
+    assert report.code == "SMTP_RESOLVE_HOST_INVALID"
+    assert str(port) in report.meaning
+
+
+def test_an_unknown_name_is_named(check):
+    with fake_smtp() as server:
+        report = check(server.target(host="no-such-host.invalid"))
+    assert report.stage is Stage.RESOLVE
+    assert report.code in ("SMTP_RESOLVE_UNKNOWN", "SMTP_RESOLVE_FAILED")
+
+
+@pytest.mark.parametrize(
+    ("number", "symptom"),
+    [
+        (socket.EAI_NONAME, Symptom.NAME_UNKNOWN),
+        (socket.EAI_AGAIN, Symptom.RESOLVER_FAILED),
+        (socket.EAI_FAIL, Symptom.RESOLVER_FAILED),
+        (socket.EAI_NODATA, Symptom.NO_ADDRESS),
+    ],
+)
+def test_what_the_resolver_says_is_told_apart(monkeypatch, number, symptom):
+    def fails(*args, **kwargs):
+        raise socket.gaierror(number, "made up")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fails)
+    with pytest.raises(NotResolved) as raised:
+        resolver.addresses_of("mail.example.com")
+    assert raised.value.why == symptom
+
+
+def test_search_domains_are_kept_away_from_whole_names(monkeypatch):
+    asked = []
+
+    def record(name, *args, **kwargs):
+        asked.append(name)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", record)
+    resolver.addresses_of("mail.example.com")
+    resolver.addresses_of("postfix")
+    assert asked == ["mail.example.com.", "postfix"]
+
+
+def test_the_hosts_file_is_heard_for_whole_names(monkeypatch, tmp_path):
+    hosts = tmp_path / "hosts"
+    hosts.write_text("127.0.0.1 localhost\n10.0.0.5 other mail.internal # ours\nbad line here\n")
+    monkeypatch.setattr(names, "HOSTS_FILE", hosts)
+    assert resolver.addresses_of("Mail.internal") == (ipaddress.ip_address("10.0.0.5"),)
+
+
+def test_a_name_without_addresses_is_no_empty_race(check, monkeypatch):
+    monkeypatch.setattr(resolver, "addresses_of", lambda host: ())
+    with fake_smtp() as server:
+        report = check(server.target(host="empty.example.com"))
+    assert report.code == "SMTP_RESOLVE_NO_ADDRESS"
+
+
+def test_our_name_is_a_full_one_or_none(monkeypatch, tmp_path):
+    hosts = tmp_path / "hosts"
+    hosts.write_text("127.0.1.1 web7.example.com web7\n")
+    monkeypatch.setattr(names, "HOSTS_FILE", hosts)
+    for own, full in (
+        ("web7", "web7.example.com"),
+        ("a1b2c3", None),
+        ("mail.example.org", "mail.example.org"),
+        ("localhost.localdomain", None),
+    ):
+        monkeypatch.setattr(socket, "gethostname", lambda own=own: own)
+        names.own_full_name.cache_clear()
+        assert names.own_full_name() == full
+    names.own_full_name.cache_clear()
+
+
+@pytest.mark.parametrize("name", ["a b", "web\r\nQUIT", "[999.1.1.1]", "[nonsense]", "ü" * 70])
+def test_an_ehlo_name_that_is_none_is_our_installations_fault(check, name):
+    with fake_smtp() as server:
+        report = check(server.target(ehlo_name=name))
+    assert (report.stage, report.side) == (Stage.EHLO, Side.MACHINE)
+    assert server.heard in ([], ["QUIT"])
+
+
+# -- mail addresses
+
+
+@pytest.mark.parametrize(
+    ("typed", "wire", "utf8"),
+    [
+        ("app@example.com", "app@example.com", False),
+        ("app@localhost", "app@localhost", False),
+        ("app+tag@mail.internal", "app+tag@mail.internal", False),
+        ("app@bücher.example", "app@xn--bcher-kva.example", False),
+        ("bücher@bücher.example", "bücher@xn--bcher-kva.example", True),
+        ('"a b"@example.com', '"a b"@example.com', False),
+        ("app@[192.0.2.1]", "app@[192.0.2.1]", False),
+    ],
+)
+def test_mail_addresses_on_the_wire(typed, wire, utf8):
+    mailbox = names.parse_mailbox(typed)
+    assert (mailbox.address, mailbox.utf8) == (wire, utf8)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["", "app", "@example.com", "app@", "a@b@c.example", "app@exa mple.com", "a@b.example\r\nRSET",
+     "a@b.example>", "<a@b.example>", "A <a@b.example>", "a@b.example,c@d.example", "a\0@b.example",
+     "a@b.example\n", "=?utf-8?q?x?=@", "x" * 300 + "@example.com"],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    ("field", "stage", "code"),
+    [
+        ("mail_from", Stage.MAIL, "SMTP_MAIL_FROM_INVALID"),
+        ("rcpt_to", Stage.RCPT, "SMTP_RCPT_TO_INVALID"),
+    ],
+)
+def test_bad_mail_addresses_are_the_apps_and_never_sent(check, typed, field, stage, code):
+    with fake_smtp() as server:
+        report = check(server.target(**{field: typed}))
+    assert (report.stage, report.code, report.side) == (stage, code, Side.APP)
+    assert [line.split(" ")[0] for line in server.heard] == ["EHLO", "QUIT"]
+
+
+def test_international_addresses_go_out_where_they_are_offered(check):
+    with fake_smtp(capabilities=["SMTPUTF8", "8BITMIME", "PIPELINING"]) as server:
+        report = check(server.target(rcpt_to="tüst@bücher.example"))
+    assert report.accepted
+    [mail] = [line for line in server.heard if line.startswith("MAIL")]
+    assert mail.endswith(" BODY=8BITMIME SMTPUTF8")
+    assert "RCPT TO:<tüst@xn--bcher-kva.example>" in server.heard
+    assert "To: <tüst@xn--bcher-kva.example>".encode() in server.mails[0][2]
+
+
+@pytest.mark.parametrize(("field", "stage"), [("mail_from", "mail"), ("rcpt_to", "rcpt")])
+def test_international_addresses_are_refused_clearly_where_they_are_not(check, field, stage):
+    with fake_smtp() as server:
+        report = check(server.target(**{field: "tüst@example.com"}))
+    assert (report.stage, report.code) == (stage, "SMTP_SMTPUTF8_MISSING")
