@@ -38,9 +38,10 @@ format: .venv/dev.stamp ## Write all code in the one format
 	$(PY) -m ruff check --fix .
 
 lock: .venv/lock/bin/uv ## Renew requirements/*.lock from pyproject.toml
-	@$(call compile) -o requirements/run.lock
-	@$(call compile) --extra demo -o requirements/demo.lock
-	@$(call compile) --extra dev -o requirements/dev.lock
+	@$(compile) -o requirements/run.lock
+	@for extra in demo dev bench; do \
+	  $(compile) --extra $$extra -o requirements/$$extra.lock || exit 1; \
+	done
 
 # The lock files name versions and hashes, never an index: everybody uses their own.
 compile = .venv/lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \

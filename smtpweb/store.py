@@ -84,7 +84,12 @@ def now() -> datetime:
 
 def engine_options(url: str) -> dict[str, Any]:
     """Options for ``create_engine``: as many connections as a worker has threads, bounded waits."""
-    options: dict[str, Any] = {"pool_size": 32, "max_overflow": 16, "pool_timeout": BUSY_SECONDS}
+    options: dict[str, Any] = {
+        "pool_size": 32,
+        "max_overflow": 16,
+        "pool_timeout": BUSY_SECONDS,
+        "hide_parameters": True,  # an error that is logged must not show what was to be stored
+    }
     if make_url(url).get_backend_name() == "sqlite":
         options["connect_args"] = {"timeout": BUSY_SECONDS}
     else:

@@ -20,11 +20,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from smtpweb import config, logs, secretbox
 from smtpweb.config import ROOT
 from smtpweb.errors import ConfigError
 from smtpweb.start import gunicorn
+from smtpweb.store import db
 from tests.serving import (
     clean_environment,
     flask,
@@ -313,3 +316,10 @@ def test_make_help_lists_every_public_target() -> None:
     listed = set(re.findall(r"^make (\w+)\t", said.stdout, re.MULTILINE))
     assert {"run", "demo", "test", "check", "lock", "help"} <= listed
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
+
+
+def test_an_error_of_the_database_does_not_show_what_was_to_be_stored(inside: None) -> None:
+    with pytest.raises(DBAPIError) as caught:
+        db.session.execute(text("SELECT :secret FROM nowhere"), {"secret": "hunter22"})
+    assert "hunter22" not in str(caught.value)
+    db.session.rollback()
