@@ -108,9 +108,9 @@ def fix_url(report: Report, smtp: Smtp) -> str:
     """The form in which the user can mend what a check found; "" where no form can."""
     if report.side is Side.APP:
         return url_for("pages.edit_app", app_id=smtp.app_id)
-    if report.side in (Side.SETTINGS, Side.SMTP):
-        return url_for("pages.edit_smtp", smtp_id=smtp.id)
-    return ""
+    if report.side is Side.MACHINE:
+        return ""
+    return url_for("pages.edit_smtp", smtp_id=smtp.id)
 
 
 def rungs(report: Report) -> list[tuple[str, str, State, float | None]]:

@@ -1,0 +1,121 @@
+"""Checking from the pages, and the pages of checks."""
+
+from __future__ import annotations
+
+from smtpweb import checks
+from smtpweb.models import Check, Smtp
+from smtpweb.store import db
+from tests.fake_smtp import fake_smtp
+from tests.make import CHECK, SAVE, count, for_server, make_check, only_smtp, typed
+
+
+def test_the_main_button_saves_and_sends_a_real_mail(browser, alice, idapp):
+    with fake_smtp(login=("shop", "s3cret")) as server:
+        page = browser.submit(f"/apps/{idapp}/smtps/new", CHECK, **for_server(server))
+    assert page.url.startswith("/checks/")
+    assert "Accepted" in page.text
+    ((mail_from, recipients, _),) = server.mails
+    assert (mail_from, recipients) == ("shop@example.com", ["alice@example.com"])
+    smtp = only_smtp(alice.app)
+    shown = browser.get(f"/smtps/{smtp.id}").text
+    assert "Active" in shown
+    assert "Accepted just now" in shown or "Accepted 1 second ago" in shown
+    assert "Accepted" in browser.get(f"/apps/{idapp}").text
+
+
+def test_a_failed_check_names_the_cause_the_steps_and_the_servers_words(browser, alice, idapp):
+    replies = {"AUTH": "535 5.7.8 Username and Password not accepted"}
+    with fake_smtp(login=("shop", "s3cret"), replies=replies) as server:
+        page = browser.submit(f"/apps/{idapp}/smtps/new", CHECK, **for_server(server))
+        again = browser.press(page, f"/smtps/{only_smtp(alice.app).id}/check")
+    smtp = only_smtp(alice.app)
+    assert "535 5.7.8 Username and Password not accepted" in page.text
+    assert "What to do next" in page.text
+    assert len(list(page.all("ol"))) == 3  # where we are, the steps, the ladder
+    assert "AUTH Sign in with user name and password failed" in page.text
+    assert "MAIL FROM The server accepts the sender not reached" in page.text
+    assert "C: EHLO" in page.text
+    assert page.links()["Fix…"] == f"/smtps/{smtp.id}/edit"
+    assert again.url != page.url
+    shown = browser.get(f"/smtps/{smtp.id}")
+    assert "Disabled by a failed check" in shown.text
+    assert "2 failed checks since the last good one" in shown.text
+    assert shown.links()["Fix…"] == f"/smtps/{smtp.id}/edit"
+    assert "(2 failures in a row)" in browser.get(f"/apps/{idapp}").text
+
+
+def test_a_check_that_our_policy_forbids_says_so_and_changes_nothing(browser, alice, idapp):
+    given = typed(host="169.254.169.254", encryption="none")
+    page = browser.submit(f"/apps/{idapp}/smtps/new", CHECK, **given)
+    assert "Not tried" in page.text
+    assert "169.254.169.254" in page.text
+    assert page.links()["Fix…"] == f"/smtps/{only_smtp(alice.app).id}/edit"
+    assert "Active, check not allowed here" in browser.get(f"/apps/{idapp}").text
+
+
+def test_a_password_that_cannot_be_read_is_said_where_it_can_be_mended(browser, alice, idapp):
+    browser.submit(f"/apps/{idapp}/smtps/new", SAVE, **typed())
+    with alice.app.app_context():
+        smtp = db.session.query(Smtp).one()
+        smtp.password_sealed = "v1.00000000.x"
+        db.session.commit()
+        smtp_id = smtp.id
+    page = browser.press(browser.get(f"/smtps/{smtp_id}"), f"/smtps/{smtp_id}/check")
+    assert page.url == f"/smtps/{smtp_id}"
+    assert "enter it again" in page.text
+
+
+def test_saving_is_not_lost_when_there_is_no_place_for_the_check(browser, alice, idapp):
+    with alice.app.app_context():
+        for number in range(checks.CHECKS_AT_ONCE):
+            make_check(alice, idapp, finished=False, ends_in=60, host=f"{number}.example.net")
+    page = browser.submit(f"/apps/{idapp}/smtps/new", CHECK, **typed())
+    assert page.heading == "mail.example.net:587"
+    assert "Saved, but not checked." in page.text
+    assert "Try again in" in page.text
+    assert count(alice.app, Smtp) == checks.CHECKS_AT_ONCE + 1
+
+
+def test_a_check_under_way_is_not_begun_twice(browser, alice, idapp):
+    with alice.app.app_context():
+        smtp_id = make_check(alice, idapp, finished=False, ends_in=60).smtp_id
+    page = browser.get(f"/smtps/{smtp_id}")
+    assert "Checking now" in page.text
+    page = browser.press(page, f"/smtps/{smtp_id}/check")
+    assert "A check of this SMTP is under way." in page.text
+    assert count(alice.app, Check) == 1
+
+
+def test_a_check_under_way_refreshes_itself_and_a_finished_one_does_not(browser, alice, idapp):
+    with alice.app.app_context():
+        under_way = make_check(alice, idapp, finished=False, ends_in=60).id
+        interrupted = make_check(alice, idapp, finished=False, ends_in=-1).id
+    page = browser.get(f"/checks/{under_way}")
+    assert page.heading == "Check under way"
+    assert page.root.find(".//meta[@http-equiv='refresh']") is not None
+    page = browser.get(f"/checks/{interrupted}")
+    assert page.heading == "Check interrupted"
+    assert "says nothing about the SMTP" in page.text
+    assert page.root.find(".//meta[@http-equiv='refresh']") is None
+
+
+def test_tls_facts_and_addresses_are_shown(browser, alice, idapp):
+    with fake_smtp(tls="starttls", certificate="self-signed", login=("shop", "s3cret")) as server:
+        given = for_server(server, host="localhost", encryption="starttls")
+        page = browser.submit(f"/apps/{idapp}/smtps/new", CHECK, **given)
+    assert page.heading != "Accepted"
+    assert "TLSv1.3" in page.text
+    assert "127.0.0.1" in page.text
+    assert "days left" in page.text
+
+
+def test_a_long_history_has_pages(browser, alice, idapp):
+    with alice.app.app_context():
+        smtp_id = make_check(alice, idapp).smtp_id
+        for _ in range(20):
+            make_check(alice, idapp, smtp_id=smtp_id)
+    first = browser.get(f"/smtps/{smtp_id}")
+    assert len(list(first.one("tbody"))) == 20
+    second = browser.get(first.links()["Next"])
+    assert len(list(second.one("tbody"))) == 1
+    assert "nothing on this page" in browser.get(f"/smtps/{smtp_id}?page=3").text
