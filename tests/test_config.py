@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import stat
@@ -12,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from smtpweb import config, secretbox
+from smtpweb import config
 from smtpweb.errors import ConfigError
 
-KEY = secretbox.new_key()
+# Fixed, because it is part of test names.
+KEY = base64.urlsafe_b64encode(b"k" * 32).decode()
 
 
 @pytest.fixture

@@ -342,6 +342,13 @@ class SmtpForm(Form):
             changes["ssltls"] = self.encryption.data == Encryption.IMPLICIT.value
         if self.password.data:
             changes["password"] = self.accepted["password"]
-        elif not self.auth.data:
+        elif smtp and not self.auth.data and (smtp.auth or self._moves(smtp)):
             changes["password"] = None  # a password that is not used any more is forgotten
         return changes
+
+    def _moves(self, smtp: Smtp) -> bool:
+        stored = self.of(smtp)
+        return any(
+            (self._fields[name].data or "") != stored[name]
+            for name in ("host", "port", "username", "encryption")
+        )

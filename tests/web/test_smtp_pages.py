@@ -136,6 +136,15 @@ def test_switching_the_login_off_forgets_the_password(browser, alice, idapp):
     assert only_smtp(alice.app).password_sealed is None
 
 
+def test_a_password_that_was_stored_without_a_login_is_kept(browser, alice, idapp):
+    """By the API both may be stored with auth left at its default of false."""
+    smtp = alice.make_smtp(idapp, username="u", password=SECRET)
+    browser.submit(f"/smtps/{smtp['_id']}/edit", SAVE, priority="4")
+    assert alice.smtp(smtp["_id"])["password"] == SECRET
+    browser.submit(f"/smtps/{smtp['_id']}/edit", SAVE, host="other.example.net")
+    assert alice.smtp(smtp["_id"])["password"] is None
+
+
 def test_flags_that_the_form_cannot_show_stay_as_they_are(browser, alice, idapp):
     smtp = alice.make_smtp(
         idapp, starttls="true", ssltls="true", auth="true", username="u", password=SECRET
