@@ -11,7 +11,7 @@ SUITABLE = import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
-.PHONY: help run demo test check lint format lock
+.PHONY: help run demo test check lint format lock bench
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -36,6 +36,10 @@ lint: .venv/dev.stamp ## The quick half of check: format, lint, floors, types
 format: .venv/dev.stamp ## Write all code in the one format
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
+
+bench: .venv/bench.stamp ## Measure the check against other mailers (ARGS=--help tells what else)
+	@if command -v npm >/dev/null; then npm ci --silent --no-audit --no-fund --prefix bench/check; fi
+	@$(PY) -m bench.check $(ARGS)
 
 lock: .venv/lock/bin/uv ## Renew requirements/*.lock from pyproject.toml
 	@$(compile) -o requirements/run.lock

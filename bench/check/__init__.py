@@ -1,0 +1,1 @@
+"""Measure the mail check against a bare floor and other mailers; see ``docs/bench.md``."""

@@ -1,0 +1,106 @@
+"""How many round trips, how long, at what cost: one conversation at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from statistics import median
+
+from .place import Client, Place
+
+DELAYS = (0.0, 0.05, 0.1, 0.15)  # seconds of a round trip
+
+
+@dataclass
+class Trips:
+    """One client at one kind of TLS. The numbers of round trips are slopes over the delay."""
+
+    total: float = 0.0  # until the client was done
+    verdict: float = 0.0  # until the answer to the final dot was with the client
+    quit: str = ""
+    walls: dict[float, float] = field(default_factory=dict)  # delay -> seconds, medians
+
+
+def trips(place: Place, clients: dict[str, Client], tls: str, count: int) -> dict[str, Trips]:
+    """All clients; beside each other where they wait, one after the other where they do not."""
+    found = {name: Trips() for name in clients}
+    # Noise only ever adds: the least of a client's times is nearest to what it has to wait for
+    least: dict[str, dict[float, float]] = {name: {} for name in clients}
+    verdicts: dict[str, dict[float, float]] = {name: {} for name in clients}
+    for client in clients.values():  # so that nobody's first time is measured
+        client.do(place.job(client.name, tls, 1))
+    place.stories()
+    for delay in DELAYS:
+        with place.link.delayed(delay):
+            told = {}
+            for group in _groups(clients) if delay else [[one] for one in clients.values()]:
+                for client in group:
+                    client.begin(place.job(client.name, tls, count))
+                for client in group:
+                    told[client.name] = client.end()
+            stories = place.stories()
+        for name, one in found.items():
+            one.walls[delay] = median(told[name].walls)
+            least[name][delay] = min(told[name].walls)
+            assert len(stories[name]) == count, f"{name}: {len(stories[name])} conversations"
+            assert all(story["complete"] for story in stories[name]), f"{name} left something out"
+            ats = [story["at"] for story in stories[name]]
+            # The server accepts one and a half round trips after the client's SYN
+            verdicts[name][delay] = min(at["verdict"] - at["accept"] for at in ats) + 2 * delay
+            one.quit = _quit(ats, delay)
+    for name, one in found.items():
+        one.total = _slope(least[name])
+        one.verdict = _slope(verdicts[name])
+    return found
+
+
+def _groups(clients: dict[str, Client]) -> list[list[Client]]:
+    """Those that mostly wait, and those that keep a core busy: they would disturb the others."""
+    busy = [one for one in clients.values() if "documented" in one.name or "swaks" in one.name]
+    return [[one for one in clients.values() if one not in busy], busy]
+
+
+def _slope(seconds: dict[float, float]) -> float:
+    low, high = DELAYS[1], DELAYS[-1]
+    return (seconds[high] - seconds[low]) / (high - low)
+
+
+def _quit(ats: list[dict[str, float]], delay: float) -> str:
+    if not all("quit" in at for at in ats):
+        return "never sent"
+    waited = median(at["quit"] - at["verdict"] for at in ats)
+    return "answered, in the verdict's turn" if waited <= delay / 2 else "answered, a turn later"
+
+
+@dataclass
+class Cost:
+    """What one conversation costs the client's process."""
+
+    cpu: float  # seconds
+    ratio: float  # to the asyncio floor of the same round
+    contexts: float
+
+
+def cost(
+    place: Place, clients: dict[str, Client], floor: str, rounds: int, count: int
+) -> dict[str, Cost]:
+    """CPU a check without any delay; medians over rounds in which everybody has a turn."""
+    seconds: dict[str, list[float]] = {name: [] for name in clients}
+    contexts: dict[str, float] = {}
+    order = list(clients)
+    for _ in range(rounds):
+        for name in order:
+            # A program a check is slow, and steady enough
+            number = max(2, count // 10) if name.startswith("swaks") else count
+            told = clients[name].do(place.job(name, "starttls", number))
+            seconds[name].append(told.cpu / number)
+            contexts[name] = told.contexts / number
+        order = order[1:] + order[:1]
+    place.stories()
+    return {
+        name: Cost(
+            median(seconds[name]),
+            median(a / b for a, b in zip(seconds[name], seconds[floor], strict=True)),
+            contexts[name],
+        )
+        for name in clients
+    }
