@@ -105,7 +105,12 @@ def test_a_bad_setting_is_told_in_one_sentence_that_names_it(
 def test_a_bad_setting_stops_the_start_without_a_traceback(instance: Path) -> None:
     told = subprocess.run(
         [sys.executable, "-c", "import wsgi"],
-        env=os.environ | {"SMTPWEB_CHECK_SLOTS": "0"},
+        env=os.environ
+        | {
+            "SMTPWEB_SECRET_KEY": "x" * 32,
+            "SMTPWEB_ENCRYPTION_KEYS": KEY,
+            "SMTPWEB_CHECK_SLOTS": "0",
+        },
         capture_output=True,
         text=True,
         cwd=config.ROOT,
