@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -21,11 +22,18 @@ from smtpweb.start import gunicorn
 PATIENCE = 60  # seconds, for a program to start or to end on a busy machine
 
 
+# Below the ports that the kernel gives to clients and to port 0, which would take them from a
+# server that is only about to start; and each is given out once.
+_PORTS = iter(random.SystemRandom().sample(range(12000, 32000), 20000))
+
+
 def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of loopback that nobody listens on, and that nobody else here will be given."""
+    for port in _PORTS:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+    raise AssertionError("no port is left")
 
 
 def clean_environment(home: Path, **settings: str) -> dict[str, str]:
