@@ -32,6 +32,7 @@ _OAUTH = frozenset({"XOAUTH", "XOAUTH2", "OAUTHBEARER"})
 _QUEUE_IDS = (
     re.compile(r"\bqueued as \[?<?([A-Za-z0-9._-]+)", re.IGNORECASE),
     re.compile(r"\bid[=:] ?<?([A-Za-z0-9._@-]+)", re.IGNORECASE),
+    re.compile(r"^([A-Za-z0-9]{8,}) message accepted for delivery", re.IGNORECASE),
     re.compile(r"^ok:? +([A-Za-z0-9_-]{10,})$", re.IGNORECASE),
     re.compile(r"^(?:ok|queued)\b.*?\b([0-9A-Fa-f-]{12,})\b", re.IGNORECASE),
 )
