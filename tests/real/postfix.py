@@ -12,7 +12,7 @@ import smtplib
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import EmailMessage
@@ -114,8 +114,14 @@ class Postfix:
 
 
 @contextmanager
-def postfix() -> Iterator[Postfix]:
-    """Run one; skips where there is none, or where it cannot be started."""
+def postfix(
+    more_main: str = "", more_master: str = "", files: Mapping[str, bytes] | None = None
+) -> Iterator[Postfix]:
+    """Run one; skips where there is none, or where it cannot be started.
+
+    ``more_main`` and ``more_master`` are lines for the end of main.cf and master.cf, where
+    ``{folder}`` stands for Postfix's folder; ``files`` are put there.
+    """
     for name in ("postfix", "saslpasswd2"):
         if not shutil.which(name, path="/usr/sbin:/usr/local/sbin"):
             cannot_run(f"the program {name} is not installed")
@@ -125,8 +131,13 @@ def postfix() -> Iterator[Postfix]:
     folder = Path(tempfile.mkdtemp(prefix="smtpweb-postfix-"))
     folder.chmod(0o755)
     port = free_port()
-    _set_up(folder, port)
     try:
+        _set_up(folder, port)
+        for name, content in (files or {}).items():
+            (folder / name).write_bytes(content)
+        for name, lines in (("main.cf", more_main), ("master.cf", more_master)):
+            with (folder / name).open("a") as file:
+                file.write(lines.replace("{folder}", str(folder)))
         command = ["/usr/sbin/postfix", "-c", str(folder), "start-fg"]
         env = clean_environment(folder)
         with program(command, env=env, log=folder / "console", cwd=folder) as running:
