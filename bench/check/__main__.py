@@ -7,6 +7,7 @@ import datetime
 import os
 import platform
 import resource
+import signal
 import ssl
 import sys
 from pathlib import Path
@@ -39,6 +40,7 @@ FLOOR = "floor-asyncio"
 def main() -> None:
     """Measure what is asked for; the report goes to stdout, and to docs/ with ``--write``."""
     given = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("bench: ended from outside"))
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
     figures = Figures(
@@ -80,7 +82,7 @@ def _measure(where: Place, given: argparse.Namespace, figures: Figures) -> None:
             _tell(f"real {name}")
             try:
                 with start(where, given.exim) as server:
-                    figures.real[name] = walls(where, server, chosen, 3 if quick else 11)
+                    figures.real[name] = walls(where, server, chosen, 3 if quick else 7)
             except NotInstalled as error:
                 figures.missing[name] = str(error)
     for client in clients.values():

@@ -8,6 +8,7 @@ against the bundle that SSL_CERT_FILE names (the system's CAs and the bench's ow
 from __future__ import annotations
 
 import asyncio
+import email.utils
 import functools
 import shutil
 import smtplib
@@ -15,6 +16,7 @@ import ssl
 import subprocess
 import threading
 from collections.abc import Awaitable, Callable
+from email.message import EmailMessage
 from typing import Any
 
 from smtpweb.mailcheck import EgressPolicy, Encryption, Target, check, check_async, check_many
@@ -33,6 +35,19 @@ class Missing(Exception):
 def shared_context() -> ssl.SSLContext:
     """One TLS context for all, as a careful user would have it."""
     return ssl.create_default_context()
+
+
+def mail(job: Job) -> EmailMessage:
+    """The mail as the manuals of smtplib and aiosmtplib have it made, with what RFC 5322 wants."""
+    message = EmailMessage()
+    message["From"], message["To"] = job.sender, job.recipient
+    message["Subject"] = "Test mail of an SMTP server check"
+    message["Date"] = email.utils.localtime()
+    message["Message-ID"] = email.utils.make_msgid(domain=job.domain)
+    message.set_content(
+        "This is a test mail. It was sent to find out whether this SMTP server takes mail.\n"
+    )
+    return message
 
 
 async def _gather(count: int, one: Callable[[], Awaitable[bool]]) -> list[bool]:
@@ -149,7 +164,7 @@ class _Smtplib:
             if job.tls == "starttls":
                 connection.starttls(context=self.context())
             connection.login(job.user, job.password)
-            return not connection.sendmail(job.sender, [job.recipient], job.message)
+            return not connection.send_message(mail(job))
 
     def at_once(self, job: Job) -> list[bool]:
         return _in_threads(job.count, lambda: self.one(job))
@@ -179,9 +194,7 @@ class _Aiosmtplib(_Asyncio):
 
     async def talk(self, job: Job) -> bool:
         refused, _ = await self.send(
-            job.message,
-            sender=job.sender,
-            recipients=[job.recipient],
+            mail(job),
             hostname=job.host,
             port=job.port,
             username=job.user,

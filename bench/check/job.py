@@ -41,7 +41,7 @@ class Job:
 
     def to_json(self) -> str:
         """One line."""
-        return json.dumps(asdict(self) | {"sender": self.sender, "message": self.message.decode()})
+        return json.dumps(asdict(self) | {"sender": self.sender})
 
     @classmethod
     def from_json(cls, line: str) -> Job:

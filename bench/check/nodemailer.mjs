@@ -37,8 +37,10 @@ async function one(job) {
     auth: { user: job.user, pass: job.password },
   });
   const sent = await transport.sendMail({
-    envelope: { from: job.sender, to: [job.recipient] },
-    raw: job.message,
+    from: job.sender,
+    to: job.recipient,
+    subject: "Test mail of an SMTP server check",
+    text: "This is a test mail. It was sent to find out whether this SMTP server takes mail.\n",
   });
   return sent.accepted.length === 1;
 }
