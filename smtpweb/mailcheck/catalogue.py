@@ -84,6 +84,12 @@ def causes() -> tuple[Cause, ...]:
     return tuple(sorted(found, key=lambda cause: -cause.exactness))
 
 
+@functools.lru_cache(len(Symptom))
+def causes_of(symptom: Symptom) -> tuple[Cause, ...]:
+    """The causes that show themselves by ``symptom``, most exact first."""
+    return tuple(cause for cause in causes() if symptom in cause.symptom)
+
+
 @functools.lru_cache(1)
 def providers() -> tuple[Provider, ...]:
     """The providers that have causes of their own."""

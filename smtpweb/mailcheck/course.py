@@ -4,30 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import socket
 import time
 from collections.abc import Callable
 from typing import Any
 
 from . import names, race
 from .conversation import PipeliningLoses, Session, converse, deliver
-from .diagnosis import Diagnosis, Seen, diagnose
+from .diagnosis import Seen, diagnose
 from .egress import Address, Refusal
 from .failure import Failure, Symptom
+from .findings import PIPELINING_WARNING, basic_facts, facts_of_failure, warnings_of
 from .link import Link
 from .looks import Looks
 from .names import Host
 from .needs import Asks, Connect, Connected, HangUp, NotConnected, NotResolved, Resolve
 from .record import Record, Watch
 from .report import AddressOutcome, Encryption, Report, Stage, Target, TlsFacts
-from .surroundings import in_container, invisible
+from .surroundings import in_container
 from .wording import Secrets, cleaned
 
 RESOLVE_LIMIT = 5.0  # seconds
 CONNECT_LIMIT = 10.0  # for each address
 REPLY_LIMIT = 15.0  # for each reply, from the command on
 MAX_ADDRESSES = 8
-EXPIRY_WARNING = 21  # days
 
 _log = logging.getLogger(__name__)
 
@@ -229,10 +228,10 @@ class _Course:
             if (failure.stage or self.record.stage) not in _ENVELOPE:
                 raise loses.failure from None
             if failure.symptom is Symptom.REFUSED:
-                self._warn_of_pipelining()
+                self.warnings.append(PIPELINING_WARNING)
             yield from self.session.link.farewell()
             raise
-        self._warn_of_pipelining()
+        self.warnings.append(PIPELINING_WARNING)
 
     def _reset(self, session: Session) -> Asks[bool]:
         try:
@@ -240,12 +239,6 @@ class _Course:
         except Failure:
             return False
         return answer.positive
-
-    def _warn_of_pipelining(self) -> None:
-        self.warnings.append(
-            "The server offers PIPELINING but loses commands that come together; it was checked"
-            " again with one command at a time. Mailers that believe the offer will fail."
-        )
 
     # -- when it failed
 
@@ -283,9 +276,9 @@ class _Course:
         diagnosis = diagnose(self._seen(failure))
         facts = self.tls or (session.tls if session else None)
         if facts is not None and failure is not None and failure.symptom in _CERTIFICATE_SYMPTOMS:
-            facts = _with_problem(facts, diagnosis)
+            facts = dataclasses.replace(facts, problem=diagnosis.title)
         if failure is None and session is not None:
-            self._warn(session, facts)
+            self.warnings += warnings_of(target, session, facts, self.addresses)
         reply = failure.reply if failure else None
         return Report(
             accepted=failure is None,
@@ -314,98 +307,8 @@ class _Course:
         )
 
     def _seen(self, failure: Failure | None) -> Seen:
-        target, session = self.target, self.session
-        facts: dict[str, Any] = {
-            "host": cleaned(target.host),
-            "port": target.port,
-            "mail_from": cleaned(target.mail_from),
-            "rcpt_to": cleaned(target.rcpt_to),
-            "encryption": str(target.encryption),
-            "auth": target.auth,
-            "username": self.record.said(target.username),
-            "timeout": f"{target.timeout:g}",
-            "own_name": socket.gethostname(),
-        }
-        if session is not None:
-            facts |= {
-                "banner": session.banner,
-                "ehlo": session.ehlo_name,
-                "local": str(session.local),
-                "authenticated": session.authenticated,
-                "masked": _is_masked(session),
-                "foreign": _greets_as_another(session),
-            }
-        if target.auth:
-            facts |= _invisible_facts(target)
-        facts |= _certificate_facts(self.tls)
         if failure is None:
-            return Seen(Stage.ACCEPTED, Symptom.NONE, None, facts)
+            return Seen(Stage.ACCEPTED, Symptom.NONE, None, basic_facts(self.target))
+        facts = facts_of_failure(failure, self.record, self.target, self.session, self.tls)
         stage = failure.stage or self.record.stage
-        facts |= {name: _fit(self.record, value) for name, value in failure.facts.items()}
         return Seen(stage, failure.symptom, failure.reply, facts)
-
-    def _warn(self, session: Session, facts: TlsFacts | None) -> None:
-        target = self.target
-        if facts is not None and facts.days_left is not None:
-            if facts.days_left < EXPIRY_WARNING:
-                self.warnings.append(
-                    f"The server's certificate expires on {facts.not_after[:10]}, in"
-                    f" {facts.days_left} days."
-                )
-        elif facts is None and target.auth:
-            self.warnings.append("Login and password went over the network without encryption.")
-        if facts is None and "STARTTLS" in session.keywords:
-            self.warnings.append("The server offers STARTTLS, but it is not switched on here.")
-        if session.used_helo:
-            self.warnings.append("The server does not know EHLO and was greeted with HELO.")
-        self.warnings.extend(
-            f"The address {one.address} did not answer: {one.outcome}."
-            for one in self.addresses
-            if one.outcome not in (race.CONNECTED, race.NOT_TRIED, race.GIVEN_UP)
-        )
-
-
-def _fit(record: Record, value: Any) -> Any:
-    return record.said(value) if isinstance(value, str) else value
-
-
-def _is_masked(session: Session) -> bool:
-    """A middle box overwrote what the server said (Cisco's "fixup" writes asterisks and X)."""
-    return "*****" in session.banner or any(word.startswith("XXXX") for word in session.keywords)
-
-
-def _greets_as_another(session: Session) -> bool:
-    """The banner names a host of another domain than the one asked for."""
-    name = session.banner.split(" ", 1)[0].lower().strip("[]")
-    if session.host.address is not None or "." not in name or "." not in session.host.name:
-        return False
-    return _organisation(name) != _organisation(session.host.name.lower())
-
-
-def _organisation(name: str) -> str:
-    labels = name.rstrip(".").split(".")
-    # co.uk, com.au: a short label before the last one is no organisation yet
-    length = 3 if len(labels) > 2 and len(labels[-2]) <= 3 else 2
-    return ".".join(labels[-length:])
-
-
-def _invisible_facts(target: Target) -> dict[str, Any]:
-    for field, value in (("login", target.username), ("password", target.password)):
-        if (position := invisible(value)) is not None:
-            return {"invisible": True, "field": field, "position": position}
-    return {"invisible": False}
-
-
-def _certificate_facts(facts: TlsFacts | None) -> dict[str, Any]:
-    if facts is None:
-        return {}
-    return {
-        "names": ", ".join(facts.names[:8]) or facts.subject,
-        "subject": facts.subject,
-        "issuer": facts.issuer,
-        "expires": facts.not_after[:10],
-    }
-
-
-def _with_problem(facts: TlsFacts, diagnosis: Diagnosis) -> TlsFacts:
-    return dataclasses.replace(facts, problem=diagnosis.title)

@@ -6,7 +6,7 @@ import string
 from dataclasses import dataclass, field
 from typing import Any
 
-from .catalogue import Cause, causes, provider_of
+from .catalogue import Cause, causes_of, provider_of
 from .failure import Symptom
 from .replies import Answer
 from .report import Side, Stage
@@ -79,11 +79,15 @@ def diagnose(seen: Seen) -> Diagnosis:
         facts["provider"] = provider.name
     if seen.reply is not None:
         facts["code"] = str(seen.reply.code)
-    return next(_in_words(cause, seen, facts) for cause in causes() if _matches(cause, seen, name))
+    return next(
+        _in_words(cause, seen, facts)
+        for cause in causes_of(seen.symptom)
+        if _matches(cause, seen, name)
+    )
 
 
 def _matches(cause: Cause, seen: Seen, provider: str) -> bool:
-    if seen.symptom not in cause.symptom or (cause.stage and seen.stage not in cause.stage):
+    if cause.stage and seen.stage not in cause.stage:
         return False
     if cause.provider and provider not in cause.provider:
         return False

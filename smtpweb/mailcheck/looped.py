@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import ipaddress
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import Any
 
@@ -68,7 +68,8 @@ class _Run:
         self._loop = loop
         self._steps = steps
         self._open: set[socket.socket] = set()
-        self._reading: set[socket.socket] = set()
+        self._reading: set[socket.socket] = set()  # registered with the loop, as are these
+        self._writing: set[socket.socket] = set()
         self._need: Any = None
         self._race: Race | None = None
         self._attempts: dict[Address, socket.socket] = {}
@@ -101,6 +102,10 @@ class _Run:
                 if not self.report.done():
                     self.report.set_result(stop.value)
                 return
+            except Exception as bug:  # the core lets none out; a hang would hide one that does
+                if not self.report.done():
+                    self.report.set_exception(bug)
+                return
             answer = error = None
             try:
                 answer, waits = self._carry_out(need)
@@ -131,10 +136,23 @@ class _Run:
         return None, True
 
     def _drop(self, sock: socket.socket) -> None:
-        self._loop.remove_reader(sock)
-        self._loop.remove_writer(sock)
-        self._reading.discard(sock)
+        if sock in self._reading:
+            self._stop_reading(sock)
+        if sock in self._writing:
+            self._stop_writing(sock)
         sock.close()
+
+    def _stop_reading(self, sock: socket.socket) -> None:
+        self._loop.remove_reader(sock)
+        self._reading.discard(sock)
+
+    def _start_writing(self, sock: socket.socket, then: Callable[[Any], None], value: Any) -> None:
+        self._writing.add(sock)
+        self._loop.add_writer(sock, then, value)
+
+    def _stop_writing(self, sock: socket.socket) -> None:
+        self._loop.remove_writer(sock)
+        self._writing.discard(sock)
 
     # -- time
 
@@ -154,7 +172,8 @@ class _Run:
         if self._loop.time() < self._until:
             self._wait_until(self._until)
         elif isinstance(self._need, Exchange):
-            self._loop.remove_writer(self._need.handle)
+            if self._need.handle in self._writing:
+                self._stop_writing(self._need.handle)
             self._advance(None, Silent())
         elif isinstance(self._need, Resolve):
             self._advance(None, NotResolved(Symptom.RESOLVER_SLOW))
@@ -184,18 +203,17 @@ class _Run:
             # What the server said before may still be here to be read
             self._unsent, self._broken = b"", True
         if self._unsent:
-            self._loop.add_writer(sock, self._writable, sock)
+            self._start_writing(sock, self._writable, sock)
 
     def _writable(self, sock: socket.socket) -> None:
-        self._loop.remove_writer(sock)
+        self._stop_writing(sock)
         if isinstance(self._need, Exchange) and self._need.handle is sock:
             self._send()
 
     def _readable(self, sock: socket.socket) -> None:
         if not isinstance(self._need, Exchange) or self._need.handle is not sock:
             # Nobody waits for it now; it stays in the kernel until somebody does
-            self._loop.remove_reader(sock)
-            self._reading.discard(sock)
+            self._stop_reading(sock)
             return
         try:
             data = sock.recv(sockets.CHUNK)
@@ -242,7 +260,7 @@ class _Run:
                 race.failed(due, started, now)
             else:
                 self._attempts[due] = started
-                self._loop.add_writer(started, self._connected, due)
+                self._start_writing(started, self._connected, due)
         if race.is_over:
             self._advance(None, NotConnected(race.outcomes()))
         else:
@@ -251,7 +269,7 @@ class _Run:
     def _connected(self, address: Address) -> None:
         race, sock = self._race, self._attempts.pop(address)
         assert race is not None  # noqa: S101 - an attempt is part of one
-        self._loop.remove_writer(sock)
+        self._stop_writing(sock)
         word = sockets.outcome(sock, address)
         if word is not None:
             sock.close()

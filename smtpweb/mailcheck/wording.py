@@ -18,8 +18,7 @@ HIDDEN = "(hidden)"
 MAX_TEXT = 500
 
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.?)", re.DOTALL)
-_BASE64_RUN = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}", re.ASCII)
-_HEX_RUN = re.compile(r"(?:[0-9A-Fa-f]{2}){8,}", re.ASCII)
+_RUN = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}", re.ASCII)
 # Control, format (bidi, zero width), surrogate, private use, unassigned, line and paragraph ends
 _UNFIT = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
@@ -49,8 +48,10 @@ class Secrets:
 
     def __init__(self, username: str, password: str):
         self._password = password
+        self._raw = password.encode("utf-8", "surrogatepass")
         self._plain: list[str] = []
         self._tokens: list[str] = []
+        self._folded_tokens: list[str] = []
         self._short: re.Pattern[str] | None = None
         if not password:
             return
@@ -60,8 +61,7 @@ class Secrets:
             self._short = re.compile(rf"(?<!\w){word}(?!\w)", re.IGNORECASE)
         else:
             self._plain = sorted(_spellings(password), key=len, reverse=True)
-        raw = password.encode("utf-8", "surrogatepass")
-        user = username.encode("utf-8", "surrogatepass")
+        raw, user = self._raw, username.encode("utf-8", "surrogatepass")
         for secret in (raw, b"\0" + user + b"\0" + raw, user + b"\0" + user + b"\0" + raw):
             self.add_token(base64.b64encode(secret).decode())
         self.add_token(base64.b64encode(user + b":" + raw).decode())
@@ -71,8 +71,10 @@ class Secrets:
 
     def add_token(self, token: str) -> None:
         """Also hide ``token``, which was sent in the course of AUTH (base64)."""
-        if len(token.rstrip("=")) >= 4:
-            self._tokens.append(token.rstrip("="))
+        token = token.rstrip("=")
+        if len(token) >= 4:
+            self._tokens.append(token)
+            self._folded_tokens.append(token.lower())
 
     def scrubbed(self, text: str) -> str:
         """``text`` with every form of the credentials replaced."""
@@ -83,35 +85,29 @@ class Secrets:
             if plain in folded:
                 text = re.sub(re.escape(plain), HIDDEN, text, flags=re.IGNORECASE)
                 folded = text.lower()
-        for token in self._tokens:
-            if token.lower() in folded:
+        for token in self._folded_tokens:
+            if token in folded:
                 # Followed by nothing of the alphabet: "Mg" is no token inside "Mgr"
                 pattern = rf"(?<![A-Za-z0-9+/]){re.escape(token)}=*(?![A-Za-z0-9+/])"
                 text = re.sub(pattern, HIDDEN, text, flags=re.IGNORECASE)
                 folded = text.lower()
         if self._short is not None:
             text = self._short.sub(HIDDEN, text)
-        text = _BASE64_RUN.sub(self._judged, text)
-        return _HEX_RUN.sub(self._judged_hex, text)
+        return _RUN.sub(self._judged, text)
 
     def _judged(self, found: re.Match[str]) -> str:
+        """Hide a run of base64 or hexadecimal that holds a credential or is part of one."""
         run = found[0].rstrip("=")
-        # A token that was cut, folded over two lines or put between other words
-        if any(run in token or (len(token) >= 8 and token in run) for token in self._tokens):
-            return HIDDEN
-        if len(run) >= 16:
-            for shift in range(4):
-                if self._holds(_from_base64(run[shift:])):
-                    return HIDDEN
-        return found[0]
-
-    def _judged_hex(self, found: re.Match[str]) -> str:
-        return HIDDEN if self._holds(bytes.fromhex(found[0])) else found[0]
-
-    def _holds(self, decoded: bytes) -> bool:
-        if len(self._password) < 4:
-            return False
-        return self._password.encode("utf-8", "surrogatepass") in decoded
+        for token in self._tokens:
+            # Also a token that was cut, folded over two lines or put between other words
+            if run in token or (len(token) >= 8 and token in run):
+                return HIDDEN
+        if len(run) < 16 or len(self._password) < 4:
+            return found[0]
+        for shift in range(4):
+            if self._raw in _from_base64(run[shift:]):
+                return HIDDEN
+        return HIDDEN if self._raw.hex() in run.lower() else found[0]
 
 
 def _from_base64(run: str) -> bytes:
@@ -126,12 +122,10 @@ def _from_base64(run: str) -> bytes:
 
 def _spellings(password: str) -> set[str]:
     raw = password.encode("utf-8", "surrogatepass")
-    return {
-        form.lower()
-        for form in (
-            password,
+    forms = {password, password[::-1], raw.hex()}
+    if not (password.isascii() and password.isalnum()):  # else all of these are the same
+        forms |= {
             password.strip(),
-            password[::-1],
             raw.decode("latin-1"),
             cleaned(password),
             urllib.parse.quote(raw, safe=""),
@@ -140,8 +134,6 @@ def _spellings(password: str) -> set[str]:
             html.escape(password),
             json.dumps(password)[1:-1],
             repr(password)[1:-1],
-            raw.hex(),
             "".join(f"+{byte:02X}" if byte in b"+=" else chr(byte) for byte in raw),  # RFC 3461
-        )
-        if len(form) >= 4
-    }
+        }
+    return {form.lower() for form in forms if len(form) >= 4}
