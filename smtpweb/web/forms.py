@@ -302,7 +302,12 @@ class SmtpForm(Form):
     auth = BooleanField("The server wants a login", default=True)
     # Browsers fill in what they take for the login of this site: hence the names in HTML.
     username = LineField("User name", [Optional(), Reads(values.credential)], name="smtp_login")
-    password = PasswordField("Password", [Optional(), Reads(values.credential)], name="smtp_secret")
+    password = PasswordField(
+        "Password",
+        # Blanks alone are a password too: only nothing at all means that there is none.
+        [Optional(strip_whitespace=False), Reads(values.credential)],
+        name="smtp_secret",
+    )
     defaultfromemail = _text("From email", values.email, required=False)
     defaultfromname = _text("From name", values.display_name, required=False)
     priority = _text("Priority", values.priority, default="10")

@@ -59,6 +59,7 @@ def test_one_choice_of_encryption_becomes_two_flags(
         ("smtp_login", "x" * 1025),
         ("smtp_login", ""),
         ("smtp_secret", "a\x00b"),
+        ("smtp_secret", "\t"),
         ("smtp_secret", "x" * 1025),
         ("smtp_secret", ""),
         ("defaultfromemail", "nobody"),
@@ -76,6 +77,15 @@ def test_a_bad_smtp_form_names_the_field_and_saves_nothing(browser, alice, idapp
     assert count(alice.app, Smtp) == 0
     if field != "defaultfromname":
         assert page.form().value("defaultfromname") == "kept"
+
+
+def test_a_password_may_be_of_blanks_alone(browser, alice, idapp):
+    browser.submit(f"/apps/{idapp}/smtps/new", SAVE, **typed(smtp_secret="   "))
+    (smtp,) = alice.smtps(idapp)
+    assert smtp["password"] == "   "
+    page = browser.submit(f"/smtps/{smtp['_id']}/edit", SAVE, smtp_secret="  ")
+    assert page.status == 200
+    assert alice.smtp(smtp["_id"])["password"] == "  "
 
 
 def test_text_that_is_not_utf8_is_refused(browser, alice, idapp):
