@@ -35,6 +35,14 @@ def find(user_id: str, app_id: str) -> App:
     return app
 
 
+def find_to_fill(user_id: str, app_id: str) -> App:
+    """The user's app, which nobody can remove until the end of this write; else as :func:`find`."""
+    app = db.session.scalar(owned(user_id, app_id).with_for_update(read=True, key_share=True))
+    if app is None:
+        raise NotFound("App")
+    return app
+
+
 def find_all(user_id: str, page: int, size: int) -> tuple[list[App], int]:
     """One page of the user's apps by name (``page`` counts from 0), and how many there are."""
     total = db.session.scalar(select(func.count()).where(App.user_id == user_id)) or 0

@@ -193,7 +193,7 @@ def save(
     :class:`NotFound` and :class:`BadInput`.
     """
     with writing() as session:
-        app = apps.find(user_id, app_id)
+        app = apps.find_to_fill(user_id, app_id)
         if smtp_id is None:
             moment = now()
             smtp = Smtp(

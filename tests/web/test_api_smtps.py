@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from smtpweb.models import App, Smtp
+from smtpweb.store import db, writing
 from tests.counting import statements
 from tests.people import Person, Visitor
 
@@ -359,6 +363,23 @@ def test_a_token_without_the_scope_is_not_authorized(
     assert reply.headers["WWW-Authenticate"] == "Bearer"
 
 
+def test_an_smtp_for_an_app_that_is_just_being_removed_is_not_saved(
+    alice: Person, idapp: str
+) -> None:
+    def save() -> int:
+        given = {"idapp": idapp, "host": "mail.example.net", "port": 25}
+        return alice.post("/private/smtps/save", **given).status_code
+
+    with ThreadPoolExecutor(1) as pool:
+        with alice.app.app_context(), writing() as session:
+            session.delete(session.get_one(App, idapp))
+            session.flush()
+            status = pool.submit(save)
+            time.sleep(0.3)  # so that it waits for us
+            assert not status.done()
+        assert status.result() == 406
+
+
 def test_credentials_keep_their_blanks_and_letters(alice: Person, idapp: str) -> None:
     given = FULL | {"username": " ana ñ ", "password": " pässwörd ✓ "}
     smtp = alice.make_smtp(idapp, **given)
@@ -366,9 +387,6 @@ def test_credentials_keep_their_blanks_and_letters(alice: Person, idapp: str) ->
 
 
 def test_no_repr_holds_a_password(alice: Person, idapp: str) -> None:
-    from smtpweb.models import Smtp
-    from smtpweb.store import db
-
     smtp = alice.make_smtp(idapp, **FULL)
     with alice.app.app_context():
         row = db.session.get_one(Smtp, smtp["_id"])
