@@ -204,12 +204,17 @@ def sign_in(name: str, password: str, network: str) -> User | None:
             known = False
     if not known:
         count_failure(account, network)
-        return None
-    return user
+    # Again, as others may have failed while we were hashing: many guesses sent at once must
+    # tell no more than the same guesses one after the other.
+    refuse_guessing(account, network, ours=0 if known else 1)
+    return user if known else None
 
 
-def refuse_guessing(account: str, network: str) -> None:
-    """Raise :class:`TooMany` where too many tries have failed in the last minutes."""
+def refuse_guessing(account: str, network: str, *, ours: int = 0) -> None:
+    """Raise :class:`TooMany` where too many tries have failed in the last minutes.
+
+    ``ours``: how many of those that are counted already are not to be held against us.
+    """
     recent = FailedLogin.at > now() - THROTTLE_WINDOW
     here = FailedLogin.network == network
     of_account, of_network = fetch(
@@ -218,7 +223,8 @@ def refuse_guessing(account: str, network: str) -> None:
             func.count(),
         ).where(recent, here)
     )[0]
-    if of_account >= FAILURES_PER_ACCOUNT or of_network >= FAILURES_PER_NETWORK:
+    before_us = of_account - ours, of_network - ours
+    if before_us[0] >= FAILURES_PER_ACCOUNT or before_us[1] >= FAILURES_PER_NETWORK:
         raise TooMany(
             "Too many failed logins: wait some minutes, then try again.",
             retry_after=int(THROTTLE_WINDOW.total_seconds()),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from flask import Flask
 
@@ -9,7 +11,7 @@ from smtpweb import accounts, installation
 from smtpweb.models import BrowserSession
 from smtpweb.store import db
 from tests.browser import Browser, Page, one_database, signed_in
-from tests.people import PASSWORD
+from tests.people import PASSWORD, Visitor
 
 
 @pytest.fixture
@@ -135,6 +137,17 @@ def test_too_many_wrong_logins_are_refused_for_a_while(browser, alice):
     assert page.status == 429
     assert page.headers["Retry-After"]
     assert page.form().value("name") == "alice"
+
+
+def test_guesses_sent_at_once_tell_no_more_than_one_after_the_other(app):
+    def guess(number: int) -> int:
+        reply = Visitor(app).post("/auth/login", username="alice", password=f"guess {number}")
+        return reply.status_code
+
+    with ThreadPoolExecutor(30) as pool:
+        told = list(pool.map(guess, range(30)))
+    assert set(told) == {403, 429}
+    assert told.count(403) <= accounts.FAILURES_PER_ACCOUNT
 
 
 @one_database
