@@ -41,6 +41,7 @@ def create_app(settings: Settings) -> Flask:
         BOOTSTRAP_SERVE_LOCAL=True,
     )
     app.url_map.strict_slashes = False  # an API client follows no redirect on POST
+    app.url_map.merge_slashes = False  # likewise; and such a redirect would repeat the Host header
     app.extensions["smtpweb.settings"] = settings
     app.extensions["smtpweb.check_slots"] = threading.BoundedSemaphore(settings.check_slots)
 

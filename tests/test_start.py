@@ -29,6 +29,7 @@ from smtpweb.errors import ConfigError
 from smtpweb.start import gunicorn
 from smtpweb.store import db
 from tests.serving import (
+    Program,
     clean_environment,
     flask,
     free_port,
@@ -47,9 +48,19 @@ def clone(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with smtpweb_server(tmp_path_factory.mktemp("served")) as (url, _):
-        yield url
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Program]]:
+    with smtpweb_server(tmp_path_factory.mktemp("served")) as found:
+        yield found
+
+
+@pytest.fixture
+def served(server: tuple[str, Program]) -> str:
+    return server[0]
+
+
+@pytest.fixture
+def log_of_served(server: tuple[str, Program]) -> Program:
+    return server[1]
 
 
 def login(url: str) -> dict[str, str]:
@@ -219,6 +230,18 @@ def test_a_connection_can_be_used_again_after_a_pause(served: str) -> None:
     connection.close()
 
 
+@pytest.mark.parametrize(
+    ("path", "expected"), [("//private/apps/findAll", 401), ("/api//private/apps/findAll", 404)]
+)
+def test_an_address_with_too_many_slashes_is_not_redirected(
+    served: str, path: str, expected: int
+) -> None:
+    status, headers, _ = exchange(
+        served, f"GET {path}?page=0&size=1 HTTP/1.1\r\nHost: evil.example\r\n\r\n".encode()
+    )
+    assert (status, headers["Content-Type"]) == (expected, "application/problem+json")
+
+
 LOGIN = (
     b"POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
 )
@@ -283,6 +306,39 @@ def test_the_log_of_a_production_server_is_json_without_controls(tmp_path: Path)
         lines = [line for line in served.output.splitlines() if line.startswith("{")]
         assert any("Invalid request" in json.loads(line)["message"] for line in lines)
         assert re.fullmatch(r"[\x20-\x7e\n]*", served.output)
+
+
+@pytest.mark.parametrize(
+    "request_head",
+    [
+        b"POST /private/smtps/save?host=h&password=hunter 22 HTTP/1.1\r\nHost: x",
+        b"GET / HTTP/1.1\r\nHost: x\r\nAuthorization Bearer hunter",
+        b"username=ana&password=hunter",
+        b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: hunter",
+    ],
+)
+def test_the_log_does_not_repeat_a_request_that_cannot_be_read(
+    log_of_served: Program, served: str, request_head: bytes
+) -> None:
+    before = log_of_served.output.count("Invalid request")
+    assert exchange(served, request_head + b"\r\n\r\n")[0] >= 400
+    log_of_served.wait_for(lambda: log_of_served.output.count("Invalid request") > before)
+    assert "hunter" not in log_of_served.output
+    assert "22 HTTP" not in log_of_served.output
+
+
+def test_the_log_does_not_repeat_the_query_of_a_request_that_fails() -> None:
+    record = logging.LogRecord(
+        "gunicorn.error",
+        logging.ERROR,
+        "",
+        0,
+        "Error handling request %s",
+        ("/a?b=hunter22",),
+        None,
+    )
+    assert logs.WithoutRequests().filter(record)
+    assert record.getMessage() == "Error handling request /a"
 
 
 def test_a_record_cannot_forge_another_one_or_command_a_terminal() -> None:
