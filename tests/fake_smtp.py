@@ -29,7 +29,7 @@ Knobs of ``fake_smtp``:
   - bytes: sent as they are;
   - ``SILENCE``, ``HANG_UP``, ``RESET``, ``DRIP`` (a blank every 20 ms without end),
     ``FLOOD`` (reply lines without end), ``ENDLESS_LINE``;
-  - ``Slowly(seconds, reply)`` and ``HangUpAfter(bytes)``;
+  - ``Slowly(seconds, reply)``, ``HangUpAfter(bytes)``, ``AfterNoise(bytes)``;
   - a list: one for each time that the verb comes, the last one for all further times.
 - ``loses_pipelined``: of commands that come in one segment only the first is seen.
 - ``misbehaviour``: a name out of ``MISBEHAVIOURS``, for knobs that belong together.
@@ -41,13 +41,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import datetime
-import functools
 import hmac
 import socket
 import ssl
 import struct
-import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -55,13 +52,9 @@ from pathlib import Path
 from typing import Any
 
 import scramp
-import trustme
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
 from smtpweb.mailcheck import EgressPolicy, Encryption, Target
+from tests.fake_certificates import ca_file, server_context
 
 
 class _Deed:
@@ -91,6 +84,13 @@ class Slowly:
 @dataclass(frozen=True)
 class HangUpAfter:
     """Send these bytes and hang up."""
+
+    data: bytes
+
+
+@dataclass(frozen=True)
+class AfterNoise:
+    """Wait for any bytes first, as a server does whose clients speak first; then hang up."""
 
     data: bytes
 
@@ -443,6 +443,9 @@ class _Connection:
             self.writer.close()
             await self.writer.wait_closed()
             raise EOFError
+        elif isinstance(reply, AfterNoise):
+            await self.reader.read(65536)
+            await self.do(HangUpAfter(reply.data))
         elif reply is SILENCE:
             while await self.reader.read(65536):
                 pass
@@ -470,116 +473,3 @@ class _Connection:
 
 def _path(rest: str) -> str:
     return rest[rest.index("<") + 1 : rest.index(">")]
-
-
-# -- certificates
-
-
-@functools.lru_cache(1)
-def _authority() -> trustme.CA:
-    return trustme.CA(key_type=trustme.KeyType.ECDSA)
-
-
-@functools.lru_cache(1)
-def _stranger() -> trustme.CA:
-    return trustme.CA(key_type=trustme.KeyType.ECDSA)
-
-
-@functools.lru_cache(1)
-def ca_file() -> Path:
-    """The CA of all certificates here, as a file for ``Target.ca_file``."""
-    path = Path(tempfile.mkdtemp(prefix="fake-smtp-")) / "ca.pem"
-    _authority().cert_pem.write_to_path(str(path))
-    return path
-
-
-@functools.lru_cache(32)
-def server_context(
-    certificate: str, client_certificate: bool = False, version: ssl.TLSVersion | None = None
-) -> ssl.SSLContext:
-    """A context with a certificate of the named kind."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    names = ("localhost", "127.0.0.1", "::1")
-    kind = trustme.KeyType.ECDSA
-    now = datetime.datetime.now(datetime.UTC)
-    match certificate:
-        case "good":
-            issued = _authority().issue_cert(*names, key_type=kind)
-        case "expired":
-            issued = _authority().issue_cert(
-                *names, key_type=kind,
-                not_before=now - datetime.timedelta(days=90),
-                not_after=now - datetime.timedelta(days=1),
-            )  # fmt: skip
-        case "expires-soon":
-            issued = _authority().issue_cert(
-                *names, key_type=kind, not_after=now + datetime.timedelta(days=5, hours=1)
-            )
-        case "not-yet-valid":
-            issued = _authority().issue_cert(
-                *names, key_type=kind, not_before=now + datetime.timedelta(days=2)
-            )
-        case "wrong-name":
-            issued = _authority().issue_cert("mail.example.org", key_type=kind)
-        case "untrusted":
-            issued = _stranger().issue_cert(*names, key_type=kind)
-        case "no-intermediate":
-            _without_intermediate(context, names)
-            issued = None
-        case "self-signed":
-            _self_signed(context)
-            issued = None
-        case _:
-            raise ValueError(certificate)
-    if issued is not None:
-        issued.configure_cert(context)
-    if client_certificate:
-        context.verify_mode = ssl.CERT_REQUIRED
-        _authority().configure_trust(context)
-    if version is not None:
-        context.minimum_version = context.maximum_version = version
-    return context
-
-
-def _without_intermediate(context: ssl.SSLContext, names: tuple[str, ...]) -> None:
-    """A certificate of an intermediate CA that is not sent along, as public CAs make them."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Example Intermediate CA 7")])
-    now = datetime.datetime.now(datetime.UTC)
-    where = x509.UniformResourceIdentifier("http://ca.example.com/intermediate.der")
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])]))
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=90))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(names[0])]), critical=False)
-        .add_extension(
-            x509.AuthorityInformationAccess(
-                [x509.AccessDescription(AuthorityInformationAccessOID.CA_ISSUERS, where)]
-            ),
-            critical=False,
-        )
-        .sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
-    )
-    path = Path(tempfile.mkdtemp(prefix="fake-smtp-")) / "leaf.pem"
-    path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        + certificate.public_bytes(serialization.Encoding.PEM)
-    )
-    context.load_cert_chain(path)
-
-
-def _self_signed(context: ssl.SSLContext) -> None:
-    # A CA's own certificate signs itself
-    authority = _stranger()
-    path = Path(tempfile.mkdtemp(prefix="fake-smtp-")) / "self.pem"
-    authority.private_key_pem.write_to_path(str(path))
-    authority.cert_pem.write_to_path(str(path), append=True)
-    context.load_cert_chain(path)

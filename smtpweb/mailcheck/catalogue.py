@@ -112,6 +112,16 @@ def provider_of(host: str, banner: str) -> Provider | None:
     return None
 
 
+def table() -> str:
+    """Every code as a table in Markdown, for ``docs/check.md``; one file after the other."""
+    lines = ["| code | title | try again | whose move |", "|---|---|---|---|"]
+    for path in sorted(FOLDER.glob("*.toml")):
+        for entry in _load(path).get("cause", []):
+            again = {True: "yes", False: "no"}.get(entry.get("temporary"), "if the reply is 4xx")
+            lines.append(f"| `{entry['id']}` | {entry['title']} | {again} | {entry['side']} |")
+    return "\n".join(lines)
+
+
 def _load(path: Path) -> dict[str, Any]:
     return tomllib.loads(path.read_text(encoding="utf-8"))
 
@@ -144,3 +154,7 @@ def _any_of(patterns: list[str]) -> re.Pattern[str] | None:
     return (
         re.compile("|".join(f"(?:{one})" for one in patterns), re.IGNORECASE) if patterns else None
     )
+
+
+if __name__ == "__main__":
+    print(table())

@@ -108,8 +108,8 @@ def open_up(session: Session) -> Asks[None]:
 def _secure(session: Session, stage: Stage) -> Asks[None]:
     try:
         context = tls.context_for(session.target.ca_file)
-    except OSError:
-        raise Failure(Symptom.OUR_BUG, what="ca file") from None
+    except OSError as error:
+        raise Failure(Symptom.CA_FILE_UNREADABLE, words=error.strerror or str(error)) from None
     on_silence = session.on_silence if stage is Stage.TLS else None
     yield from session.link.start_tls(context, session.host.name, stage, on_silence)
     session.tls = session.link.tls_facts()

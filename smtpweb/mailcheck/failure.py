@@ -34,6 +34,7 @@ class Symptom(enum.StrEnum):
     NOT_PERMITTED = "not permitted"
     CONNECT_FAILED = "connect failed"
 
+    CA_FILE_UNREADABLE = "ca file unreadable"
     NOT_TLS = "not tls"  # plain text came where a TLS handshake was due
     TLS_EXPECTED = "tls expected"  # silence, and a second look found TLS
     CERTIFICATE_EXPIRED = "certificate expired"

@@ -2,11 +2,12 @@
 
 import string
 import tomllib
+from pathlib import Path
 
 import pytest
 
 from smtpweb.mailcheck import Side, Stage
-from smtpweb.mailcheck.catalogue import FOLDER, causes, provider_of, providers
+from smtpweb.mailcheck.catalogue import FOLDER, causes, provider_of, providers, table
 from smtpweb.mailcheck.diagnosis import FACTS, Seen, diagnose
 from smtpweb.mailcheck.failure import Symptom
 from smtpweb.mailcheck.replies import ReplyReader
@@ -87,3 +88,9 @@ def test_every_provider_is_used():
 def test_the_data_holds_nothing_unknown():
     for path in FOLDER.glob("*.toml"):
         assert set(tomllib.loads(path.read_text())) <= {"cause", "provider"}
+
+
+def test_the_document_lists_every_code():
+    """Renew it by ``python -m smtpweb.mailcheck.catalogue``."""
+    document = Path(__file__).parents[2] / "docs" / "check.md"
+    assert table() in document.read_text(encoding="utf-8")

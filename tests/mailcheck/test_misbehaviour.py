@@ -7,7 +7,7 @@ import tracemalloc
 import pytest
 
 from smtpweb.mailcheck import Encryption, Stage
-from tests.fake_smtp import MISBEHAVIOURS, SILENCE, HangUpAfter, Slowly, fake_smtp
+from tests.fake_smtp import MISBEHAVIOURS, SILENCE, AfterNoise, HangUpAfter, Slowly, fake_smtp
 
 EXPECTED = {
     "silent from the start": ("greeting", "SMTP_GREETING_SILENT"),
@@ -142,6 +142,16 @@ def test_another_protocol_behind_tls_is_named(check):
         report = check(server.target())
     assert report.code == "SMTP_WRONG_PROTOCOL"
     assert "IMAP" in report.title
+
+
+def test_a_web_server_that_waits_for_us_is_found_by_a_second_look(check):
+    """It says nothing to a client that waits to be greeted; TLS's first bytes make it speak."""
+    answer = AfterNoise(b"HTTP/1.1 400 Bad Request\r\nServer: inner\r\n\r\n")
+    with fake_smtp(replies={"connect": answer}) as server:
+        report = check(server.target(timeout=1))
+    assert report.code == "SMTP_WRONG_PROTOCOL"
+    assert "HTTP" in report.title
+    assert "inner" not in str(report.to_dict())
 
 
 def test_the_words_of_other_services_are_not_shown(check):

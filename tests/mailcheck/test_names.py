@@ -2,6 +2,8 @@
 
 import ipaddress
 import socket
+import threading
+import time
 
 import pytest
 
@@ -101,6 +103,45 @@ def test_the_hosts_file_is_heard_for_whole_names(monkeypatch, tmp_path):
     hosts.write_text("127.0.0.1 localhost\n10.0.0.5 other mail.internal # ours\nbad line here\n")
     monkeypatch.setattr(names, "HOSTS_FILE", hosts)
     assert resolver.addresses_of("Mail.internal") == (ipaddress.ip_address("10.0.0.5"),)
+
+
+def test_a_resolver_that_hangs_is_left_in_time(check, monkeypatch):
+    release = threading.Event()
+    monkeypatch.setattr(resolver, "addresses_of", lambda host: release.wait(10) and ())
+    with fake_smtp() as server:
+        begun = time.monotonic()
+        report = check(server.target(host="hangs.example.com", timeout=0.3))
+    release.set()
+    assert (report.code, report.temporary) == ("SMTP_RESOLVE_SLOW", True)
+    assert time.monotonic() - begun < 1.3
+
+
+def test_hanging_look_ups_of_one_name_hold_one_thread_and_others_go_on(monkeypatch):
+    release = threading.Event()
+    asked = []
+
+    def look_up(host):
+        asked.append(host)
+        if host == "hangs":
+            release.wait(10)
+        return (ipaddress.ip_address("192.0.2.1"),)
+
+    monkeypatch.setattr(resolver, "addresses_of", look_up)
+    desk = resolver.Resolver(max_threads=2)
+    until = time.monotonic() + 10
+    hanging = [desk.look_up("hangs", until) for _ in range(50)]
+    other = [desk.look_up(f"mail{number}.example.com", until) for number in range(20)]
+    assert all(future.result(5) for future in other)
+    assert not any(future.done() for future in hanging)
+    release.set()
+    assert all(future.result(5) for future in hanging)
+    assert asked.count("hangs") == 1
+
+
+def test_a_look_up_that_waited_too_long_is_not_begun(monkeypatch):
+    monkeypatch.setattr(resolver, "addresses_of", lambda host: pytest.fail("looked up"))
+    future = resolver.Resolver().look_up("late.example.com", time.monotonic() - 1)
+    assert future.exception(5).why == Symptom.RESOLVER_SLOW
 
 
 def test_a_name_without_addresses_is_no_empty_race(check, monkeypatch):

@@ -10,7 +10,8 @@ import pytest
 
 from smtpweb.mailcheck import EgressPolicy, Encryption, Stage, Target, tls
 from smtpweb.mailcheck import check as blocking_check
-from tests.fake_smtp import ca_file, fake_smtp, server_context
+from tests.fake_certificates import ca_file, server_context
+from tests.fake_smtp import fake_smtp
 
 LOGIN = ("u", "a secret")
 
@@ -132,6 +133,7 @@ def test_a_ca_file_that_is_gone_is_our_fault(check, tmp_path):
     with fake_smtp(tls="implicit") as server:
         report = check(server.target(ca_file=tmp_path / "nothing.pem"))
     assert (report.stage, report.side) == (Stage.TLS, "machine")
+    assert report.code == "SMTP_TLS_CA_FILE_UNREADABLE"
 
 
 @contextlib.contextmanager
