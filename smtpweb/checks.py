@@ -162,7 +162,7 @@ def _finish(begun: Check, report: Report) -> Check:
         begun.accepted = report.accepted
         begun.stage, begun.code, begun.title = report.stage, report.code, report.title
         begun.report_json = report.to_dict()
-        begun.applied = smtp.version == begun.smtp_version and not report.refused_by_policy
+        begun.applied = smtp.version == begun.smtp_version and report.judges
         if begun.applied:
             smtp.enabled = report.accepted
             smtp.numerrors = 0 if report.accepted else smtp.numerrors + 1

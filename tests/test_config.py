@@ -82,6 +82,7 @@ BAD = [
     ("SMTPWEB_EGRESS_ALLOW", "everything"),
     ("SMTPWEB_EGRESS_PORTS", "70000"),
     ("SMTPWEB_CA_FILE", "/nonexistent.pem"),
+    ("SMTPWEB_CA_FILE", "/etc/hostname"),
     ("SMTPWEB_EHLO_NAME", "a b"),
     ("SMTPWEB_TRUSTED_PROXIES", "all"),
     ("SMTPWEB_BASE_URL", "smtpweb.example"),

@@ -137,6 +137,9 @@ class TlsFacts:
     problem: str = ""  # in words, where the certificate was not accepted
 
 
+_OUR_FAULTS = frozenset({"SMTP_INTERNAL_ERROR", "SMTP_TLS_CA_FILE_UNREADABLE"})
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """The outcome of a check.
@@ -168,6 +171,14 @@ class Report:
     message_id: str = ""
     queue_id: str = ""
     link: str = ""  # where to read more about the cause, if there is such a page
+
+    @property
+    def judges(self) -> bool:
+        """Whether it says anything about the SMTP; not where we did not try, or failed ourselves.
+
+        A faulty CA file of ours must not disable every SMTP that is checked.
+        """
+        return not self.refused_by_policy and self.code not in _OUR_FAULTS
 
     @property
     def refused_by_policy(self) -> bool:

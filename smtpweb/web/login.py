@@ -67,6 +67,7 @@ def _is_set_up_code(typed: str) -> bool:
 def sign_in() -> AnyResponse:
     """Sign in, and go on to where the visitor wanted to go."""
     if installation.needs_first_account():
+        session.clear()  # "sign in to see this page" would be the wrong advice there
         return redirect(url_for(".set_up"))
     if current_user.is_authenticated:
         return redirect(_destination())

@@ -65,7 +65,7 @@ def smtp_state(smtp: Smtp, last: Check | None) -> State:
     if last.finished is None:
         return State("Active, last check interrupted", "warning", "alert")
     if not last.accepted:
-        return State("Active, check not allowed here", "warning", "alert")
+        return State("Active, could not be checked", "warning", "alert")
     return State("Active", "success", "done")
 
 

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -116,6 +117,24 @@ def test_what_the_policy_refuses_is_no_judgement(alice: Person, idapp: str) -> N
     told = json.dumps(reply.json)
     for word in ("10.1.2.3", "10.0.0.0/8", "SMTPWEB_EGRESS_ALLOW"):
         assert word in told
+    smtp = alice.smtp(smtp_id)
+    assert (smtp["status"], smtp["numerrors"]) == ("A", 0)
+    [row] = kept(alice)
+    assert (row.accepted, row.applied) == (False, False)
+
+
+def test_a_ca_file_that_went_bad_is_no_judgement(
+    alice: Person, idapp: str, tmp_path: Path
+) -> None:
+    """Else one faulty file of ours would disable every SMTP that is checked."""
+    settings = alice.app.extensions["smtpweb.settings"]
+    alice.app.extensions["smtpweb.settings"] = dataclasses.replace(
+        settings, ca_file=tmp_path / "gone.pem"
+    )
+    with fake_smtp(tls="starttls") as server:
+        smtp_id = register(alice, idapp, server, starttls="true")
+        reply = check(alice, smtp_id)
+    assert (reply.status_code, reply.json["side"]) == (406, "machine")
     smtp = alice.smtp(smtp_id)
     assert (smtp["status"], smtp["numerrors"]) == ("A", 0)
     [row] = kept(alice)

@@ -50,7 +50,7 @@ def test_a_check_that_our_policy_forbids_says_so_and_changes_nothing(browser, al
     assert "Not tried" in page.text
     assert "169.254.169.254" in page.text
     assert page.links()["Fix…"] == f"/smtps/{only_smtp(alice.app).id}/edit"
-    assert "Active, check not allowed here" in browser.get(f"/apps/{idapp}").text
+    assert "Active, could not be checked" in browser.get(f"/apps/{idapp}").text
 
 
 def test_a_password_that_cannot_be_read_is_said_where_it_can_be_mended(browser, alice, idapp):
