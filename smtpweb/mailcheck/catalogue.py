@@ -154,7 +154,3 @@ def _any_of(patterns: list[str]) -> re.Pattern[str] | None:
     return (
         re.compile("|".join(f"(?:{one})" for one in patterns), re.IGNORECASE) if patterns else None
     )
-
-
-if __name__ == "__main__":
-    print(table())

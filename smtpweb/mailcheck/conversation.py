@@ -21,12 +21,13 @@ from .needs import Asks
 from .record import Record
 from .replies import Answer, decoded
 from .report import Encryption, Stage, Target, TlsFacts
+from .wording import cut
 
 # A server that offers PIPELINING but loses what came in one segment is given up on sooner, so
 # that time is left to try again without
 PIPELINE_PATIENCE = 5.0
 
-_NOT_UNDERSTOOD = frozenset({500, 501, 502, 503})
+_NOT_UNDERSTOOD = frozenset({500, 502, 503})
 _OTHER_SERVICES = re.compile(r"(?<![A-Za-z-])(?:vs)?(FTP|NNTP|LMTP)(?:d|\b)", re.IGNORECASE)
 _OAUTH = frozenset({"XOAUTH", "XOAUTH2", "OAUTHBEARER"})
 _QUEUE_IDS = (
@@ -119,7 +120,7 @@ def _greeting(session: Session) -> Asks[None]:
     # Nothing may be sent before the greeting (RFC 5321 4.3.1)
     on_silence = None if session.link.encrypted else session.on_silence
     answer = yield from session.link.hear(on_silence=on_silence)
-    session.banner = session.record.said(answer.text)
+    session.banner = cut(session.record.said(answer.text))
     if not answer.positive:
         raise Failure(Symptom.REFUSED, reply=answer)
 

@@ -222,12 +222,14 @@ class _Course:
             else:
                 yield from first.link.farewell()
                 self.record.again(Stage.CONNECT)
+                first_outcomes = self.addresses
                 second = yield from self._connect((connected.address,))
+                self.addresses = first_outcomes
                 yield from self._converse(second, pipelining=False)
         except Failure as failure:
             if (failure.stage or self.record.stage) not in _ENVELOPE:
                 raise loses.failure from None
-            if failure.symptom is Symptom.REFUSED:
+            if failure.reply is not None and not _is_same(failure, loses.failure):
                 self.warnings.append(PIPELINING_WARNING)
             yield from self.session.link.farewell()
             raise
@@ -312,3 +314,8 @@ class _Course:
         facts = facts_of_failure(failure, self.record, self.target, self.session, self.tls)
         stage = failure.stage or self.record.stage
         return Seen(stage, failure.symptom, failure.reply, facts)
+
+
+def _is_same(one: Failure, other: Failure) -> bool:
+    """Whether both are the same refusal, which then was no loss of commands."""
+    return one.reply is not None and other.reply is not None and one.reply.code == other.reply.code

@@ -47,10 +47,20 @@ class Resolver:
             if future is None:
                 future = self._under_way[host] = Future()
                 self._pending.append((host, until))
-                if self._threads < self._max_threads:
-                    self._threads += 1
-                    threading.Thread(target=self._work, name="resolver", daemon=True).start()
+                self._hire()
             return future
+
+    def _hire(self) -> None:
+        if self._threads >= self._max_threads:
+            return
+        try:
+            threading.Thread(target=self._work, name="resolver", daemon=True).start()
+        except RuntimeError:  # the system gives no more threads
+            if self._threads == 0:
+                host, _ = self._pending.pop()
+                self._under_way.pop(host).set_exception(NotResolved(Symptom.RESOLVER_FAILED))
+        else:
+            self._threads += 1
 
     def _work(self) -> None:
         while True:

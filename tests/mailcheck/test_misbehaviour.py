@@ -1,5 +1,6 @@
 """Each misbehaving server gets the right name, in time, and harms nobody."""
 
+import os
 import threading
 import time
 import tracemalloc
@@ -48,7 +49,7 @@ def test_every_misbehaviour_is_expected_something_of():
 
 @pytest.mark.parametrize("name", MISBEHAVIOURS)
 def test_a_server_that(check, name):
-    threads = threading.active_count()
+    threads, handles = threading.active_count(), len(os.listdir("/proc/self/fd"))
     with fake_smtp(name) as server:
         begun = time.monotonic()
         report = check(server.target(timeout=0.6))
@@ -58,6 +59,7 @@ def test_a_server_that(check, name):
     assert bool(server.mails) == report.accepted
     assert took < 0.6 + 1
     assert threading.active_count() <= threads
+    assert len(os.listdir("/proc/self/fd")) <= handles
 
 
 @pytest.mark.parametrize("name", ["floods the reply to EHLO", "floods the greeting"])
@@ -180,6 +182,13 @@ def test_a_liar_that_stays_in_step_is_not_logged_in_to_again(check):
     assert server.connections == 1
     assert sum(line.startswith("AUTH") for line in server.heard) == 1
     assert "RSET" in server.heard
+
+
+def test_a_refusal_that_stays_the_same_one_by_one_is_no_lie(check):
+    with fake_smtp(replies={"RCPT": "503 5.5.1 not here"}) as server:
+        report = check(server.target())
+    assert (report.stage, report.reply.code) == (Stage.RCPT, 503)
+    assert report.warnings == ()
 
 
 def test_a_refused_login_is_never_tried_twice(check):
