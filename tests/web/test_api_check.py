@@ -123,9 +123,7 @@ def test_what_the_policy_refuses_is_no_judgement(alice: Person, idapp: str) -> N
     assert (row.accepted, row.applied) == (False, False)
 
 
-def test_a_ca_file_that_went_bad_is_no_judgement(
-    alice: Person, idapp: str, tmp_path: Path
-) -> None:
+def test_a_ca_file_that_went_bad_is_no_judgement(alice: Person, idapp: str, tmp_path: Path) -> None:
     """Else one faulty file of ours would disable every SMTP that is checked."""
     settings = alice.app.extensions["smtpweb.settings"]
     alice.app.extensions["smtpweb.settings"] = dataclasses.replace(
