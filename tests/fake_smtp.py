@@ -250,10 +250,18 @@ async def _serve(
     running.close()
     if tasks:  # let what the client sent last, such as QUIT, still be heard
         await asyncio.wait(tasks, timeout=0.5)
-    for task in list(tasks):
+    # Also connections whose TLS handshake is not over: nobody has been told of them yet
+    loop = asyncio.get_running_loop()
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for transport in list(getattr(loop, "_transports", {}).values()):
+        transport.abort()
+    for task in others:
         task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.gather(*others, return_exceptions=True)
+    for transport in list(getattr(loop, "_transports", {}).values()):
+        transport.abort()
     await asyncio.sleep(0)  # let aborted transports close their sockets
+    await asyncio.sleep(0)
 
 
 class _Connection:
