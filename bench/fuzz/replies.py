@@ -1,7 +1,8 @@
 """Fuzz the reply reader, guided by coverage: ``python -m bench.fuzz.replies -max_total_time=60``.
 
 Whatever comes, and however it is cut: whole replies or a BadReply, the same for every cutting,
-and never more kept than the bounds say. Arguments are libFuzzer's; needs ``requirements/bench.lock``.
+and never more kept than the bounds say. Arguments are those of libFuzzer; it comes with
+``requirements/bench.lock``.
 """
 
 import sys
