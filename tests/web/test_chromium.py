@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
 
 from tests.conftest import cannot_run
 from tests.fake_smtp import FakeServer, fake_smtp
@@ -58,9 +58,12 @@ class Watched:
             "console",
             lambda said: self.complaints.append(said.text) if said.type == "error" else None,
         )
-        self.page.on(
-            "requestfailed", lambda request: self.complaints.append(f"failed: {request.url}")
-        )
+        self.page.on("requestfailed", self._failed)
+
+    def _failed(self, request: Request) -> None:
+        # Aborted: the browser went on to the next page before an icon had come.
+        if request.failure != "net::ERR_ABORTED":
+            self.complaints.append(f"failed: {request.url}: {request.failure}")
 
     def set_up(self, url: str, served: Program) -> None:
         """Make the first account with the code that the console shows."""
