@@ -3,7 +3,19 @@
 from flask import Flask
 
 from ..extensions import csrf, login_manager
-from . import access, api, errors, headers, login, look, pages, probes
+from . import (  # noqa: F401  (their routes are those of pages.bp)
+    access,
+    api,
+    app_pages,
+    check_pages,
+    errors,
+    headers,
+    login,
+    look,
+    pages,
+    probes,
+    smtp_pages,
+)
 
 
 def register(app: Flask) -> None:
