@@ -48,6 +48,7 @@ class User(Base, UserMixin):
     email: Mapped[Email]
     password_hash: Mapped[str] = mapped_column(String(255))
     is_admin: Mapped[bool] = mapped_column(default=False)
+    language: Mapped[str | None] = mapped_column(String(10))  # null: what the browser asks for
     created: Mapped[Created]
     modified: Mapped[Created]
 
@@ -199,6 +200,11 @@ class Check(Base):
     code: Mapped[str | None] = mapped_column(String(80))
     title: Mapped[str | None] = mapped_column(String(500))
     report_json: Mapped[dict[str, Any] | None] = mapped_column("report", JSON)
+    # The steps so far of a check that somebody watches: any worker can show them.
+    progress: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON)
+    # The test mail holds a one-time link by which its reader says that it came; only its digest.
+    arrival_digest: Mapped[str | None] = mapped_column(String(64), index=True, unique=True)
+    arrived: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     smtp: Mapped[Smtp] = relationship(back_populates="checks")
     user: Mapped[User | None] = relationship()

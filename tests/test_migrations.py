@@ -92,10 +92,19 @@ def test_every_step_from_the_first_release_keeps_the_data(empty_url: str) -> Non
             ),
             {"id": "c" * 24, "app": app, "no": False, "at": moment},
         )
+        connection.execute(
+            text(
+                'INSERT INTO "check" (id, smtp_id, user_id, smtp_version, started, ends_by,'
+                " finished, accepted, applied, stage) VALUES (:id, :smtp, :user, 1, :at, :at, :at,"
+                " :no, :no, 'auth')"
+            ),
+            {"id": "d" * 24, "smtp": "c" * 24, "user": user, "no": False, "at": moment},
+        )
     for revision in revisions[1:] or ["head"]:
         migrate(empty_url, revision)
         with engine.connect() as connection:
             assert connection.execute(text("SELECT host, numerrors FROM smtp")).all() == [("h", 3)]
+            assert connection.execute(text('SELECT stage FROM "check"')).all() == [("auth",)]
     engine.dispose()
 
 
