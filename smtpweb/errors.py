@@ -3,6 +3,25 @@
 from __future__ import annotations
 
 
+class Sentence(str):
+    """A text in English that a page may say in another language: it knows what it is made of.
+
+    ``template`` is what translators see, with ``%(name)s`` for each of ``values``. It is a plain
+    ``str`` to everybody else, so that the API and the command line say it as it is.
+    """
+
+    __slots__ = ("template", "values")
+    template: str
+    values: dict[str, object]
+
+    def __new__(cls, template: str, /, **values: object) -> Sentence:
+        """The template with its values filled in."""
+        sentence = super().__new__(cls, template % values if values else template)
+        sentence.template = template
+        sentence.values = values
+        return sentence
+
+
 class SmtpwebError(Exception):
     """``code`` is stable, ``title`` the documented text, ``detail`` what happened this time."""
 

@@ -2,6 +2,7 @@
 
 from flask import Flask
 
+from ..errors import Sentence
 from ..extensions import csrf, login_manager
 from . import (  # noqa: F401  (their routes are those of pages.bp)
     access,
@@ -10,6 +11,7 @@ from . import (  # noqa: F401  (their routes are those of pages.bp)
     check_pages,
     errors,
     headers,
+    language,
     login,
     look,
     pages,
@@ -29,8 +31,10 @@ def register(app: Flask) -> None:
     for blueprint in (login.bp, login.account_bp, pages.bp, probes.bp):
         app.register_blueprint(blueprint)
     login_manager.login_view = "login.sign_in"
-    login_manager.login_message = "Sign in to see this page."
+    login_manager.login_message = Sentence("Sign in to see this page.")
     login_manager.login_message_category = "info"
+    login_manager.localize_callback = language.say
+    language.register(app)
     look.register(app)
     errors.register(app)
     headers.register(app)

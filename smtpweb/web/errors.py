@@ -6,7 +6,7 @@ import logging
 import secrets
 from typing import Any
 
-from flask import Flask, Response, g, render_template, request
+from flask import Flask, Response, g, render_template
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -25,11 +25,9 @@ from ..errors import (
     TooMany,
 )
 from ..models import Check
-from . import wire
+from . import language, wire
 
 log = logging.getLogger(__name__)
-
-API_PREFIXES = ("/private/", "/auth/", "/api/")
 
 # (status on the API, status on a page)
 _STATUS: dict[type[SmtpwebError], tuple[int, int]] = {
@@ -153,7 +151,7 @@ def _reply(
     members: dict[str, Any],
     headers: dict[str, str],
 ) -> Response:
-    if (request.path + "/").startswith(API_PREFIXES):
+    if language.is_api():
         response = _problem(on_api, title, detail, code, members)
     else:
         g.failed = True  # the layout must not ask the storage who is signed in

@@ -20,7 +20,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from .. import accounts, installation
 from ..models import User
-from . import access
+from . import access, language
 from .forms import LoginForm, PasswordForm, SetUpForm, TokenForm
 
 bp = Blueprint("login", __name__)  # for those who are not signed in yet, or any more
@@ -97,6 +97,7 @@ def _enter(user: User) -> None:
     session.clear()
     session.permanent = True
     login_user(accounts.open_session(user))
+    language.remember(user)
 
 
 def _destination() -> str:
