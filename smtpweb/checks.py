@@ -162,8 +162,9 @@ def _finish(begun: Check, report: Report) -> Check:
         begun.accepted = report.accepted
         begun.stage, begun.code, begun.title = report.stage, report.code, report.title
         begun.report_json = report.to_dict()
-        begun.applied = smtp.version == begun.smtp_version and report.judges
+        begun.applied = begun.smtp_version >= smtp.settings_version and report.judges
         if begun.applied:
+            smtp.judged = True
             smtp.enabled = report.accepted
             smtp.numerrors = 0 if report.accepted else smtp.numerrors + 1
         if smtp.checking_until == begun.ends_by:

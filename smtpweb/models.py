@@ -132,7 +132,12 @@ class App(Base):
 
 
 class Smtp(Base):
-    """An SMTP server of an app. ``version`` rises with every edit, never with a check."""
+    """An SMTP server of an app. ``version`` rises with every edit, never with a check.
+
+    ``settings_version`` is the version of the last edit that was more than another place in the
+    order: the outcome of a check that began at it or later is about the SMTP as it is now.
+    ``judged``: there was such an outcome.
+    """
 
     __tablename__ = "smtp"
     __table_args__ = (Index(None, "app_id", "priority", "created"),)
@@ -153,6 +158,8 @@ class Smtp(Base):
     enabled: Mapped[bool] = mapped_column(default=True)
     numerrors: Mapped[int] = mapped_column(default=0)
     version: Mapped[int] = mapped_column(default=1)
+    settings_version: Mapped[int] = mapped_column(default=1)
+    judged: Mapped[bool] = mapped_column(default=False)
     # A check is under way until then at the latest; null: none is.
     checking_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created: Mapped[Created]

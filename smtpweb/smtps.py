@@ -133,9 +133,8 @@ def summaries(app_ids: Sequence[str]) -> dict[str, Summary]:
     }
 
 
-_COLUMNS = tuple(
-    column for column in Smtp.__table__.columns if column.name not in ("version", "checking_until")
-)
+_OURS = ("version", "settings_version", "judged", "checking_until")  # not told by the API
+_COLUMNS = tuple(column for column in Smtp.__table__.columns if column.name not in _OURS)
 
 
 def rows_by_app(digest: str, app_id: str) -> Sequence[AnyRow]:
@@ -214,6 +213,7 @@ def save(
                 setattr(smtp, name, value)
         _settle_password(smtp, changes, moved=_destination(smtp) != before)
         smtp.version += 1
+        smtp.settings_version, smtp.judged = smtp.version, False
         return smtp
 
 

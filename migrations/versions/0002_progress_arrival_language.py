@@ -1,4 +1,4 @@
-"""What pages show of a running check, whether its mail arrived, and the language of an account."""
+"""A running check's progress, the arrival of its mail, an account's language, what was judged."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -16,3 +16,18 @@ def upgrade():
     op.add_column("check", sa.Column("arrived", sa.DateTime(timezone=True), nullable=True))
     op.create_index(op.f("ix_check_arrival_digest"), "check", ["arrival_digest"], unique=True)
     op.add_column("user", sa.Column("language", sa.String(length=10), nullable=True))
+    # A new column that must not be empty needs a default for the rows that are there.
+    op.add_column(
+        "smtp", sa.Column("settings_version", sa.Integer(), nullable=False, server_default="0")
+    )
+    op.add_column(
+        "smtp", sa.Column("judged", sa.Boolean(), nullable=False, server_default=sa.false())
+    )
+    op.execute("UPDATE smtp SET settings_version = version")
+    op.execute(
+        sa.text(
+            'UPDATE smtp SET judged = :yes WHERE EXISTS (SELECT 1 FROM "check"'
+            ' WHERE "check".smtp_id = smtp.id AND "check".smtp_version = smtp.version'
+            ' AND "check".applied = :yes)'
+        ).bindparams(sa.bindparam("yes", True, sa.Boolean()))
+    )
