@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flask import flash, redirect, render_template, url_for
+from flask_babel import gettext as _
 from werkzeug.wrappers import Response as AnyResponse
 
 from .. import apps, smtps
@@ -35,7 +36,10 @@ def new_app() -> AnyResponse:
     if form.validate_on_submit():
         with form.catches():
             app = apps.save(user.id, form.changes())
-            flash(f"{app.name} was created. Now add the SMTP that its mails go through.", "success")
+            flash(
+                _("%(app)s was created. Now add the SMTP that its mails go through.", app=app.name),
+                "success",
+            )
             return redirect(url_for(".show_app", app_id=app.id), 303)
     return form.page("apps/edit.html", app=None)
 
@@ -57,7 +61,7 @@ def edit_app(app_id: str) -> AnyResponse:
     if form.validate_on_submit():
         with form.catches():
             apps.save(user.id, form.changes(), app.id, version=form.accepted.get("version"))
-            flash(f"{app.name} was saved.", "success")
+            flash(_("%(app)s was saved.", app=app.name), "success")
             return redirect(url_for(".show_app", app_id=app.id), 303)
         if form.conflict:
             form.compare(AppForm.of(apps.find(user.id, app_id)))
@@ -76,5 +80,5 @@ def remove_app(app_id: str) -> AnyResponse:
     """Remove an app."""
     app = apps.find(access.user().id, app_id)
     apps.remove(access.user().id, app.id)
-    flash(f"{app.name} was removed.", "success")
+    flash(_("%(app)s was removed.", app=app.name), "success")
     return redirect(url_for(".list_apps"), 303)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from flask import flash, redirect, render_template, url_for
+from flask_babel import gettext as _
 from werkzeug.wrappers import Response as AnyResponse
 
 from .. import checks
 from ..errors import Busy, SecretUnreadable, TooMany
 from . import access
+from .language import say
 from .pages import bp
 
 
@@ -32,7 +34,9 @@ def start(smtp_id: str, done: str) -> AnyResponse:
         check = checks.run(access.page_caller(), smtp_id)
     except (Busy, TooMany, SecretUnreadable) as error:
         # Not an error page: what was saved is saved, and the user is led to where it can be seen.
-        wait = f" Try again in {error.retry_after} s." if hasattr(error, "retry_after") else ""
-        flash(f"{done}{error.detail}{wait}", "warning")
+        told = [done, say(error.detail)]
+        if hasattr(error, "retry_after"):
+            told.append(_("Try again in %(seconds)s s.", seconds=error.retry_after))
+        flash(" ".join(filter(None, told)), "warning")
         return redirect(url_for(".show_smtp", smtp_id=smtp_id), 303)
     return redirect(url_for(".show_check", check_id=check.id), 303)

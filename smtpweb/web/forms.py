@@ -9,6 +9,8 @@ from types import TracebackType
 from typing import Any
 
 from flask import Response, render_template, request
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
 from flask_wtf import FlaskForm
 from wtforms import (
     BooleanField,
@@ -33,11 +35,12 @@ from ..mailcheck import Encryption
 from ..models import App, Smtp
 from ..smtps import SmtpChanges
 from ..store import now
+from .language import say
 
 _NOT_HTML = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 
-REQUIRED = "Fill this in."
-SAME = "Must be the same as above."
+REQUIRED = lazy_gettext("Fill this in.")
+SAME = lazy_gettext("Must be the same as above.")
 
 
 class Form(FlaskForm):
@@ -61,17 +64,17 @@ class Form(FlaskForm):
         if isinstance(error, BadInput):
             for name, messages in error.errors.items():
                 if name in self._fields:
-                    self._fields[name].errors = [*self._fields[name].errors, *messages]
+                    self._fields[name].errors = [*self._fields[name].errors, *map(say, messages)]
                 else:
-                    self.form_errors.extend(messages)
+                    self.form_errors.extend(map(say, messages))
         elif isinstance(error, NameTaken):
-            self._fields["name"].errors = [error.detail]
+            self._fields["name"].errors = [say(error.detail)]
         elif isinstance(error, EditConflict):
             self.conflict = True
-            self.form_errors.append(error.detail)
+            self.form_errors.append(say(error.detail))
         elif isinstance(error, TooMany):
             self._refusal = error
-            self.form_errors.append(error.detail)
+            self.form_errors.append(say(error.detail))
         else:
             return False
         return True
@@ -131,11 +134,11 @@ class Reads:
     def __call__(self, form: Form, field: Field) -> None:
         """Read the field, or say what is wrong with it."""
         if "\ufffd" in field.data:  # Werkzeug's mark for what it could not decode
-            raise ValidationError("Is not valid text in UTF-8.")
+            raise ValidationError(_("Is not valid text in UTF-8."))
         try:
             form.accepted[form.name_of(field)] = self.rule(field.data)
         except ValueError as error:
-            raise ValidationError(str(error)) from None
+            raise ValidationError(say(error.args[0])) from None
 
 
 class LineField(StringField):
@@ -152,13 +155,13 @@ def _trimmed(value: str | None) -> str | None:
 
 def _in_words(field: Field, value: Any) -> str:
     if isinstance(value, bool):
-        return "on" if value else "off"
+        return str(_("on") if value else _("off"))
     labels = {choice.value: choice.label for choice in getattr(field, "choices", ())}
-    return str(labels.get(value, value)) or "nothing"
+    return str(labels.get(value, value)) or str(_("nothing"))
 
 
 def _text(
-    label: str,
+    label: Any,
     rule: Callable[[str], Any],
     *,
     required: bool = True,
@@ -178,62 +181,64 @@ def _version(value: str) -> int:
 class LoginForm(Form):
     """Sign in."""
 
-    name = LineField("User name", [DataRequired(REQUIRED)])
-    password = PasswordField("Password", [InputRequired(REQUIRED)])
-    submit = SubmitField("Sign in")
+    name = LineField(lazy_gettext("User name"), [DataRequired(REQUIRED)])
+    password = PasswordField(lazy_gettext("Password"), [InputRequired(REQUIRED)])
+    submit = SubmitField(lazy_gettext("Sign in"))
 
 
 class SetUpForm(Form):
     """Make the first account."""
 
-    code = LineField("Set-up code", [DataRequired(REQUIRED)], filters=[_trimmed])
-    name = _text("User name", values.user_name)
-    email = _text("Email", values.email)
-    password = PasswordField("Password", [InputRequired(REQUIRED)])
-    again = PasswordField("Password, again", [InputRequired(REQUIRED), EqualTo("password", SAME)])
-    submit = SubmitField("Create the account")
+    code = LineField(lazy_gettext("Set-up code"), [DataRequired(REQUIRED)], filters=[_trimmed])
+    name = _text(lazy_gettext("User name"), values.user_name)
+    email = _text(lazy_gettext("Email"), values.email)
+    password = PasswordField(lazy_gettext("Password"), [InputRequired(REQUIRED)])
+    again = PasswordField(
+        lazy_gettext("Password, again"), [InputRequired(REQUIRED), EqualTo("password", SAME)]
+    )
+    submit = SubmitField(lazy_gettext("Create the account"))
 
 
 class PasswordForm(Form):
     """Change the password of the account."""
 
-    old_password = PasswordField("Present password", [InputRequired(REQUIRED)])
-    password = PasswordField("New password", [InputRequired(REQUIRED)])
+    old_password = PasswordField(lazy_gettext("Present password"), [InputRequired(REQUIRED)])
+    password = PasswordField(lazy_gettext("New password"), [InputRequired(REQUIRED)])
     again = PasswordField(
-        "New password, again", [InputRequired(REQUIRED), EqualTo("password", SAME)]
+        lazy_gettext("New password, again"), [InputRequired(REQUIRED), EqualTo("password", SAME)]
     )
-    revoke = BooleanField("Also revoke my personal tokens")
-    submit = SubmitField("Change the password")
+    revoke = BooleanField(lazy_gettext("Also revoke my personal tokens"))
+    submit = SubmitField(lazy_gettext("Change the password"))
 
 
 class TokenForm(Form):
     """Make a personal token."""
 
-    label = _text("Label", values.display_name)
+    label = _text(lazy_gettext("Label"), values.display_name)
     scopes = SelectMultipleField(
-        "It may",
-        [InputRequired("Choose at least one.")],
+        lazy_gettext("It may"),
+        [InputRequired(lazy_gettext("Choose at least one."))],
         choices=[
-            SelectChoice("read", "read apps and SMTPs"),
-            SelectChoice("write", "create, change and remove them"),
-            SelectChoice("check", "check SMTPs, which sends test mails"),
-            SelectChoice("secrets", "see the passwords of SMTPs"),
+            SelectChoice("read", lazy_gettext("read apps and SMTPs")),
+            SelectChoice("write", lazy_gettext("create, change and remove them")),
+            SelectChoice("check", lazy_gettext("check SMTPs, which sends test mails")),
+            SelectChoice("secrets", lazy_gettext("see the passwords of SMTPs")),
         ],
         default=["read"],
         widget=ListWidget(),
         option_widget=CheckboxInput(),
     )
     days = SelectField(
-        "Expires",
+        lazy_gettext("Expires"),
         choices=[
-            SelectChoice("30", "in 30 days"),
-            SelectChoice("90", "in 90 days"),
-            SelectChoice("365", "in one year"),
-            SelectChoice("", "never"),
+            SelectChoice("30", lazy_gettext("in 30 days")),
+            SelectChoice("90", lazy_gettext("in 90 days")),
+            SelectChoice("365", lazy_gettext("in one year")),
+            SelectChoice("", lazy_gettext("never")),
         ],
         default="90",
     )
-    submit = SubmitField("Create the token")
+    submit = SubmitField(lazy_gettext("Create the token"))
 
     @property
     def expires(self) -> datetime | None:
@@ -247,20 +252,20 @@ class TokenForm(Form):
 class AppForm(Form):
     """Create or edit an app."""
 
-    name = _text("Name", values.app_name)
-    testemail = _text("Send test mails to", values.email)
-    defaultfromemail = _text("Default From email", values.email, required=False)
-    defaultfromname = _text("Default From name", values.display_name, required=False)
+    name = _text(lazy_gettext("Name"), values.app_name)
+    testemail = _text(lazy_gettext("Send test mails to"), values.email)
+    defaultfromemail = _text(lazy_gettext("Default From email"), values.email, required=False)
+    defaultfromname = _text(lazy_gettext("Default From name"), values.display_name, required=False)
     strategy = RadioField(
-        "Which SMTP is used",
+        lazy_gettext("Which SMTP is used"),
         choices=[
-            SelectChoice("PRIORITY", "The first active one, by priority"),
-            SelectChoice("RANDOM", "Any active one, at random"),
+            SelectChoice("PRIORITY", lazy_gettext("The first active one, by priority")),
+            SelectChoice("RANDOM", lazy_gettext("Any active one, at random")),
         ],
         default="PRIORITY",
     )
     version = HiddenField(validators=[Optional(), Reads(_version)])
-    submit = SubmitField("Save")
+    submit = SubmitField(lazy_gettext("Save"))
 
     @staticmethod
     def of(app: App) -> dict[str, Any]:
@@ -288,32 +293,36 @@ class AppForm(Form):
 class SmtpForm(Form):
     """Create or edit an SMTP."""
 
-    host = _text("Host", values.host)
+    host = _text(lazy_gettext("Host"), values.host)
     encryption = RadioField(
-        "Encryption",
+        lazy_gettext("Encryption"),
         choices=[
-            SelectChoice(Encryption.STARTTLS.value, "STARTTLS (usual: 587)"),
-            SelectChoice(Encryption.IMPLICIT.value, "TLS from the start (usual: 465)"),
-            SelectChoice(Encryption.NONE.value, "None: unencrypted"),
+            SelectChoice(Encryption.STARTTLS.value, lazy_gettext("STARTTLS (usual: 587)")),
+            SelectChoice(
+                Encryption.IMPLICIT.value, lazy_gettext("TLS from the start (usual: 465)")
+            ),
+            SelectChoice(Encryption.NONE.value, lazy_gettext("None: unencrypted")),
         ],
         default=Encryption.STARTTLS.value,
     )
-    port = _text("Port", values.port, default="587")
-    auth = BooleanField("The server wants a login", default=True)
+    port = _text(lazy_gettext("Port"), values.port, default="587")
+    auth = BooleanField(lazy_gettext("The server wants a login"), default=True)
     # Browsers fill in what they take for the login of this site: hence the names in HTML.
-    username = LineField("User name", [Optional(), Reads(values.credential)], name="smtp_login")
+    username = LineField(
+        lazy_gettext("User name"), [Optional(), Reads(values.credential)], name="smtp_login"
+    )
     password = PasswordField(
-        "Password",
+        lazy_gettext("Password"),
         # Blanks alone are a password too: only nothing at all means that there is none.
         [Optional(strip_whitespace=False), Reads(values.credential)],
         name="smtp_secret",
     )
-    defaultfromemail = _text("From email", values.email, required=False)
-    defaultfromname = _text("From name", values.display_name, required=False)
-    priority = _text("Priority", values.priority, default="10")
+    defaultfromemail = _text(lazy_gettext("From email"), values.email, required=False)
+    defaultfromname = _text(lazy_gettext("From name"), values.display_name, required=False)
+    priority = _text(lazy_gettext("Priority"), values.priority, default="10")
     version = HiddenField(validators=[Optional(), Reads(_version)])
     save_and_check = SubmitField()
-    save = SubmitField("Save without checking")
+    save = SubmitField(lazy_gettext("Save without checking"))
 
     @staticmethod
     def of(smtp: Smtp) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from flask import (
     session,
     url_for,
 )
+from flask_babel import gettext as _
 from flask_login import current_user, login_user
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
@@ -45,13 +46,13 @@ def set_up() -> AnyResponse:
             accounts.refuse_guessing(_SET_UP, access.network())
             if not _is_set_up_code(form.code.data):
                 accounts.count_failure(_SET_UP, access.network())
-                form.code.errors = ["This is not the code that was printed on the console."]
+                form.code.errors = [_("This is not the code that was printed on the console.")]
                 return form.page("login/set_up.html")
             user = accounts.create_first_user(
                 form.accepted["name"], form.accepted["email"], form.password.data
             )
             _enter(user)
-            flash("Welcome. Begin with the app whose mails you want to send.", "success")
+            flash(_("Welcome. Begin with the app whose mails you want to send."), "success")
             return redirect(url_for("pages.list_apps"), 303)
     return form.page("login/set_up.html")
 
@@ -78,7 +79,7 @@ def sign_in() -> AnyResponse:
             if user:
                 _enter(user)
                 return redirect(_destination(), 303)
-            form.form_errors.append("The user name or the password is wrong.")
+            form.form_errors.append(_("The user name or the password is wrong."))
     return form.page("login/sign_in.html")
 
 
@@ -88,7 +89,7 @@ def sign_out() -> AnyResponse:
     if current_user.is_authenticated:
         accounts.close_session(access.user().session_key)
     session.clear()
-    flash("You are signed out.", "success")
+    flash(_("You are signed out."), "success")
     return redirect(url_for(".sign_in"), 303)
 
 
@@ -141,7 +142,7 @@ def change_password() -> AnyResponse:
                 keep_personal=not form.revoke.data,
             )
             _enter(user)
-            flash("The password was changed. All other browsers were signed out.", "success")
+            flash(_("The password was changed. All other browsers were signed out."), "success")
             return redirect(url_for(".show"), 303)
     return _page(form, TokenForm(sent=False))
 
@@ -163,7 +164,7 @@ def make_token() -> AnyResponse:
 def revoke_token(token_id: str) -> AnyResponse:
     """End a personal token."""
     accounts.revoke_token(access.user(), token_id)
-    flash("The token was revoked.", "success")
+    flash(_("The token was revoked."), "success")
     return redirect(url_for(".show"), 303)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flask import flash, redirect, render_template, url_for
+from flask_babel import gettext as _
 from werkzeug.wrappers import Response as AnyResponse
 
 from .. import apps, checks, smtps
@@ -79,12 +80,12 @@ def remove_smtp(smtp_id: str) -> AnyResponse:
     """Remove an SMTP."""
     smtp = smtps.find(access.user().id, smtp_id)
     smtps.remove(access.user().id, smtp.id)
-    flash(f"{smtp.host}:{smtp.port} was removed.", "success")
+    flash(_("%(name)s was removed.", name=f"{smtp.host}:{smtp.port}"), "success")
     return redirect(url_for(".show_app", app_id=smtp.app_id), 303)
 
 
 def _after_save(smtp_id: str, form: SmtpForm) -> AnyResponse:
     if form.save.data:
-        flash("Saved. It was not checked.", "success")
+        flash(_("Saved. It was not checked."), "success")
         return redirect(url_for(".show_smtp", smtp_id=smtp_id), 303)
-    return check_pages.start(smtp_id, "Saved, but not checked. ")
+    return check_pages.start(smtp_id, _("Saved, but not checked."))

@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import NamedTuple
 
 from flask import url_for
+from flask_babel import format_decimal, lazy_gettext, ngettext
+from flask_babel import gettext as _
 
 from ..mailcheck import Encryption, Outcome, Report, Side, Stage
 from ..models import App, Check, Smtp
@@ -23,79 +25,87 @@ class State(NamedTuple):
 
 
 ENCRYPTION = {
-    Encryption.IMPLICIT: "TLS from the start",
+    Encryption.IMPLICIT: lazy_gettext("TLS from the start"),
     Encryption.STARTTLS: "STARTTLS",
-    Encryption.NONE: "unencrypted",
+    Encryption.NONE: lazy_gettext("unencrypted"),
 }
 
 # Each stage as its command or protocol, and as what happens there.
 STAGES = {
-    Stage.POLICY: ("Policy", "May this host and port be reached?"),
-    Stage.RESOLVE: ("DNS", "Look up the addresses of the host"),
-    Stage.CONNECT: ("TCP", "Connect to the port"),
-    Stage.TLS: ("TLS", "Encrypt, and verify the certificate"),
-    Stage.GREETING: ("Greeting", "The server says who it is"),
-    Stage.EHLO: ("EHLO", "The server says what it can do"),
-    Stage.STARTTLS: ("STARTTLS", "Ask the server to change over to TLS"),
-    Stage.AUTH: ("AUTH", "Sign in with user name and password"),
-    Stage.MAIL: ("MAIL FROM", "The server accepts the sender"),
-    Stage.RCPT: ("RCPT TO", "The server accepts the recipient"),
-    Stage.DATA: ("DATA", "Hand over the message"),
-    Stage.ACCEPTED: ("Accepted", "The server has taken charge of the message"),
+    Stage.POLICY: (lazy_gettext("Policy"), lazy_gettext("May this host and port be reached?")),
+    Stage.RESOLVE: ("DNS", lazy_gettext("Look up the addresses of the host")),
+    Stage.CONNECT: ("TCP", lazy_gettext("Connect to the port")),
+    Stage.TLS: ("TLS", lazy_gettext("Encrypt, and verify the certificate")),
+    Stage.GREETING: (lazy_gettext("Greeting"), lazy_gettext("The server says who it is")),
+    Stage.EHLO: ("EHLO", lazy_gettext("The server says what it can do")),
+    Stage.STARTTLS: ("STARTTLS", lazy_gettext("Ask the server to change over to TLS")),
+    Stage.AUTH: ("AUTH", lazy_gettext("Sign in with user name and password")),
+    Stage.MAIL: ("MAIL FROM", lazy_gettext("The server accepts the sender")),
+    Stage.RCPT: ("RCPT TO", lazy_gettext("The server accepts the recipient")),
+    Stage.DATA: ("DATA", lazy_gettext("Hand over the message")),
+    Stage.ACCEPTED: (
+        lazy_gettext("Accepted"),
+        lazy_gettext("The server has taken charge of the message"),
+    ),
 }
 
 OUTCOMES = {
-    Outcome.DONE: State("done", "success", "done"),
-    Outcome.FAILED: State("failed", "danger", "failed"),
-    Outcome.SKIPPED: State("not used", "secondary", "skipped"),
-    Outcome.NOT_REACHED: State("not reached", "secondary", "waiting"),
+    Outcome.DONE: State(lazy_gettext("done"), "success", "done"),
+    Outcome.FAILED: State(lazy_gettext("failed"), "danger", "failed"),
+    Outcome.SKIPPED: State(lazy_gettext("not used"), "secondary", "skipped"),
+    Outcome.NOT_REACHED: State(lazy_gettext("not reached"), "secondary", "waiting"),
 }
 
 
 def smtp_state(smtp: Smtp, last: Check | None) -> State:
     """The state of an SMTP whose last check this is."""
     if smtp.checking_until and smtp.checking_until > now():
-        return State("Checking now", "info", "clock")
+        return State(_("Checking now"), "info", "clock")
     if not smtp.enabled:
-        return State("Disabled by a failed check", "danger", "failed")
+        return State(_("Disabled by a failed check"), "danger", "failed")
     if last is None:
-        return State("Active, not checked yet", "secondary", "waiting")
+        return State(_("Active, not checked yet"), "secondary", "waiting")
     if last.smtp_version != smtp.version:
-        return State("Active, changed since its last check", "secondary", "waiting")
+        return State(_("Active, changed since its last check"), "secondary", "waiting")
     if last.finished is None:
-        return State("Active, last check interrupted", "warning", "alert")
+        return State(_("Active, last check interrupted"), "warning", "alert")
     if not last.accepted:
-        return State("Active, could not be checked", "warning", "alert")
-    return State("Active", "success", "done")
+        return State(_("Active, could not be checked"), "warning", "alert")
+    return State(_("Active"), "success", "done")
 
 
 def app_state(app: App, summary: Summary | None) -> State:
     """The state of an app; None where it has no SMTP."""
     if summary is None:
-        return State("No SMTP yet", "secondary", "waiting")
+        return State(_("No SMTP yet"), "secondary", "waiting")
     if summary.in_use is None:
-        return State("No active SMTP: mails will not be sent", "danger", "failed")
+        return State(_("No active SMTP: mails will not be sent"), "danger", "failed")
     if summary.on_reserve and app.strategy == "PRIORITY":
-        return State("Running on reserve", "warning", "alert")
-    return State("Active", "success", "done")
+        return State(_("Running on reserve"), "warning", "alert")
+    return State(_("Active"), "success", "done")
 
 
 def check_state(check: Check) -> State:
     """The state of a check."""
     if check.finished is None:
         if check.ends_by > now():
-            return State("Under way", "info", "clock")
-        return State("Interrupted", "warning", "alert")
+            return State(_("Under way"), "info", "clock")
+        return State(_("Interrupted"), "warning", "alert")
     if check.accepted:
-        return State("Accepted", "success", "done")
+        return State(_("Accepted"), "success", "done")
     if check.stage == Stage.POLICY:
-        return State("Not tried", "warning", "alert")
-    return State("Failed", "danger", "failed")
+        return State(_("Not tried"), "warning", "alert")
+    return State(_("Failed"), "danger", "failed")
+
+
+def is_under_way(check: Check) -> bool:
+    """Whether this check runs now; one that has outlived its time was interrupted."""
+    return check.finished is None and check.ends_by > now()
 
 
 def stage(name: str) -> str:
     """The short name of a stage."""
-    return STAGES[Stage(name)][0]
+    return str(STAGES[Stage(name)][0])
 
 
 def in_use(app: App, listed: Sequence[tuple[Smtp, Check | None]]) -> set[str]:
@@ -122,23 +132,24 @@ def rungs(report: Report) -> list[tuple[str, str, State, float | None]]:
     ]
 
 
-_UNITS = (
-    ("day", 86400),
-    ("hour", 3600),
-    ("minute", 60),
-    ("second", 1),
-)
-
-
 def relative(moment: datetime) -> str:
     """A time as people say it: "3 minutes ago", "in 90 days"."""
     seconds = (moment - now()).total_seconds()
-    for unit, size in _UNITS:
-        count = round(abs(seconds) / size)
-        if abs(seconds) >= size:
-            text = f"{count} {unit}{'' if count == 1 else 's'}"
-            return f"in {text}" if seconds > 0 else f"{text} ago"
-    return "just now"
+    if abs(seconds) < 1:
+        return str(_("just now"))
+    lapse = span(abs(seconds))
+    return str(_("in %(time)s", time=lapse) if seconds > 0 else _("%(time)s ago", time=lapse))
+
+
+def span(seconds: float) -> str:
+    """A number of seconds, 1 or more, in the largest unit that fits: "3 minutes"."""
+    if seconds >= 86400:
+        return str(ngettext("%(num)s day", "%(num)s days", round(seconds / 86400)))
+    if seconds >= 3600:
+        return str(ngettext("%(num)s hour", "%(num)s hours", round(seconds / 3600)))
+    if seconds >= 60:
+        return str(ngettext("%(num)s minute", "%(num)s minutes", round(seconds / 60)))
+    return str(ngettext("%(num)s second", "%(num)s seconds", round(seconds)))
 
 
 def is_past(moment: datetime) -> bool:
@@ -154,5 +165,5 @@ def exact(moment: datetime) -> str:
 def duration(milliseconds: float) -> str:
     """A duration in a unit that fits."""
     if milliseconds >= 1000:
-        return f"{milliseconds / 1000:.1f} s"
-    return f"{milliseconds:.0f} ms" if milliseconds >= 1 else "under 1 ms"
+        return f"{format_decimal(milliseconds / 1000, '0.0')} s"
+    return f"{milliseconds:.0f} ms" if milliseconds >= 1 else str(_("under 1 ms"))
