@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import string
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -120,7 +119,7 @@ def _fits(value: str, pattern: str) -> bool:
 
 def _in_words(cause: Cause, seen: Seen, facts: dict[str, str]) -> Diagnosis:
     def told(text: str) -> str:
-        return cut(string.Formatter().vformat(text, (), facts), 1000)
+        return cut(text.format_map(facts), 1000)
 
     temporary = cause.temporary
     if temporary is None:

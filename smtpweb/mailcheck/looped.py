@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import ipaddress
 import socket
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import Any
@@ -42,7 +43,7 @@ from .resolver import RESOLVER, Found
 async def check_async(target: Target, watch: Watch | None = None) -> Report:
     """As :func:`check`, inside a running loop. Cancelling it closes everything it opened."""
     loop = asyncio.get_running_loop()
-    run = _Run(loop, course(target, watch=watch, clock=loop.time))
+    run = _Run(loop, course(target, watch=watch, clock=time.monotonic))
     try:
         return await run.report
     finally:
@@ -68,14 +69,16 @@ class _Run:
         self._loop = loop
         self._steps = steps
         self._open: set[socket.socket] = set()
-        self._reading: set[socket.socket] = set()  # registered with the loop, as are these
-        self._writing: set[socket.socket] = set()
+        # Registered with the loop, by number: it looks a socket up by repr(), with system calls
+        self._reading: set[int] = set()
+        self._writing: set[int] = set()
         self._need: Any = None
         self._race: Race | None = None
         self._attempts: dict[Address, socket.socket] = {}
         self._unsent = b""
         self._broken = False
         self._until = 0.0
+        self._rings_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._advance(None)
 
@@ -123,7 +126,7 @@ class _Run:
                 self._resolve(need)
             case Connect():
                 self._need = need
-                self._race = Race(need.addresses, self._loop.time(), need.until, need.each)
+                self._race = Race(need.addresses, time.monotonic(), need.until, need.each)
                 self._loop.call_soon(self._run_race)
             case Glance():
                 return sockets.glance(need.handle), False
@@ -136,23 +139,25 @@ class _Run:
         return None, True
 
     def _drop(self, sock: socket.socket) -> None:
-        if sock in self._reading:
-            self._stop_reading(sock)
-        if sock in self._writing:
-            self._stop_writing(sock)
+        number = sock.fileno()
+        if number in self._reading:
+            self._stop_reading(number)
+        if number in self._writing:
+            self._stop_writing(number)
         sock.close()
 
-    def _stop_reading(self, sock: socket.socket) -> None:
-        self._loop.remove_reader(sock)
-        self._reading.discard(sock)
+    def _stop_reading(self, number: int) -> None:
+        self._loop.remove_reader(number)
+        self._reading.discard(number)
 
     def _start_writing(self, sock: socket.socket, then: Callable[[Any], None], value: Any) -> None:
-        self._writing.add(sock)
-        self._loop.add_writer(sock, then, value)
+        number = sock.fileno()
+        self._writing.add(number)
+        self._loop.add_writer(number, then, value)
 
-    def _stop_writing(self, sock: socket.socket) -> None:
-        self._loop.remove_writer(sock)
-        self._writing.discard(sock)
+    def _stop_writing(self, number: int) -> None:
+        self._loop.remove_writer(number)
+        self._writing.discard(number)
 
     # -- time
 
@@ -160,20 +165,22 @@ class _Run:
         """Be woken at ``until``."""
         # A timer that fires too early is set again: cheaper than a new one for each turn
         self._until = until
-        if self._timer is None or self._timer.when() > until:
+        if self._timer is None or self._rings_at > until:
             if self._timer is not None:
                 self._timer.cancel()
-            self._timer = self._loop.call_at(until, self._rung)
+            self._rings_at = until
+            self._timer = self._loop.call_later(until - time.monotonic(), self._rung)
 
     def _rung(self) -> None:
         self._timer = None
         if self._need is None:
             return
-        if self._loop.time() < self._until:
+        if time.monotonic() < self._until:
             self._wait_until(self._until)
         elif isinstance(self._need, Exchange):
-            if self._need.handle in self._writing:
-                self._stop_writing(self._need.handle)
+            number = self._need.handle.fileno()
+            if number in self._writing:
+                self._stop_writing(number)
             self._advance(None, Silent())
         elif isinstance(self._need, Resolve):
             self._advance(None, NotResolved(Symptom.RESOLVER_SLOW))
@@ -189,9 +196,10 @@ class _Run:
         if self._unsent:
             self._send()
         sockets.acknowledge_at_once(need.handle)
-        if need.handle not in self._reading:
-            self._reading.add(need.handle)
-            self._loop.add_reader(need.handle, self._readable, need.handle)
+        number = need.handle.fileno()
+        if number not in self._reading:
+            self._reading.add(number)
+            self._loop.add_reader(number, self._readable, need.handle)
 
     def _send(self) -> None:
         sock = self._need.handle
@@ -206,14 +214,14 @@ class _Run:
             self._start_writing(sock, self._writable, sock)
 
     def _writable(self, sock: socket.socket) -> None:
-        self._stop_writing(sock)
+        self._stop_writing(sock.fileno())
         if isinstance(self._need, Exchange) and self._need.handle is sock:
             self._send()
 
     def _readable(self, sock: socket.socket) -> None:
         if not isinstance(self._need, Exchange) or self._need.handle is not sock:
             # Nobody waits for it now; it stays in the kernel until somebody does
-            self._stop_reading(sock)
+            self._stop_reading(sock.fileno())
             return
         try:
             data = sock.recv(sockets.CHUNK)
@@ -249,7 +257,7 @@ class _Run:
             self._advance(future.result())
 
     def _run_race(self) -> None:
-        race, now = self._race, self._loop.time()
+        race, now = self._race, time.monotonic()
         if race is None or not isinstance(self._need, Connect):
             return  # the check is over already
         for address in race.expired(now):
@@ -269,14 +277,14 @@ class _Run:
     def _connected(self, address: Address) -> None:
         race, sock = self._race, self._attempts.pop(address)
         assert race is not None  # noqa: S101 - an attempt is part of one
-        self._stop_writing(sock)
+        self._stop_writing(sock.fileno())
         word = sockets.outcome(sock, address)
         if word is not None:
             sock.close()
-            race.failed(address, word, self._loop.time())
+            race.failed(address, word, time.monotonic())
             self._run_race()
             return
-        race.won(address, self._loop.time())
+        race.won(address, time.monotonic())
         for other in self._attempts.values():
             self._drop(other)
         self._attempts.clear()

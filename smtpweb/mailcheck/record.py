@@ -82,10 +82,10 @@ class Record:
         if hide and answer.code in (235, 334):
             self._write("S", f"{answer.code} {HIDDEN}")
             return
-        last = len(answer.lines) - 1
-        for number, line in enumerate(answer.lines):
-            mark = " " if number == last else "-"
-            self._write("S", cut(self.said(f"{answer.code}{mark}{decoded(line)}")))
+        *first, last = answer.lines
+        for line in first:
+            self._write("S", cut(f"{answer.code}-{self.said(decoded(line))}"))
+        self._write("S", cut(f"{answer.code} {self.said(decoded(last))}"))
 
     def remark(self, text: str) -> None:
         """Something that is neither's words."""
@@ -109,7 +109,8 @@ class Record:
 
     def _write(self, direction: str, text: str) -> None:
         if len(self._lines) < MAX_TRANSCRIPT:
-            self._lines.append(Line(direction, self.milliseconds(), text))
+            milliseconds = round((self.clock() - self.started) * 1000, 1)
+            self._lines.append(Line(direction, milliseconds, text))
         elif len(self._lines) == MAX_TRANSCRIPT:
             self._lines.append(Line("*", self.milliseconds(), "the rest was not kept"))
 

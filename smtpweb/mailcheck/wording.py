@@ -16,6 +16,7 @@ import urllib.parse
 
 HIDDEN = "(hidden)"
 MAX_TEXT = 500
+MAX_SEEN = 64  # texts
 
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.?)", re.DOTALL)
 _RUN = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}", re.ASCII)
@@ -53,6 +54,8 @@ class Secrets:
         self._tokens: list[str] = []
         self._folded_tokens: list[str] = []
         self._short: re.Pattern[str] | None = None
+        # Servers repeat themselves: the greeting of EHLO comes twice, and is shown twice
+        self._seen: dict[str, str] = {}
         if not password:
             return
         if len(password) < 4:
@@ -75,11 +78,20 @@ class Secrets:
         if len(token) >= 4:
             self._tokens.append(token)
             self._folded_tokens.append(token.lower())
+            self._seen.clear()
 
     def scrubbed(self, text: str) -> str:
         """``text`` with every form of the credentials replaced."""
         if not self._password:
             return text
+        if (known := self._seen.get(text)) is not None:
+            return known
+        if len(self._seen) == MAX_SEEN:
+            self._seen.clear()
+        self._seen[text] = scrubbed = self._scrub(text)
+        return scrubbed
+
+    def _scrub(self, text: str) -> str:
         folded = text.lower()
         for plain in self._plain:
             if plain in folded:
@@ -102,7 +114,8 @@ class Secrets:
             # Also a token that was cut, folded over two lines or put between other words
             if run in token or (len(token) >= 8 and token in run):
                 return HIDDEN
-        if len(run) < 16 or len(self._password) < 4:
+        # Base64 is the shorter of the two: four characters for three octets
+        if len(run) < max(16, len(self._raw) * 4 // 3) or len(self._password) < 4:
             return found[0]
         for shift in range(4):
             if self._raw in _from_base64(run[shift:]):
