@@ -3,13 +3,14 @@
 from .blocking import check
 from .egress import EgressPolicy, EgressRuleError
 from .looped import check_async, check_many
-from .report import Encryption, Line, Outcome, Report, Side, Stage, Step, Target
+from .report import Encryption, Line, Mode, Outcome, Report, Side, Stage, Step, Target
 
 __all__ = [
     "EgressPolicy",
     "EgressRuleError",
     "Encryption",
     "Line",
+    "Mode",
     "Outcome",
     "Report",
     "Side",

@@ -7,7 +7,9 @@ import select
 import selectors
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
+from typing import Any, TypeVar
 
 from . import sockets
 from .course import course
@@ -26,6 +28,7 @@ from .needs import (
     NotResolved,
     Resolve,
     Silent,
+    Together,
 )
 from .race import Race
 from .record import Watch
@@ -43,11 +46,14 @@ def check(target: Target, watch: Watch | None = None) -> Report:
     return _Blocking().run(course(target, watch=watch))
 
 
+T = TypeVar("T")
+
+
 class _Blocking:
     def __init__(self) -> None:
         self._open: set[socket.socket] = set()
 
-    def run(self, steps: Asks[Report]) -> Report:
+    def run(self, steps: Asks[T]) -> T:
         try:
             need = next(steps)
             while True:
@@ -58,8 +64,8 @@ class _Blocking:
                 else:
                     need = steps.send(answer)
         except StopIteration as stop:
-            report: Report = stop.value
-            return report
+            result: T = stop.value
+            return result
         finally:
             for sock in self._open:
                 sock.close()
@@ -79,6 +85,8 @@ class _Blocking:
                 self._open.discard(need.handle)
                 need.handle.close()
                 return None
+            case Together():
+                return _together(need)
 
     def _connect(self, need: Connect) -> Connected:
         race = Race(need.addresses, time.monotonic(), need.until, need.each)
@@ -127,6 +135,11 @@ class _Blocking:
         race.won(address, time.monotonic())
         local = ipaddress.ip_address(sock.getsockname()[0].partition("%")[0])
         return Connected(sock, address, local, race.outcomes())
+
+
+def _together(need: Together) -> tuple[Any, ...]:
+    with ThreadPoolExecutor(len(need.courses), "smtpweb") as threads:
+        return tuple(threads.map(lambda steps: _Blocking().run(steps), need.courses))
 
 
 def _resolve(need: Resolve) -> tuple[Address, ...]:

@@ -278,10 +278,14 @@ def deliver(session: Session) -> Asks[None]:
             session.host.name,
             target.port,
             session.wall_clock(),
+            target.arrival_url,
         )
     except ValueError as error:
         raise Failure(Symptom.FROM_NAME_UNSAFE, words=str(error)) from None
     session.message = message
+    if target.arrival_url:
+        # The server sees the mail and may say it back
+        record.secrets.add_token(target.arrival_url.rpartition("/")[2])
     commands = (
         _mail_command(session, sender, recipient),
         f"RCPT TO:<{recipient.address}>".encode(),

@@ -6,9 +6,8 @@ import dataclasses
 import logging
 import time
 from collections.abc import Callable
-from typing import Any
 
-from . import names, race
+from . import names, other_modes, race
 from .conversation import PipeliningLoses, Session, converse, deliver
 from .diagnosis import Seen, diagnose
 from .egress import Address, Refusal
@@ -17,9 +16,9 @@ from .findings import PIPELINING_WARNING, basic_facts, facts_of_failure, warning
 from .link import Link
 from .looks import Looks
 from .names import Host
-from .needs import Asks, Connect, Connected, HangUp, NotConnected, NotResolved, Resolve
+from .needs import Asks, Connect, Connected, NotConnected, NotResolved, Resolve
 from .record import Record, Watch
-from .report import AddressOutcome, Encryption, Report, Stage, Target, TlsFacts
+from .report import AddressOutcome, Encryption, Mode, Report, Stage, Target, TlsFacts
 from .surroundings import in_container
 from .wording import Secrets, cleaned
 
@@ -67,10 +66,12 @@ class _Course:
         self.deadline = self.record.started + target.timeout
         self.host: Host | None = None
         self.addresses: tuple[AddressOutcome, ...] = ()
+        self.vetted: tuple[Address, ...] = ()
         self.session: Session | None = None
         self.tls: TlsFacts | None = None
         self.warnings: list[str] = []
         self.failure: Failure | None = None
+        self.alternatives: tuple[Mode, ...] = ()
 
     def run(self) -> Asks[Report]:
         try:
@@ -80,15 +81,18 @@ class _Course:
         except Exception:
             _log.exception("a check ended by a bug of ours")
             self.failure = Failure(Symptom.OUR_BUG)
+        if self.failure is not None:
+            self.record.fail(self.failure.stage or self.record.stage)
+            yield from self._try_other_modes(self.failure)
         return self._report()
 
     def _go(self) -> Asks[None]:
         self.record.begin(Stage.POLICY)
         host = self.host = self._named()
         self._judge(self.target.policy.refuses_port(host.name, self.target.port))
-        vetted = yield from self._vetted(host)
+        self.vetted = yield from self._vetted(host)
         self.record.begin(Stage.CONNECT)
-        connected = yield from self._connect(vetted)
+        connected = yield from self._connect(self.vetted)
         try:
             yield from self._converse(connected, pipelining=True)
         except PipeliningLoses as loses:
@@ -151,37 +155,24 @@ class _Course:
             connected: Connected = yield Connect(vetted, target.port, self.deadline, CONNECT_LIMIT)
         except NotConnected as error:
             self.addresses = error.outcomes
-            raise (yield from self._connect_failure(error, vetted)) from None
+            raise self._connect_failure(error, vetted) from None
         self.addresses = connected.outcomes
         self.record.remark(f"connected to {connected.address} port {target.port}")
         return connected
 
-    def _connect_failure(self, error: NotConnected, vetted: tuple[Address, ...]) -> Asks[Failure]:
+    @staticmethod
+    def _connect_failure(error: NotConnected, vetted: tuple[Address, ...]) -> Failure:
         words = {one.outcome for one in error.outcomes}
         symptom = next(
             (symptom for word, symptom in _CONNECT_SYMPTOMS if word in words),
             Symptom.CONNECT_FAILED,
         )
-        facts: dict[str, Any] = {
-            "outcomes": str(error),
-            "loopback": all(address.is_loopback for address in vetted),
-            "container": in_container(),
-        }
-        if symptom is Symptom.CONNECT_TIMEOUT and self.target.port == 25:
-            facts["open_587"] = yield from self._answers_on(587, vetted)
-        return Failure(symptom, **facts)
-
-    def _answers_on(self, port: int, vetted: tuple[Address, ...]) -> Asks[bool]:
-        if any(self.target.policy.refuses(address, port) for address in vetted):
-            return False
-        until = min(self.deadline, self.clock() + 2.0)
-        try:
-            connected: Connected = yield Connect(vetted[:1], port, until, 2.0)
-        except NotConnected:
-            return False
-        yield HangUp(connected.handle, b"")
-        self.record.remark(f"port {port} of the same host answers")
-        return True
+        return Failure(
+            symptom,
+            outcomes=str(error),
+            loopback=all(address.is_loopback for address in vetted),
+            container=in_container(),
+        )
 
     def _converse(self, connected: Connected, *, pipelining: bool) -> Asks[None]:
         assert self.host is not None  # noqa: S101 - set before the first connection
@@ -268,14 +259,23 @@ class _Course:
         if failure.symptom is Symptom.CERTIFICATE_UNTRUSTED and lacks_intermediate:
             failure.symptom = Symptom.CERTIFICATE_INCOMPLETE
 
+    def _try_other_modes(self, failure: Failure) -> Asks[None]:
+        if not self.vetted or self.host is None:
+            return
+        if not other_modes.may_help(failure, self.record.stage):
+            return
+        self.alternatives = yield from other_modes.that_work(
+            failure, self.target, self.host, self.vetted, self.record, self.deadline
+        )
+        failure.facts["open_587"] = any(mode.port == 587 for mode in self.alternatives)
+
     # -- the report
 
     def _report(self) -> Report:
         record, target, session = self.record, self.target, self.session
         failure = self.failure
-        if failure is not None:
-            record.fail(failure.stage or record.stage)
-        diagnosis = diagnose(self._seen(failure))
+        seen = self._seen(failure)
+        diagnosis = diagnose(seen)
         facts = self.tls or (session.tls if session else None)
         if facts is not None and failure is not None and failure.symptom in _CERTIFICATE_SYMPTOMS:
             facts = dataclasses.replace(facts, problem=diagnosis.title)
@@ -306,6 +306,9 @@ class _Course:
             message_id=session.message.message_id if session and session.message else "",
             queue_id=session.queue_id if session else "",
             link=diagnosis.link,
+            encryption=target.encryption,
+            credential=str(seen.facts.get("field", "")) if seen.stage is Stage.AUTH else "",
+            alternatives=self.alternatives,
         )
 
     def _seen(self, failure: Failure | None) -> Seen:

@@ -33,6 +33,7 @@ from .needs import (
     NotResolved,
     Resolve,
     Silent,
+    Together,
 )
 from .race import Race
 from .record import Watch
@@ -45,7 +46,8 @@ async def check_async(target: Target, watch: Watch | None = None) -> Report:
     loop = asyncio.get_running_loop()
     run = _Run(loop, course(target, watch=watch, clock=time.monotonic))
     try:
-        return await run.report
+        report: Report = await run.result
+        return report
     finally:
         run.close()
 
@@ -64,8 +66,8 @@ async def check_many(targets: Iterable[Target], at_once: int = 500) -> list[Repo
 class _Run:
     """One check under way. Exactly one need is open at any time."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, steps: Asks[Report]):
-        self.report: asyncio.Future[Report] = loop.create_future()
+    def __init__(self, loop: asyncio.AbstractEventLoop, steps: Asks[Any]):
+        self.result: asyncio.Future[Any] = loop.create_future()
         self._loop = loop
         self._steps = steps
         self._open: set[socket.socket] = set()
@@ -79,6 +81,7 @@ class _Run:
         self._broken = False
         self._until = 0.0
         self._rings_at = 0.0
+        self._parts: list[_Run] = []
         self._timer: asyncio.TimerHandle | None = None
         self._advance(None)
 
@@ -91,6 +94,8 @@ class _Run:
             self._drop(sock)
         self._attempts.clear()
         self._open.clear()
+        for part in self._parts:
+            part.close()
         self._steps.close()
 
     # -- the core asks
@@ -102,12 +107,12 @@ class _Run:
             try:
                 need = self._steps.send(answer) if error is None else self._steps.throw(error)
             except StopIteration as stop:
-                if not self.report.done():
-                    self.report.set_result(stop.value)
+                if not self.result.done():
+                    self.result.set_result(stop.value)
                 return
             except Exception as bug:  # the core lets none out; a hang would hide one that does
-                if not self.report.done():
-                    self.report.set_exception(bug)
+                if not self.result.done():
+                    self.result.set_exception(bug)
                 return
             answer = error = None
             try:
@@ -136,7 +141,24 @@ class _Run:
                     self._open.discard(need.handle)
                     self._drop(need.handle)
                 return None, False
+            case Together():
+                self._together(need)
         return None, True
+
+    def _together(self, need: Together) -> None:
+        self._need = need
+        self._parts = [_Run(self._loop, steps) for steps in need.courses]
+        # A future tells of its end in a later turn of the loop, so none comes before the last
+        for part in self._parts:
+            part.result.add_done_callback(lambda _: self._part_ended(need))
+
+    def _part_ended(self, need: Together) -> None:
+        if self._need is not need or not all(part.result.done() for part in self._parts):
+            return
+        ended, self._parts = self._parts, []
+        for part in ended:
+            part.close()
+        self._advance(tuple(part.result.result() for part in ended))
 
     def _drop(self, sock: socket.socket) -> None:
         number = sock.fileno()

@@ -35,9 +35,18 @@ class Message:
 
 
 def compose(
-    sender: Mailbox, recipient: Mailbox, from_name: str, host: str, port: int, timestamp: float
+    sender: Mailbox,
+    recipient: Mailbox,
+    from_name: str,
+    host: str,
+    port: int,
+    timestamp: float,
+    arrival_url: str = "",
 ) -> Message:
-    """The test mail of a check of ``host``. ValueError if a value cannot safely be in a header."""
+    """The test mail of a check of ``host``. ValueError if a value cannot safely be in a header.
+
+    Where there is an ``arrival_url``, the mail asks its reader to open that.
+    """
     if (found := _UNSAFE.search(from_name)) is not None:
         raise ValueError(f"it holds {found[0]!r} at position {found.start() + 1}")
     # An address literal is no msg-id domain everywhere; the sender's domain is always there
@@ -59,14 +68,28 @@ def compose(
         f"    host {host}",
         f"    port {port}",
         "",
-        "It came through, so the server works. Nothing needs to be done, and nobody reads",
-        "answers to this mail.",
+        *_closing(arrival_url),
     ]
     text = re.sub(r"\r\n|\r|\n", "\r\n", "\n".join(lines) + "\n")
     _recheck(text)
     stuffed = re.sub(r"^\.", "..", text, flags=re.MULTILINE)  # RFC 5321 4.5.2
     raw = stuffed.encode("utf-8" if eight_bit else "ascii")
     return Message(raw + b".\r\n", len(raw), message_id)
+
+
+def _closing(arrival_url: str) -> list[str]:
+    if not arrival_url:
+        return [
+            "It came through, so the server works. Nothing needs to be done, and nobody reads",
+            "answers to this mail.",
+        ]
+    return [
+        "It came through, so the server works. To let the sender of this mail know, open",
+        "",
+        f"    {arrival_url}",
+        "",
+        'and press "I received this mail". Nobody reads answers to this mail.',
+    ]
 
 
 def _display_name(name: str) -> str:

@@ -65,7 +65,17 @@ class HangUp:
     data: bytes
 
 
-Need: TypeAlias = Resolve | Connect | Exchange | Glance | HangUp
+@dataclass(slots=True)
+class Together:
+    """Run several courses at the same time; the answer is the tuple of what they return.
+
+    A course in it raises nothing, and minds its own deadline.
+    """
+
+    courses: tuple[Generator[Any, Any, Any], ...]
+
+
+Need: TypeAlias = Resolve | Connect | Exchange | Glance | HangUp | Together
 Asks: TypeAlias = Generator[Need, Any, T]
 
 

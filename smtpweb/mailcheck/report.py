@@ -62,11 +62,29 @@ class Side(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Mode:
+    """A port, and how a connection to it is protected."""
+
+    port: int
+    encryption: Encryption
+
+
+# What servers for submission usually offer, best first (RFC 8314 3.3; 2525 is a custom)
+USUAL_MODES = (
+    Mode(465, Encryption.IMPLICIT),
+    Mode(587, Encryption.STARTTLS),
+    Mode(2525, Encryption.STARTTLS),
+)
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """One SMTP server and the test mail that it is asked to take.
 
     ``username`` and ``password`` are used only where ``auth`` is true. ``timeout`` is the
-    deadline for the whole check in seconds, name resolution included.
+    deadline for the whole check in seconds, name resolution included. ``arrival_url`` goes into
+    the mail: whoever opens it has received the mail. ``other_modes`` are tried, without
+    credentials and mail, where the host cannot be reached as it was asked for.
     """
 
     host: str
@@ -82,6 +100,8 @@ class Target:
     timeout: float = 25.0
     policy: EgressPolicy = field(default_factory=EgressPolicy)
     ca_file: Path | None = None  # extra CA certificates, added to the system's
+    arrival_url: str = field(default="", repr=False)  # ASCII; what it holds is as good as a secret
+    other_modes: tuple[Mode, ...] = USUAL_MODES
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +191,9 @@ class Report:
     message_id: str = ""
     queue_id: str = ""
     link: str = ""  # where to read more about the cause, if there is such a page
+    encryption: Encryption | None = None  # None: in reports of before this was kept
+    credential: str = ""  # "login" or "password" where that one alone is at fault
+    alternatives: tuple[Mode, ...] = ()  # of the same host, seen to work up to EHLO, best first
 
     @property
     def judges(self) -> bool:
@@ -207,6 +230,12 @@ class Report:
         )
         values["transcript"] = tuple(Line(**line) for line in values.get("transcript", ()))
         values["addresses"] = tuple(AddressOutcome(**one) for one in values.get("addresses", ()))
+        if values.get("encryption"):
+            values["encryption"] = Encryption(values["encryption"])
+        values["alternatives"] = tuple(
+            Mode(one["port"], Encryption(one["encryption"]))
+            for one in values.get("alternatives", ())
+        )
         for name in ("advice", "capabilities", "warnings"):
             values[name] = tuple(values.get(name, ()))
         return cls(**values)

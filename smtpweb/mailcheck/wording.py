@@ -73,7 +73,7 @@ class Secrets:
         return f"Secrets({HIDDEN})"
 
     def add_token(self, token: str) -> None:
-        """Also hide ``token``, which was sent in the course of AUTH (base64)."""
+        """Also hide ``token``, which was sent in the course of AUTH (base64) or in the mail."""
         token = token.rstrip("=")
         if len(token) >= 4:
             self._tokens.append(token)
@@ -82,7 +82,7 @@ class Secrets:
 
     def scrubbed(self, text: str) -> str:
         """``text`` with every form of the credentials replaced."""
-        if not self._password:
+        if not self._password and not self._tokens:
             return text
         if (known := self._seen.get(text)) is not None:
             return known

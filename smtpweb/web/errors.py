@@ -73,6 +73,10 @@ def failed_check(check: Check) -> Response:
             "enhanced": report.reply.enhanced,
             "text": report.reply.text,
         }
+    if report.alternatives:
+        members["alternatives"] = [
+            {"port": mode.port, "encryption": mode.encryption} for mode in report.alternatives
+        ]
     if report.warnings:
         members["warnings"] = list(report.warnings)
     return _problem(406, report.title, report.meaning, report.code, members)

@@ -21,6 +21,21 @@ def compose(from_name="", host="mail.example.com"):
     return message.compose(SENDER, RECIPIENT, from_name, host, 25, 1_800_000_000.0)
 
 
+def test_a_mail_with_an_arrival_link_holds_it_in_one_line_and_its_token_stays_in_it(check):
+    """Even where the server says back what it was given."""
+    token = "n3_Tkq-vYx0bq7D4o1Zt5aLwGmR2sEcU"
+    url = f"https://smtps.example.com/received/{token}"
+    with fake_smtp(replies={"dot": f"250 2.0.0 Ok: {url} {token.upper()}"}) as server:
+        report = check(server.target(arrival_url=url))
+    assert report.accepted
+    [(_, _, raw)] = server.mails
+    assert f"\r\n    {url}\r\n".encode() in raw
+    assert token.lower() not in str(report.to_dict()).lower()
+    with fake_smtp() as server:
+        assert check(server.target()).accepted
+    assert b"http" not in server.mails[0][2]
+
+
 @pytest.mark.parametrize(
     "name",
     ["", "App", "Böse Leute", 'Quote " and \\ back', "comma, semicolon; <angle> (comment)", "名前",

@@ -106,6 +106,21 @@ def test_a_failure_answers_406_disables_and_counts(alice: Person, idapp: str) ->
     assert (smtp["status"], smtp["numerrors"]) == ("A", 0)
 
 
+def test_another_mode_that_works_is_told(alice: Person, idapp: str) -> None:
+    with fake_smtp(tls="starttls") as server:
+        settings = alice.app.extensions["smtpweb.settings"]
+        alice.app.extensions["smtpweb.settings"] = dataclasses.replace(
+            settings, ca_file=server.ca_file
+        )
+        smtp_id = register(alice, idapp, server, host="localhost", ssltls="true")
+        reply = check(alice, smtp_id)
+        assert reply.json["code"] == "SMTP_TLS_NOT_SPOKEN"
+        assert reply.json["alternatives"] == [{"port": server.port, "encryption": "starttls"}]
+        register(alice, idapp, server, idsmtp=smtp_id, host="localhost", starttls="true",
+                 ssltls="false")  # fmt: skip
+        assert check(alice, smtp_id).status_code == 200
+
+
 def test_what_the_policy_refuses_is_no_judgement(alice: Person, idapp: str) -> None:
     smtp_id = alice.make_smtp(idapp, host="10.1.2.3", port=25, defaultfromemail="a@b.example")[
         "_id"
