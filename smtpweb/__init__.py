@@ -11,6 +11,8 @@ The house has floors; a module imports only from floors below its own (``make ch
 ``apps`` ``accounts`` ``installation``   apps; users and tokens; what must hold before a start
 ``models``                               the tables
 ``config``                               settings from the environment
+``preflight`` ``discovery``              what is likely to fail; the server of a mail address
+``presets``                              what is known of mail providers
 ``mailcheck``                            talk to one SMTP server, say what is wrong
 ``secretbox`` ``store`` ``extensions``   seal passwords; the database; Flask's extensions
 ``values`` ``logs`` ``errors``           what a value may be; how we log; what can go wrong

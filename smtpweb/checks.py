@@ -12,7 +12,7 @@ from flask import current_app
 from sqlalchemy import func, select
 from sqlalchemy.orm import contains_eager, defer, joinedload
 
-from . import mailcheck, smtps, values
+from . import mailcheck, smtps
 from .accounts import Caller
 from .config import settings
 from .errors import Busy, NotFound, TooMany
@@ -107,7 +107,7 @@ def _refuse_too_many(user_id: str) -> None:
 def _target(smtp: Smtp) -> Target | Report:
     """What to check, as plain values; or the report where it need not be tried."""
     app, config = smtp.app, settings()
-    mail_from = smtp.defaultfromemail or app.defaultfromemail or _as_address(smtp.username)
+    mail_from = smtps.sender(smtp, app.defaultfromemail)
     if not mail_from:
         return Report(
             accepted=False,
@@ -142,13 +142,6 @@ def _target(smtp: Smtp) -> Target | Report:
         policy=config.egress,
         ca_file=config.ca_file,
     )
-
-
-def _as_address(username: str | None) -> str | None:
-    try:
-        return values.email(username or "")
-    except ValueError:
-        return None
 
 
 def _finish(begun: Check, report: Report) -> Check:

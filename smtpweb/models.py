@@ -19,6 +19,13 @@ def new_id() -> str:
     return secrets.token_hex(12)
 
 
+def encryption_of(starttls: bool, ssltls: bool) -> Encryption:
+    """TLS from the start wins where both flags are set, as in JavaMail."""
+    if ssltls:
+        return Encryption.IMPLICIT
+    return Encryption.STARTTLS if starttls else Encryption.NONE
+
+
 Id = Annotated[str, mapped_column(String(24), primary_key=True, default=new_id)]
 Email = Annotated[str, mapped_column(String(254))]
 Name = Annotated[str, mapped_column(String(200))]
@@ -172,10 +179,8 @@ class Smtp(Base):
 
     @property
     def encryption(self) -> Encryption:
-        """TLS from the start wins where both flags are set, as in JavaMail."""
-        if self.ssltls:
-            return Encryption.IMPLICIT
-        return Encryption.STARTTLS if self.starttls else Encryption.NONE
+        """What its two flags mean."""
+        return encryption_of(self.starttls, self.ssltls)
 
     def __repr__(self) -> str:
         return f"<Smtp {self.id}>"

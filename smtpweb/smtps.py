@@ -11,9 +11,9 @@ from typing import Any, NamedTuple, TypedDict
 from sqlalchemy import Select, and_, func, select
 from sqlalchemy.orm import contains_eager, defer
 
-from . import accounts, apps, installation
-from .errors import BadInput, EditConflict, NotFound
-from .models import ApiToken, App, Check, Smtp, new_id
+from . import accounts, apps, installation, preflight, values
+from .errors import BadInput, EditConflict, NotFound, SecretUnreadable, Sentence
+from .models import ApiToken, App, Check, Smtp, encryption_of, new_id
 from .store import AnyRow, AnySelect, db, fetch, now, writing
 
 
@@ -162,7 +162,7 @@ def rows_by_id(digest: str, smtp_id: str) -> Sequence[AnyRow]:
 def _token_and_app(digest: str, which: Any) -> AnySelect:
     return (
         accounts.token_rows(digest)
-        .add_columns(App.id.label("app_found"), *_COLUMNS)
+        .add_columns(App.id.label("app_found"), App.defaultfromemail.label("app_sender"), *_COLUMNS)
         .select_from(ApiToken)
         .outerjoin(App, and_(App.user_id == ApiToken.user_id, which))
     )
@@ -173,6 +173,44 @@ def open_password(smtp: Any) -> str | None:
     if smtp.password_sealed is None:
         return None
     return installation.secret_box().open(smtp.id, smtp.password_sealed)
+
+
+def sender(smtp: Any, app_sender: str | None) -> str | None:
+    """The From of mails through an SMTP or a row of one; ``app_sender`` is its app's default."""
+    return smtp.defaultfromemail or app_sender or _as_address(smtp.username)
+
+
+def _as_address(username: str | None) -> str | None:
+    try:
+        return values.email(username or "")
+    except ValueError:
+        return None
+
+
+def judge(smtp: Any, app_sender: str | None) -> tuple[str | None, tuple[preflight.Warning, ...]]:
+    """The password of an SMTP or of a row of one, and what is likely to fail of it as stored.
+
+    Nothing of that is stored, because what providers want changes.
+    """
+    password, unreadable = None, []
+    try:
+        password = open_password(smtp)
+    except SecretUnreadable as error:  # one bad row must not hide the others
+        text = Sentence(error.title)
+        unreadable = [preflight.Warning("password", "PASSWORD_UNREADABLE", text)]
+    found = preflight.warnings(
+        preflight.Settings(
+            host=smtp.host,
+            port=smtp.port,
+            encryption=encryption_of(smtp.starttls, smtp.ssltls),
+            auth=smtp.auth,
+            username=smtp.username or "",
+            password=password or "",
+            mail_from=sender(smtp, app_sender) or "",
+            both_flags=smtp.starttls and smtp.ssltls,
+        )
+    )
+    return password, (*unreadable, *found)
 
 
 # --- save and remove -----------------------------------------------------------------------

@@ -13,6 +13,8 @@ import re
 import idna
 from email_validator import EmailNotValidError, validate_email
 
+from .errors import Sentence
+
 PORTS = (1, 65535)
 PRIORITIES = (0, 2**31 - 1)
 SCOPES = ("read", "write", "check", "secrets")
@@ -25,6 +27,13 @@ _UNSAFE = re.compile(
 )
 _INTEGER = re.compile(r"[0-9]{1,10}", re.ASCII)  # int() alone also takes "٣", "1_0" and " 25\n"
 _OBJECT_ID = re.compile(r"[0-9a-f]{24}")
+# A URL, or a host with its port: what people paste where only the host belongs
+_PASTED = re.compile(
+    r"(?:(?P<scheme>[a-z][a-z0-9+.-]*)://(?:[^/@]*@)?)?"
+    r"(?P<name>[^:/]*)(?::(?P<port>[0-9]{0,5}))?(?:/.*)?",
+    re.ASCII | re.IGNORECASE,
+)
+_PORT_OF_SCHEME = {"smtps": "465", "submissions": "465", "smtp": "587", "submission": "587"}
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 _TRUE = frozenset({"true", "on", "yes", "1"})
 _FALSE = frozenset({"false", "off", "no", "0"})
@@ -72,8 +81,6 @@ def host(value: str) -> str:
     addresses, and an egress policy must not be passed by a way of writing.
     """
     name = text(value, most=253)
-    if "://" in name:
-        raise ValueError("Only the host name, without a scheme such as smtp://.")
     if name.startswith("[") and name.endswith("]"):
         name = name[1:-1]
     try:
@@ -81,8 +88,8 @@ def host(value: str) -> str:
             return str(ipaddress.ip_address(name))
     except ValueError:
         pass
-    if ":" in name:
-        raise ValueError("Only the host name: the port has a field of its own.")
+    if ":" in name or "/" in name:
+        raise ValueError(_taken_apart(name))
     ascii_name = name.lower().removesuffix(".")
     if not ascii_name.isascii():
         try:
@@ -95,6 +102,29 @@ def host(value: str) -> str:
     if re.fullmatch(r"[0-9]+|0x[0-9a-f]*", labels[-1]):
         raise ValueError("Must be a domain name, or an IP address written in full.")
     return name
+
+
+def _taken_apart(pasted: str) -> Sentence:
+    """What to type instead of a URL, or of a host with its port."""
+    found = _PASTED.fullmatch(pasted)
+    if found is None or not _is_host(found["name"]):
+        return Sentence("Only a host name or an IP address, without scheme, port or path.")
+    port = found["port"] or _PORT_OF_SCHEME.get((found["scheme"] or "").lower())
+    if not port:
+        return Sentence("Only the host name: type %(host)s.", host=found["name"])
+    return Sentence(
+        "Only the host name: type %(host)s, and %(port)s as the port.",
+        host=found["name"],
+        port=port,
+    )
+
+
+def _is_host(text: str) -> bool:
+    try:
+        host(text)
+    except ValueError:
+        return False
+    return True
 
 
 def port(value: str) -> int:

@@ -48,7 +48,8 @@ def save_smtp() -> Response:
     changes = wire.smtp_changes(sent)
     sent.done()
     saved = smtps.save(g.caller.user_id, app_id, changes, smtp_id or None)
-    return wire.reply(wire.smtp(saved, secrets=g.caller.may("secrets")))
+    sender = saved.app.defaultfromemail
+    return wire.reply(wire.smtp(saved, sender, secrets=g.caller.may("secrets")))
 
 
 @bp.get("/private/smtps/findByApp")
@@ -61,7 +62,7 @@ def find_smtps_by_app() -> Response:
     if rows[0].app_found is None:
         raise NotFound("App")
     secrets = caller.may("secrets")
-    return wire.reply([wire.smtp(row, secrets=secrets) for row in rows if row.id])
+    return wire.reply([wire.smtp(row, row.app_sender, secrets=secrets) for row in rows if row.id])
 
 
 @bp.get("/private/smtps/findById")
@@ -73,7 +74,8 @@ def find_smtp_by_id() -> Response:
     sent.done()
     if rows[0].app_found is None:
         raise NotFound("SMTP")
-    return wire.reply(wire.smtp(rows[0], secrets=caller.may("secrets")))
+    row = rows[0]
+    return wire.reply(wire.smtp(row, row.app_sender, secrets=caller.may("secrets")))
 
 
 @bp.post("/private/smtps/remove")

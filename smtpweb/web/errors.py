@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
+from .. import smtps
 from ..errors import (
     BadInput,
     Busy,
@@ -77,8 +78,14 @@ def failed_check(check: Check) -> Response:
         members["alternatives"] = [
             {"port": mode.port, "encryption": mode.encryption} for mode in report.alternatives
         ]
-    if report.warnings:
-        members["warnings"] = list(report.warnings)
+    smtp = check.smtp
+    _, found = smtps.judge(smtp, smtp.app.defaultfromemail)
+    warnings = wire.warnings(found)
+    warnings += [
+        {"parameter": None, "code": "NOTICED", "message": text} for text in report.warnings
+    ]
+    if warnings:
+        members["warnings"] = warnings
     return _problem(406, report.title, report.meaning, report.code, members)
 
 

@@ -14,8 +14,8 @@ from urllib.parse import parse_qsl
 from flask import Response, request
 from werkzeug.exceptions import UnsupportedMediaType
 
-from .. import smtps, values
-from ..errors import BadInput, SecretUnreadable
+from .. import preflight, smtps, values
+from ..errors import BadInput
 from ..models import App
 
 T = TypeVar("T")
@@ -118,8 +118,12 @@ _SMTP_RULES: dict[str, Callable[[str], Any]] = {
 }
 
 
-def smtp(row: Any, *, secrets: bool) -> dict[str, Any]:
-    """An SMTP, or a row of one, as the API shows it. The password only with ``secrets``."""
+def smtp(row: Any, app_sender: str | None, *, secrets: bool) -> dict[str, Any]:
+    """An SMTP, or a row of one, as the API shows it. The password only with ``secrets``.
+
+    ``app_sender`` is the default From of its app.
+    """
+    password, found = smtps.judge(row, app_sender)
     shown: dict[str, Any] = {
         "_id": row.id,
         "idapp": row.app_id,
@@ -127,7 +131,7 @@ def smtp(row: Any, *, secrets: bool) -> dict[str, Any]:
         "host": row.host,
         "port": row.port,
         "username": row.username,
-        "password": None,
+        "password": password if secrets else None,
         "auth": row.auth,
         "starttls": row.starttls,
         "sslTls": row.ssltls,
@@ -139,17 +143,20 @@ def smtp(row: Any, *, secrets: bool) -> dict[str, Any]:
         "modified": _time(row.modified),
         "status": "A" if row.enabled else "D",
     }
-    warnings = []
-    if secrets:
-        try:
-            shown["password"] = smtps.open_password(row)
-        except SecretUnreadable as error:  # one bad row must not hide the others
-            warnings.append(error.title)
-    if row.starttls and row.ssltls:
-        warnings.append("starttls and sslTls are both true: TLS from the start is used")
-    if warnings:
-        shown["warnings"] = warnings
+    if found:
+        shown["warnings"] = warnings(found)
     return shown
+
+
+def warnings(found: Iterable[preflight.Warning]) -> list[dict[str, str | None]]:
+    """What is likely to fail, by the names of the API's parameters."""
+    return [
+        {"parameter": _FLAG.get(one.field, one.field), "code": one.code, "message": str(one.text)}
+        for one in found
+    ]
+
+
+_FLAG = {"encryption": "starttls"}  # the API has two flags for it, and one of them must do
 
 
 def app(row: App) -> dict[str, Any]:

@@ -280,6 +280,8 @@ def test_one_unreadable_password_does_not_hide_the_other_smtps(alice: Person, id
         db.session.commit()
     shown = alice.smtps(idapp)
     assert [smtp["password"] for smtp in shown] == ["good", None]
-    assert "enter it again" in shown[1]["warnings"][0]
+    (warning,) = shown[1]["warnings"]
+    assert (warning["parameter"], warning["code"]) == ("password", "PASSWORD_UNREADABLE")
+    assert "enter it again" in warning["message"]
     reply = alice.post("/private/smtps/check", idsmtp=bad["_id"])
     assert (reply.status_code, reply.json["code"]) == (406, "SMTP_PASSWORD_UNREADABLE")

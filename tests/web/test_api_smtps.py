@@ -159,10 +159,16 @@ def test_a_login_needs_a_user_name_and_a_password(alice: Person, idapp: str) -> 
 
 
 def test_starttls_and_ssltls_together_are_kept_with_a_warning(alice: Person, idapp: str) -> None:
-    smtp = alice.make_smtp(idapp, starttls="true", ssltls="true")
+    smtp = alice.make_smtp(idapp, port=465, starttls="true", ssltls="true")
     assert smtp["starttls"] is True
     assert smtp["sslTls"] is True
-    assert "TLS from the start" in smtp["warnings"][0]
+    assert smtp["warnings"] == [
+        {
+            "parameter": "starttls",
+            "code": "BOTH_FLAGS",
+            "message": "starttls and sslTls are both true: TLS from the start is used.",
+        }
+    ]
 
 
 def test_an_edit_keeps_what_is_not_sent(alice: Person, idapp: str) -> None:
