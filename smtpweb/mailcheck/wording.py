@@ -19,6 +19,7 @@ MAX_TEXT = 500
 MAX_SEEN = 64  # texts
 
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.?)", re.DOTALL)
+_BETWEEN = re.compile(r"[\W_]+")  # what may stand between the letters of a word
 _RUN = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}", re.ASCII)
 # Control, format (bidi, zero width), surrogate, private use, unassigned, line and paragraph ends
 _UNFIT = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -53,6 +54,7 @@ class Secrets:
         self._plain: list[str] = []
         self._tokens: list[str] = []
         self._folded_tokens: list[str] = []
+        self._letters: list[str] = []  # of the password, and what was sent in the course of AUTH
         self._short: re.Pattern[str] | None = None
         # Servers repeat themselves: the greeting of EHLO comes twice, and is shown twice
         self._seen: dict[str, str] = {}
@@ -64,6 +66,7 @@ class Secrets:
             self._short = re.compile(rf"(?<!\w){word}(?!\w)", re.IGNORECASE)
         else:
             self._plain = sorted(_spellings(password), key=len, reverse=True)
+            self._add_letters(password)
         raw, user = self._raw, username.encode("utf-8", "surrogatepass")
         for secret in (raw, b"\0" + user + b"\0" + raw, user + b"\0" + user + b"\0" + raw):
             self.add_token(base64.b64encode(secret).decode())
@@ -78,7 +81,13 @@ class Secrets:
         if len(token) >= 4:
             self._tokens.append(token)
             self._folded_tokens.append(token.lower())
+            self._add_letters(token)
             self._seen.clear()
+
+    def _add_letters(self, secret: str) -> None:
+        letters = _BETWEEN.sub("", secret.lower())
+        if len(letters) >= 6:  # fewer would be found across ordinary words
+            self._letters.append(letters)
 
     def scrubbed(self, text: str) -> str:
         """``text`` with every form of the credentials replaced."""
@@ -103,6 +112,11 @@ class Secrets:
                 pattern = rf"(?<![A-Za-z0-9+/]){re.escape(token)}=*(?![A-Za-z0-9+/])"
                 text = re.sub(pattern, HIDDEN, text, flags=re.IGNORECASE)
                 folded = text.lower()
+        letters_of_text = _BETWEEN.sub("", folded)
+        for letters in self._letters:
+            if letters in letters_of_text:  # broken up by blanks, dots or invisible characters
+                pattern = _BETWEEN.pattern.replace("+", "*").join(letters)
+                text = re.sub(pattern, HIDDEN, text, flags=re.IGNORECASE)
         if self._short is not None:
             text = self._short.sub(HIDDEN, text)
         return _RUN.sub(self._judged, text)

@@ -61,6 +61,15 @@ def test_the_transcript_shows_that_we_logged_in_but_not_with_what(check, mechani
             assert len(word) < 12 or "@" in word or word not in kept
 
 
+@pytest.mark.parametrize("between", [" ", "-", ".", "\u200b", "\ufffd", " * "])
+@pytest.mark.parametrize("secret", ["correct horse battery", PLAIN.rstrip("=")])
+def test_an_echoed_password_is_hidden_that_is_broken_up(between, secret):
+    secrets = Secrets(USER, "correct horse battery")
+    secrets.add_token(PLAIN)
+    echo = f"535 you said {between.join(secret)}, denied"
+    assert secrets.scrubbed(cleaned(echo)) == "535 you said (hidden), denied"
+
+
 def test_the_target_does_not_show_its_password():
     with fake_smtp(login=(USER, PASSWORD)) as server:
         assert PASSWORD not in repr(server.target())
@@ -75,6 +84,7 @@ def test_ordinary_words_stay():
     secrets = Secrets(USER, PASSWORD)
     text = "250 2.0.0 Ok: queued as 4bXyZ12345qRsTuV 0123456789abcdef0123456789abcdef"
     assert secrets.scrubbed(text) == text
+    assert Secrets(USER, "ok-as").scrubbed(text) == text
 
 
 def test_no_password_means_nothing_to_hide():

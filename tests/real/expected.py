@@ -17,6 +17,8 @@ EXPECTED = {
     "expired certificate": ("starttls", "SMTP_TLS_CERTIFICATE_EXPIRED"),
     "certificate of another name": ("starttls", "SMTP_TLS_CERTIFICATE_NAME"),
     "untrusted certificate": ("starttls", "SMTP_TLS_CERTIFICATE_UNTRUSTED"),
+    "certificate of another name, implicit TLS": ("tls", "SMTP_TLS_CERTIFICATE_NAME"),
+    "untrusted certificate, implicit TLS": ("tls", "SMTP_TLS_CERTIFICATE_UNTRUSTED"),
     "client certificate required": ("starttls", "SMTP_TLS_CLIENT_CERTIFICATE"),
     "TLS to a STARTTLS port": ("tls", "SMTP_TLS_NOT_SPOKEN"),
     "STARTTLS to a TLS port": ("greeting", "SMTP_TLS_EXPECTED"),

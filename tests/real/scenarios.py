@@ -57,6 +57,12 @@ SCENARIOS: dict[str, dict[str, Any]] = {
     "expired certificate": {"door": Door.EXPIRED},
     "certificate of another name": {"host": "127.0.0.1"},
     "untrusted certificate": {"ca_file": None},
+    "certificate of another name, implicit TLS": {
+        "door": Door.TLS, "encryption": Encryption.IMPLICIT, "host": "127.0.0.1",
+    },
+    "untrusted certificate, implicit TLS": {
+        "door": Door.TLS, "encryption": Encryption.IMPLICIT, "ca_file": None,
+    },
     "client certificate required": {"door": Door.CLIENT_CERTIFICATE},
     "TLS to a STARTTLS port": {"encryption": Encryption.IMPLICIT},
     "STARTTLS to a TLS port": {"door": Door.TLS},
