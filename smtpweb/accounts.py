@@ -21,7 +21,7 @@ from sqlalchemy.orm import joinedload
 from zxcvbn import zxcvbn
 
 from . import values
-from .errors import BadInput, CredentialsNotValid, NotFound, TooMany
+from .errors import BadInput, CredentialsNotValid, NotFound, Sentence, TooMany
 from .models import ApiToken, BrowserSession, FailedLogin, Installation, User
 from .store import AnySelect, db, fetch, now, writing
 
@@ -78,7 +78,7 @@ def create_first_user(name: str, email: str, password: str) -> User:
         # The row lock serialises two visitors that set up at the same moment.
         session.execute(select(Installation).with_for_update())
         if session.scalar(select(func.count()).select_from(User)):
-            raise CredentialsNotValid("This installation has its first account already.")
+            raise CredentialsNotValid(Sentence("This installation has its first account already."))
         return _add_user(name, email, password, is_admin=True)
 
 
@@ -96,7 +96,7 @@ def _add_user(name: str, email: str, password: str, *, is_admin: bool) -> User:
     try:
         db.session.flush()
     except IntegrityError:
-        raise BadInput({"name": ["This name is taken."]}) from None
+        raise BadInput({"name": [Sentence("This name is taken.")]}) from None
     return user
 
 
@@ -126,7 +126,7 @@ def set_password(user_id: str, password: str, *, keep_personal: bool = False) ->
 def change_password(user: User, old: str, new: str, network: str, *, keep_personal: bool) -> None:
     """Set a new password for somebody who knows the old one; guesses are throttled."""
     if sign_in(user.name, old, network) is None:
-        raise BadInput({"old_password": ["This is not your present password."]})
+        raise BadInput({"old_password": [Sentence("This is not your present password.")]})
     set_password(user.id, new, keep_personal=keep_personal)
 
 
@@ -142,13 +142,14 @@ def password_problem(password: str, name: str = "") -> str | None:
     try:
         values.text(password, most=1024)
     except ValueError as error:
-        return str(error)
+        told: str = error.args[0]
+        return told
     if len(password) < 10:
-        return "Must have at least 10 characters."
+        return Sentence("Must have at least 10 characters.")
     # It knows the lists of leaked passwords; beyond 72 characters it would only be slow.
     strength = zxcvbn(password[:72], user_inputs=[name, "smtpweb"])
     if strength["score"] < 2:
-        return (
+        return Sentence(
             "This password is among the first that are tried: choose another,"
             " such as four words that have nothing to do with each other."
         )
@@ -159,7 +160,7 @@ def password_problem(password: str, name: str = "") -> str | None:
 def _place_to_hash() -> Iterator[None]:
     """Hashing takes 20 MiB and a core: more at once than cores only makes all of them late."""
     if not _hashing.acquire(timeout=3):
-        raise TooMany("Too many logins at this moment.", retry_after=2)
+        raise TooMany(Sentence("Too many logins at this moment."), retry_after=2)
     try:
         yield
     finally:
@@ -226,7 +227,7 @@ def refuse_guessing(account: str, network: str, *, ours: int = 0) -> None:
     before_us = of_account - ours, of_network - ours
     if before_us[0] >= FAILURES_PER_ACCOUNT or before_us[1] >= FAILURES_PER_NETWORK:
         raise TooMany(
-            "Too many failed logins: wait some minutes, then try again.",
+            Sentence("Too many failed logins: wait some minutes, then try again."),
             retry_after=int(THROTTLE_WINDOW.total_seconds()),
         )
 
@@ -302,12 +303,12 @@ def personal_token(
     """A token that the user made; it can be seen only now. Raises :class:`BadInput`."""
     accepted = _accept(label=(values.display_name, label.strip()))
     if not accepted["label"]:
-        raise BadInput({"label": ["Say what this token is for."]})
+        raise BadInput({"label": [Sentence("Say what this token is for.")]})
     chosen = tuple(dict.fromkeys(scopes))
     for scope in chosen:
         _accept(scopes=(values.scope, scope))
     if not chosen:
-        raise BadInput({"scopes": ["Choose at least one."]})
+        raise BadInput({"scopes": [Sentence("Choose at least one.")]})
     with writing():
         return _add_token(user.id, True, accepted["label"], chosen, expires)
 
@@ -379,7 +380,7 @@ def _accept(**given: tuple[Any, str]) -> dict[str, str]:
         try:
             accepted[name] = rule(value)
         except ValueError as error:
-            errors[name] = [str(error)]
+            errors[name] = [error.args[0]]
     if errors:
         raise BadInput(errors)
     return accepted

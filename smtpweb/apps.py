@@ -7,7 +7,7 @@ from typing import TypedDict
 from sqlalchemy import Select, func, select
 from sqlalchemy.exc import IntegrityError
 
-from .errors import EditConflict, NameTaken, NotFound
+from .errors import EditConflict, NameTaken, NotFound, Sentence
 from .models import App, User
 from .store import db, now, writing
 
@@ -78,7 +78,7 @@ def save(
         else:
             app = _for_update(user_id, app_id)
             if version is not None and app.version != version:
-                raise EditConflict("This app was changed after you opened the form.")
+                raise EditConflict(Sentence("This app was changed after you opened the form."))
             app.modified = now()
         for name, value in changes.items():
             setattr(app, name, value)
@@ -86,7 +86,9 @@ def save(
         try:
             session.flush()
         except IntegrityError:
-            raise NameTaken(f"You have another app named {changes.get('name')!r}.") from None
+            raise NameTaken(
+                Sentence("You have another app named '%(name)s'.", name=changes.get("name"))
+            ) from None
         return app
 
 

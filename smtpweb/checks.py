@@ -15,7 +15,7 @@ from sqlalchemy.orm import contains_eager, defer, joinedload
 from . import mailcheck, smtps
 from .accounts import Caller
 from .config import settings
-from .errors import Busy, NotFound, TooMany
+from .errors import Busy, NotFound, Sentence, TooMany
 from .mailcheck import Report, Side, Stage, Step, Target
 from .models import App, Check, Smtp, User
 from .store import db, now, writing
@@ -42,7 +42,7 @@ def run(
     """
     slots = cast(threading.BoundedSemaphore, current_app.extensions["smtpweb.check_slots"])
     if not slots.acquire(blocking=False):
-        raise Busy("Too many checks are under way: nothing was changed.", retry_after=5)
+        raise Busy(Sentence("Too many checks are under way: nothing was changed."), retry_after=5)
     try:
         begun, target = _begin(caller, smtp_id, limited)
         try:
@@ -67,7 +67,7 @@ def _begin(caller: Caller, smtp_id: str, limited: bool) -> tuple[Check, Target |
         smtp = smtps.find_for_update(caller.user_id, smtp_id)
         if smtp.checking_until and smtp.checking_until > moment:
             raise Busy(
-                "A check of this SMTP is under way.",
+                Sentence("A check of this SMTP is under way."),
                 retry_after=int((smtp.checking_until - moment).total_seconds()) + 1,
             )
         if limited:
@@ -97,11 +97,23 @@ def _refuse_too_many(user_id: str) -> None:
         ).where(Check.user_id == user_id, Check.started > moment - CHECK_WINDOW)
     ).one()
     if under_way >= CHECKS_AT_ONCE:
-        raise TooMany(f"You have {under_way} checks under way: wait for one of them.", 5)
+        raise TooMany(
+            Sentence(
+                "You have %(number)s checks under way: wait for one of them.", number=under_way
+            ),
+            5,
+        )
     if recent >= CHECKS_PER_USER:
         wait = int((oldest + CHECK_WINDOW - moment).total_seconds()) + 1
         minutes = int(CHECK_WINDOW.total_seconds() // 60)
-        raise TooMany(f"At most {CHECKS_PER_USER} checks in {minutes} minutes.", wait)
+        raise TooMany(
+            Sentence(
+                "At most %(number)s checks in %(minutes)s minutes.",
+                number=CHECKS_PER_USER,
+                minutes=minutes,
+            ),
+            wait,
+        )
 
 
 def _target(smtp: Smtp) -> Target | Report:

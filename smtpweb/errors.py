@@ -26,7 +26,7 @@ class SmtpwebError(Exception):
     """``code`` is stable, ``title`` the documented text, ``detail`` what happened this time."""
 
     code = "ERROR"
-    title = "Error"
+    title: str = Sentence("Error")
 
     def __init__(self, detail: str = "") -> None:
         super().__init__(detail or self.title)
@@ -37,14 +37,14 @@ class ConfigError(SmtpwebError):
     """A setting that cannot be used, or an installation that is not ready; stops the start."""
 
     code = "CONFIG"
-    title = "Wrong setting"
+    title = Sentence("Wrong setting")
 
 
 class BadInput(SmtpwebError):
     """Values that cannot be accepted. ``errors`` maps our name of each value to its messages."""
 
     code = "BAD_PARAMETER"
-    title = "Missing required parameter or wrong parameter type"
+    title = Sentence("Missing required parameter or wrong parameter type")
 
     def __init__(self, errors: dict[str, list[str]]) -> None:
         super().__init__("; ".join(f"{name}: {' '.join(told)}" for name, told in errors.items()))
@@ -55,14 +55,35 @@ class NotAuthorized(SmtpwebError):
     """No usable credentials were shown, or they do not reach as far as this call."""
 
     code = "NOT_AUTHORIZED"
-    title = "User not authorized"
+    title = Sentence("User not authorized")
 
 
 class CredentialsNotValid(SmtpwebError):
     """A wrong login, or a token that is unknown, expired or revoked."""
 
     code = "CREDENTIALS_NOT_VALID"
-    title = "Credentials not valid"
+    title = Sentence("Credentials not valid")
+
+
+_NOT_FOUND = {
+    "App": (
+        Sentence("App not found"),
+        Sentence("There is no App with this id in your account."),
+    ),
+    "SMTP": (
+        Sentence("SMTP not found"),
+        Sentence("There is no SMTP with this id in your account."),
+    ),
+    "Check": (
+        Sentence("Check not found"),
+        Sentence("There is no Check with this id in your account."),
+    ),
+    "Token": (
+        Sentence("Token not found"),
+        Sentence("There is no Token with this id in your account."),
+    ),
+    "User": (Sentence("User not found"), Sentence("There is no User of this name.")),
+}
 
 
 class NotFound(SmtpwebError):
@@ -70,36 +91,36 @@ class NotFound(SmtpwebError):
 
     def __init__(self, what: str) -> None:
         self.code = f"{what.upper()}_NOT_FOUND"
-        self.title = f"{what} not found"
-        super().__init__(f"There is no {what} with this id in your account.")
+        self.title, detail = _NOT_FOUND[what]
+        super().__init__(detail)
 
 
 class NameTaken(SmtpwebError):
     """Another app of the same user has this name already."""
 
     code = "APP_NAME_TAKEN"
-    title = "App name already in use"
+    title = Sentence("App name already in use")
 
 
 class SecretUnreadable(SmtpwebError):
     """A sealed SMTP password that no key opens."""
 
     code = "SMTP_PASSWORD_UNREADABLE"
-    title = "The stored SMTP password cannot be read: enter it again"
+    title = Sentence("The stored SMTP password cannot be read: enter it again")
 
 
 class EditConflict(SmtpwebError):
     """The thing was changed by somebody else after this form was opened."""
 
     code = "EDIT_CONFLICT"
-    title = "Changed by somebody else meanwhile"
+    title = Sentence("Changed by somebody else meanwhile")
 
 
 class TooMany(SmtpwebError):
     """This client asked too often; ``retry_after`` is in seconds."""
 
     code = "TOO_MANY_REQUESTS"
-    title = "Too many requests"
+    title = Sentence("Too many requests")
 
     def __init__(self, detail: str, retry_after: int) -> None:
         super().__init__(detail)
@@ -110,7 +131,7 @@ class Busy(SmtpwebError):
     """We have no place for this now; nothing was changed. ``retry_after`` is in seconds."""
 
     code = "BUSY"
-    title = "Service busy"
+    title = Sentence("Service busy")
 
     def __init__(self, detail: str, retry_after: int) -> None:
         super().__init__(detail)

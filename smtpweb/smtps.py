@@ -243,7 +243,7 @@ def save(
             if smtp.app_id != app.id:
                 raise NotFound("SMTP")
             if version is not None and smtp.version != version:
-                raise EditConflict("This SMTP was changed after you opened the form.")
+                raise EditConflict(Sentence("This SMTP was changed after you opened the form."))
             smtp.modified = now()
         before = _destination(smtp)
         for name, value in changes.items():
@@ -267,21 +267,23 @@ def _settle_password(smtp: Smtp, changes: SmtpChanges, *, moved: bool) -> None:
     """Seal a new password, or keep the stored one if it still goes to where it was entered for."""
     errors: dict[str, list[str]] = {}
     if smtp.auth and not smtp.username:
-        errors["username"] = ["Required when auth is true."]
+        errors["username"] = [Sentence("Required when auth is true.")]
     if "password" in changes:
         password = changes["password"]
         if smtp.auth and not password:
-            errors["password"] = ["Required when auth is true."]
+            errors["password"] = [Sentence("Required when auth is true.")]
         else:
             box = installation.secret_box()
             smtp.password_sealed = None if password is None else box.seal(smtp.id, password)
     elif smtp.password_sealed and moved:
         errors["password"] = [
-            "Enter the password again: host, port, login or encryption changed, and a stored"
-            " password is only sent to where it was entered for."
+            Sentence(
+                "Enter the password again: host, port, login or encryption changed, and a stored"
+                " password is only sent to where it was entered for."
+            )
         ]
     elif smtp.auth and not smtp.password_sealed:
-        errors["password"] = ["Required when auth is true."]
+        errors["password"] = [Sentence("Required when auth is true.")]
     if errors:
         raise BadInput(errors)
 

@@ -1,8 +1,9 @@
 """What a host, a port, an address, a name may be: one function each, one clear sentence if not.
 
-Every function returns the accepted value or raises :class:`ValueError` with a message fit for
-the user. They run before any driver sees the value, because SQLite and PostgreSQL refuse
-different things (NUL, lone surrogates, large integers), and before it can reach a mail header.
+Every function returns the accepted value or raises :class:`ValueError` with a
+:class:`~.errors.Sentence` fit for the user. They run before any driver sees the value, because
+SQLite and PostgreSQL refuse different things (NUL, lone surrogates, large integers), and before
+it can reach a mail header.
 """
 
 from __future__ import annotations
@@ -35,6 +36,20 @@ _PASTED = re.compile(
 )
 _PORT_OF_SCHEME = {"smtps": "465", "submissions": "465", "smtp": "587", "submission": "587"}
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
+# What email-validator says most, so that pages can say it in their language too.
+_MAIL_REASONS: dict[str, str] = {
+    reason: reason
+    for reason in (
+        Sentence("An email address must have an @-sign."),
+        Sentence("There must be something before the @-sign."),
+        Sentence("There must be something after the @-sign."),
+        Sentence("An email address cannot have two periods in a row."),
+        Sentence("An email address cannot start with a period."),
+        Sentence("An email address cannot end with a period."),
+        Sentence("An email address cannot have a period immediately before the @-sign."),
+        Sentence("An email address cannot have a period immediately after the @-sign."),
+    )
+}
 _TRUE = frozenset({"true", "on", "yes", "1"})
 _FALSE = frozenset({"false", "off", "no", "0"})
 
@@ -43,18 +58,23 @@ def text(value: str, *, most: int) -> str:
     """One line of printable text of at most ``most`` characters."""
     if found := _UNSAFE.search(value):
         raise ValueError(
-            f"Must not hold control characters (U+{ord(found[0]):04X} at position "
-            f"{found.start() + 1})."
+            Sentence(
+                "Must not hold control characters (U+%(code)s at position %(position)s).",
+                code=f"{ord(found[0]):04X}",
+                position=found.start() + 1,
+            )
         )
     if len(value) > most:
-        raise ValueError(f"Must have at most {most} characters.")
+        raise ValueError(Sentence("Must have at most %(most)s characters.", most=most))
     return value
 
 
 def integer(value: str, least: int, most: int) -> int:
     """A whole number in decimal digits between ``least`` and ``most``, both included."""
     if not _INTEGER.fullmatch(value) or not least <= int(value) <= most:
-        raise ValueError(f"Must be a whole number from {least} to {most}.")
+        raise ValueError(
+            Sentence("Must be a whole number from %(least)s to %(most)s.", least=least, most=most)
+        )
     return int(value)
 
 
@@ -63,14 +83,14 @@ def flag(value: str) -> bool:
     word = value.lower()
     if word in _TRUE or word in _FALSE:
         return word in _TRUE
-    raise ValueError("Must be true or false.")
+    raise ValueError(Sentence("Must be true or false."))
 
 
 def object_id(value: str) -> str:
     """An id: 24 hexadecimal digits, returned in lower case."""
     lowered = value.lower()
     if not _OBJECT_ID.fullmatch(lowered):
-        raise ValueError("Must be an id of 24 hexadecimal digits.")
+        raise ValueError(Sentence("Must be an id of 24 hexadecimal digits."))
     return lowered
 
 
@@ -95,12 +115,12 @@ def host(value: str) -> str:
         try:
             ascii_name = idna.encode(name, uts46=True).decode().lower().removesuffix(".")
         except (idna.IDNAError, UnicodeError) as error:
-            raise ValueError("Must be a domain name or an IP address.") from error
+            raise ValueError(Sentence("Must be a domain name or an IP address.")) from error
     labels = ascii_name.split(".")
     if len(ascii_name) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
-        raise ValueError("Must be a domain name or an IP address.")
+        raise ValueError(Sentence("Must be a domain name or an IP address."))
     if re.fullmatch(r"[0-9]+|0x[0-9a-f]*", labels[-1]):
-        raise ValueError("Must be a domain name, or an IP address written in full.")
+        raise ValueError(Sentence("Must be a domain name, or an IP address written in full."))
     return name
 
 
@@ -144,7 +164,8 @@ def email(value: str) -> str:
             text(value, most=254), check_deliverability=False, globally_deliverable=False
         )
     except EmailNotValidError as error:
-        raise ValueError(f"Must be one mail address: {error}") from error
+        reason = _MAIL_REASONS.get(str(error), str(error))
+        raise ValueError(Sentence("Must be one mail address: %(reason)s", reason=reason)) from error
     return checked.normalized
 
 
@@ -155,14 +176,14 @@ def display_name(value: str) -> str:
     line when the message is written (CVE-2024-6923).
     """
     if "=?" in value:
-        raise ValueError("Must not hold '=?'.")
+        raise ValueError(Sentence("Must not hold '=?'."))
     return text(value, most=200)
 
 
 def credential(value: str) -> str:
     """An SMTP user name or password, blanks kept; at most 1 KiB in UTF-8."""
     if len(text(value, most=1024).encode()) > 1024:
-        raise ValueError("Must have at most 1024 bytes in UTF-8.")
+        raise ValueError(Sentence("Must have at most 1024 bytes in UTF-8."))
     return value
 
 
@@ -170,7 +191,7 @@ def app_name(value: str) -> str:
     """The name of an app; it goes into the subject of the test mail."""
     name = display_name(value).strip()
     if not 1 <= len(name) <= 100:
-        raise ValueError("Must have 1 to 100 characters.")
+        raise ValueError(Sentence("Must have 1 to 100 characters."))
     return name
 
 
@@ -178,19 +199,19 @@ def user_name(value: str) -> str:
     """The name of an account: 1 to 100 characters without blanks at its ends."""
     name = text(value, most=100).strip()
     if not name:
-        raise ValueError("Must have 1 to 100 characters.")
+        raise ValueError(Sentence("Must have 1 to 100 characters."))
     return name
 
 
 def strategy(value: str) -> str:
     """How an app picks among its SMTPs."""
     if value.upper() not in STRATEGIES:
-        raise ValueError("Must be PRIORITY or RANDOM.")
+        raise ValueError(Sentence("Must be PRIORITY or RANDOM."))
     return value.upper()
 
 
 def scope(value: str) -> str:
     """What a token may do."""
     if value not in SCOPES:
-        raise ValueError(f"Must be one of {', '.join(SCOPES)}.")
+        raise ValueError(Sentence("Must be one of %(list)s.", list=", ".join(SCOPES)))
     return value

@@ -13,7 +13,7 @@ from werkzeug.routing import BaseConverter
 
 from .. import accounts
 from ..accounts import ALL_SCOPES, Caller
-from ..errors import BadInput, CredentialsNotValid, NotAuthorized
+from ..errors import BadInput, CredentialsNotValid, NotAuthorized, Sentence
 from ..models import User
 from ..store import AnyRow, fetch
 
@@ -94,7 +94,7 @@ def require_utf8(_endpoint: str | None, _values: dict[str, Any] | None) -> None:
         try:
             unquote_to_bytes(request.get_data()).decode()
         except UnicodeDecodeError:
-            raise BadInput({"form": ["Is not valid text in UTF-8."]}) from None
+            raise BadInput({"form": [Sentence("Is not valid text in UTF-8.")]}) from None
 
 
 def user() -> User:

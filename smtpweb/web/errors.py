@@ -22,6 +22,7 @@ from ..errors import (
     NotAuthorized,
     NotFound,
     SecretUnreadable,
+    Sentence,
     SmtpwebError,
     TooMany,
 )
@@ -41,6 +42,20 @@ _STATUS: dict[type[SmtpwebError], tuple[int, int]] = {
     EditConflict: (409, 409),
     TooMany: (429, 429),
     Busy: (503, 503),
+}
+
+# What a page says instead of Werkzeug's own words; the names of the statuses are its titles.
+_HTTP_NAMES = (
+    Sentence("Bad Request"),
+    Sentence("Not Found"),
+    Sentence("Method Not Allowed"),
+    Sentence("Request Entity Too Large"),
+    Sentence("Unsupported Media Type"),
+)
+_HTTP_DETAILS = {
+    404: Sentence("There is no page at this address. If you typed it, check its spelling."),
+    405: Sentence("This address cannot be asked in this way."),
+    413: Sentence("What was sent is too large. Nothing was changed."),
 }
 
 
@@ -103,7 +118,12 @@ def _known(error: SmtpwebError) -> Response:
             for name, messages in error.errors.items()
             for message in messages
         ]
-    return _reply(on_api, on_page, error.title, error.detail, error.code, members, headers)
+    detail = error.detail
+    if isinstance(error, BadInput) and not language.is_api():
+        detail = "; ".join(
+            f"{name}: {' '.join(map(language.say, told))}" for name, told in error.errors.items()
+        )
+    return _reply(on_api, on_page, error.title, detail, error.code, members, headers)
 
 
 def _http(error: HTTPException) -> Response:
@@ -117,17 +137,20 @@ def _http(error: HTTPException) -> Response:
         for name, value in error.get_headers()
         if name.lower() in ("allow", "retry-after", "www-authenticate")
     }
-    return _reply(
-        error.code, error.code, error.name, error.description or error.name, code, members, headers
-    )
+    detail: str = error.description or error.name
+    if not language.is_api():
+        detail = _HTTP_DETAILS.get(error.code, detail)
+    return _reply(error.code, error.code, error.name, detail, code, members, headers)
 
 
 def _not_from_our_form(_error: CSRFError) -> Response:
     return _reply(
-        400, 400, "This form is out of date",
-        "It was opened before you signed in or out, or your browser does not keep cookies of this"
-        " site. Nothing was changed. Go back, copy what you typed, reload the page, and send the"
-        " form again.",
+        400, 400, Sentence("This form is out of date"),
+        Sentence(
+            "It was opened before you signed in or out, or your browser does not keep cookies of"
+            " this site. Nothing was changed. Go back, copy what you typed, reload the page, and"
+            " send the form again."
+        ),
         "CSRF", {}, {},
     )  # fmt: skip
 
@@ -137,9 +160,13 @@ def _storage(error: DBAPIError | PoolTimeout) -> Response:
     cause = str(getattr(error, "orig", None) or "no free connection").splitlines()[0]
     log.error("storage: %s", cause)
     full = "full" in cause or "No space" in cause
-    detail = "The storage is full." if full else "The storage cannot be reached at this moment."
+    detail = (
+        Sentence("The storage is full. Nothing was changed.")
+        if full
+        else Sentence("The storage cannot be reached at this moment. Nothing was changed.")
+    )
     return _reply(
-        503, 503, "Storage not available", f"{detail} Nothing was changed.", "STORAGE", {},
+        503, 503, Sentence("Storage not available"), detail, "STORAGE", {},
         {"Retry-After": "5"},
     )  # fmt: skip
 
@@ -148,7 +175,8 @@ def _bug(error: Exception) -> Response:
     number = secrets.token_hex(8)
     log.error("request %s failed", number, exc_info=error)
     return _reply(
-        500, 500, "Internal error", f"This is our fault. It was logged as {number}.",
+        500, 500, Sentence("Internal error"),
+        Sentence("This is our fault. It was logged as %(number)s.", number=number),
         "INTERNAL_ERROR", {"request": number}, {},
     )  # fmt: skip
 
@@ -166,7 +194,12 @@ def _reply(
         response = _problem(on_api, title, detail, code, members)
     else:
         g.failed = True  # the layout must not ask the storage who is signed in
-        page = render_template("errors/error.html", title=title, detail=detail, status=on_page)
+        page = render_template(
+            "errors/error.html",
+            title=language.say(title),
+            detail=language.say(detail),
+            status=on_page,
+        )
         response = Response(page, on_page, mimetype="text/html")
     response.headers.update(headers)
     return response

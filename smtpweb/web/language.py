@@ -47,7 +47,7 @@ def say(text: str) -> str:
                 **{n: say(v) if isinstance(v, Sentence) else v for n, v in text.values.items()},
             )
         )
-    return str(gettext(text))
+    return str(gettext(text)) if text else ""
 
 
 def is_api() -> bool:

@@ -25,4 +25,4 @@ def page_number() -> int:
     try:
         return values.integer(request.args.get("page", "1"), 1, 10**6) - 1
     except ValueError as error:
-        raise BadInput({"page": [str(error)]}) from None
+        raise BadInput({"page": [error.args[0]]}) from None
