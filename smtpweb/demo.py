@@ -35,7 +35,9 @@ from .store import db
 STATE = config.INSTANCE / "demo"
 USER = "demo"
 APP = "Demo shop"
+WORKS = "works"
 LOGIN, PASSWORD = "shop@example.com", "open sesame"
+USUAL_PORT = 2525  # the only usual one that needs no root: what a check proposes when others fail
 
 Protocol = Callable[[], asyncio.BaseProtocol]
 
@@ -73,8 +75,9 @@ class Sandbox:
     """A sandbox server, how it is registered, and what its check shows."""
 
     shows: str
-    protocol: Protocol
+    protocol: Protocol | None  # None: nobody listens
     starttls: bool = False
+    ssltls: bool = False
     auth: bool = False
     password: str = PASSWORD
 
@@ -96,11 +99,13 @@ def sandboxes(authority: trustme.CA) -> list[Sandbox]:
 
     login = {"tls_context": good, "authenticator": authenticate, "auth_required": True}
     return [
-        Sandbox("works", mail_server(Mailbox(), **login), starttls=True, auth=True),
+        Sandbox(WORKS, mail_server(Mailbox(), **login), starttls=True, auth=True),
         Sandbox(
             "wrong password", mail_server(Mailbox(), **login), starttls=True, auth=True,
             password="open barley",  # noqa: S106
         ),
+        Sandbox("wrong port", None, starttls=True, auth=True),
+        Sandbox("wrong mode", mail_server(Mailbox(), **login), ssltls=True, auth=True),
         Sandbox(
             "expired certificate", mail_server(Mailbox(), tls_context=expired), starttls=True
         ),
@@ -157,11 +162,28 @@ def open_sandboxes() -> list[tuple[Sandbox, int]]:
     threading.Thread(target=loop.run_forever, name="sandboxes", daemon=True).start()
     opened = []
     for sandbox in sandboxes(authority):
-        listener = socket.create_server(("127.0.0.1", 0))
-        serving = loop.create_server(sandbox.protocol, sock=listener)
-        asyncio.run_coroutine_threadsafe(serving, loop).result()
+        listener = _bound(USUAL_PORT if sandbox.shows == WORKS else 0)
+        if sandbox.protocol is None:
+            _held.append(listener)  # ours, so that nobody else comes to listen there
+        else:
+            serving = loop.create_server(sandbox.protocol, sock=listener)
+            asyncio.run_coroutine_threadsafe(serving, loop).result()
         opened.append((sandbox, int(listener.getsockname()[1])))
     return opened
+
+
+_held: list[socket.socket] = []
+
+
+def _bound(port: int) -> socket.socket:
+    """A socket on this port of loopback, or on any free one if it is taken."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+    except OSError:
+        listener.bind(("127.0.0.1", 0))
+    return listener
 
 
 # --- the installation that shows them --------------------------------------------------------
@@ -195,6 +217,7 @@ def prepare(servers: list[tuple[Sandbox, int]], port: int) -> dict[str, str]:
     print(f"The app {APP!r} has these SMTP servers, all on this machine. Check each of them:")
     for sandbox, number in servers:
         print(f"  127.0.0.1:{number:<6} {sandbox.shows}")
+    print(f"They know the login {LOGIN} with the password {PASSWORD!r}.")
     print("Mails that arrive are listed here. Ctrl-C ends everything.", flush=True)
     return environment
 
@@ -220,6 +243,7 @@ def furnish(servers: list[tuple[Sandbox, int]]) -> str:
             "host": "127.0.0.1",
             "port": port,
             "starttls": sandbox.starttls,
+            "ssltls": sandbox.ssltls,
             "auth": sandbox.auth,
             "defaultfromname": f"Sandbox: {sandbox.shows}",
         }

@@ -17,11 +17,18 @@ import pytest
 
 from smtpweb import secretbox
 from smtpweb.config import ROOT
+from smtpweb.mailcheck.surroundings import in_container
 from tests.serving import Program, clean_environment, free_port, fresh_clone, program
 
 OUTCOMES = {
     "works": (200, "", ""),
     "wrong password": (406, "auth", "SMTP_AUTH_WRONG_CREDENTIALS"),
+    "wrong port": (
+        406,
+        "connect",
+        "SMTP_CONNECT_LOCALHOST_IN_CONTAINER" if in_container() else "SMTP_CONNECT_REFUSED",
+    ),
+    "wrong mode": (406, "tls", "SMTP_TLS_NOT_SPOKEN"),
     "expired certificate": (406, "starttls", "SMTP_TLS_CERTIFICATE_EXPIRED"),
     "STARTTLS missing": (406, "starttls", "SMTP_STARTTLS_NOT_OFFERED"),
     "relay denied": (406, "rcpt", "SMTP_RCPT_RELAY_DENIED"),
@@ -84,18 +91,27 @@ def test_each_sandbox_server_shows_what_it_is_there_for(demo: Program, clone: Pa
     (shop,) = client.call("/private/apps/findAll", get=True, page=0, size=10)[1]["content"]
     assert shop["name"] == "Demo shop"
     _, smtps = client.call("/private/smtps/findByApp", get=True, idapp=shop["_id"])
-    seen = {}
+    seen, proposed = {}, {}
     for smtp in smtps:
         shows = smtp["defaultfromname"].removeprefix("Sandbox: ")
         assert f"127.0.0.1:{smtp['port']}" in demo.output
         status, problem = client.call("/private/smtps/check", idsmtp=smtp["_id"])
+        proposed[shows] = (smtp["port"], (problem or {}).get("alternatives", []))
         seen[shows] = (status, (problem or {}).get("stage", ""), (problem or {}).get("code", ""))
     assert seen == OUTCOMES
     assert demo.output.count("Mail for test@example.com from shop@example.com: Test mail") == 1
 
+    # The way from red to green is in what the check says.
+    own, modes = proposed["wrong mode"]
+    assert {"port": own, "encryption": "starttls"} in modes
+    usual, _ = proposed["works"]
+    if usual == 2525:  # else another program has it
+        for shows in ("wrong port", "expired certificate"):
+            assert proposed[shows][1] == [{"port": 2525, "encryption": "starttls"}]
+
     # No other port of this machine may be reached.
     smtp = client.call(
-        "/private/smtps/save", idapp=shop["_id"], host="127.0.0.1", port=2525
+        "/private/smtps/save", idapp=shop["_id"], host="127.0.0.1", port=2587
     )[1]  # fmt: skip
     status, problem = client.call("/private/smtps/check", idsmtp=smtp["_id"])
     assert (status, problem["stage"]) == (406, "policy")
