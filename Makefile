@@ -38,11 +38,7 @@ format: .venv/dev.stamp ## Write all code in the one format
 	$(PY) -m ruff check --fix .
 
 words: .venv/dev.stamp ## Collect the texts of the pages for translators, and compile what they wrote
-	@$(PY) -m babel.messages.frontend --quiet extract -F translations/babel.cfg -k lazy_gettext \
-	  -k Sentence --add-location file -w 100 --project smtpweb -o translations/messages.pot .
-	@$(PY) -m babel.messages.frontend --quiet update -i translations/messages.pot -d translations \
-	  --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date -w 100
-	@$(PY) -m babel.messages.frontend --quiet compile -d translations --statistics
+	@$(PY) -m translations.collect
 
 bench: .venv/bench.stamp ## Measure the check against other mailers (ARGS=--help tells what else)
 	@if command -v npm >/dev/null; then npm ci --silent --no-audit --no-fund --prefix bench/check; fi

@@ -79,6 +79,8 @@ _DENIED = (
     *_table(_OPENED_BY_NETWORK, True),
     *_table(_OPENED_BY_ADDRESS, False),
 )
+_ANYTHING_ELSE = "reserved addresses (not global unicast)"
+RANGE_NAMES = frozenset({_ANYTHING_ELSE, *(name for _, name, _ in _DENIED)})
 
 
 class EgressRuleError(ValueError):
@@ -224,7 +226,7 @@ def _denied(address: Address) -> tuple[Network, str, bool] | None:
         if address.version == network.version and address in network:
             return network, name, by_network
     if address.version == 6 and address not in _GLOBAL_UNICAST and address not in _NAT64:
-        return _NOT_GLOBAL, "reserved addresses (not global unicast)", False
+        return _NOT_GLOBAL, _ANYTHING_ELSE, False
     return None
 
 

@@ -19,6 +19,14 @@ PIPELINING_WARNING = (
     "The server offers PIPELINING but loses commands that come together; it was checked again"
     " with one command at a time. Mailers that believe the offer will fail."
 )
+EXPIRES = "The server's certificate expires on {day}, in {days} days."
+IN_CLEAR = "Login and password went over the network without encryption."
+STARTTLS_UNUSED = "The server offers STARTTLS, but it is not switched on here."
+HELO_ONLY = "The server does not know EHLO and was greeted with HELO."
+NO_ANSWER = "The address {address} did not answer: {outcome}."
+WARNINGS = (
+    PIPELINING_WARNING, EXPIRES, IN_CLEAR, STARTTLS_UNUSED, HELO_ONLY, NO_ANSWER,
+)  # fmt: skip
 
 
 def basic_facts(target: Target) -> dict[str, Any]:
@@ -78,15 +86,15 @@ def warnings_of(
     found = []
     if shown is not None and shown.days_left is not None and shown.days_left < EXPIRY_WARNING:
         day = shown.not_after[:10]
-        found.append(f"The server's certificate expires on {day}, in {shown.days_left} days.")
+        found.append(EXPIRES.format(day=day, days=shown.days_left))
     if shown is None and target.auth:
-        found.append("Login and password went over the network without encryption.")
+        found.append(IN_CLEAR)
     if shown is None and "STARTTLS" in session.keywords:
-        found.append("The server offers STARTTLS, but it is not switched on here.")
+        found.append(STARTTLS_UNUSED)
     if session.used_helo:
-        found.append("The server does not know EHLO and was greeted with HELO.")
+        found.append(HELO_ONLY)
     found.extend(
-        f"The address {one.address} did not answer: {one.outcome}."
+        NO_ANSWER.format(address=one.address, outcome=one.outcome)
         for one in addresses
         if one.outcome not in (race.CONNECTED, race.NOT_TRIED, race.GIVEN_UP)
     )

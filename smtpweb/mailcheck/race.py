@@ -30,6 +30,7 @@ _WORDS = {
     errno.EACCES: NOT_PERMITTED,
     errno.EPERM: NOT_PERMITTED,
 }
+WORDS = (*dict.fromkeys(_WORDS.values()), CONNECTED, NOT_TRIED, GIVEN_UP)
 
 
 def word_for(number: int) -> str:

@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from .. import checks
 from ..errors import Busy, SecretUnreadable, TooMany
-from . import access
+from . import access, causes
 from .language import say
 from .pages import bp
 
@@ -24,7 +24,11 @@ def show_check(check_id: str) -> str:
     """One check: the cause, what to do, the stages, the transcript."""
     check = checks.find(access.user().id, check_id)
     return render_template(
-        "checks/show.html", check=check, smtp=check.smtp, app=check.smtp.app, report=check.report
+        "checks/show.html",
+        check=check,
+        smtp=check.smtp,
+        app=check.smtp.app,
+        report=causes.said(check.report),
     )
 
 

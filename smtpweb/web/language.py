@@ -25,6 +25,7 @@ def register(app: Flask) -> None:
     )
     app.jinja_env.policies["ext.i18n.trimmed"] = True
     app.jinja_env.globals["language"] = spoken
+    app.jinja_env.filters["say"] = say
     app.after_request(_say)
 
 
