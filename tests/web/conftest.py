@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
+from playwright.sync_api import Browser as Chromium
 
 from tests.browser import Browser, signed_in
+from tests.chromium import chromium_browser
+from tests.fake_smtp import FakeServer, fake_smtp
 from tests.people import Person
+from tests.serving import Program, smtpweb_server
 
 
 @pytest.fixture
@@ -19,3 +26,24 @@ def idapp(alice: Person) -> str:
     """An app of alice's without SMTPs."""
     made: str = alice.make_app("shop", defaultfromemail="shop@example.com")["_id"]
     return made
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Chromium]:
+    with chromium_browser() as browser:
+        yield browser
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[tuple[str, Program]]:
+    """A fresh installation that may check loopback."""
+    with smtpweb_server(
+        tmp_path, SMTPWEB_EGRESS_ALLOW="127.0.0.0/8", SMTPWEB_EGRESS_PORTS="*"
+    ) as server:
+        yield server
+
+
+@pytest.fixture
+def smtp() -> Iterator[FakeServer]:
+    with fake_smtp(login=("shop", "s3cret")) as server:
+        yield server
