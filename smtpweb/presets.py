@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import Sentence
-from .mailcheck import Encryption
+from .mailcheck import Encryption, Mode
 
 FILE = Path(__file__).with_suffix(".toml")
 
@@ -61,14 +61,6 @@ _PASSWORDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Mode:
-    """A port and what is spoken there."""
-
-    port: int
-    encryption: Encryption
-
-
-@dataclass(frozen=True, slots=True)
 class Preset:
     """A provider. ``modes``: the preferred one first; see the file for what the rest means."""
 
@@ -92,10 +84,6 @@ class Preset:
     def is_relay(self) -> bool:
         """Whether it sends for domains of its customers, which it wants to be verified."""
         return self.own_from == "verified"
-
-    def mode_with(self, encryption: Encryption) -> Mode | None:
-        """The preferred mode with this encryption."""
-        return next((mode for mode in self.modes if mode.encryption is encryption), None)
 
 
 @dataclass(frozen=True, slots=True)

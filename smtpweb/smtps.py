@@ -175,9 +175,14 @@ def open_password(smtp: Any) -> str | None:
     return installation.secret_box().open(smtp.id, smtp.password_sealed)
 
 
-def sender(smtp: Any, app_sender: str | None) -> str | None:
+def sender(smtp: Any, app_sender: str | None) -> str:
     """The From of mails through an SMTP or a row of one; ``app_sender`` is its app's default."""
-    return smtp.defaultfromemail or app_sender or _as_address(smtp.username)
+    return sender_of(smtp.defaultfromemail, app_sender, smtp.username)
+
+
+def sender_of(own: str | None, app_sender: str | None, username: str | None) -> str:
+    """The SMTP's own default From, else the app's, else the user name if it is an address."""
+    return own or app_sender or _as_address(username) or ""
 
 
 def _as_address(username: str | None) -> str | None:
@@ -206,7 +211,7 @@ def judge(smtp: Any, app_sender: str | None) -> tuple[str | None, tuple[prefligh
             auth=smtp.auth,
             username=smtp.username or "",
             password=password or "",
-            mail_from=sender(smtp, app_sender) or "",
+            mail_from=sender(smtp, app_sender),
             both_flags=smtp.starttls and smtp.ssltls,
         )
     )

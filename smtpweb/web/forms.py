@@ -31,9 +31,7 @@ from wtforms.widgets import CheckboxInput, ListWidget
 from .. import values
 from ..apps import AppChanges
 from ..errors import BadInput, EditConflict, NameTaken, SmtpwebError, TooMany
-from ..mailcheck import Encryption
-from ..models import App, Smtp
-from ..smtps import SmtpChanges
+from ..models import App
 from ..store import now
 from .language import say
 
@@ -94,7 +92,7 @@ class Form(FlaskForm):
             if name == "version":
                 field.data = value
             elif field.data != value and (field.data or value):
-                field.stored = _in_words(field, value)
+                field.stored = in_words(field, value)
 
     def page(self, template: str, **context: Any) -> Response:
         """The page of this form: 200, or 409, 422 or 429 where something is wrong."""
@@ -153,25 +151,28 @@ def _trimmed(value: str | None) -> str | None:
     return value.strip(" \t\xa0") if value else value
 
 
-def _in_words(field: Field, value: Any) -> str:
+def in_words(field: Field, value: Any) -> str:
+    """A value as the form would show it."""
     if isinstance(value, bool):
         return str(_("on") if value else _("off"))
     labels = {choice.value: choice.label for choice in getattr(field, "choices", ())}
     return str(labels.get(value, value)) or str(_("nothing"))
 
 
-def _text(
+def text_field(
     label: Any,
     rule: Callable[[str], Any],
     *,
     required: bool = True,
     **options: Any,
 ) -> LineField:
+    """One line that ``rule`` reads, without the blanks at its ends."""
     needed = DataRequired(REQUIRED) if required else Optional()
     return LineField(label, [needed, Reads(rule)], filters=[_trimmed], **options)
 
 
-def _version(value: str) -> int:
+def version_number(value: str) -> int:
+    """The version of what a form was opened for."""
     return values.integer(value, 0, 2**31 - 1)
 
 
@@ -190,8 +191,8 @@ class SetUpForm(Form):
     """Make the first account."""
 
     code = LineField(lazy_gettext("Set-up code"), [DataRequired(REQUIRED)], filters=[_trimmed])
-    name = _text(lazy_gettext("User name"), values.user_name)
-    email = _text(lazy_gettext("Email"), values.email)
+    name = text_field(lazy_gettext("User name"), values.user_name)
+    email = text_field(lazy_gettext("Email"), values.email)
     password = PasswordField(lazy_gettext("Password"), [InputRequired(REQUIRED)])
     again = PasswordField(
         lazy_gettext("Password, again"), [InputRequired(REQUIRED), EqualTo("password", SAME)]
@@ -214,7 +215,7 @@ class PasswordForm(Form):
 class TokenForm(Form):
     """Make a personal token."""
 
-    label = _text(lazy_gettext("Label"), values.display_name)
+    label = text_field(lazy_gettext("Label"), values.display_name)
     scopes = SelectMultipleField(
         lazy_gettext("It may"),
         [InputRequired(lazy_gettext("Choose at least one."))],
@@ -246,16 +247,18 @@ class TokenForm(Form):
         return now() + timedelta(days=int(self.days.data)) if self.days.data else None
 
 
-# --- apps and SMTPs ------------------------------------------------------------------------
+# --- apps ------------------------------------------------------------------------
 
 
 class AppForm(Form):
     """Create or edit an app."""
 
-    name = _text(lazy_gettext("Name"), values.app_name)
-    testemail = _text(lazy_gettext("Send test mails to"), values.email)
-    defaultfromemail = _text(lazy_gettext("Default From email"), values.email, required=False)
-    defaultfromname = _text(lazy_gettext("Default From name"), values.display_name, required=False)
+    name = text_field(lazy_gettext("Name"), values.app_name)
+    testemail = text_field(lazy_gettext("Send test mails to"), values.email)
+    defaultfromemail = text_field(lazy_gettext("Default From email"), values.email, required=False)
+    defaultfromname = text_field(
+        lazy_gettext("Default From name"), values.display_name, required=False
+    )
     strategy = RadioField(
         lazy_gettext("Which SMTP is used"),
         choices=[
@@ -264,7 +267,7 @@ class AppForm(Form):
         ],
         default="PRIORITY",
     )
-    version = HiddenField(validators=[Optional(), Reads(_version)])
+    version = HiddenField(validators=[Optional(), Reads(version_number)])
     submit = SubmitField(lazy_gettext("Save"))
 
     @staticmethod
@@ -288,81 +291,3 @@ class AppForm(Form):
             "defaultfromname": self.accepted.get("defaultfromname"),
             "strategy": self.strategy.data,
         }
-
-
-class SmtpForm(Form):
-    """Create or edit an SMTP."""
-
-    host = _text(lazy_gettext("Host"), values.host)
-    encryption = RadioField(
-        lazy_gettext("Encryption"),
-        choices=[
-            SelectChoice(Encryption.STARTTLS.value, lazy_gettext("STARTTLS (usual: 587)")),
-            SelectChoice(
-                Encryption.IMPLICIT.value, lazy_gettext("TLS from the start (usual: 465)")
-            ),
-            SelectChoice(Encryption.NONE.value, lazy_gettext("None: unencrypted")),
-        ],
-        default=Encryption.STARTTLS.value,
-    )
-    port = _text(lazy_gettext("Port"), values.port, default="587")
-    auth = BooleanField(lazy_gettext("The server wants a login"), default=True)
-    # Browsers fill in what they take for the login of this site: hence the names in HTML.
-    username = LineField(
-        lazy_gettext("User name"), [Optional(), Reads(values.credential)], name="smtp_login"
-    )
-    password = PasswordField(
-        lazy_gettext("Password"),
-        # Blanks alone are a password too: only nothing at all means that there is none.
-        [Optional(strip_whitespace=False), Reads(values.credential)],
-        name="smtp_secret",
-    )
-    defaultfromemail = _text(lazy_gettext("From email"), values.email, required=False)
-    defaultfromname = _text(lazy_gettext("From name"), values.display_name, required=False)
-    priority = _text(lazy_gettext("Priority"), values.priority, default="10")
-    version = HiddenField(validators=[Optional(), Reads(_version)])
-    save_and_check = SubmitField()
-    save = SubmitField(lazy_gettext("Save without checking"))
-
-    @staticmethod
-    def of(smtp: Smtp) -> dict[str, Any]:
-        """The values of an SMTP as the form has them; the password is never among them."""
-        return {
-            "host": smtp.host,
-            "encryption": smtp.encryption.value,
-            "port": str(smtp.port),
-            "auth": smtp.auth,
-            "username": smtp.username or "",
-            "defaultfromemail": smtp.defaultfromemail or "",
-            "defaultfromname": smtp.defaultfromname or "",
-            "priority": str(smtp.priority),
-            "version": smtp.version,
-        }
-
-    def changes(self, smtp: Smtp | None = None) -> SmtpChanges:
-        """What the form says of the SMTP, or of a new one; an empty password keeps the stored."""
-        changes: SmtpChanges = {
-            "host": self.accepted["host"],
-            "port": self.accepted["port"],
-            "priority": self.accepted["priority"],
-            "auth": self.auth.data,
-            "username": self.accepted.get("username"),
-            "defaultfromemail": self.accepted.get("defaultfromemail"),
-            "defaultfromname": self.accepted.get("defaultfromname"),
-        }
-        # A client of the API may have set both flags: what was not touched stays as it is.
-        if smtp is None or self.encryption.data != smtp.encryption.value:
-            changes["starttls"] = self.encryption.data == Encryption.STARTTLS.value
-            changes["ssltls"] = self.encryption.data == Encryption.IMPLICIT.value
-        if self.password.data:
-            changes["password"] = self.accepted["password"]
-        elif smtp and not self.auth.data and (smtp.auth or self._moves(smtp)):
-            changes["password"] = None  # a password that is not used any more is forgotten
-        return changes
-
-    def _moves(self, smtp: Smtp) -> bool:
-        stored = self.of(smtp)
-        return any(
-            (self._fields[name].data or "") != stored[name]
-            for name in ("host", "port", "username", "encryption")
-        )

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from flask import flash, redirect, render_template, url_for
+from typing import Any
+
+from flask import flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response as AnyResponse
 
 from .. import apps, checks, smtps
+from ..models import App, Smtp
 from . import access, check_pages
-from .forms import SmtpForm
+from .language import say
 from .pages import bp, page_number
+from .smtp_form import SmtpForm
 
 CHECKS_PER_PAGE = 20
 
@@ -19,11 +23,15 @@ def new_smtp(app_id: str) -> AnyResponse:
     """Add an SMTP to an app, and check it if asked to."""
     app = apps.find(access.user().id, app_id)
     form = SmtpForm()
-    if form.validate_on_submit():
+    if form.asks_for_preset:
+        form.fill_preset()
+    elif form.validate_on_submit():
         with form.catches():
             smtp = smtps.save(access.user().id, app.id, form.changes())
-            return _after_save(smtp.id, form)
-    return form.page("smtps/edit.html", app=app, smtp=None)
+            return _after_save(smtp, form)
+    elif request.method == "GET":
+        form.fill_from(request.args)
+    return _form(form, app)
 
 
 @bp.get("/smtps/<id:smtp_id>")
@@ -37,6 +45,7 @@ def show_smtp(smtp_id: str) -> str:
         "smtps/show.html",
         smtp=smtp,
         app=smtp.app,
+        warnings=_warnings(smtp),
         last=newest[0] if newest else None,
         checks=rows,
         total=total,
@@ -50,15 +59,30 @@ def edit_smtp(smtp_id: str) -> AnyResponse:
     """Change an SMTP, and check it if asked to."""
     user = access.user()
     smtp = smtps.find(user.id, smtp_id)
-    form = SmtpForm(SmtpForm.of(smtp))
-    if form.validate_on_submit():
+    form = SmtpForm(smtp)
+    if form.asks_for_preset:
+        form.fill_preset()
+    elif form.validate_on_submit():
         with form.catches():
-            changes, version = form.changes(smtp), form.accepted.get("version")
-            smtps.save(user.id, smtp.app_id, changes, smtp.id, version=version)
-            return _after_save(smtp.id, form)
+            version = form.accepted.get("version")
+            saved = smtps.save(user.id, smtp.app_id, form.changes(), smtp.id, version=version)
+            return _after_save(saved, form)
         if form.conflict:
             form.compare(SmtpForm.of(smtps.find(user.id, smtp_id)))
-    return form.page("smtps/edit.html", app=smtp.app, smtp=smtp)
+    elif request.method == "GET":
+        form.fill_from(request.args)
+    return _form(form, smtp.app)
+
+
+@bp.post("/apps/<id:app_id>/smtps/preflight")
+@bp.post("/smtps/<id:smtp_id>/preflight")
+def preflight(app_id: str = "", smtp_id: str = "") -> dict[str, Any]:
+    """What is likely to fail of what stands in the form; for its script. Nothing is kept."""
+    user = access.user()
+    smtp = smtps.find(user.id, smtp_id) if smtp_id else None
+    form = SmtpForm(smtp)
+    form.judge(smtp.app if smtp else apps.find(user.id, app_id))
+    return form.findings()
 
 
 @bp.get("/smtps/<id:smtp_id>/remove")
@@ -84,8 +108,32 @@ def remove_smtp(smtp_id: str) -> AnyResponse:
     return redirect(url_for(".show_app", app_id=smtp.app_id), 303)
 
 
-def _after_save(smtp_id: str, form: SmtpForm) -> AnyResponse:
+def _form(form: SmtpForm, app: App) -> AnyResponse:
+    form.judge(app)
+    return form.page("smtps/edit.html", app=app, smtp=form.smtp)
+
+
+def _warnings(smtp: Smtp) -> list[tuple[str, str]]:
+    """What is likely to fail of an SMTP as it is stored: the text, and where it can be mended."""
+    _password, found = smtps.judge(smtp, smtp.app.defaultfromemail)
+    names = {"username": "smtp_login", "password": "smtp_secret"}
+    return [
+        (
+            say(one.text),
+            url_for(".edit_smtp", smtp_id=smtp.id, field=names.get(one.field, one.field)),
+        )
+        for one in found
+    ]
+
+
+def _after_save(smtp: Smtp, form: SmtpForm) -> AnyResponse:
+    warnings = _warnings(smtp)
     if form.save.data:
-        flash(_("Saved. It was not checked."), "success")
-        return redirect(url_for(".show_smtp", smtp_id=smtp_id), 303)
-    return check_pages.start(smtp_id, _("Saved, but not checked."))
+        if warnings:
+            flash(_("Saved, with warnings. It was not checked."), "warning")
+        else:
+            flash(_("Saved. It was not checked."), "success")
+        return redirect(url_for(".show_smtp", smtp_id=smtp.id), 303)
+    for text, _url in warnings:
+        flash(_("Saved, with a warning: %(text)s", text=text), "warning")
+    return check_pages.start(smtp.id, _("Saved, but not checked."))

@@ -51,7 +51,6 @@ def test_one_choice_of_encryption_becomes_two_flags(
         ("port", "-1"),
         ("port", "1e9"),
         ("port", "٣"),
-        ("port", ""),
         ("priority", str(2**63)),
         ("priority", "-1"),
         ("encryption", "rot13"),

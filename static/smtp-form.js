@@ -1,0 +1,104 @@
+// The form of an SMTP: a provider fills it in, the port follows the encryption while it is a usual
+// one, and what is likely to fail is asked of the server while somebody types.
+const USUAL = { starttls: "587", implicit: "465", none: "25" };
+const PATIENCE = 400; // milliseconds after the last key
+
+const form = document.querySelector("form[data-preflight]");
+const field = (name) => form.elements[name];
+
+// --- a provider fills in host, encryption and port
+
+function choiceOf(text) {
+  const wanted = text.trim().toLowerCase();
+  const all = [...document.querySelectorAll("#providers option")];
+  const exact = all.find((one) => one.value.toLowerCase() === wanted);
+  const holding = all.filter((one) => `${one.value} ${one.dataset.host}`.toLowerCase().includes(wanted));
+  return exact ?? (wanted && holding.length === 1 ? holding[0] : undefined);
+}
+
+function fillIn(option) {
+  field("provider").value = option.value;
+  field("host").value = option.dataset.host;
+  field("encryption").value = option.dataset.encryption;
+  field("port").value = option.dataset.port;
+  const said = document.getElementById("preset-said");
+  said.textContent = said.dataset.said;
+  if (option.dataset.host.startsWith(".")) {
+    field("host").focus(); // what comes before the dot only the customer knows
+    field("host").setSelectionRange(0, 0);
+  } else {
+    field("smtp_login").focus();
+  }
+  ask();
+}
+
+field("provider").addEventListener("input", (event) => {
+  // A choice out of the list comes as a replacement, or without a type; typing does not fill in
+  const chosen = !event.inputType || event.inputType === "insertReplacementText";
+  const option = chosen && choiceOf(field("provider").value);
+  if (option) fillIn(option);
+});
+field("provider").addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || !field("provider").value) return;
+  event.preventDefault();
+  field("use").click();
+});
+field("use").addEventListener("click", (event) => {
+  const option = choiceOf(field("provider").value);
+  if (!option) return; // the server says what is wrong
+  event.preventDefault();
+  fillIn(option);
+});
+
+// --- the port follows the encryption
+
+for (const choice of field("encryption")) {
+  choice.addEventListener("change", () => {
+    const port = field("port");
+    if (!port.value || Object.values(USUAL).includes(port.value)) port.value = USUAL[choice.value];
+  });
+}
+
+// --- what is likely to fail
+
+const JUDGED = ["host", "encryption", "port", "auth", "smtp_login", "smtp_secret", "defaultfromemail"];
+let timer;
+let latest = 0;
+
+async function ask() {
+  clearTimeout(timer);
+  const number = ++latest;
+  let reply;
+  try {
+    reply = await fetch(form.dataset.preflight, { method: "POST", body: new FormData(form) });
+  } catch {
+    return; // the network is away; saving says the same
+  }
+  const isAnswer = reply.ok && reply.headers.get("Content-Type")?.startsWith("application/json");
+  if (isAnswer && number === latest) show(await reply.json());
+}
+
+function show({ warnings, hints }) {
+  const blank = document.getElementById("field-warning").content;
+  for (const [name, texts] of Object.entries(warnings)) {
+    const place = document.getElementById(`${name}-warnings`);
+    const shown = [...place.querySelectorAll("span")].map((one) => one.textContent);
+    if (shown.join("\n") === texts.join("\n")) continue; // else a screen reader says it again
+    place.replaceChildren(
+      ...texts.map((text) => {
+        const line = blank.cloneNode(true);
+        line.querySelector("span").textContent = text;
+        return line;
+      }),
+    );
+  }
+  for (const [name, text] of Object.entries(hints)) {
+    document.getElementById(`${name}-hint`).textContent = text;
+  }
+}
+
+form.addEventListener("input", (event) => {
+  if (!JUDGED.includes(event.target.name)) return;
+  clearTimeout(timer);
+  timer = setTimeout(ask, PATIENCE);
+});
