@@ -89,3 +89,9 @@ class Watched:
 
     def heading(self, text: str | re.Pattern[str]) -> None:
         expect(self.page.get_by_role("heading", level=1)).to_have_text(text)
+
+
+def fits(page: Page) -> None:
+    """Nothing has to be scrolled to the side; the colours are those of the system."""
+    wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    assert wide <= 0, f"{page.url} is {wide} px too wide"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from tests.chromium import PHONE, Watched
+from tests.chromium import PHONE, Watched, fits
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
@@ -53,28 +53,22 @@ def test_the_pages_fit_a_phone_and_follow_the_systems_colours(chromium, served, 
     with chromium.new_context(viewport=PHONE, color_scheme="dark") as context:
         tab = Watched(context)
         tab.set_up(url, program)
-        _fits(tab.page)
+        fits(tab.page)
         tab.make_app()
-        _fits(tab.page)
+        fits(tab.page)
         tab.fill_smtp(smtp)
         tab.page.get_by_label("From name").fill("x" * 60)
         tab.page.get_by_label("User name").fill("somebody-with-a-rather-long-name@example.com")
-        _fits(tab.page)
+        fits(tab.page)
         tab.save_and_check()
-        _fits(tab.page)
+        fits(tab.page)
         for path in ("/apps", "/account", "/docs", "/nothing"):
             tab.page.goto(url + path)
-            _fits(tab.page)
+            fits(tab.page)
         root = tab.page.locator("html")
         expect(root).to_have_attribute("data-bs-theme", "dark")
         tab.page.emulate_media(color_scheme="light")
         expect(root).to_have_attribute("data-bs-theme", "light")
-
-
-def _fits(page: Page) -> None:
-    """Nothing has to be scrolled to the side; the colours are those of the system."""
-    wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-    assert wide <= 0, f"{page.url} is {wide} px too wide"
 
 
 def test_the_keyboard_reaches_the_content_and_errors_take_the_focus(chromium, served):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from tests.web.test_chromium import PHONE, Watched, _fits, chromium, served  # noqa: F401
+from tests.chromium import PHONE, Watched, fits
 
 
 @pytest.fixture
-def tab(chromium, served):  # noqa: F811
+def tab(chromium, served):
     """A new SMTP is about to be typed."""
     url, program = served
     with chromium.new_context(viewport=PHONE) as context:
@@ -38,7 +38,7 @@ def test_a_provider_fills_in_and_the_cursor_goes_to_the_user_name(tab):
     page.get_by_role("button", name="Fill in").click()
     expect(page.get_by_label("TLS from the start")).to_be_checked()
     expect(page.get_by_label("Port")).to_have_value("465")
-    _fits(page)
+    fits(page)
 
 
 def test_the_port_follows_the_encryption_while_it_is_a_usual_one(tab):
@@ -70,4 +70,4 @@ def test_what_is_likely_to_fail_is_said_while_it_is_typed(tab):
     expect(page.locator("#smtp_secret-warnings")).to_be_empty()
     assert 1 <= len(asked) <= 6
     assert not any("Hund" in url for url in asked)
-    _fits(page)
+    fits(page)
