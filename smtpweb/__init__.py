@@ -6,14 +6,15 @@ The house has floors; a module imports only from floors below its own (``make ch
 ``demo`` ``start`` ``app``               serve it, with sandbox SMTP servers or not; build it
 ``web`` ``cli``                          the doors: JSON API and pages; commands
 ``transfer``                             take a whole registry out and in
-``checks`` ``figures``                   check an SMTP and let the outcome decide; what to watch
+``checks`` ``figures`` ``listing``       check an SMTP and let the outcome decide; what to watch;
+                                         what lists show
 ``smtps``                                what is registered of an SMTP: save, find, remove
 ``apps`` ``accounts`` ``installation``   apps; users and tokens; what must hold before a start
 ``models``                               the tables
 ``config``                               settings from the environment
 ``preflight`` ``discovery``              what is likely to fail; the server of a mail address
 ``presets``                              what is known of mail providers
-``mailcheck``                            talk to one SMTP server, say what is wrong
+``mailcheck`` ``order``                  talk to one SMTP server, say what is wrong; put in order
 ``secretbox`` ``store`` ``extensions``   seal passwords; the database; Flask's extensions
 ``values`` ``logs`` ``errors``           what a value may be; how we log; what can go wrong
 =======================================  =====================================================

@@ -1,19 +1,19 @@
-"""What is registered of an SMTP: save, find, find by app, remove; ``checks`` does the rest.
+"""What is registered of an SMTP: save, find, put in order, remove; ``checks`` does the rest.
 
 Every query starts from the owner, and what is somebody else's is not found.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple, TypedDict
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
 
-from sqlalchemy import Select, and_, func, select
-from sqlalchemy.orm import contains_eager, defer
+from sqlalchemy import Select, and_, select
+from sqlalchemy.orm import contains_eager
 
-from . import accounts, apps, installation, preflight, values
+from . import accounts, apps, installation, order, preflight, values
 from .errors import BadInput, EditConflict, NotFound, SecretUnreadable, Sentence
-from .models import ApiToken, App, Check, Smtp, encryption_of, new_id
+from .models import ApiToken, App, Smtp, encryption_of, new_id
 from .store import AnyRow, AnySelect, db, fetch, now, writing
 
 
@@ -57,26 +57,6 @@ def find(user_id: str, smtp_id: str) -> Smtp:
     return smtp
 
 
-def find_by_app(app: App) -> list[tuple[Smtp, Check | None]]:
-    """The SMTPs of an app in the order of their use, each with its last check."""
-    newest = (
-        select(Check.id)
-        .where(Check.smtp_id == Smtp.id)
-        .order_by(Check.started.desc(), Check.id)
-        .limit(1)
-        .correlate(Smtp)
-        .scalar_subquery()
-    )
-    rows = db.session.execute(
-        select(Smtp, Check)
-        .outerjoin(Check, Check.id == newest)
-        .options(defer(Check.report_json))
-        .where(Smtp.app_id == app.id)
-        .order_by(Smtp.priority, Smtp.created, Smtp.id)
-    )
-    return [(smtp, check) for smtp, check in rows]
-
-
 def with_owners(
     *, smtp_id: str | None = None, app_id: str | None = None
 ) -> Sequence[tuple[str, str, str]]:
@@ -91,46 +71,6 @@ def with_owners(
     if app_id is not None:
         statement = statement.where(Smtp.app_id == app_id)
     return [(row.id, row.user_id, f"{row.host}:{row.port}") for row in fetch(statement)]
-
-
-class Summary(NamedTuple):
-    """How an app stands: ``in_use`` is its first active SMTP as host:port, if it has one."""
-
-    total: int
-    active: int
-    in_use: str | None
-    on_reserve: bool  # an SMTP that comes before the one in use is disabled
-
-
-def summaries(app_ids: Sequence[str]) -> dict[str, Summary]:
-    """How each of these apps stands, in one statement; apps without SMTPs are left out."""
-    of_app = Smtp.app_id
-    order = (Smtp.priority, Smtp.created, Smtp.id)
-    ranked = (
-        select(
-            Smtp.app_id,
-            Smtp.enabled,
-            Smtp.host,
-            Smtp.port,
-            func.count().over(partition_by=of_app).label("total"),
-            func.count().filter(Smtp.enabled).over(partition_by=of_app).label("active"),
-            func.row_number().over(partition_by=of_app, order_by=order).label("place"),
-            func.row_number()
-            .over(partition_by=of_app, order_by=(Smtp.enabled.desc(), *order))
-            .label("choice"),
-        )
-        .where(Smtp.app_id.in_(app_ids))
-        .subquery()
-    )
-    return {
-        row.app_id: Summary(
-            row.total,
-            row.active,
-            f"{row.host}:{row.port}" if row.enabled else None,
-            on_reserve=row.enabled and row.place > 1,
-        )
-        for row in db.session.execute(select(ranked).where(ranked.c.choice == 1))
-    }
 
 
 _OURS = ("version", "settings_version", "judged", "checking_until")  # not told by the API
@@ -297,6 +237,65 @@ def remove(user_id: str, smtp_id: str) -> None:
     """Remove the SMTP and its history; raises :class:`NotFound`."""
     with writing() as session:
         session.delete(find_for_update(user_id, smtp_id))
+
+
+# --- put in order --------------------------------------------------------------------------
+
+
+def reorder(user_id: str, app_id: str, seen: Mapping[str, int]) -> list[Smtp]:
+    """Let these SMTPs take, in the order of ``seen``, the places that they have now in the app.
+
+    ``seen``: the version at which each of them was shown. Returns all SMTPs of the app in their
+    new order. Raises :class:`EditConflict` unless all are still at that version, and
+    :class:`NotFound`.
+    """
+    with writing():
+        line = _line(user_id, app_id, seen)
+        by_id = {smtp.id: smtp for smtp in line}
+        turn = iter(seen)
+        return _renumber([by_id[next(turn)] if smtp.id in seen else smtp for smtp in line])
+
+
+def move(user_id: str, app_id: str, seen: Mapping[str, int], smtp_id: str, step: int) -> list[Smtp]:
+    """Move an SMTP of ``seen`` by so many places among all of its app; else as :func:`reorder`."""
+    with writing():
+        line = _line(user_id, app_id, seen)
+        here = next(index for index, smtp in enumerate(line) if smtp.id == smtp_id)
+        there = min(max(here + step, 0), len(line) - 1)
+        line.insert(there, line.pop(here))
+        return _renumber(line)
+
+
+def _line(user_id: str, app_id: str, seen: Mapping[str, int]) -> list[Smtp]:
+    """All SMTPs of the app in the order of their use, locked; refuses what was seen too early."""
+    # One at a time changes the order; SMTPs may be added meanwhile, as they stand nowhere yet.
+    if db.session.scalar(apps.owned(user_id, app_id).with_for_update(key_share=True)) is None:
+        raise NotFound("App")
+    locked = db.session.scalars(
+        select(Smtp).where(Smtp.app_id == app_id).order_by(Smtp.id).with_for_update(),
+        execution_options={"populate_existing": True},
+    )
+    line = sorted(locked, key=lambda smtp: (smtp.priority, smtp.created, smtp.id))
+    versions = {smtp.id: smtp.version for smtp in line}
+    if any(versions.get(smtp_id) != version for smtp_id, version in seen.items()):
+        raise EditConflict(Sentence("These SMTPs were changed after you opened the page."))
+    return line
+
+
+def _renumber(line: list[Smtp]) -> list[Smtp]:
+    """Give priorities that put the SMTPs into this order.
+
+    That is an edit to whoever has a form open, but not to a check: it tests the same as before.
+    """
+    moment = now()
+    places = [order.Place(smtp.priority, smtp.created, smtp.id) for smtp in line]
+    priorities = order.renumber(places)
+    for smtp in line:
+        if smtp.id in priorities:
+            smtp.priority = priorities[smtp.id]
+            smtp.version += 1
+            smtp.modified = moment
+    return line
 
 
 def find_for_update(user_id: str, smtp_id: str) -> Smtp:

@@ -107,11 +107,17 @@ def _on_connect(dbapi_connection: Any, _record: Any) -> None:
     # Without this the driver begins transactions by its own rules: none for DDL, so that a
     # failed migration stays half applied, and deferred ones for writes.
     dbapi_connection.isolation_level = None
+    # SQLite's own lower() knows only ASCII: "Ä" would be found and sorted apart from "ä".
+    dbapi_connection.create_function("lower", 1, _lower, deterministic=True)
     cursor = dbapi_connection.cursor()
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")  # WAL with NORMAL can lose commits at power loss
     cursor.close()
+
+
+def _lower(value: object) -> str | None:
+    return None if value is None else str(value).lower()
 
 
 @event.listens_for(Engine, "begin")

@@ -1,28 +1,36 @@
-"""The pages of apps: list, create, show, edit, remove."""
+"""The pages of apps: list, create, show, put SMTPs in order, edit, remove."""
 
 from __future__ import annotations
 
-from flask import flash, redirect, render_template, url_for
+from flask import flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response as AnyResponse
 
-from .. import apps, smtps
+from .. import apps, listing, smtps, values
+from ..errors import BadInput, EditConflict
 from . import access
+from .bars import bar
 from .forms import AppForm
-from .pages import bp, page_number
+from .pages import address_of, bp, page_number, wanted
 
 APPS_PER_PAGE = 50
+SMTPS_PER_PAGE = 50
+NAMED_WHEN_REMOVED = 50
 
 
 @bp.get("/apps")
 def list_apps() -> str:
     """The user's apps, each with how it stands."""
     page = page_number()
-    found, total = apps.find_all(access.user().id, page, APPS_PER_PAGE)
+    asked = wanted(listing.APP_STATES, listing.APP_SORTS)
+    found, total = listing.find_apps(access.user().id, asked, page, APPS_PER_PAGE)
     return render_template(
         "apps/list.html",
         apps=found,
-        summaries=smtps.summaries([app.id for app in found]),
+        summaries=listing.summaries([app.id for app in found]),
+        wanted=asked,
+        address=address_of(asked, listing.APP_SORTS),
+        total=total,
         page=page,
         pages=-(-total // APPS_PER_PAGE),
     )
@@ -48,8 +56,73 @@ def new_app() -> AnyResponse:
 def show_app(app_id: str) -> str:
     """An app, and its SMTPs in the order of their use."""
     app = apps.find(access.user().id, app_id)
-    listed = smtps.find_by_app(app)
-    return render_template("apps/show.html", app=app, smtps=listed)
+    page = page_number()
+    asked = wanted(listing.SMTP_STATES, listing.SMTP_SORTS)
+    found, total = listing.find_smtps(app, asked, page, SMTPS_PER_PAGE)
+    marks = listing.marks([smtp.id for smtp in found])
+    return render_template(
+        "apps/show.html",
+        app=app,
+        summary=listing.summaries([app.id]).get(app.id),
+        smtps=[
+            (smtp, marks[smtp.id][0] if marks[smtp.id] else None, bar(marks[smtp.id]))
+            for smtp in found
+        ],
+        wanted=asked,
+        address=address_of(asked, listing.SMTP_SORTS),
+        # Only where neighbours on the page are neighbours in use.
+        ordered=asked.sort == listing.SMTP_SORTS[0] and not asked.filters,
+        total=total,
+        page=page,
+        pages=-(-total // SMTPS_PER_PAGE),
+    )
+
+
+@bp.post("/apps/<id:app_id>/order")
+def order_smtps(app_id: str) -> AnyResponse:
+    """Put SMTPs of an app into another order: one up or down, or all of a page as posted."""
+    user, page = access.user(), page_number()
+    app = apps.find(user.id, app_id)
+    seen, moved, step = _order_sent()
+    try:
+        if step:
+            line = smtps.move(user.id, app.id, seen, moved, step)
+        else:
+            line = smtps.reorder(user.id, app.id, seen)
+    except EditConflict:
+        told = _("Somebody changed these SMTPs meanwhile, so nothing was moved. This is how they"
+                 " stand now.")  # fmt: skip
+        flash(told, "warning")
+        return redirect(url_for(".show_app", app_id=app.id, page=page + 1), 303)
+    place = next(index for index, smtp in enumerate(line) if smtp.id == moved)
+    name = f"{line[place].host}:{line[place].port}"
+    told = _("%(smtp)s is now number %(place)d of %(total)d.", smtp=name, place=place + 1,
+             total=len(line))  # fmt: skip
+    flash(told, "success")
+    page = place // SMTPS_PER_PAGE  # over the edge of a page it is followed to the next one
+    where = url_for(".show_app", app_id=app.id, page=page + 1 if page else None)
+    return redirect(f"{where}#smtp-{moved}", 303)
+
+
+def _order_sent() -> tuple[dict[str, int], str, int]:
+    """The SMTPs as posted with the version that was seen of each; which one is moved, how far.
+
+    It is moved by 0 where its new place is the one that it was posted at.
+    """
+    try:
+        pairs = [place.partition(":") for place in request.form.getlist("place")]
+        seen = {
+            values.object_id(name): values.integer(version, 0, 2**31 - 1)
+            for name, _colon, version in pairs
+        }
+        steps = {"up": -1, "down": 1, "moved": 0}
+        ((name, step),) = [(n, s) for n, s in steps.items() if n in request.form]
+        moved = values.object_id(request.form[name])
+        if moved not in seen or len(seen) < len(pairs):
+            raise ValueError("Must be one of the SMTPs, each named once.")
+    except ValueError as error:
+        raise BadInput({"order": [str(error)]}) from None
+    return seen, moved, step
 
 
 @bp.route("/apps/<id:app_id>/edit", methods=["GET", "POST"])
@@ -72,7 +145,9 @@ def edit_app(app_id: str) -> AnyResponse:
 def ask_to_remove_app(app_id: str) -> str:
     """Ask first, and say what goes with the app."""
     app = apps.find(access.user().id, app_id)
-    return render_template("apps/remove.html", app=app, smtps=smtps.find_by_app(app))
+    first, _total = listing.find_smtps(app, listing.ALL_SMTPS, 0, NAMED_WHEN_REMOVED)
+    losses = listing.losses(app.id)
+    return render_template("apps/remove.html", app=app, smtps=first, losses=losses)
 
 
 @bp.post("/apps/<id:app_id>/remove")

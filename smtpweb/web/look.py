@@ -11,6 +11,7 @@ from flask import Flask, Response, request
 from flask_login import current_user
 from jinja2 import StrictUndefined
 
+from .. import listing
 from . import causes, words
 
 _YEAR = 365 * 86400
@@ -26,7 +27,12 @@ def register(app: Flask) -> None:
         "exact": words.exact,
         "duration": words.duration,
     }
-    app.jinja_env.globals |= {"words": words, "causes": causes, "current_user": current_user}
+    app.jinja_env.globals |= {
+        "words": words,
+        "causes": causes,
+        "current_user": current_user,
+        "count_broken": listing.count_broken,
+    }
     folders = {"static": app.static_folder}
     folders["bootstrap.static"] = app.blueprints["bootstrap"].static_folder
 

@@ -8,9 +8,10 @@ from flask import flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response as AnyResponse
 
-from .. import apps, checks, smtps
+from .. import apps, checks, listing, smtps
 from ..models import App, Smtp
 from . import access, check_pages
+from .bars import bar
 from .language import say
 from .pages import bp, page_number
 from .smtp_form import SmtpForm
@@ -39,14 +40,17 @@ def show_smtp(smtp_id: str) -> str:
     """An SMTP, the result of its last check, and its history."""
     smtp = smtps.find(access.user().id, smtp_id)
     page = page_number()
-    newest, total = checks.history(smtp, 0, 1)
-    rows, _ = checks.history(smtp, page, CHECKS_PER_PAGE)
+    rows, total = checks.history(smtp, page, CHECKS_PER_PAGE)
+    newest = checks.history(smtp, 0, 1)[0] if page else rows[:1]
     return render_template(
         "smtps/show.html",
         smtp=smtp,
         app=smtp.app,
         warnings=_warnings(smtp),
         last=newest[0] if newest else None,
+        summary=listing.summaries([smtp.app_id])[smtp.app_id],
+        drawn=bar(listing.marks([smtp.id])[smtp.id]),
+        tally=listing.tally(smtp.id),
         checks=rows,
         total=total,
         page=page,
@@ -89,13 +93,12 @@ def preflight(app_id: str = "", smtp_id: str = "") -> dict[str, Any]:
 def ask_to_remove_smtp(smtp_id: str) -> str:
     """Ask first, and say what goes with the SMTP."""
     smtp = smtps.find(access.user().id, smtp_id)
-    _, count = checks.history(smtp, 0, 1)
     return render_template(
         "smtps/remove.html",
         smtp=smtp,
         app=smtp.app,
-        checks=count,
-        others=[other for other, _ in smtps.find_by_app(smtp.app) if other.id != smtp.id],
+        losses=listing.losses(smtp.app_id, smtp.id),
+        summary=listing.summaries([smtp.app_id]).get(smtp.app_id),
     )
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+import math
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from flask import url_for
-from flask_babel import format_decimal, lazy_gettext, ngettext
+from flask_babel import format_decimal, format_percent, lazy_gettext, ngettext
 from flask_babel import gettext as _
 
+from ..listing import Summary
 from ..mailcheck import Encryption, Outcome, Report, Side, Stage
 from ..models import App, Check, Smtp
-from ..smtps import Summary
 from ..store import now
 
 
@@ -65,7 +65,7 @@ def smtp_state(smtp: Smtp, last: Check | None) -> State:
         return State(_("Disabled by a failed check"), "danger", "failed")
     if last is None:
         return State(_("Active, not checked yet"), "secondary", "waiting")
-    if last.smtp_version != smtp.version:
+    if last.smtp_version < smtp.settings_version:
         return State(_("Active, changed since its last check"), "secondary", "waiting")
     if last.finished is None:
         return State(_("Active, last check interrupted"), "warning", "alert")
@@ -79,10 +79,29 @@ def app_state(app: App, summary: Summary | None) -> State:
     if summary is None:
         return State(_("No SMTP yet"), "secondary", "waiting")
     if summary.in_use is None:
-        return State(_("No active SMTP: mails will not be sent"), "danger", "failed")
+        words = _("No working SMTP: mails of this app will not be sent")
+        return State(words, "danger", "failed")
+    counts = {"num": summary.works, "total": summary.total}
     if summary.on_reserve and app.strategy == "PRIORITY":
-        return State(_("Running on reserve"), "warning", "alert")
-    return State(_("Active"), "success", "done")
+        words = (
+            ngettext(
+                "%(num)d of %(total)d works, running on reserve",
+                "%(num)d of %(total)d work, running on reserve",
+                **counts,
+            )
+            if summary.works
+            else _("Running on reserve, which was not checked yet")
+        )
+        return State(words, "warning", "alert")
+    if not summary.works:
+        return State(_("Not checked yet"), "secondary", "waiting")
+    if summary.works == summary.total:
+        words = ngettext("It works", "All %(num)d work", summary.total)
+        return State(words, "success", "done")
+    words = ngettext("%(num)d of %(total)d works", "%(num)d of %(total)d work", **counts)
+    if summary.active < summary.total:
+        return State(words, "warning", "alert")
+    return State(words, "success", "done")
 
 
 def check_state(check: Check) -> State:
@@ -108,10 +127,11 @@ def stage(name: str) -> str:
     return str(STAGES[Stage(name)][0])
 
 
-def in_use(app: App, listed: Sequence[tuple[Smtp, Check | None]]) -> set[str]:
-    """The ids of the SMTPs that the app's mails go through now."""
-    active = [smtp.id for smtp, _ in listed if smtp.enabled]
-    return set(active if app.strategy == "RANDOM" else active[:1])
+def is_used(app: App, summary: Summary | None, smtp: Smtp) -> bool:
+    """Whether the app's mails go through this SMTP of it now."""
+    if app.strategy == "RANDOM":
+        return smtp.enabled
+    return bool(summary and summary.in_use and summary.in_use[0] == smtp.id)
 
 
 def fix_url(report: Report, smtp: Smtp) -> str:
@@ -152,6 +172,24 @@ def span(seconds: float) -> str:
     return str(ngettext("%(num)s second", "%(num)s seconds", round(seconds)))
 
 
+def days_left(until: str) -> int | None:
+    """Whole days until a time in ISO 8601, negative once it is over; None where it is no time."""
+    try:
+        moment = datetime.fromisoformat(until)
+    except ValueError:
+        return None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return (moment - now()).days
+
+
+def certificate_state(days: int) -> State:
+    """The state of a certificate with so many days left."""
+    if days < 0:
+        return State(_("Expired"), "danger", "failed")
+    words = ngettext("%(num)s day left", "%(num)s days left", days)
+    return State(words, "success", "done") if days >= 14 else State(words, "warning", "alert")
+
+
 def is_past(moment: datetime) -> bool:
     """Whether this moment is over."""
     return moment <= now()
@@ -167,3 +205,8 @@ def duration(milliseconds: float) -> str:
     if milliseconds >= 1000:
         return f"{format_decimal(milliseconds / 1000, '0.0')} s"
     return f"{milliseconds:.0f} ms" if milliseconds >= 1 else str(_("under 1 ms"))
+
+
+def percent(part: int, whole: int) -> str:
+    """A share, rounded down: not everything is never called 100 %."""
+    return str(format_percent(math.floor(100 * part / whole) / 100))
