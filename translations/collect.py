@@ -6,7 +6,6 @@ one that is gone is dropped; the pages read the ``messages.mo`` beside it, which
 
 from __future__ import annotations
 
-import json
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_file
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
-from smtpweb.web import causes
+from smtpweb.web import causes, openapi
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -51,9 +50,9 @@ def template() -> Catalog:
                 method, path, keywords=_KEYWORDS, options=options
             ):
                 found.add(text, locations=[(name, 0)], context=context)
-    for text in causes.phrases():
-        if text:
-            found.add(text, locations=[("smtpweb/web/causes.py", 0)])
+    for module in (causes, openapi):
+        for text in filter(None, module.texts()):
+            found.add(text, locations=[(f"smtpweb/web/{module.__name__.rpartition('.')[2]}.py", 0)])
     return found
 
 
@@ -100,28 +99,10 @@ def _causes(file: IO[bytes], *_: Any, **__: Any) -> _Found:
             yield 0, None, text, []
 
 
-def _description(file: IO[bytes], *_: Any, **__: Any) -> _Found:
-    """What the page /docs shows of the API's description, paragraph by paragraph."""
-    yield from ((0, None, text, []) for text in _texts(json.load(file)))
-
-
-def _texts(node: Any) -> Iterator[str]:
-    if isinstance(node, list):
-        for one in node:
-            yield from _texts(one)
-    elif isinstance(node, dict):
-        for name, value in node.items():
-            if name in ("summary", "description") and isinstance(value, str):
-                yield from value.split("\n\n")
-            elif name != "example":
-                yield from _texts(value)
-
-
 _METHODS: tuple[tuple[str, Any], ...] = (
     ("smtpweb/**/*.py", "python"),
     ("templates/**/*.html", "jinja2"),
     ("smtpweb/mailcheck/causes/*.toml", _causes),
-    ("smtpweb/web/openapi.json", _description),
 )
 
 

@@ -51,7 +51,7 @@ def title(check: Check) -> str:
     return told if spoken() == "en" else _again([entry.title] if entry else [], told)
 
 
-def phrases() -> Iterator[str]:
+def texts() -> Iterator[str]:
     """The facts that are English words themselves, for translators."""
     yield from FACTS.values()
     yield from WARNINGS
@@ -101,7 +101,7 @@ def _again(templates: tuple[str, ...] | list[str], text: str) -> str:
 
 @functools.cache
 def _known() -> frozenset[str]:
-    return frozenset(phrases())
+    return frozenset(texts())
 
 
 def _fact(name: str, value: str) -> str:

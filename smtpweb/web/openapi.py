@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from ..errors import Sentence
+
 _FILE = Path(__file__).with_name("openapi.json")
 FORM = "application/x-www-form-urlencoded"
 
@@ -79,6 +81,16 @@ def calls() -> tuple[Call, ...]:
     )
 
 
+def texts() -> Iterator[str]:
+    """The texts of the description that the page shows, for translators."""
+    yield from document()["info"]["description"].split("\n\n")
+    yield document()["components"]["securitySchemes"]["token"]["description"]
+    for call in calls():
+        yield from (call.title, call.text)
+        yield from (parameter.text for parameter in call.parameters)
+        yield from (answer.text for answer in call.answers)
+
+
 def resolve(node: dict[str, Any]) -> dict[str, Any]:
     """What ``node`` refers to, with its own members on top; itself where it refers to nothing."""
     if "$ref" not in node:
@@ -126,16 +138,16 @@ def _parameter(
 ) -> Parameter:
     limits = ""
     if "minimum" in schema:
-        limits = f"{schema['minimum']} to {schema['maximum']}"
+        limits = Sentence("%(least)s to %(most)s", least=schema["minimum"], most=schema["maximum"])
     elif "enum" in schema:
-        limits = " or ".join(schema["enum"])
+        limits = " | ".join(schema["enum"])
     elif "maxLength" in schema:
-        limits = f"at most {schema['maxLength']} characters"
+        limits = Sentence("at most %(most)s characters", most=schema["maxLength"])
     elif "pattern" in schema:
-        limits = "24 hexadecimal digits"
+        limits = Sentence("24 hexadecimal digits")
     return Parameter(
         name=name,
-        kind="mail address" if schema.get("format") == "email" else schema["type"],
+        kind=Sentence("mail address") if schema.get("format") == "email" else schema["type"],
         limits=limits,
         required=required,
         default=json.dumps(schema["default"]).strip('"') if "default" in schema else "",
