@@ -117,14 +117,21 @@ def choices() -> tuple[Choice, ...]:
     return tuple(sorted(found, key=lambda choice: choice.label.casefold()))
 
 
-def named(text: str) -> Choice | None:
-    """The choice whose label this is, or the only one that has it in its label or host."""
+def named(text: str) -> list[Choice]:
+    """The choices that somebody may mean who types this, by words of the label, else by host.
+
+    One alone where it is a whole label.
+    """
     wanted = text.strip().casefold()
+    if not wanted:
+        return []
     for choice in choices():
         if choice.label.casefold() == wanted:
-            return choice
-    holding = [one for one in choices() if wanted in f"{one.label} {one.host}".casefold()]
-    return holding[0] if wanted and len(holding) == 1 else None
+            return [choice]
+    begins = re.compile(rf"(?<![^\W_]){re.escape(wanted)}")
+    return [one for one in choices() if begins.search(one.label.casefold())] or [
+        one for one in choices() if wanted in one.host
+    ]
 
 
 def of_host(host: str) -> Preset | None:

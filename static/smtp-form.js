@@ -8,12 +8,18 @@ const field = (name) => form.elements[name];
 
 // --- a provider fills in host, encryption and port
 
+// As presets.named has it: a whole label, else the beginning of a word in one, else a part of a host
 function choiceOf(text) {
   const wanted = text.trim().toLowerCase();
+  if (!wanted) return undefined;
   const all = [...document.querySelectorAll("#providers option")];
   const exact = all.find((one) => one.value.toLowerCase() === wanted);
-  const holding = all.filter((one) => `${one.value} ${one.dataset.host}`.toLowerCase().includes(wanted));
-  return exact ?? (wanted && holding.length === 1 ? holding[0] : undefined);
+  if (exact) return exact;
+  const begins = (one) => one.value.toLowerCase().split(/(?<=[^\p{L}\p{N}])/u);
+  const startsAt = (words, from) => words.slice(from).join("").startsWith(wanted);
+  let found = all.filter((one) => begins(one).some((_, at, words) => startsAt(words, at)));
+  if (!found.length) found = all.filter((one) => one.dataset.host.includes(wanted));
+  return found.length === 1 ? found[0] : undefined;
 }
 
 function fillIn(option) {

@@ -38,7 +38,16 @@ _FROM_ADDRESS: dict[str, Callable[[str], Any]] = {
     "encryption": _encryption,
     "port": values.port,
 }
+_NAMED = 5  # of the providers that fit what was typed
 _JUDGED = ("host", "encryption", "port", "username", "password", "defaultfromemail")
+
+
+def _which(found: list[Choice]) -> str:
+    if not found:
+        return str(_("There is no provider of this name in the list: type its host instead."))
+    labels = "; ".join(choice.label for choice in found[:_NAMED])
+    more = "; …" if len(found) > _NAMED else ""
+    return str(_("Several fit: %(labels)s. Type more of the name.", labels=labels + more))
 
 
 class SmtpForm(Form):
@@ -112,13 +121,11 @@ class SmtpForm(Form):
 
     def fill_preset(self) -> None:
         """Fill in host, encryption and port of the provider that was chosen, and nothing else."""
-        choice = presets.named(self.provider.data or "")
-        if choice is None:
-            self.provider.errors = [
-                _("There is no provider of this name in the list: choose one, or type its host.")
-            ]
-            self.focus = None
+        found = presets.named(self.provider.data or "")
+        if len(found) != 1:
+            self.provider.errors = [_which(found)]
             return
+        (choice,) = found
         self._show("host", choice.host)
         self._show("encryption", choice.mode.encryption.value)
         self._show("port", str(choice.mode.port))

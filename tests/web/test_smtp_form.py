@@ -63,11 +63,18 @@ def test_enter_behind_the_name_of_a_provider_fills_in_too(browser, alice, idapp)
     assert count(alice.app, Smtp) == 0
 
 
-@pytest.mark.parametrize("name", ["nobody", "mailgun", "<b>"])
-def test_an_unknown_or_ambiguous_provider_is_an_error_at_its_field(browser, idapp, name):
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("nobody", "no provider of this name"),
+        ("mailgun", "Several fit: Mailgun (EU); Mailgun (US)."),
+        ("<b>", "no provider of this name"),
+    ],
+)
+def test_an_unknown_or_ambiguous_provider_is_an_error_at_its_field(browser, idapp, name, said):
     page = browser.submit(f"/apps/{idapp}/smtps/new", FILL, provider=name, host="kept.example")
     assert page.status == 422
-    assert "no provider of this name" in page.errors()["provider"]
+    assert said in page.errors()["provider"]
     assert page.form().value("host") == "kept.example"
 
 
