@@ -6,7 +6,7 @@ import sys
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from smtpweb import installation, logs
+from smtpweb import installation, live, logs
 from smtpweb.config import load
 from smtpweb.errors import ConfigError
 from smtpweb.store import cause, db
@@ -23,8 +23,8 @@ bind = [f"127.0.0.1:{os.environ.get('PORT') or 8000}"]
 worker_class = "gthread"
 workers = 2
 # More threads make reads no faster: they are there to wait for SMTP servers. Beyond the checks
-# there are always some left, so that hanging checks never starve readers.
-threads = max(24, _settings.check_slots + 8)
+# and the pages that follow one there are always some left, so that neither starves readers.
+threads = max(24, _settings.check_slots + live.STREAMS + 8)
 # Settings are read, and a wrong one stops the start, before any worker exists.
 preload_app = True
 
@@ -89,6 +89,11 @@ def post_worker_init(_worker):
     It tells the workers by SIGQUIT. A worker that hears both at the same moment can lock up.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def worker_exit(_server, _worker):
+    """Wait for the checks that were begun from pages: no request of theirs is waited for."""
+    live.wait_for_all()
 
 
 def worker_int(_worker):

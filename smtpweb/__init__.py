@@ -5,10 +5,10 @@ The house has floors; a module imports only from floors below its own (``make ch
 =======================================  =====================================================
 ``demo`` ``start`` ``app``               serve it, with sandbox SMTP servers or not; build it
 ``web`` ``cli``                          the doors: JSON API and pages; commands
-``transfer``                             take a whole registry out and in
+``live`` ``transfer``                    watch checks as they run; take a whole registry out and in
 ``checks`` ``figures`` ``listing``       check an SMTP and let the outcome decide; what to watch;
                                          what lists show
-``smtps``                                what is registered of an SMTP: save, find, remove
+``smtps`` ``arrivals``                   what is registered of an SMTP; did its test mail arrive?
 ``apps`` ``accounts`` ``installation``   apps; users and tokens; what must hold before a start
 ``models``                               the tables
 ``config``                               settings from the environment

@@ -12,11 +12,11 @@ from flask import current_app
 from sqlalchemy import func, select
 from sqlalchemy.orm import contains_eager, defer, joinedload
 
-from . import mailcheck, smtps
+from . import arrivals, mailcheck, smtps
 from .accounts import Caller
 from .config import settings
 from .errors import Busy, NotFound, Sentence, TooMany
-from .mailcheck import Report, Side, Stage, Step, Target
+from .mailcheck import Report, Side, Stage, Target
 from .models import App, Check, Smtp, User
 from .store import db, now, writing
 
@@ -29,39 +29,36 @@ _LEASE_MARGIN = timedelta(seconds=5)  # beyond the deadline, for writing the out
 
 
 def run(
-    caller: Caller,
-    smtp_id: str,
-    *,
-    watch: Callable[[Step], None] | None = None,
-    limited: bool = True,
+    caller: Caller, smtp_id: str, *, base_url: str | None = None, limited: bool = True
 ) -> Check:
     """Send a real test mail through the SMTP, keep the outcome, enable or disable the SMTP.
 
-    Raises :class:`NotFound`, :class:`Busy` and :class:`TooMany`. No transaction and no
-    connection is held while we wait for the network.
+    ``base_url`` is where we are reached, unless a setting says it; without either, the mail has
+    no link to confirm its arrival. Raises :class:`NotFound`, :class:`Busy` and :class:`TooMany`.
+    No transaction and no connection is held while we wait for the network.
     """
-    slots = cast(threading.BoundedSemaphore, current_app.extensions["smtpweb.check_slots"])
-    if not slots.acquire(blocking=False):
-        raise Busy(Sentence("Too many checks are under way: nothing was changed."), retry_after=5)
+    slots = take_slot()
     try:
-        begun, target = _begin(caller, smtp_id, limited)
-        try:
-            report = target if isinstance(target, Report) else mailcheck.check(target, watch)
-        except BaseException:
-            _release(begun)  # our bug: the check stays without an outcome, which says so
-            raise
-        log.info(
-            "check %s of %s:%s by %s: %s at %s", begun.id, report.host, report.port,
-            caller.user_id, report.code, report.stage,
-        )  # fmt: skip
-        return _finish(begun, report)
+        return carry_out(*begin(caller, smtp_id, base_url=base_url, limited=limited))
     finally:
         slots.release()
 
 
-def _begin(caller: Caller, smtp_id: str, limited: bool) -> tuple[Check, Target | Report]:
+def take_slot() -> threading.BoundedSemaphore:
+    """Take one of the worker's slots, to be released after the check; raises :class:`Busy`."""
+    slots = cast(threading.BoundedSemaphore, current_app.extensions["smtpweb.check_slots"])
+    if not slots.acquire(blocking=False):
+        raise Busy(Sentence("Too many checks are under way: nothing was changed."), retry_after=5)
+    return slots
+
+
+def begin(
+    caller: Caller, smtp_id: str, *, base_url: str | None = None, limited: bool = True
+) -> tuple[Check, Target | Report]:
     """Claim the SMTP and read all that the check needs, in one transaction."""
     moment = now()
+    base_url = settings().base_url or base_url
+    link, digest = arrivals.new_link(base_url) if base_url else ("", None)
     ends_by = moment + timedelta(seconds=settings().check_timeout) + _LEASE_MARGIN
     with writing() as session:
         smtp = smtps.find_for_update(caller.user_id, smtp_id)
@@ -72,17 +69,36 @@ def _begin(caller: Caller, smtp_id: str, limited: bool) -> tuple[Check, Target |
             )
         if limited:
             _refuse_too_many(caller.user_id)
-        target = _target(smtp)  # may find the password unreadable: before anything is written
+        target = _target(smtp, link)  # may find the password unreadable: before anything is written
         begun = Check(
             smtp_id=smtp.id,
             user_id=caller.user_id,
             smtp_version=smtp.version,
             started=moment,
             ends_by=ends_by,
+            arrival_digest=digest if isinstance(target, Target) else None,
         )
         smtp.checking_until = ends_by
         session.add(begun)
     return begun, target
+
+
+def carry_out(
+    begun: Check,
+    target: Target | Report,
+    ask: Callable[[Target], Report] | None = None,
+) -> Check:
+    """Check what was begun, by ``ask`` if given, and keep the outcome."""
+    try:
+        report = target if isinstance(target, Report) else (ask or mailcheck.check)(target)
+    except BaseException:
+        release(begun)  # our bug: the check stays without an outcome, which says so
+        raise
+    log.info(
+        "check %s of %s:%s by %s: %s at %s", begun.id, report.host, report.port,
+        begun.user_id, report.code, report.stage,
+    )  # fmt: skip
+    return _finish(begun, report)
 
 
 def _refuse_too_many(user_id: str) -> None:
@@ -116,7 +132,7 @@ def _refuse_too_many(user_id: str) -> None:
         )
 
 
-def _target(smtp: Smtp) -> Target | Report:
+def _target(smtp: Smtp, arrival_url: str) -> Target | Report:
     """What to check, as plain values; or the report where it need not be tried."""
     app, config = smtp.app, settings()
     mail_from = smtps.sender(smtp, app.defaultfromemail)
@@ -138,6 +154,7 @@ def _target(smtp: Smtp) -> Target | Report:
             host=smtp.host,
             port=smtp.port,
             rcpt_to=app.testemail,
+            encryption=smtp.encryption,
         )
     return Target(
         host=smtp.host,
@@ -153,6 +170,7 @@ def _target(smtp: Smtp) -> Target | Report:
         timeout=float(config.check_timeout),
         policy=config.egress,
         ca_file=config.ca_file,
+        arrival_url=arrival_url,
     )
 
 
@@ -177,7 +195,8 @@ def _finish(begun: Check, report: Report) -> Check:
     return begun
 
 
-def _release(begun: Check) -> None:
+def release(begun: Check) -> None:
+    """Let go of the SMTP of a check that ends without an outcome."""
     with writing():
         smtp = _claimed(begun)
         if smtp and smtp.checking_until == begun.ends_by:

@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from . import accounts, checks, installation, smtps, transfer, values
 from .accounts import ALL_SCOPES, Caller
 from .errors import Busy, NotFound, SecretUnreadable, SmtpwebError
+from .mailcheck import Encryption
 from .models import Check
 from .store import cause
 
@@ -176,6 +177,9 @@ def _check_one(owner_id: str, smtp_id: str, where: str) -> bool:
     return bool(check.accepted)
 
 
+_MODES = {Encryption.IMPLICIT: "TLS from the start", Encryption.STARTTLS: "STARTTLS"}
+
+
 def _outcome(check: Check) -> str:
     report = check.report
     if report is None:
@@ -183,10 +187,15 @@ def _outcome(check: Check) -> str:
     if report.accepted:
         lines = [f"OK. {report.title}"]
     else:
-        lines = [f"FAILED at {report.stage}. {report.title} ({report.code})"]
+        failed = "NOT TRIED" if report.refused_by_policy else f"FAILED at {report.stage}"
+        lines = [f"{failed}. {report.title} ({report.code})"]
         if report.reply:
             lines.append(f"The server said: {report.reply.code} {report.reply.text}")
         lines += [f"Next: {step}" for step in report.advice]
+        lines += [
+            f"Works: port {mode.port} with {_MODES[mode.encryption]}"
+            for mode in report.alternatives
+        ]
     lines += [f"Mind: {warning}" for warning in report.warnings]
     return "\n    ".join(lines)
 

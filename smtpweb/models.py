@@ -10,7 +10,7 @@ from flask_login import UserMixin
 from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from .mailcheck import Encryption, Report
+from .mailcheck import Encryption, Outcome, Report, Stage, Step
 from .store import Base, Sealed, UtcDateTime, now
 
 
@@ -222,6 +222,21 @@ class Check(Base):
     user: Mapped[User | None] = relationship()
 
     @property
+    def steps(self) -> tuple[Step, ...]:
+        """Every stage in order: as the report has it, or as far as the check has come."""
+        report = self.report
+        return report.steps if report else steps_of(self.progress)
+
+    @property
     def report(self) -> Report | None:
         """The whole outcome, or None while there is none."""
         return Report.from_dict(self.report_json) if self.report_json else None
+
+
+def steps_of(progress: list[dict[str, Any]] | None) -> tuple[Step, ...]:
+    """The progress of a check as steps, one for every stage in order."""
+    noted = {
+        one["stage"]: Step(Stage(one["stage"]), Outcome(one["outcome"]), one["milliseconds"])
+        for one in progress or ()
+    }
+    return tuple(noted.get(stage) or Step(stage, Outcome.NOT_REACHED) for stage in Stage)

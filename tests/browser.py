@@ -7,6 +7,7 @@ form that lacks a field, or its token, fails the test.
 from __future__ import annotations
 
 import re
+import time
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -221,6 +222,16 @@ class Browser:
     def press(self, page: Page, action: str) -> Page:
         """Press the button of the form that is sent to ``action``."""
         return self.send(page, page.form(action))
+
+    def result(self, page: Page) -> Page:
+        """The result of the check whose page this is: look again for as long as it asks for it."""
+        assert page.url.startswith("/checks/"), f"{page.url}: {page.text}"
+        for _ in range(1000):
+            if page.root.find(".//meta[@http-equiv='refresh']") is None:
+                return page
+            time.sleep(0.02)
+            page = self.get(page.url)
+        raise AssertionError(f"it never ended: {page.text}")
 
     def _read(self, reply: TestResponse) -> Page:
         assert reply.status_code < 500, f"{reply.status_code} from {reply.request.path}"

@@ -86,6 +86,7 @@ class Watched:
         name = "Save and send a test mail to ana@example.com"
         self.page.get_by_role("button", name=name).click()
         self.page.wait_for_url("**/checks/*")
+        expect(self.page.locator("h1")).not_to_have_text("Check under way", timeout=15000)
 
     def heading(self, text: str | re.Pattern[str]) -> None:
         expect(self.page.get_by_role("heading", level=1)).to_have_text(text)

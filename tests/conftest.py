@@ -15,7 +15,7 @@ from flask import Flask
 from flask_migrate import upgrade
 from sqlalchemy import create_engine, text
 
-from smtpweb import installation, secretbox
+from smtpweb import installation, live, secretbox
 from smtpweb.app import create_app
 from smtpweb.config import Settings
 from smtpweb.mailcheck import EgressPolicy
@@ -132,6 +132,7 @@ def app(settings: Settings) -> Iterator[Flask]:
     with app.app_context():
         installation.make_ready()
     yield app
+    live.wait_for_all()
     with app.app_context():
         db.session.remove()
         db.engine.dispose()

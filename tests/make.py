@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import timedelta
 from typing import Any
 
@@ -41,6 +42,17 @@ def for_server(server: FakeServer, **changes: Any) -> dict[str, Any]:
 def only_smtp(app: Flask) -> Smtp:
     with app.app_context():
         return db.session.query(Smtp).one()
+
+
+def only_check(app: Flask) -> Check:
+    with app.app_context():
+        return db.session.query(Check).one()
+
+
+def trust(app: Flask, server: FakeServer) -> None:
+    """Let the application's checks believe the certificate of a fake server."""
+    settings = app.extensions["smtpweb.settings"]
+    app.extensions["smtpweb.settings"] = dataclasses.replace(settings, ca_file=server.ca_file)
 
 
 def count(app: Flask, model: type[Any]) -> int:

@@ -22,6 +22,7 @@ PUBLIC = {
     "static", "bootstrap.static",
     "api_login.login", "api_login_base.login",
     "login.set_up", "login.sign_in",
+    "received.ask", "received.confirm",
     "probes.healthz", "probes.readyz", "probes.metrics", "probes.description", "probes.docs",
 }  # fmt: skip
 UNKNOWN = "f" * 24

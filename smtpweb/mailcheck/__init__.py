@@ -3,7 +3,7 @@
 from .blocking import check
 from .egress import EgressPolicy, EgressRuleError
 from .looped import check_async, check_many
-from .report import Encryption, Line, Mode, Outcome, Report, Side, Stage, Step, Target
+from .report import Encryption, Line, Mode, Outcome, Reply, Report, Side, Stage, Step, Target
 
 __all__ = [
     "EgressPolicy",
@@ -12,6 +12,7 @@ __all__ = [
     "Line",
     "Mode",
     "Outcome",
+    "Reply",
     "Report",
     "Side",
     "Stage",

@@ -10,6 +10,7 @@ from urllib.parse import unquote_to_bytes
 from flask import current_app, g, request
 from flask_login import current_user
 from werkzeug.routing import BaseConverter
+from werkzeug.urls import iri_to_uri
 
 from .. import accounts
 from ..accounts import ALL_SCOPES, Caller
@@ -19,6 +20,7 @@ from ..store import AnyRow, fetch
 
 V = TypeVar("V", bound=Callable[..., Any])
 
+_URL = re.compile(r"https?://[!-;=?-~]{1,400}", re.ASCII)  # no <, > or blank
 _BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*) *", re.IGNORECASE)
 
 
@@ -106,6 +108,12 @@ def user() -> User:
 def page_caller() -> Caller:
     """The same as the caller of an operation: a session may do all that its user may."""
     return Caller(user().id, ALL_SCOPES)
+
+
+def base_url() -> str | None:
+    """Where this request reached us, for links in mails; None where that cannot stand in one."""
+    url = iri_to_uri(request.root_url).rstrip("/")
+    return url if _URL.fullmatch(url) else None
 
 
 def network() -> str:

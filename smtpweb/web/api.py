@@ -90,7 +90,7 @@ def remove_smtp() -> Response:
 @access.needs("check")
 def check_smtp() -> Response:
     """Send a test mail through an SMTP: 200 where the server accepted it, else 406."""
-    check = checks.run(g.caller, _smtp_under_either_name())
+    check = checks.run(g.caller, _smtp_under_either_name(), base_url=access.base_url())
     if check.accepted:
         return Response(status=200)
     return errors.failed_check(check)

@@ -12,7 +12,7 @@ from flask_login import current_user
 from jinja2 import StrictUndefined
 
 from .. import listing
-from . import causes, words
+from . import causes, fixes, words
 
 _YEAR = 365 * 86400
 
@@ -30,6 +30,7 @@ def register(app: Flask) -> None:
     app.jinja_env.globals |= {
         "words": words,
         "causes": causes,
+        "fixes": fixes,
         "current_user": current_user,
         "count_broken": listing.count_broken,
     }

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from flask import url_for
 from flask_babel import format_decimal, format_percent, lazy_gettext, ngettext
 from flask_babel import gettext as _
 
 from ..listing import Summary
-from ..mailcheck import Encryption, Outcome, Report, Side, Stage
+from ..mailcheck import Encryption, Outcome, Reply, Report, Stage, Step
 from ..models import App, Check, Smtp
 from ..store import now
 
@@ -54,7 +54,18 @@ OUTCOMES = {
     Outcome.FAILED: State(lazy_gettext("failed"), "danger", "failed"),
     Outcome.SKIPPED: State(lazy_gettext("not used"), "secondary", "skipped"),
     Outcome.NOT_REACHED: State(lazy_gettext("not reached"), "secondary", "waiting"),
+    Outcome.UNDER_WAY: State(lazy_gettext("under way"), "info", "clock"),
 }
+
+
+class Rung(NamedTuple):
+    """One stage of a check on its ladder: its name, what happens there, and how it went."""
+
+    stage: Stage
+    name: str
+    what: str
+    outcome: State
+    milliseconds: float | None
 
 
 def smtp_state(smtp: Smtp, last: Check | None) -> State:
@@ -110,6 +121,8 @@ def check_state(check: Check) -> State:
         if check.ends_by > now():
             return State(_("Under way"), "info", "clock")
         return State(_("Interrupted"), "warning", "alert")
+    if check.arrived and check.accepted:
+        return State(_("Arrival confirmed after %(time)s", time=travel(check)), "success", "done")
     if check.accepted:
         return State(_("Accepted"), "success", "done")
     if check.stage == Stage.POLICY:
@@ -134,22 +147,59 @@ def is_used(app: App, summary: Summary | None, smtp: Smtp) -> bool:
     return bool(summary and summary.in_use and summary.in_use[0] == smtp.id)
 
 
-def fix_url(report: Report, smtp: Smtp) -> str:
-    """The form in which the user can mend what a check found; "" where no form can."""
-    if report.side is Side.APP:
-        return url_for("pages.edit_app", app_id=smtp.app_id)
-    if report.side is Side.MACHINE:
-        return ""
-    return url_for("pages.edit_smtp", smtp_id=smtp.id)
-
-
-def rungs(report: Report) -> list[tuple[str, str, State, float | None]]:
-    """The stages of a check as a ladder: name, what happens there, outcome, milliseconds."""
+def rungs(steps: Iterable[Step]) -> list[Rung]:
+    """The stages of a check as a ladder."""
     return [
-        (*STAGES[step.stage], OUTCOMES[step.outcome], step.milliseconds)
-        for step in report.steps
+        Rung(step.stage, *STAGES[step.stage], OUTCOMES[step.outcome], step.milliseconds)
+        for step in steps
         if step.stage is not Stage.ACCEPTED
     ]
+
+
+def now_doing(steps: Iterable[Step]) -> str:
+    """What a check that runs is doing, in one sentence."""
+    for step in steps:
+        name, what = STAGES[step.stage]
+        if step.outcome is Outcome.UNDER_WAY:
+            return f"{name}: {what}"
+        if step.outcome is Outcome.FAILED:
+            return str(_("%(stage)s failed. Finding out what would work.", stage=name))
+    return str(_("The check begins."))
+
+
+def travel(check: Check) -> str:
+    """How long the test mail was under way until its reader said that it is there."""
+    since = check.finished or check.started
+    seconds = max(0.0, (check.arrived - since).total_seconds()) if check.arrived else 0.0
+    return f"{seconds:.0f} s" if seconds < 60 else span(seconds)
+
+
+def quoted(reply: Reply) -> str:
+    """A server's reply in one line: code, enhanced code, words."""
+    return " ".join(filter(None, (str(reply.code), reply.enhanced, reply.text)))
+
+
+def tls_facts(report: Report) -> list[tuple[str, str]]:
+    """What is known of the TLS session and the certificate, each with its name."""
+    tls = report.tls
+    if tls is None:
+        return []
+    until = tls.not_after.replace("T", " ").replace("+00:00", " UTC")
+    if tls.days_left is not None and tls.days_left >= 0:
+        left = ngettext("%(num)s day left", "%(num)s days left", tls.days_left)
+        until = f"{until} ({left})"
+    elif tls.days_left is not None:
+        until = f"{until} ({_('expired')})"
+    facts = (
+        (_("Problem"), tls.problem),
+        (_("Version"), tls.version),
+        (_("Cipher"), tls.cipher),
+        (_("Certificate"), tls.subject),
+        (_("Names"), ", ".join(tls.names)),
+        (_("Issuer"), tls.issuer),
+        (_("Valid until"), until if tls.not_after else ""),
+    )
+    return [(name, value) for name, value in facts if value]
 
 
 def relative(moment: datetime) -> str:

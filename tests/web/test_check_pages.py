@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-from smtpweb import checks
+import base64
+
+import pytest
+
+from smtpweb import checks, mailcheck
+from smtpweb.mailcheck import catalogue
 from smtpweb.models import Check, Smtp
 from smtpweb.store import db
+from smtpweb.web import fixes
 from tests.fake_smtp import fake_smtp
-from tests.make import CHECK, SAVE, count, for_server, make_check, only_smtp, typed
+from tests.make import (
+    CHECK,
+    SAVE,
+    SECRET,
+    count,
+    for_server,
+    make_check,
+    only_check,
+    only_smtp,
+    trust,
+    typed,
+)
 
 
 def test_the_main_button_saves_and_sends_a_real_mail(browser, alice, idapp):
     with fake_smtp(login=("shop", "s3cret")) as server:
         page = browser.submit(f"/apps/{idapp}/smtps/new", CHECK, **for_server(server))
+        page = browser.result(page)
     assert page.url.startswith("/checks/")
     assert "Accepted" in page.text
     ((mail_from, recipients, _),) = server.mails
@@ -27,7 +45,8 @@ def test_a_failed_check_names_the_cause_the_steps_and_the_servers_words(browser,
     replies = {"AUTH": "535 5.7.8 Username and Password not accepted"}
     with fake_smtp(login=("shop", "s3cret"), replies=replies) as server:
         page = browser.submit(f"/apps/{idapp}/smtps/new", CHECK, **for_server(server))
-        again = browser.press(page, f"/smtps/{only_smtp(alice.app).id}/check")
+        page = browser.result(page)
+        again = browser.result(browser.press(page, f"/smtps/{only_smtp(alice.app).id}/check"))
     smtp = only_smtp(alice.app)
     assert "535 5.7.8 Username and Password not accepted" in page.text
     assert "What to do next" in page.text
@@ -35,7 +54,7 @@ def test_a_failed_check_names_the_cause_the_steps_and_the_servers_words(browser,
     assert "AUTH Sign in with user name and password failed" in page.text
     assert "MAIL FROM The server accepts the sender not reached" in page.text
     assert "C: EHLO" in page.text
-    assert page.links()["Fix…"] == f"/smtps/{smtp.id}/edit"
+    assert page.links()["Fix…"] == f"/smtps/{smtp.id}/edit?field=smtp_secret"
     assert again.url != page.url
     shown = browser.get(f"/smtps/{smtp.id}")
     assert "Disabled by a failed check" in shown.text
@@ -46,10 +65,10 @@ def test_a_failed_check_names_the_cause_the_steps_and_the_servers_words(browser,
 
 def test_a_check_that_our_policy_forbids_says_so_and_changes_nothing(browser, alice, idapp):
     given = typed(host="169.254.169.254", encryption="none")
-    page = browser.submit(f"/apps/{idapp}/smtps/new", CHECK, **given)
+    page = browser.result(browser.submit(f"/apps/{idapp}/smtps/new", CHECK, **given))
     assert "Not tried" in page.text
     assert "169.254.169.254" in page.text
-    assert page.links()["Fix…"] == f"/smtps/{only_smtp(alice.app).id}/edit"
+    assert page.links()["Fix…"] == f"/smtps/{only_smtp(alice.app).id}/edit?field=host"
     assert "Active, could not be checked" in browser.get(f"/apps/{idapp}").text
 
 
@@ -99,14 +118,88 @@ def test_a_check_under_way_refreshes_itself_and_a_finished_one_does_not(browser,
     assert page.root.find(".//meta[@http-equiv='refresh']") is None
 
 
+def test_the_diagnosis_is_there_as_text_without_any_secret(browser, alice, idapp):
+    replies = {"AUTH": f"535 5.7.8 {SECRET} is not welcome, nor is {SECRET[::-1]}"}
+    with fake_smtp(tls="starttls", login=("shop", SECRET), replies=replies) as server:
+        trust(alice.app, server)
+        given = for_server(server, host="localhost", encryption="starttls")
+        page = browser.result(browser.submit(f"/apps/{idapp}/smtps/new", CHECK, **given))
+    text = "".join(page.by_id("diagnosis").itertext())
+    check = only_check(alice.app)
+    for part in (
+        check.report.title, check.report.code, check.id, f"localhost:{server.port}, STARTTLS",
+        "Stage: AUTH", "535 5.7.8 (hidden) is not welcome", "shop@example.com", "alice@example.com",
+        "127.0.0.1: connected", "Version: TLSv1.3", "C: AUTH PLAIN (hidden)", "AUTH: failed, ",
+        "UTC, took", check.report.advice[0],
+    ):  # fmt: skip
+        assert part in text, part
+    whole = base64.b64encode(f"\0shop\0{SECRET}".encode()).decode().rstrip("=")
+    for secret in (SECRET, SECRET[::-1], whole):
+        assert secret not in text
+
+
+def test_another_mode_that_works_is_one_button_away(browser, alice, idapp):
+    with fake_smtp(tls="starttls", login=("shop", "s3cret")) as server:
+        trust(alice.app, server)
+        given = for_server(server, host="localhost", encryption="implicit")
+        page = browser.result(browser.submit(f"/apps/{idapp}/smtps/new", CHECK, **given))
+        smtp = only_smtp(alice.app)
+        assert page.links()[f"Use {server.port} with STARTTLS"] == (
+            f"/smtps/{smtp.id}/edit?port={server.port}&encryption=starttls"
+        )
+
+
+def test_every_cause_leads_to_a_field_that_is_there(browser, alice, idapp):
+    """And those that no form can mend lead to none."""
+    smtp = alice.make_smtp(idapp)
+    names = {"app": set(browser.get(f"/apps/{idapp}/edit").form().values)}
+    names["smtp"] = set(browser.get(f"/smtps/{smtp['_id']}/edit").form().values)
+    for cause in catalogue.causes():
+        for stage in cause.stage or mailcheck.Stage:
+            report = mailcheck.Report(
+                accepted=False, stage=stage, code=cause.id, title="", meaning="", advice=(),
+                temporary=False, side=cause.side,
+            )  # fmt: skip
+            with alice.app.test_request_context():
+                url = fixes.fix_url(report, Smtp(id=smtp["_id"], app_id=idapp))
+            if cause.side is mailcheck.Side.MACHINE:
+                assert url == ""
+                continue
+            path, _, field = url.partition("?field=")
+            assert field in names["app" if path.startswith("/apps/") else "smtp"], (cause.id, url)
+
+
+@pytest.mark.parametrize(
+    ("code", "stage", "more", "field"),
+    [
+        ("SMTP_RESOLVE_UNKNOWN", "resolve", {}, "host"),
+        ("SMTP_CONNECT_REFUSED", "connect", {}, "port"),
+        ("SMTP_TLS_NOT_SPOKEN", "tls", {}, "encryption"),
+        ("SMTP_TLS_CERTIFICATE_NAME", "tls", {}, "host"),
+        ("SMTP_AUTH_WRONG_CREDENTIALS", "auth", {}, "smtp_secret"),
+        ("SMTP_AUTH_INVISIBLE_CHARACTER", "auth", {"credential": "login"}, "smtp_login"),
+        ("SMTP_FROM_NOT_OWNED", "mail", {"side": mailcheck.Side.APP}, "defaultfromemail"),
+        ("SMTP_RCPT_UNKNOWN", "rcpt", {"side": mailcheck.Side.APP}, "testemail"),
+    ],
+)
+def test_the_field_at_fault_is_the_one_that_the_cause_is_about(code, stage, more, field):
+    values = {"side": mailcheck.Side.SETTINGS} | more
+    report = mailcheck.Report(
+        accepted=False, stage=mailcheck.Stage(stage), code=code, title="", meaning="", advice=(),
+        temporary=False, **values,
+    )  # fmt: skip
+    assert fixes.field_at_fault(report) == field
+
+
 def test_tls_facts_and_addresses_are_shown(browser, alice, idapp):
     with fake_smtp(tls="starttls", certificate="self-signed", login=("shop", "s3cret")) as server:
         given = for_server(server, host="localhost", encryption="starttls")
-        page = browser.submit(f"/apps/{idapp}/smtps/new", CHECK, **given)
+        page = browser.result(browser.submit(f"/apps/{idapp}/smtps/new", CHECK, **given))
     assert page.heading != "Accepted"
     assert "TLSv1.3" in page.text
     assert "127.0.0.1" in page.text
     assert "days left" in page.text
+    assert "A 127.0.0.1 connected after" in page.text or "A 127.0.0.1 connected" in page.text
 
 
 def test_a_long_history_has_pages(browser, alice, idapp):

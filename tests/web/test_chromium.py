@@ -31,9 +31,10 @@ def test_a_newcomer_goes_from_nothing_to_a_green_and_a_red_check(chromium, serve
         tab.save_and_check()
         tab.heading(re.compile("login|password", re.IGNORECASE))
         expect(page.get_by_text("What to do next")).to_be_visible()
-        expect(page.get_by_text("C: EHLO")).to_be_hidden()
-        page.get_by_text("Transcript").click()
-        expect(page.get_by_text("C: EHLO")).to_be_visible()
+        transcript = page.locator("details", has=page.locator("summary", has_text="Transcript"))
+        expect(transcript.get_by_text("C: EHLO")).to_be_hidden()
+        transcript.locator("summary").click()
+        expect(transcript.get_by_text("C: EHLO")).to_be_visible()
 
         page.get_by_role("link", name="Fix…").click()
         page.get_by_label("Password", exact=True).fill("s3cret")
