@@ -12,6 +12,12 @@ function showHandles() {
   for (const handle of rowsNow().querySelectorAll("[data-handle]")) handle.hidden = false;
 }
 
+// Say what the reply says. A move is seen by itself; what went wrong has to be read by everybody.
+function tell(said) {
+  told.textContent = said?.textContent ?? "";
+  told.className = said?.classList.contains("alert-warning") ? "alert alert-warning" : "visually-hidden";
+}
+
 // Post the form as it stands, with this one value more; show the list that comes back.
 async function post(url, name, id, focus) {
   const data = new URLSearchParams(new FormData(form));
@@ -28,11 +34,11 @@ async function post(url, name, id, focus) {
     }
     rowsNow().replaceWith(document.adoptNode(fresh));
     showHandles();
-    told.textContent = page.querySelector(".alert")?.textContent ?? "";
+    tell(page.querySelector(".alert[role=status].alert-success, .alert-warning"));
     (rowOf(id).querySelector(focus) ?? rowOf(id).querySelector("[data-handle]"))?.focus();
   } catch {
     told.textContent = told.dataset.failed;
-    told.classList.remove("visually-hidden");
+    told.className = "alert alert-danger";
   }
 }
 
