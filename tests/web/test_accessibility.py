@@ -1,0 +1,70 @@
+"""WCAG 2.2 AA by axe, on every page, in light and in dark; and how heavy a page is."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page
+
+from tests.chromium import PHONE
+from tests.tour import Tour, tour
+
+RULES = {
+    "resultTypes": ["violations"],
+    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+}
+MOST_BYTES = 60_000
+
+
+@pytest.fixture(scope="module")
+def toured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tour]:
+    with tour(tmp_path_factory.mktemp("tour")) as running:
+        yield running
+
+
+@pytest.mark.parametrize(("scheme", "language"), [("light", "en"), ("dark", "es")])
+def test_no_page_keeps_anybody_out(chromium: Browser, toured: Tour, scheme, language):
+    with chromium.new_context(color_scheme=scheme, viewport=PHONE, locale=language) as context:
+        page = context.new_page()
+        page.goto(f"{toured.url}/login")
+        found = _violations(page, "login")
+        toured.sign_in(page)
+        for name, path in toured.pages.items():
+            page.goto(toured.url + path)
+            page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+            found += _violations(page, name)
+            wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+            if wide > 0:
+                found.append(f"{name}: {wide} px too wide")
+    assert not found, "\n".join(found)
+
+
+def _violations(page: Page, name: str) -> list[str]:
+    assert page.locator("html").get_attribute("lang") in ("en", "es")
+    results: dict[str, Any] = Axe().run(page, options=RULES).response
+    return [
+        f"{name}: {one['id']}: {one['help']}: {json.dumps(node['target'])} {node['failureSummary']}"
+        for one in results["violations"]
+        for node in one["nodes"]
+    ]
+
+
+def test_no_page_weighs_more_than_its_share(chromium: Browser, toured: Tour):
+    """Our own HTML, style sheets and scripts, compressed as nginx does; Bootstrap is extra."""
+    with chromium.new_context() as context:
+        page = context.new_page()
+        toured.sign_in(page)
+        for name, path in toured.pages.items():
+            page.goto(toured.url + path)
+            used = page.evaluate(
+                "[...document.querySelectorAll('link, script, img')].map(it => it.href || it.src)"
+            )
+            own = [toured.url + path, *{one for one in used if "/bootstrap/" not in one}]
+            bodies = [context.request.get(address).body() for address in own]
+            weight = sum(len(gzip.compress(body)) for body in bodies)
+            assert 1000 < weight < MOST_BYTES, f"{name}: {weight} bytes: {own}"
