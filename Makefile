@@ -11,7 +11,7 @@ SUITABLE = import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
-.PHONY: help run demo test check lint format words lock bench
+.PHONY: help run demo test check lint format words screenshots lock bench
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ format: .venv/dev.stamp ## Write all code in the one format
 
 words: .venv/dev.stamp ## Collect the texts of the pages for translators, and compile what they wrote
 	@$(PY) -m translations.collect
+
+screenshots: .venv/dev.stamp ## Take the pictures of README and docs anew (needs Chromium)
+	@$(PY) -m tests.screenshots
 
 bench: .venv/bench.stamp ## Measure the check against other mailers (ARGS=--help tells what else)
 	@if command -v npm >/dev/null; then npm ci --silent --no-audit --no-fund --prefix bench/check; fi
