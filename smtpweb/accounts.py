@@ -93,10 +93,7 @@ def _add_user(name: str, email: str, password: str, *, is_admin: bool) -> User:
         is_admin=is_admin,
     )
     db.session.add(user)
-    try:
-        db.session.flush()
-    except IntegrityError:
-        raise BadInput({"name": [Sentence("This name is taken.")]}) from None
+    _flush_name()
     return user
 
 
@@ -125,9 +122,41 @@ def set_password(user_id: str, password: str, *, keep_personal: bool = False) ->
 
 def change_password(user: User, old: str, new: str, network: str, *, keep_personal: bool) -> None:
     """Set a new password for somebody who knows the old one; guesses are throttled."""
-    if sign_in(user.name, old, network) is None:
-        raise BadInput({"old_password": [Sentence("This is not your present password.")]})
+    _confirm(user, "old_password", old, network)
     set_password(user.id, new, keep_personal=keep_personal)
+
+
+def change_profile(user: User, name: str, email: str, password: str, network: str) -> None:
+    """Set name and address for somebody who knows the password; raises :class:`BadInput`."""
+    accepted = _accept(name=(values.user_name, name), email=(values.email, email))
+    _confirm(user, "present_password", password, network)
+    with writing() as session:
+        changed = session.get_one(User, user.id, with_for_update=True, populate_existing=True)
+        changed.name, changed.name_key = accepted["name"], accepted["name"].casefold()
+        changed.email, changed.modified = accepted["email"], now()
+        _flush_name()
+
+
+def change_language(user: User, language: str | None) -> None:
+    """Set the language of the user's pages; None: what the browser asks for."""
+    if language is not None:
+        _accept(language=(values.language, language))
+    with writing() as session:
+        changed = session.get_one(User, user.id, with_for_update=True, populate_existing=True)
+        changed.language = language
+
+
+def _confirm(user: User, field: str, password: str, network: str) -> None:
+    """Refuse who does not know the password of the session's own user."""
+    if sign_in(user.name, password, network) is None:
+        raise BadInput({field: [Sentence("This is not your present password.")]})
+
+
+def _flush_name() -> None:
+    try:
+        db.session.flush()
+    except IntegrityError:
+        raise BadInput({"name": [Sentence("This name is taken.")]}) from None
 
 
 def _hash(password: str, name: str) -> str:

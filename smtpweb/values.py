@@ -20,6 +20,7 @@ PORTS = (1, 65535)
 PRIORITIES = (0, 2**31 - 1)
 SCOPES = ("read", "write", "check", "secrets")
 STRATEGIES = ("PRIORITY", "RANDOM")
+LANGUAGES = ("en", "es")
 
 # C0, DEL and C1 controls (C1 has U+0085, a line end to some), the Unicode line ends, bidi
 # controls, and lone surrogates, which neither database can store.
@@ -214,4 +215,11 @@ def scope(value: str) -> str:
     """What a token may do."""
     if value not in SCOPES:
         raise ValueError(Sentence("Must be one of %(list)s.", list=", ".join(SCOPES)))
+    return value
+
+
+def language(value: str) -> str:
+    """A language that the pages speak."""
+    if value not in LANGUAGES:
+        raise ValueError(Sentence("Must be one of %(list)s.", list=", ".join(LANGUAGES)))
     return value

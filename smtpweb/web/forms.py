@@ -31,9 +31,9 @@ from wtforms.widgets import CheckboxInput, ListWidget
 from .. import values
 from ..apps import AppChanges
 from ..errors import BadInput, EditConflict, NameTaken, SmtpwebError, TooMany
-from ..models import App
+from ..models import App, User
 from ..store import now
-from .language import say
+from .language import LANGUAGES, say
 
 _NOT_HTML = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 
@@ -198,6 +198,33 @@ class SetUpForm(Form):
         lazy_gettext("Password, again"), [InputRequired(REQUIRED), EqualTo("password", SAME)]
     )
     submit = SubmitField(lazy_gettext("Create the account"))
+
+
+class ProfileForm(Form):
+    """Change name and address of the account."""
+
+    name = text_field(lazy_gettext("User name"), values.user_name)
+    email = text_field(lazy_gettext("Email"), values.email)
+    present_password = PasswordField(lazy_gettext("Present password"), [InputRequired(REQUIRED)])
+    submit = SubmitField(lazy_gettext("Save name and email"))
+
+    @staticmethod
+    def of(user: User) -> dict[str, Any]:
+        """The values of an account as the form has them."""
+        return {"name": user.name, "email": user.email}
+
+
+class LanguageForm(Form):
+    """Choose the language of the pages."""
+
+    language = SelectField(
+        lazy_gettext("Language of the pages"),
+        choices=[
+            SelectChoice("", lazy_gettext("As the browser asks")),
+            *(SelectChoice(code, name) for code, name in LANGUAGES.items()),
+        ],
+    )
+    submit = SubmitField(lazy_gettext("Use this language"))
 
 
 class PasswordForm(Form):

@@ -11,7 +11,7 @@ from ..errors import Sentence
 from ..extensions import babel
 from ..models import User
 
-# Each language by its own name. The API, its messages and its errors are in English.
+# Each of ``values.LANGUAGES`` by its own name. The API and its errors are in English.
 LANGUAGES = {"en": "English", "es": "Español"}
 API_PREFIXES = ("/private/", "/auth/", "/api/")
 

@@ -15,6 +15,7 @@ from flask import (
     url_for,
 )
 from flask_babel import gettext as _
+from flask_babel import refresh
 from flask_login import current_user, login_user
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
@@ -22,7 +23,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from .. import accounts, installation
 from ..models import User
 from . import access, language
-from .forms import LoginForm, PasswordForm, SetUpForm, TokenForm
+from .forms import Form, LanguageForm, LoginForm, PasswordForm, ProfileForm, SetUpForm, TokenForm
 
 bp = Blueprint("login", __name__)  # for those who are not signed in yet, or any more
 bp.url_value_preprocessor(access.require_utf8)
@@ -123,8 +124,40 @@ def _destination() -> str:
 
 @account_bp.get("/account")
 def show() -> AnyResponse:
-    """The user's password and personal tokens."""
-    return _page(PasswordForm(), TokenForm())
+    """The user's name, address, language, password and personal tokens."""
+    return _page()
+
+
+@account_bp.post("/account/profile")
+def change_profile() -> AnyResponse:
+    """Set another name or address."""
+    form = ProfileForm()
+    if form.validate_on_submit():
+        with form.catches():
+            accounts.change_profile(
+                access.user(),
+                form.accepted["name"],
+                form.accepted["email"],
+                form.present_password.data,
+                access.network(),
+            )
+            flash(_("Name and email were saved."), "success")
+            return redirect(url_for(".show"), 303)
+    return _page(profile=form)
+
+
+@account_bp.post("/account/language")
+def change_language() -> AnyResponse:
+    """Choose the language of the pages; this browser and all others have it from now on."""
+    form = LanguageForm()
+    if form.validate_on_submit():
+        with form.catches():
+            accounts.change_language(access.user(), form.language.data or None)
+            language.remember(access.user())
+            refresh()  # so that the answer speaks it already
+            flash(_("The pages speak English now."), "success")
+            return redirect(url_for(".show"), 303)
+    return _page(language_form=form)
 
 
 @account_bp.post("/account/password")
@@ -144,7 +177,7 @@ def change_password() -> AnyResponse:
             _enter(user)
             flash(_("The password was changed. All other browsers were signed out."), "success")
             return redirect(url_for(".show"), 303)
-    return _page(form, TokenForm(sent=False))
+    return _page(password=form)
 
 
 @account_bp.post("/account/tokens")
@@ -157,7 +190,7 @@ def make_token() -> AnyResponse:
                 access.user(), form.accepted["label"], form.scopes.data, form.expires
             )
             return form.page("account/token.html", token=token)
-    return _page(PasswordForm(sent=False), form)
+    return _page(token_form=form)
 
 
 @account_bp.post("/account/tokens/<id:token_id>/revoke")
@@ -168,6 +201,8 @@ def revoke_token(token_id: str) -> AnyResponse:
     return redirect(url_for(".show"), 303)
 
 
+@account_bp.get("/account/profile")
+@account_bp.get("/account/language")
 @account_bp.get("/account/password")
 @account_bp.get("/account/tokens")
 def back() -> AnyResponse:
@@ -175,13 +210,16 @@ def back() -> AnyResponse:
     return redirect(url_for(".show"))
 
 
-def _page(password: PasswordForm, token: TokenForm) -> AnyResponse:
-    """The account page with both forms; the one that was sent decides about the status."""
-    sent = token if request.endpoint == "account.make_token" else password
-    return sent.page(
-        "account/show.html",
-        password=password,
-        token_form=token,
-        user=access.user(),
-        tokens=accounts.personal_tokens(access.user()),
+def _page(**sent: Form) -> AnyResponse:
+    """The account page with all its forms; the one that was sent decides about the status."""
+    user = access.user()
+    forms: dict[str, Form] = {
+        "profile": ProfileForm(ProfileForm.of(user), sent=False),
+        "language_form": LanguageForm({"language": user.language or ""}, sent=False),
+        "password": PasswordForm(sent=False),
+        "token_form": TokenForm(sent=False),
+    } | sent
+    decides = next(iter(sent.values()), forms["profile"])
+    return decides.page(
+        "account/show.html", user=user, tokens=accounts.personal_tokens(user), **forms
     )

@@ -1,4 +1,4 @@
-"""The account page: password and personal tokens, as people meet them in a browser."""
+"""The account page: name, language, password and tokens, as people meet them in a browser."""
 
 from __future__ import annotations
 
@@ -165,3 +165,66 @@ def test_names_and_labels_are_text_and_nothing_else(alice):
     assert "<script>alert(1)" not in page.html
     assert "<img src=x" not in page.html
     assert "<script>alert(1)</script>" in page.text
+
+
+# --- name, address, language ---------------------------------------------------------------
+
+
+def change(browser: Browser, what: str, **typed: str) -> Page:
+    page = browser.get("/account")
+    return browser.send(page, page.form(f"/account/{what}").fill(**typed))
+
+
+def test_another_name_and_address_are_kept_and_sign_in_from_then_on(alice):
+    browser = signed_in(alice.app, alice)
+    page = change(
+        browser, "profile", name="Alícia", email="al@example.com", present_password=PASSWORD
+    )
+    assert "Name and email were saved." in page.text
+    assert page.form("/account/profile").value("email") == "al@example.com"
+    fresh = Browser(alice.app)
+    assert fresh.submit("/login", name="alice", password=PASSWORD).status == 422
+    assert fresh.submit("/login", name="ALÍCIA", password=PASSWORD).url == "/apps"
+    assert fresh.get("/apps/new").form().value("testemail") == "al@example.com"
+
+
+@pytest.mark.parametrize(
+    ("typed", "field"),
+    [
+        ({"name": "CHARLIE"}, "name"),
+        ({"name": ""}, "name"),
+        ({"email": "nobody"}, "email"),
+        ({"present_password": "wrong"}, "present_password"),
+        ({"present_password": ""}, "present_password"),
+    ],
+)
+def test_a_name_or_address_that_cannot_be_taken_says_why_at_its_field(alice, charlie, typed, field):
+    browser = signed_in(alice.app, alice)
+    page = change(browser, "profile", **({"present_password": PASSWORD} | typed))
+    assert page.status == 422
+    assert list(page.errors()) == [field]
+    with alice.app.app_context():
+        user = db.session.get_one(User, alice.user_id)
+        assert (user.name, user.email) == ("alice", "alice@example.com")
+
+
+@one_database
+def test_the_language_of_an_account_wins_over_the_browsers_until_it_is_given_back(alice):
+    browser, elsewhere = signed_in(alice.app, alice), signed_in(alice.app, alice)
+    page = change(browser, "language", language="es")
+    assert (page.one("html").get("lang"), page.heading) == ("es", "Cuenta")
+    assert "Las páginas están ahora en español." in page.text
+    assert elsewhere.get("/apps").one("html").get("lang") == "es"
+    # Error pages ask no storage, and know it all the same.
+    assert browser.get("/nothing", status=404).heading == "No encontrado"
+    assert change(browser, "language", language="").one("html").get("lang") == "en"
+
+
+@one_database
+def test_a_language_that_no_page_speaks_is_refused(alice):
+    browser = signed_in(alice.app, alice)
+    token = browser.get("/account").form("/account/language").value("csrf_token")
+    page = browser.post("/account/language", {"csrf_token": [token], "language": ["tlh"]})
+    assert page.status == 422
+    assert list(page.errors()) == ["language"]
+    assert browser.get("/account").one("html").get("lang") == "en"
