@@ -8,7 +8,7 @@ from datetime import timedelta
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from . import accounts, cli, live, models, web
+from . import accounts, cli, discovery, live, models, web
 from .config import ROOT, Settings
 from .extensions import bootstrap, csrf, login_manager, migrate
 from .store import db, engine_options
@@ -43,6 +43,7 @@ def create_app(settings: Settings) -> Flask:
     app.url_map.strict_slashes = False  # an API client follows no redirect on POST
     app.url_map.merge_slashes = False  # likewise; and such a redirect would repeat the Host header
     app.extensions["smtpweb.settings"] = settings
+    app.extensions["smtpweb.searches"] = discovery.Allowance()
     app.extensions["smtpweb.check_slots"] = threading.BoundedSemaphore(settings.check_slots)
     app.extensions["smtpweb.stream_slots"] = threading.BoundedSemaphore(live.STREAMS)
 

@@ -33,10 +33,7 @@ _USERS = {
 }
 _PASSWORDS = {
     "app": Sentence("An app password, which you make in the settings of your account."),
-    "sixteen": Sentence(
-        "An app password of 16 letters, not the one you sign in with: make it in the settings of"
-        " your Google account, with 2-step verification on."
-    ),
+    "sixteen": Sentence("An app password of 16 letters, not the one you sign in with."),
     "app-or-mailbox": Sentence("The password of the mailbox; with 2-step sign-in an app password."),
     "mailbox": Sentence("The password of the mailbox."),
     "web-mail-allows": Sentence(

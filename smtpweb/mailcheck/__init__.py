@@ -3,9 +3,11 @@
 from .blocking import check
 from .egress import EgressPolicy, EgressRuleError
 from .looped import check_async, check_many
+from .probe import Answer, probe
 from .report import Encryption, Line, Mode, Outcome, Reply, Report, Side, Stage, Step, Target
 
 __all__ = [
+    "Answer",
     "EgressPolicy",
     "EgressRuleError",
     "Encryption",
@@ -21,4 +23,5 @@ __all__ = [
     "check",
     "check_async",
     "check_many",
+    "probe",
 ]

@@ -43,10 +43,15 @@ def check(target: Target, watch: Watch | None = None) -> Report:
     may be told again where the conversation started over. Whatever the server does or the
     target holds ends in a report; nothing is raised.
     """
-    return _Blocking().run(course(target, watch=watch))
+    return drive(course(target, watch=watch))
 
 
 T = TypeVar("T")
+
+
+def drive(steps: Asks[T]) -> T:
+    """Carry out what ``steps`` asks for, one thing after the other."""
+    return _Blocking().run(steps)
 
 
 class _Blocking:

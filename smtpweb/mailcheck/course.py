@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from . import names, other_modes, race
-from .conversation import PipeliningLoses, Session, converse, deliver
+from .conversation import PipeliningLoses, Session, converse, deliver, open_up
 from .diagnosis import Seen, diagnose
 from .egress import Address, Refusal
 from .failure import Failure, Symptom
@@ -58,9 +58,27 @@ def course(
     return (yield from _Course(target, watch, clock).run())
 
 
+def approach(target: Target, clock: Callable[[], float]) -> Asks[Report]:
+    """As far as EHLO only: no login and no mail. Accepted means that it came so far."""
+    alone = dataclasses.replace(target, auth=False, username="", password="", other_modes=())
+    return (yield from _Course(alone, None, clock, _come_in).run())
+
+
+def _come_in(session: Session) -> Asks[None]:
+    yield from open_up(session)
+    yield from session.link.farewell()
+
+
 class _Course:
-    def __init__(self, target: Target, watch: Watch | None, clock: Callable[[], float]):
+    def __init__(
+        self,
+        target: Target,
+        watch: Watch | None,
+        clock: Callable[[], float],
+        conversation: Callable[[Session], Asks[None]] = converse,
+    ):
         self.target = target
+        self.conversation = conversation
         self.clock = clock
         self.record = Record(clock, Secrets(target.username, target.password), watch)
         self.deadline = self.record.started + target.timeout
@@ -189,7 +207,7 @@ class _Course:
         )
         self._looks = looks
         try:
-            yield from converse(session)
+            yield from self.conversation(session)
         except PipeliningLoses:
             raise
         except Failure:

@@ -10,6 +10,7 @@ from . import (  # noqa: F401  (their routes are those of pages.bp)
     app_pages,
     check_pages,
     errors,
+    find_pages,
     headers,
     language,
     login,

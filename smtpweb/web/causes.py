@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from flask_babel import gettext
 
-from ..mailcheck import Report, Stage, catalogue, egress, race
+from ..mailcheck import Answer, Report, Stage, catalogue, egress, race
 from ..mailcheck.diagnosis import FACTS
 from ..mailcheck.findings import WARNINGS
 from ..models import Check
@@ -44,10 +44,10 @@ def said(report: Report | None) -> Report | None:
     )
 
 
-def title(check: Check) -> str:
-    """The cause of a check in one line, where its report is not at hand."""
-    told = check.title or ""
-    entry = _entries().get(check.code or "")
+def title(found: Check | Answer) -> str:
+    """The cause of a check in one line, where its report is not at hand; or that of a probe."""
+    told = found.title or ""
+    entry = _entries().get(found.code or "")
     return told if spoken() == "en" else _again([entry.title] if entry else [], told)
 
 

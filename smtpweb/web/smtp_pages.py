@@ -116,16 +116,18 @@ def _form(form: SmtpForm, app: App) -> AnyResponse:
     return form.page("smtps/edit.html", app=app, smtp=form.smtp)
 
 
-def _warnings(smtp: Smtp) -> list[tuple[str, str]]:
-    """What is likely to fail of an SMTP as it is stored: the text, and where it can be mended."""
+def _warnings(smtp: Smtp) -> list[tuple[str, str, str]]:
+    """What is likely to fail of an SMTP as stored: field, text, and where it can be mended."""
     _password, found = smtps.judge(smtp, smtp.app.defaultfromemail)
-    names = {"username": "smtp_login", "password": "smtp_secret"}
+    form = SmtpForm(smtp)
+    fields = [form[one.field] for one in found]
     return [
         (
+            str(field.label.text),
             say(one.text),
-            url_for(".edit_smtp", smtp_id=smtp.id, field=names.get(one.field, one.field)),
+            url_for(".edit_smtp", smtp_id=smtp.id, field=field.name),
         )
-        for one in found
+        for one, field in zip(found, fields, strict=True)
     ]
 
 
@@ -137,6 +139,6 @@ def _after_save(smtp: Smtp, form: SmtpForm) -> AnyResponse:
         else:
             flash(_("Saved. It was not checked."), "success")
         return redirect(url_for(".show_smtp", smtp_id=smtp.id), 303)
-    for text, _url in warnings:
-        flash(_("Saved, with a warning: %(text)s", text=text), "warning")
+    for label, text, _url in warnings:
+        flash(_("Saved, with a warning. %(label)s: %(text)s", label=label, text=text), "warning")
     return check_pages.start(smtp.id, _("Saved, but not checked."))
