@@ -5,6 +5,7 @@ The house has floors; a module imports only from floors below its own (``make ch
 =======================================  =====================================================
 ``demo`` ``start`` ``app``               serve it, with sandbox SMTP servers or not; build it
 ``web`` ``cli``                          the doors: JSON API and pages; commands
+``batches``                              check many SMTPs, one after the other
 ``live`` ``transfer``                    watch checks as they run; take a whole registry out and in
 ``checks`` ``figures`` ``listing``       check an SMTP and let the outcome decide; what to watch;
                                          what lists show

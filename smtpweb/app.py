@@ -8,7 +8,7 @@ from datetime import timedelta
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from . import accounts, cli, discovery, live, models, web
+from . import accounts, batches, cli, discovery, live, models, web
 from .config import ROOT, Settings
 from .extensions import bootstrap, csrf, login_manager, migrate
 from .store import db, engine_options
@@ -45,6 +45,7 @@ def create_app(settings: Settings) -> Flask:
     app.extensions["smtpweb.settings"] = settings
     app.extensions["smtpweb.searches"] = discovery.Allowance()
     app.extensions["smtpweb.check_slots"] = threading.BoundedSemaphore(settings.check_slots)
+    app.extensions["smtpweb.queues"] = batches.Queues()
     app.extensions["smtpweb.stream_slots"] = threading.BoundedSemaphore(live.STREAMS)
 
     if settings.trusted_proxies:

@@ -101,10 +101,12 @@ def carry_out(
     return _finish(begun, report)
 
 
-def _refuse_too_many(user_id: str) -> None:
-    """Checks send mail and reach out into the network: each user has a share of them."""
+def used_share(user_id: str) -> tuple[int, int]:
+    """How many checks of this user are under way; in how many seconds one more is allowed.
+
+    That is 0 until ``CHECKS_PER_USER`` began within ``CHECK_WINDOW``.
+    """
     moment = now()
-    db.session.execute(select(User.id).where(User.id == user_id).with_for_update())
     recent, oldest, under_way = db.session.execute(
         select(
             func.count(),
@@ -112,6 +114,16 @@ def _refuse_too_many(user_id: str) -> None:
             func.count().filter(Check.finished.is_(None), Check.ends_by > moment),
         ).where(Check.user_id == user_id, Check.started > moment - CHECK_WINDOW)
     ).one()
+    wait = 0
+    if recent >= CHECKS_PER_USER:
+        wait = int((oldest + CHECK_WINDOW - moment).total_seconds()) + 1
+    return under_way, wait
+
+
+def _refuse_too_many(user_id: str) -> None:
+    """Checks send mail and reach out into the network: each user has a share of them."""
+    db.session.execute(select(User.id).where(User.id == user_id).with_for_update())
+    under_way, wait = used_share(user_id)
     if under_way >= CHECKS_AT_ONCE:
         raise TooMany(
             Sentence(
@@ -119,8 +131,7 @@ def _refuse_too_many(user_id: str) -> None:
             ),
             5,
         )
-    if recent >= CHECKS_PER_USER:
-        wait = int((oldest + CHECK_WINDOW - moment).total_seconds()) + 1
+    if wait:
         minutes = int(CHECK_WINDOW.total_seconds() // 60)
         raise TooMany(
             Sentence(

@@ -34,6 +34,7 @@ class Page:
         self.status = reply.status_code
         self.headers = reply.headers
         self.url = reply.request.path
+        self.address = reply.request.full_path  # with its query
         self.html = reply.text
         parser = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False)
         self.root: ET.Element = parser.parse(self.html)

@@ -132,6 +132,7 @@ def app(settings: Settings) -> Iterator[Flask]:
     with app.app_context():
         installation.make_ready()
     yield app
+    app.extensions["smtpweb.queues"].stop()
     live.wait_for_all()
     with app.app_context():
         db.session.remove()

@@ -8,6 +8,7 @@ from . import (  # noqa: F401  (their routes are those of pages.bp)
     access,
     api,
     app_pages,
+    batch_pages,
     check_pages,
     errors,
     find_pages,

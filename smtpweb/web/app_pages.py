@@ -6,7 +6,7 @@ from flask import flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response as AnyResponse
 
-from .. import apps, listing, smtps, values
+from .. import apps, checks, listing, smtps, values
 from ..errors import BadInput, EditConflict
 from . import access
 from .bars import bar
@@ -68,6 +68,8 @@ def show_app(app_id: str) -> str:
             (smtp, marks[smtp.id][0] if marks[smtp.id] else None, bar(marks[smtp.id]))
             for smtp in found
         ],
+        most_checks=checks.CHECKS_PER_USER,
+        minutes=int(checks.CHECK_WINDOW.total_seconds() // 60),
         wanted=asked,
         address=address_of(asked, listing.SMTP_SORTS),
         # Only where neighbours on the page are neighbours in use.

@@ -1,4 +1,4 @@
-"""The order of SMTPs in a real browser: dragged, by keys, by buttons; and told to who cannot see."""
+"""The order of SMTPs in a real browser: by mouse, finger, keys and buttons; a batch."""
 
 from __future__ import annotations
 
@@ -173,3 +173,31 @@ def test_without_scripts_the_buttons_load_the_page_anew(listed):
         "dan.example.net:25 is now number 3 of 4."
     )
     in_order(page, "ada", "bob", "dan", "cleo")
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
+def test_several_smtps_are_checked_at_once(listed, smtp, tmp_path, scripts):
+    for _number in range(2):
+        add_smtps(tmp_path, host=smtp.host, port=smtp.port, count=1)
+    page = listed(java_script_enabled=scripts)
+    for box in page.get_by_role("checkbox", name=f"Choose {smtp.host}").all():
+        box.check()
+    if scripts:
+        every = page.get_by_label("Choose all of this page")
+        expect(every).to_be_checked(checked=False)
+        every.check()
+        expect(page.get_by_role("checkbox", checked=True)).to_have_count(7)
+        every.uncheck()
+        expect(page.get_by_role("checkbox", checked=True)).to_have_count(0)
+        for box in page.get_by_role("checkbox", name=f"Choose {smtp.host}").all():
+            box.check()
+    page.get_by_role("button", name="Check the chosen").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Checks of shop")
+    expect(page.get_by_role("status")).to_contain_text(
+        "2 of 2 checked: 2 accepted, 0 failed.", timeout=20_000
+    )
+    expect(page.get_by_role("progressbar")).to_have_attribute("max", "2")
+    assert page.get_by_role("progressbar").evaluate("bar => bar.value") == 2
+    expect(page.locator(".row-item .state")).to_have_text(["Accepted", "Accepted"])
+    assert len(smtp.mails) == 2
+    fits(page)
