@@ -150,6 +150,7 @@ def test_a_check_of_a_good_smtp_ends_with_0(app: Flask, alice: Person) -> None:
     assert f"{smtp['_id']} 127.0.0.1:{server.port}: OK." in done.stdout
     assert done.stdout.endswith("1 checked, 0 failed.\n")
     assert len(server.mails) == 1
+    assert b"/received/" not in server.mails[0][2]  # nobody has said where we are reached
 
 
 def test_a_failed_check_ends_with_1_and_names_cause_reply_and_next_step(

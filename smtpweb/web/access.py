@@ -112,7 +112,10 @@ def page_caller() -> Caller:
 
 def base_url() -> str | None:
     """Where this request reached us, for links in mails; None where that cannot stand in one."""
-    url = iri_to_uri(request.root_url).rstrip("/")
+    try:
+        url = iri_to_uri(request.root_url).rstrip("/")
+    except UnicodeError:  # a label that is too long for a name
+        return None
     return url if _URL.fullmatch(url) else None
 
 

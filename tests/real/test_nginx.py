@@ -20,6 +20,9 @@ import trustme
 from smtpweb.config import ROOT
 from smtpweb.start import gunicorn
 from tests.conftest import cannot_run
+from tests.fake_smtp import Slowly, fake_smtp
+from tests.guest import Guest
+from tests.people import PASSWORD
 from tests.serving import clean_environment, flask, free_port, installation_settings, program
 
 NAME = "smtps.example.com"
@@ -92,9 +95,13 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
         "SMTPWEB_ENV": "production",
         "SMTPWEB_TRUSTED_PROXIES": "1",
         "SMTPWEB_BASE_URL": f"https://{NAME}",
+        "SMTPWEB_EGRESS_ALLOW": "127.0.0.0/8",
+        "SMTPWEB_EGRESS_PORTS": "*",
     }
     env = clean_environment(folder, **settings)
     flask(env, "db", "upgrade")
+    account = ("ana", "--email", "ana@example.com", "--password-stdin")
+    flask(env, "users", "create", *account, given=PASSWORD)
     serve = [*gunicorn(), "--bind", f"unix:{folder}/http.sock"]
     with (
         program(serve, env=env, log=folder / "smtpweb.log") as smtpweb,
@@ -123,6 +130,22 @@ def test_a_body_over_the_limit_is_refused_in_json(front: Front, path: str, size:
     status, headers, body = front.request("POST", path, b"a" * size)
     assert (status, headers["Content-Type"]) == (413, "application/problem+json")
     assert json.loads(body)["status"] == 413
+
+
+def test_the_stages_of_a_check_pass_as_they_happen(front: Front) -> None:
+    replies = {"EHLO": Slowly(2.0, "250 fake.example.com")}
+    with fake_smtp(replies=replies) as smtp:
+        guest = Guest(f"https://{NAME}", front.https, front.trust)
+        guest.send("/login", name="ana", password=PASSWORD)
+        page = guest.check(guest.register(smtp))
+        with guest.open("GET", f"{page}/progress") as reply:
+            assert reply.headers["Content-Type"].startswith("text/event-stream")
+            lines = iter(reply)
+            assert next(lines) == b"event: stages\n"
+            assert smtp.mails == []  # told while the server was still thinking
+            assert b"event: end\n" in lines
+        assert len(smtp.mails) == 1
+    assert f"https://{NAME}/received/".encode() in smtp.mails[0][2]
 
 
 def test_a_body_over_the_limit_on_a_page_is_refused(front: Front) -> None:
