@@ -112,10 +112,7 @@ def page_caller() -> Caller:
 
 def base_url() -> str | None:
     """Where this request reached us, for links in mails; None where that cannot stand in one."""
-    try:
-        url = iri_to_uri(request.root_url).rstrip("/")
-    except UnicodeError:  # a label that is too long for a name
-        return None
+    url = iri_to_uri(request.root_url).rstrip("/")
     return url if _URL.fullmatch(url) else None
 
 

@@ -112,7 +112,7 @@ def test_a_check_by_the_api_has_the_link_too_and_the_setting_says_where_it_leads
 
 
 @one_database
-@pytest.mark.parametrize("host", ["a b<c>", "x" * 500, "a/b"])
+@pytest.mark.parametrize("host", ["a b<c>", "a/b"])
 def test_a_host_that_cannot_stand_in_a_mail_makes_no_link(app, alice, idapp, host):
     with fake_smtp() as server:
         smtp = alice.make_smtp(idapp, host=server.host, port=server.port)
