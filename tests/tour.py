@@ -100,6 +100,8 @@ def _furnish(servers: ExitStack) -> dict[str, str]:
         "edit-app": f"/apps/{shop.id}/edit",
         "remove-app": f"/apps/{shop.id}/remove",
         "new-smtp": f"/apps/{empty.id}/smtps/new",
+        "new-smtp-filled": f"/apps/{empty.id}/smtps/new?host=smtp.gmail.com&port=587"
+        "&encryption=implicit&field=nothing",
         "find-smtp": f"/apps/{empty.id}/smtps/find",
         "smtp": f"/smtps/{refused.smtp_id}",
         "smtp-accepted": f"/smtps/{accepted.smtp_id}",
