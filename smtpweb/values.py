@@ -38,19 +38,22 @@ _PASTED = re.compile(
 _PORT_OF_SCHEME = {"smtps": "465", "submissions": "465", "smtp": "587", "submission": "587"}
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 # What email-validator says most, so that pages can say it in their language too.
-_MAIL_REASONS: dict[str, str] = {
-    reason: reason
-    for reason in (
-        Sentence("An email address must have an @-sign."),
-        Sentence("There must be something before the @-sign."),
-        Sentence("There must be something after the @-sign."),
-        Sentence("An email address cannot have two periods in a row."),
-        Sentence("An email address cannot start with a period."),
-        Sentence("An email address cannot end with a period."),
-        Sentence("An email address cannot have a period immediately before the @-sign."),
-        Sentence("An email address cannot have a period immediately after the @-sign."),
-    )
-}
+_MAIL_REASONS = (
+    Sentence("An email address must have an @-sign."),
+    Sentence("There must be something before the @-sign."),
+    Sentence("There must be something after the @-sign."),
+    Sentence("An email address cannot have two periods in a row."),
+    Sentence("An email address cannot start with a period."),
+    Sentence("An email address cannot have a period immediately before the @-sign."),
+    Sentence("An email address cannot have a period immediately after the @-sign."),
+    Sentence("An email address cannot end with a period."),
+    Sentence("An email address cannot have a hyphen immediately after the @-sign."),
+    Sentence("An email address cannot end with a hyphen."),
+    Sentence("The email address is too long before the @-sign %(rest)s"),
+    Sentence("The email address is too long after the @-sign %(rest)s"),
+    Sentence("The email address contains invalid characters before the @-sign: %(rest)s"),
+    Sentence("The part after the @-sign contains invalid characters: %(rest)s"),
+)
 _TRUE = frozenset({"true", "on", "yes", "1"})
 _FALSE = frozenset({"false", "off", "no", "0"})
 
@@ -165,9 +168,20 @@ def email(value: str) -> str:
             text(value, most=254), check_deliverability=False, globally_deliverable=False
         )
     except EmailNotValidError as error:
-        reason = _MAIL_REASONS.get(str(error), str(error))
-        raise ValueError(Sentence("Must be one mail address: %(reason)s", reason=reason)) from error
+        raise ValueError(
+            Sentence("Must be one mail address: %(reason)s", reason=_mail_reason(str(error)))
+        ) from error
     return checked.normalized
+
+
+def _mail_reason(told: str) -> str:
+    for reason in _MAIL_REASONS:
+        before, more, _ = reason.template.partition("%(rest)s")
+        if told == reason:
+            return reason
+        if more and told.startswith(before):
+            return Sentence(reason.template, rest=told[len(before) :])
+    return told
 
 
 def display_name(value: str) -> str:

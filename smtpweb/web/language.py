@@ -65,7 +65,11 @@ def _choose() -> str:
         chosen = current_user.language if current_user.is_authenticated else None
     if chosen in LANGUAGES:
         return str(chosen)
-    return request.accept_languages.best_match(LANGUAGES, "en")
+    for tag, quality in request.accept_languages:  # the most wanted first; "es-MX" is "es" to us
+        asked = tag.partition("-")[0].lower()
+        if asked in LANGUAGES and quality > 0:
+            return asked
+    return "en"
 
 
 def _say(response: Response) -> Response:
