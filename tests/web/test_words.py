@@ -82,8 +82,8 @@ def test_a_translation_names_the_same_facts(path) -> None:
 
 @EACH
 def test_what_the_pages_read_is_compiled_from_what_was_translated(path) -> None:
-    def texts(catalog: Catalog) -> set[tuple[str, ...]]:
-        return {(*one.id, *one.string) for one in catalog if one.id}
+    def texts(catalog: Catalog) -> set[tuple[str, str]]:
+        return {("".join(one.id), "".join(one.string)) for one in catalog if one.id}
 
     compiled = read_mo(BytesIO(path.with_suffix(".mo").read_bytes()))
     assert texts(compiled) == texts(collect.read(path)), "run `make words`"
