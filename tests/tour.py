@@ -96,6 +96,7 @@ def _furnish(servers: ExitStack) -> dict[str, str]:
         "apps": "/apps",
         "new-app": "/apps/new",
         "app": f"/apps/{shop.id}",
+        "batch": f"/apps/{shop.id}/checks?since=0",
         "app-empty": f"/apps/{empty.id}",
         "edit-app": f"/apps/{shop.id}/edit",
         "remove-app": f"/apps/{shop.id}/remove",

@@ -7,7 +7,7 @@ from flask_babel import gettext as _
 from werkzeug.wrappers import Response as AnyResponse
 
 from .. import apps, checks, listing, smtps, values
-from ..errors import BadInput, EditConflict
+from ..errors import BadInput, EditConflict, Sentence
 from . import access
 from .bars import bar
 from .forms import AppForm
@@ -49,7 +49,7 @@ def new_app() -> AnyResponse:
                 "success",
             )
             return redirect(url_for(".show_app", app_id=app.id), 303)
-    return form.page("apps/edit.html", app=None)
+    return form.page("apps/edit.html", app=None, focus=None if form.errors else "name")
 
 
 @bp.get("/apps/<id:app_id>")
@@ -118,13 +118,13 @@ def _order_sent() -> tuple[dict[str, int], str, int]:
             for name, _colon, version in pairs
         }
         steps = {"up": -1, "down": 1, "moved": 0}
-        ((name, step),) = [(n, s) for n, s in steps.items() if n in request.form]
-        moved = values.object_id(request.form[name])
+        named = [name for name in steps if name in request.form]
+        moved = values.object_id(request.form[named[0]]) if len(named) == 1 else ""
         if moved not in seen or len(seen) < len(pairs):
-            raise ValueError("Must be one of the SMTPs, each named once.")
+            raise ValueError(Sentence("Must be one of the SMTPs, each named once."))
     except ValueError as error:
-        raise BadInput({"order": [str(error)]}) from None
-    return seen, moved, step
+        raise BadInput({"order": [error.args[0]]}) from None
+    return seen, moved, steps[named[0]]
 
 
 @bp.route("/apps/<id:app_id>/edit", methods=["GET", "POST"])
@@ -140,7 +140,8 @@ def edit_app(app_id: str) -> AnyResponse:
             return redirect(url_for(".show_app", app_id=app.id), 303)
         if form.conflict:
             form.compare(AppForm.of(apps.find(user.id, app_id)))
-    return form.page("apps/edit.html", app=app)
+    focus = None if form.errors else request.args.get("field")
+    return form.page("apps/edit.html", app=app, focus=focus)
 
 
 @bp.get("/apps/<id:app_id>/remove")

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from .. import apps, batches, checks, values
 from ..batches import Batch
-from ..errors import BadInput, Busy
+from ..errors import BadInput, Busy, Sentence
 from ..store import now
 from . import access
 from .language import say
@@ -60,7 +60,7 @@ def _batch(app_id: str, sent: MultiDict[str, str]) -> Batch:
     try:
         ids = tuple(dict.fromkeys(values.object_id(one) for one in sent.getlist("smtp")))
         if len(ids) > MOST_CHOSEN:
-            raise ValueError(f"At most {MOST_CHOSEN} at once.")
+            raise ValueError(Sentence("At most %(number)s at once.", number=MOST_CHOSEN))
     except ValueError as error:
         raise BadInput({"smtp": [error.args[0]]}) from None
     return Batch(app_id, _moment(sent, "since"), () if "all" in sent else ids)

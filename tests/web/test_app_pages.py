@@ -120,3 +120,19 @@ def test_a_long_list_of_apps_has_pages(browser, alice):
 @pytest.mark.parametrize("page", ["0", "-1", "x", "1e3", "٣", "99999999999", ""])
 def test_a_page_that_is_no_number_is_a_clear_error(browser, page):
     assert "page" in browser.get(f"/apps?page={page}", status=400).text
+
+
+@one_database
+def test_the_form_opens_at_the_field_that_the_address_names(browser, idapp):
+    def focused(path: str) -> list[str | None]:
+        page = browser.get(path)
+        return [field.get("name") for field in page.all("input") if "autofocus" in field.attrib]
+
+    assert focused("/apps/new") == ["name"]
+    assert focused(f"/apps/{idapp}/edit") == []
+    for field in ("testemail", "defaultfromemail", "defaultfromname", "name"):
+        assert focused(f"/apps/{idapp}/edit?field={field}") == [field]
+    assert focused(f"/apps/{idapp}/edit?field=nothing") == []
+    page = browser.submit(f"/apps/{idapp}/edit?field=testemail", testemail="nobody")
+    assert list(page.errors()) == ["testemail"]  # then the summary has the focus
+    assert [one.get("name") for one in page.all("input") if "autofocus" in one.attrib] == []
