@@ -148,6 +148,21 @@ def test_another_mode_that_works_is_one_button_away(browser, alice, idapp):
         assert page.links()[f"Use {server.port} with STARTTLS"] == (
             f"/smtps/{smtp.id}/edit?port={server.port}&encryption=starttls"
         )
+        page = browser.get(page.links()[f"Use {server.port} with STARTTLS"])
+        assert page.form().value("encryption") == "starttls"
+        assert only_smtp(alice.app).ssltls, "nothing is changed before it is saved"
+        page = browser.send(page, page.form().fill(smtp_secret="s3cret"), CHECK)
+        assert browser.result(page).heading == "The server accepted the mail"
+
+
+def test_a_wrong_test_address_leads_to_the_field_of_the_app(browser, alice, idapp):
+    replies = {"RCPT": "550 5.1.1 User unknown"}
+    with fake_smtp(login=("shop", "s3cret"), replies=replies) as server:
+        page = browser.submit(f"/apps/{idapp}/smtps/new", CHECK, **for_server(server))
+        page = browser.result(page)
+    page = browser.get(page.links()["Fix…"])
+    assert page.url == f"/apps/{idapp}/edit"
+    assert "autofocus" in page.by_id("testemail").attrib
 
 
 def test_every_cause_leads_to_a_field_that_is_there(browser, alice, idapp):
