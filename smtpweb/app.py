@@ -37,6 +37,9 @@ def create_app(settings: Settings) -> Flask:
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         PERMANENT_SESSION_LIFETIME=timedelta(days=7),
+        # A session ends after a week anyway, and a static file that proxies keep must not carry
+        # its cookie.
+        SESSION_REFRESH_EACH_REQUEST=False,
         WTF_CSRF_TIME_LIMIT=None,  # a form may stay open for as long as its session
         BOOTSTRAP_SERVE_LOCAL=True,
     )

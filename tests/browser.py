@@ -20,7 +20,7 @@ from werkzeug.test import TestResponse
 
 from tests.people import PASSWORD, Person
 
-_OWN_SCRIPTS = ("/static/", "/bootstrap/static/")
+_OWN_SCRIPTS = ("/static/", "/bootstrap/")
 # For what a form refuses before any database sees it: once is enough.
 one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 

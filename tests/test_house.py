@@ -19,7 +19,7 @@ ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 # What anybody may ask for. A new route that is not here must refuse a visitor.
 PUBLIC = {
-    "static", "bootstrap.static",
+    "static", "bootstrap.static", "dark.rules",
     "api_login.login", "api_login_base.login",
     "login.set_up", "login.sign_in",
     "received.ask", "received.confirm",

@@ -10,6 +10,7 @@ from . import (  # noqa: F401  (their routes are those of pages.bp)
     app_pages,
     batch_pages,
     check_pages,
+    dark,
     errors,
     find_pages,
     headers,
@@ -31,7 +32,7 @@ def register(app: Flask) -> None:
         app.register_blueprint(blueprint)
         app.register_blueprint(blueprint, url_prefix="/api", name=f"{blueprint.name}_base")
     app.url_map.converters["id"] = access.IdConverter
-    for blueprint in (login.bp, login.account_bp, pages.bp, probes.bp, received.bp):
+    for blueprint in (login.bp, login.account_bp, pages.bp, probes.bp, dark.bp, received.bp):
         app.register_blueprint(blueprint)
     login_manager.login_view = "login.sign_in"
     login_manager.login_message = Sentence("Sign in to see this page.")

@@ -12,7 +12,7 @@ from flask_login import current_user
 from jinja2 import StrictUndefined
 
 from .. import listing
-from . import causes, fixes, words
+from . import causes, dark, fixes, words
 
 _YEAR = 365 * 86400
 
@@ -42,11 +42,14 @@ def register(app: Flask) -> None:
         folder = folders.get(endpoint)
         if folder and "filename" in values:
             values["v"] = _digest(Path(folder) / values["filename"])
+        elif endpoint == "dark.rules":
+            values["v"] = _digest(dark.source())
 
     @app.after_request
     def cache(response: Response) -> Response:
         # A URL with a version names this content for ever.
-        if request.endpoint in folders and "v" in request.args and response.status_code < 400:
+        kept = request.endpoint in folders or request.endpoint == "dark.rules"
+        if kept and "v" in request.args and response.status_code < 400:
             response.headers["Cache-Control"] = f"public, max-age={_YEAR}, immutable"
         return response
 

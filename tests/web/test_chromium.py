@@ -66,10 +66,21 @@ def test_the_pages_fit_a_phone_and_follow_the_systems_colours(chromium, served, 
         for path in ("/apps", "/account", "/docs", "/nothing"):
             tab.page.goto(url + path)
             fits(tab.page)
-        root = tab.page.locator("html")
-        expect(root).to_have_attribute("data-bs-theme", "dark")
+        body = tab.page.locator("body")
+        expect(body).to_have_css("color", "rgb(222, 226, 230)")
         tab.page.emulate_media(color_scheme="light")
-        expect(root).to_have_attribute("data-bs-theme", "light")
+        expect(body).to_have_css("color", "rgb(33, 37, 41)")
+
+
+def test_the_dark_colours_need_no_script(chromium, served):
+    url, _ = served
+    with chromium.new_context(color_scheme="dark", java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto(f"{url}/login")
+        expect(page.locator("body")).to_have_css("color", "rgb(222, 226, 230)")
+        field = page.get_by_label("User name")
+        expect(field).to_have_css("background-color", "rgb(33, 37, 41)")
+        assert page.locator("html").evaluate("one => getComputedStyle(one).colorScheme") == "dark"
 
 
 def test_the_keyboard_reaches_the_content_and_errors_take_the_focus(chromium, served):

@@ -175,6 +175,7 @@ def test_static_files_are_named_by_their_content_and_kept(browser):
         plain = browser.client.get(address.partition("?")[0])
         assert "immutable" not in plain.headers["Cache-Control"]
         for one in (reply, plain):
+            assert "Set-Cookie" not in one.headers, address
             one.close()
 
 
