@@ -226,6 +226,7 @@ def marks(smtp_ids: Sequence[str]) -> Mapping[str, Sequence[AnyRow]]:
     bars = (
         select(Smtp.id, func.coalesce(oldest, _LONG_AGO).label("oldest"))
         .where(Smtp.id.in_(smtp_ids))
+        .limit(len(smtp_ids))  # else PostgreSQL looks that up again for each of their checks
         .subquery()
     )
     rows = db.session.execute(

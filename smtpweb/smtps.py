@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
-from sqlalchemy import Select, and_, select
+from sqlalchemy import Select, and_, select, update
 from sqlalchemy.orm import contains_eager
 
 from . import accounts, apps, installation, order, preflight, values
@@ -242,12 +242,12 @@ def remove(user_id: str, smtp_id: str) -> None:
 # --- put in order --------------------------------------------------------------------------
 
 
-def reorder(user_id: str, app_id: str, seen: Mapping[str, int]) -> list[Smtp]:
+def reorder(user_id: str, app_id: str, seen: Mapping[str, int]) -> list[AnyRow]:
     """Let these SMTPs take, in the order of ``seen``, the places that they have now in the app.
 
     ``seen``: the version at which each of them was shown. Returns all SMTPs of the app in their
-    new order. Raises :class:`EditConflict` unless all are still at that version, and
-    :class:`NotFound`.
+    new order, as rows (id, host, port, priority, created, version) of before. Raises
+    :class:`EditConflict` unless all are still at the version seen, and :class:`NotFound`.
     """
     with writing():
         line = _line(user_id, app_id, seen)
@@ -256,7 +256,9 @@ def reorder(user_id: str, app_id: str, seen: Mapping[str, int]) -> list[Smtp]:
         return _renumber([by_id[next(turn)] if smtp.id in seen else smtp for smtp in line])
 
 
-def move(user_id: str, app_id: str, seen: Mapping[str, int], smtp_id: str, step: int) -> list[Smtp]:
+def move(
+    user_id: str, app_id: str, seen: Mapping[str, int], smtp_id: str, step: int
+) -> list[AnyRow]:
     """Move an SMTP of ``seen`` by so many places among all of its app; else as :func:`reorder`."""
     with writing():
         line = _line(user_id, app_id, seen)
@@ -266,14 +268,17 @@ def move(user_id: str, app_id: str, seen: Mapping[str, int], smtp_id: str, step:
         return _renumber(line)
 
 
-def _line(user_id: str, app_id: str, seen: Mapping[str, int]) -> list[Smtp]:
+def _line(user_id: str, app_id: str, seen: Mapping[str, int]) -> list[AnyRow]:
     """All SMTPs of the app in the order of their use, locked; refuses what was seen too early."""
     # One at a time changes the order; SMTPs may be added meanwhile, as they stand nowhere yet.
     if db.session.scalar(apps.owned(user_id, app_id).with_for_update(key_share=True)) is None:
         raise NotFound("App")
-    locked = db.session.scalars(
-        select(Smtp).where(Smtp.app_id == app_id).order_by(Smtp.id).with_for_update(),
-        execution_options={"populate_existing": True},
+    # Rows, not entities: there may be ten thousand, of which a few are changed.
+    locked = db.session.execute(
+        select(Smtp.id, Smtp.host, Smtp.port, Smtp.priority, Smtp.created, Smtp.version)
+        .where(Smtp.app_id == app_id)
+        .order_by(Smtp.id)
+        .with_for_update()
     )
     line = sorted(locked, key=lambda smtp: (smtp.priority, smtp.created, smtp.id))
     versions = {smtp.id: smtp.version for smtp in line}
@@ -282,19 +287,23 @@ def _line(user_id: str, app_id: str, seen: Mapping[str, int]) -> list[Smtp]:
     return line
 
 
-def _renumber(line: list[Smtp]) -> list[Smtp]:
+def _renumber(line: list[AnyRow]) -> list[AnyRow]:
     """Give priorities that put the SMTPs into this order.
 
     That is an edit to whoever has a form open, but not to a check: it tests the same as before.
     """
     moment = now()
-    places = [order.Place(smtp.priority, smtp.created, smtp.id) for smtp in line]
-    priorities = order.renumber(places)
-    for smtp in line:
-        if smtp.id in priorities:
-            smtp.priority = priorities[smtp.id]
-            smtp.version += 1
-            smtp.modified = moment
+    priorities = order.renumber(
+        [order.Place(smtp.priority, smtp.created, smtp.id) for smtp in line]
+    )
+    changes = [
+        {"id": smtp.id, "priority": priorities[smtp.id], "version": smtp.version + 1,
+         "modified": moment}
+        for smtp in line
+        if smtp.id in priorities
+    ]  # fmt: skip
+    if changes:
+        db.session.execute(update(Smtp), changes)
     return line
 
 
