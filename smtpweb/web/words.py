@@ -57,6 +57,8 @@ OUTCOMES = {
     Outcome.UNDER_WAY: State(lazy_gettext("under way"), "info", "clock"),
 }
 
+_NOT_YET = State(lazy_gettext("not yet"), "secondary", "waiting")
+
 
 class Rung(NamedTuple):
     """One stage of a check on its ladder: its name, what happens there, and how it went."""
@@ -148,10 +150,17 @@ def is_used(app: App, summary: Summary | None, smtp: Smtp) -> bool:
 
 
 def rungs(steps: Iterable[Step]) -> list[Rung]:
-    """The stages of a check as a ladder."""
+    """The stages of a check as a ladder, also while it is under way."""
+    listed = list(steps)
+    ended = any(
+        step.outcome is Outcome.FAILED
+        or (step.stage is Stage.ACCEPTED and step.outcome is Outcome.DONE)
+        for step in listed
+    )
+    states = OUTCOMES if ended else OUTCOMES | {Outcome.NOT_REACHED: _NOT_YET}
     return [
-        Rung(step.stage, *STAGES[step.stage], OUTCOMES[step.outcome], step.milliseconds)
-        for step in steps
+        Rung(step.stage, *STAGES[step.stage], states[step.outcome], step.milliseconds)
+        for step in listed
         if step.stage is not Stage.ACCEPTED
     ]
 
