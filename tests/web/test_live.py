@@ -85,7 +85,7 @@ def test_the_page_comes_at_once_and_fills_in_until_the_result(browser, alice, id
         page = browser.get(page.url)
         assert "EHLO The server says what it can do under way" in page.text
         assert "Greeting The server says who it is done" in page.text
-        assert "MAIL FROM The server accepts the sender not reached" in page.text
+        assert "MAIL FROM The server accepts the sender not yet" in page.text
         page = browser.result(page)
     assert page.heading == "The server accepted the mail"
     assert "The server calls it 4FAKE1D in its queue." in page.text
