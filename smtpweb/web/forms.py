@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -34,8 +33,7 @@ from ..errors import BadInput, EditConflict, NameTaken, SmtpwebError, TooMany
 from ..models import App, User
 from ..store import now
 from .language import LANGUAGES, say
-
-_NOT_HTML = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+from .words import printable
 
 REQUIRED = lazy_gettext("Fill this in.")
 SAME = lazy_gettext("Must be the same as above.")
@@ -143,7 +141,7 @@ class LineField(StringField):
     """One line of text; what HTML cannot hold is shown by a mark that is refused again."""
 
     def _value(self) -> str:
-        return _NOT_HTML.sub("\ufffd", self.data or "")
+        return printable(self.data or "")
 
 
 def _trimmed(value: str | None) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -247,6 +248,14 @@ def certificate_state(days: int) -> State:
         return State(_("Expired"), "danger", "failed")
     words = ngettext("%(num)s day left", "%(num)s days left", days)
     return State(words, "success", "done") if days >= 14 else State(words, "warning", "alert")
+
+
+_NOT_HTML = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+
+
+def printable(text: str) -> str:
+    """What was sent to us, with a mark in place of what HTML cannot hold."""
+    return _NOT_HTML.sub("\ufffd", str(text))  # a message may be lazy
 
 
 def is_past(moment: datetime) -> bool:

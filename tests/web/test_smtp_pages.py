@@ -216,3 +216,18 @@ def test_the_removal_of_an_smtp_asks_first_and_names_what_is_lost(browser, alice
     page = browser.send(page, page.form())
     assert page.url == f"/apps/{idapp}"
     assert count(alice.app, Smtp) == 0
+
+
+@one_database
+@pytest.mark.parametrize("sent", ["a\x00b", "\ufffe", "<\x1b[31m"])
+def test_whatever_is_sent_in_any_field_comes_back_in_a_page_that_browsers_can_read(
+    browser, idapp, sent
+):
+    for path in ("/apps/new", f"/apps/{idapp}/smtps/new", "/account"):
+        page = browser.get(path)
+        for form in page.one("main").iter("form"):
+            names = {one.get("name") for one in form.iter() if one.get("name")} - {"csrf_token"}
+            token = form.find(".//input[@name='csrf_token']").get("value")
+            given = {name: [sent] for name in names}
+            reply = browser.post(form.get("action") or path, given | {"csrf_token": [token]})
+            assert reply.status == 422, (path, form.get("action"))
