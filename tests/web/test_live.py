@@ -243,7 +243,7 @@ def test_what_was_told_of_later_stages_is_void_where_the_conversation_starts_ove
 
 
 def test_no_more_checks_are_begun_than_there_is_room_for(browser, alice, idapp):
-    with fake_smtp(replies=SLOW) as server:
+    with fake_smtp(replies={"EHLO": Slowly(3, "250 fake.example.com")}) as server:
         ids = [register(alice, idapp, server) for _ in range(checks.CHECKS_AT_ONCE + 1)]
         begun = [begin(browser, smtp_id) for smtp_id in ids]
         assert [page.url.split("/")[1] for page in begun] == ["checks", "checks", "smtps"]
