@@ -215,6 +215,8 @@ def user_name(value: str) -> str:
     name = text(value, most=100).strip()
     if not name:
         raise ValueError(Sentence("Must have 1 to 100 characters."))
+    if len(name.casefold()) > 200:  # names are compared so, and a few letters become three
+        raise ValueError(Sentence("Must have at most %(most)s characters.", most=66))
     return name
 
 

@@ -113,6 +113,9 @@ def _order_sent() -> tuple[dict[str, int], str, int]:
     """
     try:
         pairs = [place.partition(":") for place in request.form.getlist("place")]
+        # Thousands in another order would take minutes, in which nobody else could save anything
+        if len(pairs) > SMTPS_PER_PAGE:
+            raise ValueError(Sentence("At most %(number)s at once.", number=SMTPS_PER_PAGE))
         seen = {
             values.object_id(name): values.integer(version, 0, 2**31 - 1)
             for name, _colon, version in pairs

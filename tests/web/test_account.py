@@ -193,6 +193,7 @@ def test_another_name_and_address_are_kept_and_sign_in_from_then_on(alice):
     [
         ({"name": "CHARLIE"}, "name"),
         ({"name": ""}, "name"),
+        ({"name": "ﬃ" * 100}, "name"),  # 300 letters in lower case
         ({"email": "nobody"}, "email"),
         ({"present_password": "wrong"}, "present_password"),
         ({"present_password": ""}, "present_password"),

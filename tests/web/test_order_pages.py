@@ -141,3 +141,16 @@ def test_what_is_no_order_is_refused(browser, alice, idapp, data):
     token = page.form("").values["csrf_token"]
     page = browser.post(f"/apps/{idapp}/order", {"csrf_token": token} | data)
     assert page.status == 400
+
+
+@one_database
+def test_more_than_a_page_of_smtps_is_not_put_into_order_at_once(browser, alice, idapp):
+    """The others of an installation could save nothing for as long as it takes."""
+    fill_app(alice, idapp, 51, 0)
+    places = [f"{smtp['_id']}:1" for smtp in reversed(alice.smtps(idapp))]
+    token = browser.get(f"/apps/{idapp}").form("").values["csrf_token"]
+    data = {"csrf_token": token, "place": places, "moved": [places[0].partition(":")[0]]}
+    page = browser.post(f"/apps/{idapp}/order", data)
+    assert page.status == 400
+    assert "At most 50 at once." in page.text
+    assert len({smtp["priority"] for smtp in alice.smtps(idapp)}) == 1
