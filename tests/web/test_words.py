@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 import string
 from collections.abc import Iterator
@@ -319,6 +320,8 @@ def test_a_failed_check_is_in_spanish_on_its_page_and_in_english_in_the_api(alic
             "POST", "/private/smtps/check", data={"idsmtp": idsmtp},
             headers={"Accept-Language": "es"},
         )  # fmt: skip
+    events = browser.client.get(f"{page.url}/progress").text
+    assert json.loads(events.rpartition("data: ")[2])["said"] == "La comprobación ha terminado."
     assert page.heading == "Usuario o contraseña incorrectos"
     assert "El servidor no acepta este usuario con esta contraseña." in page.text
     assert "535 5.7.8 Username and Password not accepted" in page.text
