@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
@@ -153,12 +153,16 @@ def start(caller: Caller, batch: Batch, base_url: str | None = None) -> None:
 
 
 class Queues:
-    """The queues of this worker: a few, and one of each user."""
+    """The queues of this worker: a few, and one of each user.
+
+    ``is_over``: whether the worker was told to end. It waits for its checks, not for new ones.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._of: dict[str, _Queue] = {}
         self.stopped = threading.Event()
+        self.is_over: Callable[[], bool] = lambda: not threading.main_thread().is_alive()
 
     def run(self, queue: _Queue) -> None:
         """Start it, unless there are too many; raises :class:`Busy`."""
@@ -251,5 +255,4 @@ class _Queue(threading.Thread):
             self._queues.stopped.wait(_PACE)
 
     def _may_go_on(self) -> bool:
-        # A worker that ends waits for its checks: it must not be given new ones meanwhile.
-        return not self._queues.stopped.is_set() and threading.main_thread().is_alive()
+        return not (self._queues.stopped.is_set() or self._queues.is_over())

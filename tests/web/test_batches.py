@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import signal
 import time
 from datetime import timedelta
 from typing import Any
@@ -13,8 +15,11 @@ from smtpweb.models import Check, Smtp
 from smtpweb.store import db, now
 from tests.browser import Browser, Page, one_database, signed_in
 from tests.counting import statements
-from tests.fake_smtp import FakeServer, fake_smtp
-from tests.people import Person
+from tests.fake_smtp import FakeServer, Slowly, fake_smtp
+from tests.guest import Guest
+from tests.people import PASSWORD, Person
+from tests.serving import smtpweb_server
+from tests.web.test_api_check import until
 from tests.web.test_lists import add_check, add_smtp, fill_app, rows
 
 
@@ -152,14 +157,38 @@ def test_nobody_else_begins_or_sees_a_batch(browser, alice, charlie, idapp):
         assert server.connections == 0
 
 
-def test_a_worker_that_is_told_to_stop_begins_no_more_checks(browser, alice, idapp):
-    with fake_smtp() as server:
-        add_served(alice, idapp, server, server)
-        alice.app.extensions["smtpweb.queues"].stopped.set()
-        page = begin(browser, browser.get(f"/apps/{idapp}"), "Check all 2")
-        alice.app.extensions["smtpweb.queues"].stop()
-        assert server.connections == 0
-        assert "0 of 2 checked" in page.text
+def test_a_worker_that_is_told_to_stop_begins_no_more_checks(tmp_path):
+    """Not even while it waits for others to end: a check that is too late would be killed."""
+    slowly = {"EHLO": Slowly(2.5, "250 slow.example.com")}
+    settings = {
+        "SMTPWEB_EGRESS_ALLOW": "127.0.0.0/8",
+        "SMTPWEB_EGRESS_PORTS": "*",
+        "GUNICORN_CMD_ARGS": "--workers 1",
+    }
+    with (
+        fake_smtp(replies={"EHLO": Slowly(0.3, "250 quick.example.com")}) as quick,
+        fake_smtp(replies=slowly) as slow,
+        smtpweb_server(tmp_path, **settings) as (url, served),
+    ):
+        guest = Guest(url)
+        code = re.search("enter the code (.*)", served.output)[1]
+        typed = {"name": "ana", "email": "ana@example.com", "password": PASSWORD}
+        guest.send("/setup", code=code, again=PASSWORD, **typed)
+        smtp_id = guest.register(slow)
+        app = re.search("/apps/[0-9a-f]{24}", guest.get(f"/smtps/{smtp_id}"))[0]
+        for _number in range(9):
+            guest.send(
+                f"{app}/smtps/new", host=quick.host, port=str(quick.port), encryption="none",
+                priority="20", save="1",
+            )  # fmt: skip
+        guest.check(smtp_id)
+        guest.send(app, f"{app}/checks", all="1")
+        until(lambda: len(quick.mails) == 1)
+        begun = quick.connections
+        served.process.send_signal(signal.SIGTERM)
+        assert served.process.wait(30) == 0
+        assert len(slow.mails) == 1
+        assert quick.connections == len(quick.mails) <= begun + 2  # while the signal was under way
 
 
 def test_a_batch_of_a_large_app_takes_as_many_statements(browser, alice, idapp):
