@@ -38,18 +38,18 @@ def find_settings(app_id: str) -> AnyResponse:
 
 
 def _search(form: FindForm) -> discovery.Found | None:
-    current_app.extensions["smtpweb.searches"].take(access.user().id)
     config = settings()
     reach = discovery.Reach(config.egress, config.ehlo_name, config.ca_file)
     # A test puts one of its own there
     resolver = current_app.extensions.get("smtpweb.dns")
     try:
-        slots = checks.take_slot()
-        try:
-            resolver = resolver or dns.resolver.Resolver()
-            return discovery.find(form.accepted["email"], resolver, reach)
-        finally:
-            slots.release()
+        with current_app.extensions["smtpweb.searches"].search(access.user().id):
+            slots = checks.take_slot()
+            try:
+                resolver = resolver or dns.resolver.Resolver()
+                return discovery.find(form.accepted["email"], resolver, reach)
+            finally:
+                slots.release()
     except Busy as error:
         form.form_errors.append(say(error.detail))
     except dns.resolver.NoResolverConfiguration:

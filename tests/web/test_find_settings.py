@@ -8,12 +8,13 @@ import pytest
 
 from smtpweb import discovery
 from smtpweb.mailcheck import EgressPolicy, names
-from tests.browser import one_database, words
+from tests.browser import one_database, signed_in, words
 from tests.conftest import settings_for
 from tests.fake_certificates import ca_file
 from tests.fake_dns import fake_dns
 from tests.fake_smtp import fake_smtp
 from tests.make import SAVE
+from tests.web.test_api_check import in_background, until
 
 pytestmark = one_database
 
@@ -216,6 +217,26 @@ def test_searches_are_counted_and_take_a_slot(browser, idapp, app):
     assert page.status == 429
     assert "At most 2 searches in 10 minutes" in page.text
     assert int(page.headers["Retry-After"]) > 500
+
+
+def test_the_searches_of_one_user_leave_room_for_others(browser, alice, charlie, idapp, app):
+    """Each holds a place of a check for as long as DNS is silent."""
+    elsewhere = charlie.make_app("blog")["_id"]
+    stranger = signed_in(app, charlie)
+    silence = ("_submission._tcp.example.org", "SRV")
+    searches = app.extensions["smtpweb.searches"]
+    with dns_of(app, {silence: "SILENCE"}) as dns:
+        others = [signed_in(app, alice) for _ in range(2)]
+        begun = [in_background(lambda one=one: find(one, idapp, "a@example.org")) for one in others]
+        until(lambda: searches._under_way[alice.user_id] == 2)
+        page = browser.submit(f"/apps/{idapp}/smtps/find", "Find", email="ana@example.org")
+        assert page.status == 429
+        assert "You have 2 searches under way: wait for one of them." in page.text
+        dns.records[silence] = ["0 0 0 ."]  # when it is asked again
+        assert find(stranger, elsewhere, "ana@example.org").status == 200
+        for thread, _found in begun:
+            thread.join()
+        assert find(browser, idapp, "ana@example.org").status == 200
 
 
 def test_the_way_to_it_stands_where_it_is_needed(browser, idapp):
