@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
 
 from tests.conftest import cannot_run
@@ -22,6 +24,11 @@ FLAGS = (
 PHONE = {"width": 360, "height": 740}
 
 
+# What axe looks for: WCAG 2.2 AA, and what its makers advise
+RULES = {
+    "resultTypes": ["violations"],
+    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+}
 DESKTOP = {"width": 1280, "height": 900}
 
 
@@ -96,3 +103,13 @@ def fits(page: Page) -> None:
     """Nothing has to be scrolled to the side; the colours are those of the system."""
     wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
     assert wide <= 0, f"{page.url} is {wide} px too wide"
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds wrong with the page as it is."""
+    results = Axe().run(page, options=RULES).response
+    return [
+        f"{one['id']}: {one['help']}: {json.dumps(node['target'])} {node['failureSummary']}"
+        for one in results["violations"]
+        for node in one["nodes"]
+    ]

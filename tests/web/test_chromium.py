@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.chromium import PHONE, Watched, fits
+from tests.chromium import PHONE, Watched, fits, violations
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
@@ -53,6 +53,9 @@ def test_the_pages_fit_a_phone_and_follow_the_systems_colours(chromium, served, 
     url, program = served
     with chromium.new_context(viewport=PHONE, color_scheme="dark") as context:
         tab = Watched(context)
+        tab.page.goto(url)
+        fits(tab.page)
+        assert violations(tab.page) == []
         tab.set_up(url, program)
         fits(tab.page)
         tab.make_app()
