@@ -10,7 +10,9 @@ from flask import Flask, Response, g, render_template
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm.exc import ObjectDeletedError
 from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import NotFound as PageNotFound
 
 from .. import smtps
 from ..errors import (
@@ -66,6 +68,7 @@ def register(app: Flask) -> None:
     app.register_error_handler(CSRFError, _not_from_our_form)
     for failure in (OperationalError, InterfaceError, PoolTimeout):
         app.register_error_handler(failure, _storage)
+    app.register_error_handler(ObjectDeletedError, _gone)
     app.register_error_handler(Exception, _bug)
 
 
@@ -169,6 +172,11 @@ def _storage(error: DBAPIError | PoolTimeout) -> Response:
         503, 503, Sentence("Storage not available"), detail, "STORAGE", {},
         {"Retry-After": "5"},
     )  # fmt: skip
+
+
+def _gone(_error: ObjectDeletedError) -> Response:
+    """What a page shows was removed between two looks at it, which PostgreSQL lets happen."""
+    return _http(PageNotFound())
 
 
 def _bug(error: Exception) -> Response:

@@ -48,7 +48,7 @@ def show_smtp(smtp_id: str) -> str:
         app=smtp.app,
         warnings=_warnings(smtp),
         last=newest[0] if newest else None,
-        summary=listing.summaries([smtp.app_id])[smtp.app_id],
+        summary=listing.summaries([smtp.app_id]).get(smtp.app_id),
         drawn=bar(listing.marks([smtp.id])[smtp.id]),
         tally=listing.tally(smtp.id),
         checks=rows,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from smtpweb import checks, listing
 from smtpweb.models import Check, Smtp
 from smtpweb.store import db
 from tests.browser import one_database
-from tests.make import SAVE, SECRET, count, only_smtp, typed
+from tests.make import SAVE, SECRET, count, make_check, only_smtp, typed
+from tests.web.test_api_check import in_background
 
 
 def test_an_smtp_is_saved_without_checking(browser, alice, idapp):
@@ -216,6 +218,28 @@ def test_the_removal_of_an_smtp_asks_first_and_names_what_is_lost(browser, alice
     page = browser.send(page, page.form())
     assert page.url == f"/apps/{idapp}"
     assert count(alice.app, Smtp) == 0
+
+
+@pytest.mark.parametrize(("module", "look"), [(checks, "history"), (listing, "tally")])
+def test_an_smtp_removed_while_its_page_is_made_is_no_bug(
+    browser, alice, idapp, monkeypatch, module, look
+):
+    with alice.app.app_context():
+        smtp_id = make_check(alice, idapp).smtp_id
+    before = getattr(module, look)
+
+    def and_remove(*given):
+        found = before(*given)
+        # In a thread: here it would take part in the transaction of the page
+        in_background(lambda: alice.post("/private/smtps/remove", idsmtp=smtp_id))[0].join()
+        return found
+
+    monkeypatch.setattr(module, look, and_remove)
+    # SQLite goes on showing what was there when the page was begun; PostgreSQL looks again.
+    reply = browser.client.get(f"/smtps/{smtp_id}")
+    assert reply.status_code in (200, 404)
+    monkeypatch.undo()
+    assert browser.get(f"/smtps/{smtp_id}", status=404).heading == "SMTP not found"
 
 
 @one_database
