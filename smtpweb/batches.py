@@ -21,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from . import apps, checks, live
 from .accounts import Caller
 from .errors import Busy, NotFound, SecretUnreadable, Sentence, TooMany
+from .mailcheck import Stage
 from .models import Check, Smtp
 from .store import AnyRow, cause, db, fetch, now
 
@@ -85,6 +86,15 @@ class Standing:
     def accepted(self) -> int:
         """How many were accepted."""
         return sum(bool(row.accepted) for row in self.rows)
+
+    @property
+    def without_result(self) -> int:
+        """How many ended without one: they were refused by our own policy, or interrupted."""
+        return sum(
+            row.finished is None or row.stage == Stage.POLICY
+            for row in self.rows
+            if not row.accepted and not self._under_way(row)
+        )
 
     @property
     def left(self) -> int:

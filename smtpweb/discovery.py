@@ -138,7 +138,12 @@ def find(address: str, resolver: dns.resolver.Resolver, reach: Reach) -> Found:
     proposals = _without_repeats(wanted)[:MOST_PROPOSALS]
     answers = mailcheck.probe([_target(proposal, reach) for proposal in proposals])
     tried = [Tried(*both) for both in zip(proposals, answers, strict=True)]
-    return Found(domain, tuple(sorted(tried, key=lambda one: not one.answer.works)), tuple(notes))
+    # As it was typed: nobody knows the domain of their own address by its spelling in DNS
+    return Found(
+        idna.decode(domain),
+        tuple(sorted(tried, key=lambda one: not one.answer.works)),
+        tuple(notes),
+    )
 
 
 def _target(proposal: Proposal, reach: Reach) -> Target:

@@ -25,6 +25,7 @@ _SPOKEN = {
     2587: Encryption.STARTTLS,
     2525: Encryption.STARTTLS,
 }
+_READING = {110: "POP3", 143: "IMAP", 993: "IMAP", 995: "POP3"}
 _SIXTEEN_LETTERS = re.compile(r"[a-z]{16}", re.ASCII | re.IGNORECASE)
 # A secret access key has 40 of these; the SMTP password that is derived from one has 44.
 _AWS_SECRET = re.compile(r"[A-Za-z0-9/+]{40}", re.ASCII)
@@ -77,6 +78,18 @@ _Found = Iterator[Warning]
 
 def _port_and_mode(given: Settings, known: Preset | None) -> _Found:
     if given.port is None:
+        return
+    if given.port in _READING:
+        yield Warning(
+            "port",
+            "PORT_OF_READING",
+            Sentence(
+                "Port %(port)s is for reading mail (%(protocol)s). Mail is sent by another port:"
+                " 587 with STARTTLS, or 465 with TLS from the start.",
+                port=given.port,
+                protocol=_READING[given.port],
+            ),
+        )
         return
     if known and given.port in known.missing:
         best = known.modes[0]

@@ -114,6 +114,12 @@ def host(value: str) -> str:
         pass
     if ":" in name or "/" in name:
         raise ValueError(_taken_apart(name))
+    if "@" in name:
+        raise ValueError(
+            Sentence(
+                "This is a mail address: type the name of its server, such as smtp.example.com."
+            )
+        )
     ascii_name = name.lower().removesuffix(".")
     if not ascii_name.isascii():
         try:

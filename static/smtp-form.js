@@ -27,6 +27,7 @@ function fillIn(option) {
   field("host").value = option.dataset.host;
   field("encryption").value = option.dataset.encryption;
   field("port").value = option.dataset.port;
+  forgetError();
   const said = document.getElementById("preset-said");
   said.textContent = said.dataset.said;
   if (option.dataset.host.startsWith(".")) {
@@ -36,6 +37,18 @@ function fillIn(option) {
     field("smtp_login").focus();
   }
   ask();
+}
+
+// What the server said of an earlier name does not hold any more
+function forgetError() {
+  const error = document.getElementById("provider-error");
+  if (!error) return;
+  error.remove();
+  field("provider").classList.remove("is-invalid");
+  field("provider").removeAttribute("aria-invalid");
+  const all = document.querySelector(".errors");
+  all?.querySelector('a[href="#provider"]')?.closest("li").remove();
+  if (!all?.querySelector("li")) all?.remove();
 }
 
 field("provider").addEventListener("input", (event) => {

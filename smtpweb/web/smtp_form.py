@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask_babel import gettext as _
-from flask_babel import lazy_gettext
+from flask_babel import lazy_gettext, ngettext
 from wtforms import (
     BooleanField,
     Field,
@@ -20,7 +20,7 @@ from wtforms.validators import Optional
 
 from .. import preflight, presets, smtps, values
 from ..errors import SecretUnreadable
-from ..mailcheck import Encryption
+from ..mailcheck import Encryption, Report
 from ..models import App, Smtp
 from ..presets import Choice
 from ..smtps import SmtpChanges
@@ -46,8 +46,17 @@ def _which(found: list[Choice]) -> str:
     if not found:
         return str(_("There is no provider of this name in the list: type its host instead."))
     labels = "; ".join(choice.label for choice in found[:_NAMED])
-    more = "; …" if len(found) > _NAMED else ""
-    return str(_("Several fit: %(labels)s. Type more of the name.", labels=labels + more))
+    more = len(found) - _NAMED
+    if more <= 0:
+        return str(_("Several fit: %(labels)s. Type more of the name.", labels=labels))
+    return str(
+        ngettext(
+            "Several fit: %(labels)s, and %(num)s more. Type more of the name.",
+            "Several fit: %(labels)s, and %(num)s more. Type more of the name.",
+            more,
+            labels=labels,
+        )
+    )
 
 
 class SmtpForm(Form):
@@ -130,7 +139,7 @@ class SmtpForm(Form):
         self._show("encryption", choice.mode.encryption.value)
         self._show("port", str(choice.mode.port))
         # What was left out of the host is typed next
-        self.focus = self.host if choice.host.startswith(".") else self.username
+        self.focus = self.host if choice.host.startswith(".") else self._typed_next()
 
     def fill_from(self, address: Mapping[str, str]) -> None:
         """Take values and the place of the cursor from the query of an address, if they will do.
@@ -150,7 +159,22 @@ class SmtpForm(Form):
             self._show(name, value)
         wanted = address.get("field")
         named = {self._fields[name].name: self._fields[name] for name in _JUDGED}
-        self.focus = named.get(wanted) or (self.username if read else self.focus)
+        self.focus = named.get(wanted) or (self._typed_next() if read else self.focus)
+
+    @property
+    def needs_password(self) -> bool:
+        """Whether the stored password will not do: it was entered for another place or login."""
+        smtp = self.smtp
+        return bool(
+            smtp
+            and smtp.password_sealed
+            and self.auth.data
+            and not self.password.data
+            and (self._moves(smtp) or not smtp.auth)
+        )
+
+    def _typed_next(self) -> Field:
+        return self.password if self.needs_password else self.username
 
     def _port_is_usual(self) -> bool:
         return self.port.data in map(str, presets.USUAL_PORTS.values())
@@ -180,6 +204,12 @@ class SmtpForm(Form):
         for warning in preflight.warnings(self._settings(app)):
             field = self._fields[warning.field]
             field.warnings = [*field.warnings, say(warning.text)]
+
+    def tell_cause(self, name: str, report: Report) -> None:
+        """Put to the field of this name in HTML what a check found to be wrong with it."""
+        for field in self:
+            if field.name == name:
+                field.cause = (report.title, *report.advice[:1])
 
     def _settings(self, app: App) -> preflight.Settings:
         """What stands in the form, as far as it can be read."""

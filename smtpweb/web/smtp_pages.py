@@ -6,11 +6,12 @@ from typing import Any
 
 from flask import flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
+from flask_babel import ngettext
 from werkzeug.wrappers import Response as AnyResponse
 
 from .. import apps, checks, listing, smtps
 from ..models import App, Smtp
-from . import access, check_pages
+from . import access, causes, check_pages, fixes
 from .bars import bar
 from .language import say
 from .pages import bp, page_number
@@ -75,6 +76,8 @@ def edit_smtp(smtp_id: str) -> AnyResponse:
             form.compare(SmtpForm.of(smtps.find(user.id, smtp_id)))
     elif request.method == "GET":
         form.fill_from(request.args)
+        if not form.unsaved:
+            _tell_cause(form, smtp)
     return _form(form, smtp.app)
 
 
@@ -116,6 +119,14 @@ def _form(form: SmtpForm, app: App) -> AnyResponse:
     return form.page("smtps/edit.html", app=app, smtp=form.smtp)
 
 
+def _tell_cause(form: SmtpForm, smtp: Smtp) -> None:
+    """Say at the field that is at fault what the last check found, if it was of these settings."""
+    newest = checks.history(smtp, 0, 1)[0]
+    report = causes.said(newest[0].report) if newest else None
+    if report and not report.accepted and newest[0].smtp_version >= smtp.settings_version:
+        form.tell_cause(fixes.field_at_fault(report), report)
+
+
 def _warnings(smtp: Smtp) -> list[tuple[str, str, str]]:
     """What is likely to fail of an SMTP as stored: field, text, and where it can be mended."""
     _password, found = smtps.judge(smtp, smtp.app.defaultfromemail)
@@ -139,6 +150,16 @@ def _after_save(smtp: Smtp, form: SmtpForm) -> AnyResponse:
         else:
             flash(_("Saved. It was not checked."), "success")
         return redirect(url_for(".show_smtp", smtp_id=smtp.id), 303)
-    for label, text, _url in warnings:
-        flash(_("Saved, with a warning. %(label)s: %(text)s", label=label, text=text), "warning")
+    if warnings:
+        # One box for all: the result, which comes next, must not be pushed off the screen
+        texts = " ".join(f"{label}: {text}" for label, text, _url in warnings)
+        flash(
+            ngettext(
+                "Saved, with a warning. %(texts)s",
+                "Saved, with %(num)s warnings. %(texts)s",
+                len(warnings),
+                texts=texts,
+            ),
+            "warning",
+        )
     return check_pages.start(smtp.id, _("Saved, but not checked."))

@@ -75,6 +75,15 @@ def test_the_chosen_smtps_are_checked_one_after_the_other(browser, alice, idapp)
             assert db.session.get_one(Smtp, third).judged is False
 
 
+def test_what_was_never_tried_is_not_counted_as_failed(browser, alice, idapp):
+    with fake_smtp() as good:
+        add_served(alice, idapp, good)
+        alice.make_smtp(idapp, host="169.254.169.254", port=25)
+        page = begin(browser, browser.get(f"/apps/{idapp}"), "Check all 2")
+        page = until_ended(browser, page.address)
+    assert "2 of 2 checked: 1 accepted, 0 failed, 1 without a result." in page.text
+
+
 def test_what_the_limit_forbids_is_said_and_can_be_gone_on_with(browser, alice, idapp):
     with fake_smtp() as server:
         for _number in range(3):

@@ -179,7 +179,7 @@ def test_names_in_other_scripts_are_asked_for_as_dns_has_them(browser, idapp, ap
     with dns_of(app, {}) as dns:
         page = find(browser, idapp, "ana@münchen.example")
     assert ("xn--mnchen-3ya.example", "MX") in dns.asked
-    assert "Nothing was found" in page.text
+    assert "Nothing was found: münchen.example is no provider" in page.text
 
 
 def test_the_egress_policy_holds_for_what_dns_tells(browser, idapp, app, alice):

@@ -50,6 +50,7 @@ CASES = [
         SENDGRID | TLS | {"host": "smtp.postmarkapp.com", "port": 465},
         [("port", "PORT_NOT_OFFERED", "use 587 with STARTTLS")],
     ),
+    (OWN | TLS | {"port": 993}, [("port", "PORT_OF_READING", "reading mail (IMAP)")]),
     (GMAIL | {"password": "abcd efgh ijkl mnop"}, []),
     (GMAIL | {"password": "mein Hund!"}, [("password", "NO_APP_PASSWORD", "16 letters")]),
     (GMAIL | {"username": "shop"}, [("username", "USERNAME_NO_ADDRESS", "full mail address")]),

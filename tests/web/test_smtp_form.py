@@ -67,7 +67,8 @@ def test_enter_behind_the_name_of_a_provider_fills_in_too(browser, alice, idapp)
     ("name", "said"),
     [
         ("nobody", "no provider of this name"),
-        ("mailgun", "Several fit: Mailgun (EU); Mailgun (US)."),
+        ("mailgun", "Several fit: Mailgun (EU); Mailgun (US). Type more"),
+        ("ses", "ap-south-1, Mumbai), and 16 more. Type more"),
         ("<b>", "no provider of this name"),
     ],
 )
@@ -106,6 +107,35 @@ def test_values_of_the_address_stand_in_the_form_and_are_not_saved(browser, alic
     saved = alice.smtp(smtp["_id"])
     assert (saved["port"], saved["starttls"], saved["sslTls"]) == (587, True, False)
     assert "Not saved yet" not in browser.get(f"{path}?port=587&encryption=starttls").text
+
+
+def test_where_a_stored_password_will_not_do_the_form_asks_for_it_at_once(browser, alice, idapp):
+    smtp = alice.make_smtp(idapp, auth="true", username="shop", password=SECRET)
+    path = f"/smtps/{smtp['_id']}/edit"
+    page = browser.get(f"{path}?port=2525&encryption=starttls")
+    assert "The password is needed again" in page.text
+    assert focused(page) == ["smtp_secret"]
+    assert page.by_id("smtp_secret").get("placeholder") == ""
+    page = browser.get(f"{path}?port={smtp['port']}")
+    assert "The password is needed again" not in page.text
+    assert "keep the stored" in page.by_id("smtp_secret").get("placeholder")
+
+
+def test_the_cause_of_the_last_check_stands_at_its_field_until_settings_change(
+    browser, alice, idapp
+):
+    with fake_smtp(login=("shop", "s3cret")) as server:
+        given = for_server(server, smtp_secret="wrong one")
+        browser.submit(f"/apps/{idapp}/smtps/new", SAVE, **given)
+        smtp = only_smtp(alice.app)
+        assert alice.post("/private/smtps/check", idsmtp=smtp.id).status_code == 406
+        path = f"/smtps/{smtp.id}/edit"
+        page = browser.get(path)
+        said = words(page.by_id("smtp_secret-cause"))
+        assert said.startswith("Last check: Wrong login or password. Enter login and password")
+        assert "smtp_secret-cause" in page.by_id("smtp_secret").get("aria-describedby").split()
+        browser.submit(path, SAVE, smtp_secret="another")
+        assert "Last check" not in browser.get(path).text
 
 
 def test_values_that_cannot_be_read_are_left_out_with_a_note(browser, alice, idapp):
@@ -153,6 +183,14 @@ def test_what_was_saved_with_a_warning_is_checked_all_the_same(browser, alice, i
         assert server.mails
     assert "Saved, with a warning. Password: Ends with a blank" in page.text
     assert "s3cret" not in page.html
+
+
+def test_all_warnings_stand_in_one_box_above_the_result(browser, idapp):
+    given = {"host": "smtp.sendgrid.net", "port": "465", "smtp_login": "a@b.example"}
+    page = browser.submit(f"/apps/{idapp}/smtps/new", CHECK, **typed(**given, smtp_secret="key"))
+    (said,) = [words(one) for one in page.root.iter("div") if one.get("role") == "status"]
+    assert said.startswith("Saved, with 2 warnings. Port: Port 465 usually")
+    assert "User name: At SendGrid" in said
 
 
 def test_a_script_is_told_what_the_page_would_say(browser, alice, idapp):

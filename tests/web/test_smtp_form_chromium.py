@@ -44,6 +44,25 @@ def test_a_provider_fills_in_and_the_cursor_goes_to_the_user_name(tab):
     fits(page)
 
 
+def test_a_provider_that_fits_takes_away_the_error_of_one_that_did_not(chromium, served):
+    url, program = served
+    with chromium.new_context(viewport=PHONE) as context:
+        tab = Watched(context)
+        tab.set_up(url, program)
+        tab.make_app()
+        page = tab.page
+        page.get_by_role("link", name="Add the first SMTP").click()
+        page.get_by_label("Provider").fill("nobody")
+        page.get_by_role("button", name="Fill in").click()
+        expect(page.get_by_role("alert")).to_contain_text("no provider of this name")
+        fits(page)
+        page.get_by_label("Provider").fill("sendgrid")
+        page.get_by_role("button", name="Fill in").click()
+        expect(page.get_by_label("Host")).to_have_value("smtp.sendgrid.net")
+        expect(page.get_by_role("alert")).to_have_count(0)
+        expect(page.get_by_text("no provider of this name")).to_have_count(0)
+
+
 def test_the_port_follows_the_encryption_while_it_is_a_usual_one(tab):
     page = tab.page
     port = page.get_by_label("Port")
