@@ -26,6 +26,7 @@ from .wording import cut
 # A server that offers PIPELINING but loses what came in one segment is given up on sooner, so
 # that time is left to try again without
 PIPELINE_PATIENCE = 5.0
+GREETING_SHARE = 0.7  # of the time that is left
 
 _NOT_UNDERSTOOD = frozenset({500, 502, 503})
 _OTHER_SERVICES = re.compile(r"(?<![A-Za-z-])(?:vs)?(FTP|NNTP|LMTP)(?:d|\b)", re.IGNORECASE)
@@ -119,7 +120,9 @@ def _secure(session: Session, stage: Stage) -> Asks[None]:
 def _greeting(session: Session) -> Asks[None]:
     # Nothing may be sent before the greeting (RFC 5321 4.3.1)
     on_silence = None if session.link.encrypted else session.on_silence
-    answer = yield from session.link.hear(on_silence=on_silence)
+    # Time is left to find out whether another port would have answered
+    until = session.link.limit(share=GREETING_SHARE)
+    answer = yield from session.link.hear(until, on_silence)
     session.banner = cut(session.record.said(answer.text))
     if not answer.positive:
         raise Failure(Symptom.REFUSED, reply=answer)

@@ -286,6 +286,7 @@ class _Course:
             failure, self.target, self.host, self.vetted, self.record, self.deadline
         )
         failure.facts["open_587"] = any(mode.port == 587 for mode in self.alternatives)
+        failure.facts["other_mode"] = bool(self.alternatives)
 
     # -- the report
 

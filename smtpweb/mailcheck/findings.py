@@ -52,6 +52,7 @@ def facts_of_failure(
         "username": record.said(target.username),
         "timeout": f"{target.timeout:g}",
         "own_name": socket.gethostname(),
+        "other_mode": False,
     }
     if session is not None:
         facts |= {

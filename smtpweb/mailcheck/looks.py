@@ -94,7 +94,8 @@ class Looks:
         return facts, tls.lacks_intermediate(session)
 
     def _connect(self) -> Asks[Link | None]:
-        until = min(self.deadline, self.record.clock() + PATIENCE)
+        now = self.record.clock()
+        until = now + min(PATIENCE, (self.deadline - now) / 2)
         try:
             connected: Connected = yield Connect((self.address,), self.port, until, PATIENCE)
         except NotConnected:

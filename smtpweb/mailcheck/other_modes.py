@@ -47,7 +47,7 @@ def may_help(failure: Failure, stage: Stage) -> bool:
         return False
     if stage in (Stage.GREETING, Stage.EHLO):
         return failure.symptom in _NO_GREETING
-    return stage in _STAGES or _login_needs_tls(failure)
+    return stage in _STAGES or (stage is Stage.AUTH and failure.symptom is Symptom.NOT_OFFERED)
 
 
 def that_work(
@@ -78,16 +78,15 @@ def that_work(
     return found
 
 
-def _login_needs_tls(failure: Failure) -> bool:
-    return failure.symptom is Symptom.NOT_OFFERED and bool(failure.facts.get("starttls"))
-
-
 def _modes(
     failure: Failure, target: Target, host: Host, vetted: tuple[Address, ...]
 ) -> tuple[Mode, ...]:
     """What to try: what the failure hints at, then what is usual, within the policy."""
     wanted = list(target.other_modes)
-    if (hinted := _SAME_PORT.get(failure.symptom)) is not None:
+    hinted = _SAME_PORT.get(failure.symptom)
+    if failure.symptom is Symptom.NOT_OFFERED and not failure.facts.get("starttls"):
+        hinted = None  # it offers neither a login nor a way to TLS
+    if hinted is not None:
         wanted.insert(0, Mode(target.port, hinted))
     return tuple(
         mode

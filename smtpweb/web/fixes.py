@@ -12,7 +12,6 @@ _BY_CODE = {
     "SMTP_POLICY_NO_FROM": "defaultfromemail",
     "SMTP_POLICY_PORT": "port",
     "SMTP_CONNECT_LOCALHOST_IN_CONTAINER": "host",
-    "SMTP_TLS_CERTIFICATE_NAME": "host",
     "SMTP_TLS_EXPECTED": "encryption",
     "SMTP_EHLO_MASKED": "encryption",
     "SMTP_AUTH_NEEDS_TLS": "encryption",
@@ -41,6 +40,7 @@ _BY_STAGE = {
 }
 # What the server refuses of these is the test address, which belongs to the app
 _OF_THE_APP = ("SMTP_RCPT_",)
+_OF_THE_CERTIFICATE = "SMTP_TLS_CERTIFICATE_"
 
 
 def field_at_fault(report: Report) -> str:
@@ -49,6 +49,8 @@ def field_at_fault(report: Report) -> str:
         return "testemail"
     if report.credential:
         return "smtp_login" if report.credential == "login" else "smtp_secret"
+    if report.code.startswith(_OF_THE_CERTIFICATE):
+        return "host"  # not at the encryption: nobody should be led to switch it off
     return _BY_CODE.get(report.code) or _BY_STAGE.get(report.stage, "host")
 
 

@@ -63,6 +63,25 @@ def test_a_login_that_needs_tls_first_is_answered_by_starttls(check):
     assert report.alternatives == (mode(server),)
 
 
+def test_a_port_without_login_is_answered_by_one_that_has_it(check):
+    with fake_smtp() as plain, fake_smtp(tls="starttls", login=LOGIN) as up:
+        report = check(up.target(
+            port=plain.port, encryption=Encryption.NONE, other_modes=(mode(up),)
+        ))  # fmt: skip
+    assert report.code == "SMTP_AUTH_NOT_OFFERED"
+    assert report.alternatives == (mode(up),)
+
+
+def test_a_silent_port_leaves_time_to_find_the_one_that_answers(check):
+    with fake_smtp("silent from the start") as silent, fake_smtp(tls="starttls") as up:
+        modes = (mode(up),)
+        report = check(up.target(
+            port=silent.port, encryption=Encryption.NONE, other_modes=modes, timeout=2.0
+        ))  # fmt: skip
+    assert report.code == "SMTP_GREETING_SILENT"
+    assert report.alternatives == modes
+
+
 @pytest.mark.parametrize(
     "knobs",
     [
