@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import random
 import shutil
@@ -9,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -119,10 +121,23 @@ def smtpweb_server(folder: Path, **settings: str) -> Iterator[tuple[str, Program
     """smtpweb under gunicorn as deployed, migrated and ready; gives its URL."""
     port = free_port()
     env = clean_environment(folder, PORT=str(port), **(installation_settings(folder) | settings))
-    flask(env, "db", "upgrade")
+    if "SMTPWEB_DATABASE_URL" in settings:
+        flask(env, "db", "upgrade")
+    else:
+        (folder / "smtpweb.db").write_bytes(_migrated())
     with program(gunicorn(), env=env, log=folder / "smtpweb.log") as served:
         served.wait_for(lambda: "smtpweb is ready" in served.output)
         yield f"http://127.0.0.1:{port}", served
+
+
+@functools.cache
+def _migrated() -> bytes:
+    """A migrated SQLite database without rows; made once, as a process for it takes seconds."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        flask(clean_environment(folder, **installation_settings(folder)), "db", "upgrade")
+        assert [path.name for path in folder.iterdir()] == ["smtpweb.db"]  # nothing beside it
+        return (folder / "smtpweb.db").read_bytes()
 
 
 def flask(
