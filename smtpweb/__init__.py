@@ -10,7 +10,8 @@ The house has floors; a module imports only from floors below its own (``make ch
 ``checks`` ``figures`` ``listing``       check an SMTP and let the outcome decide; what to watch;
                                          what lists show
 ``smtps`` ``arrivals``                   what is registered of an SMTP; did its test mail arrive?
-``apps`` ``accounts`` ``installation``   apps; users and tokens; what must hold before a start
+``tokens``                               API tokens, and the callers that they stand for
+``apps`` ``accounts`` ``installation``   apps; users; what must hold before a start
 ``models``                               the tables
 ``config``                               settings from the environment
 ``preflight`` ``discovery``              what is likely to fail; the server of a mail address

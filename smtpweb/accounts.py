@@ -1,4 +1,4 @@
-"""Users, their browser sessions and their API tokens."""
+"""Users: who they are, how they sign in, and their browser sessions."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import ipaddress
 import os
 import secrets
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from argon2 import PasswordHasher
@@ -23,12 +22,11 @@ from zxcvbn import zxcvbn
 from . import values
 from .errors import BadInput, CredentialsNotValid, NotFound, Sentence, TooMany
 from .models import ApiToken, BrowserSession, FailedLogin, Installation, User
-from .store import AnySelect, db, fetch, now, writing
+from .store import db, fetch, now, writing
 
-LOGIN_TOKEN_LIFE = timedelta(hours=24)
 SESSION_IDLE = timedelta(hours=12)
 SESSION_LIFE = timedelta(days=7)
-LAST_USED_GRAIN = timedelta(minutes=5)  # so that a busy token costs no write per request
+LAST_USED_GRAIN = timedelta(minutes=5)  # so that being busy costs no write per request
 
 THROTTLE_WINDOW = timedelta(minutes=5)
 FAILURES_PER_ACCOUNT = 10  # per account and network
@@ -40,22 +38,6 @@ _hasher = PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1)
 _hashing = threading.BoundedSemaphore((os.cpu_count() or 1) + 1)
 # Verified where the user is unknown, so that the answer takes as long as for a known one.
 _DUMMY_HASH = _hasher.hash(secrets.token_urlsafe(16))
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Who is calling, and what they may do."""
-
-    user_id: str
-    scopes: frozenset[str]
-    token_id: str | None = None  # None: by a browser session or a command
-
-    def may(self, scope: str) -> bool:
-        """Whether ``scope`` was granted."""
-        return scope in self.scopes
-
-
-ALL_SCOPES = frozenset(values.SCOPES)
 
 
 def digest_of(secret: str) -> str:
@@ -83,7 +65,7 @@ def create_first_user(name: str, email: str, password: str) -> User:
 
 
 def _add_user(name: str, email: str, password: str, *, is_admin: bool) -> User:
-    accepted = _accept(name=(values.user_name, name), email=(values.email, email))
+    accepted = values.accept(name=(values.user_name, name), email=(values.email, email))
     name = accepted["name"]
     user = User(
         name=name,
@@ -128,7 +110,7 @@ def change_password(user: User, old: str, new: str, network: str, *, keep_person
 
 def change_profile(user: User, name: str, email: str, password: str, network: str) -> None:
     """Set name and address for somebody who knows the password; raises :class:`BadInput`."""
-    accepted = _accept(name=(values.user_name, name), email=(values.email, email))
+    accepted = values.accept(name=(values.user_name, name), email=(values.email, email))
     _confirm(user, "present_password", password, network)
     with writing() as session:
         changed = session.get_one(User, user.id, with_for_update=True, populate_existing=True)
@@ -140,7 +122,7 @@ def change_profile(user: User, name: str, email: str, password: str, network: st
 def change_language(user: User, language: str | None) -> None:
     """Set the language of the user's pages; None: what the browser asks for."""
     if language is not None:
-        _accept(language=(values.language, language))
+        values.accept(language=(values.language, language))
     with writing() as session:
         changed = session.get_one(User, user.id, with_for_update=True, populate_existing=True)
         changed.language = language
@@ -312,104 +294,3 @@ def _session_is_over() -> Any:
     return or_(
         BrowserSession.seen < now() - SESSION_IDLE, BrowserSession.created < now() - SESSION_LIFE
     )
-
-
-# --- API tokens ----------------------------------------------------------------------------
-
-
-def login_token(user: User) -> str:
-    """A token for a client that signed in: everything the user may do, for 24 hours."""
-    with writing() as session:
-        session.execute(
-            delete(ApiToken).where(ApiToken.personal.is_(False), ApiToken.expires < now())
-        )
-        return _add_token(user.id, False, "login", values.SCOPES, now() + LOGIN_TOKEN_LIFE)
-
-
-def personal_token(
-    user: User, label: str, scopes: Iterable[str], expires: datetime | None = None
-) -> str:
-    """A token that the user made; it can be seen only now. Raises :class:`BadInput`."""
-    accepted = _accept(label=(values.display_name, label.strip()))
-    if not accepted["label"]:
-        raise BadInput({"label": [Sentence("Say what this token is for.")]})
-    chosen = tuple(dict.fromkeys(scopes))
-    for scope in chosen:
-        _accept(scopes=(values.scope, scope))
-    if not chosen:
-        raise BadInput({"scopes": [Sentence("Choose at least one.")]})
-    with writing():
-        return _add_token(user.id, True, accepted["label"], chosen, expires)
-
-
-def _add_token(
-    user_id: str, personal: bool, label: str, scopes: Iterable[str], expires: datetime | None
-) -> str:
-    # The prefix lets scanners for leaked secrets and people know what it is.
-    token = f"smw_{secrets.token_urlsafe(32)}"
-    db.session.add(
-        ApiToken(
-            user_id=user_id,
-            digest=digest_of(token),
-            personal=personal,
-            label=label,
-            scopes=" ".join(scopes),
-            expires=expires,
-        )
-    )
-    return token
-
-
-def personal_tokens(user: User) -> list[ApiToken]:
-    """The user's own tokens, newest first."""
-    return list(
-        db.session.scalars(
-            select(ApiToken)
-            .where(ApiToken.user_id == user.id, ApiToken.personal)
-            .order_by(ApiToken.created.desc(), ApiToken.id)
-        )
-    )
-
-
-def revoke_token(user: User, token_id: str) -> None:
-    """End a token of the user's; raises :class:`NotFound`."""
-    with writing() as session:
-        ended = session.execute(
-            delete(ApiToken).where(ApiToken.user_id == user.id, ApiToken.id == token_id)
-        )
-        if not ended.rowcount:  # type: ignore[attr-defined]
-            raise NotFound("Token")
-
-
-def token_rows(digest: str) -> AnySelect:
-    """Select the good token with this digest. Hot reads join what they need to it."""
-    return select(
-        ApiToken.id.label("token_id"),
-        ApiToken.user_id.label("user_id"),
-        ApiToken.scopes.label("scopes"),
-        ApiToken.last_used.label("last_used"),
-    ).where(ApiToken.digest == digest, or_(ApiToken.expires.is_(None), ApiToken.expires > now()))
-
-
-def caller_of(row: Any) -> Caller:
-    """The caller in a row of :func:`token_rows`; notes the use now and then."""
-    moment = now()
-    if row.last_used is None or row.last_used < moment - LAST_USED_GRAIN:
-        with writing() as session:
-            session.execute(
-                update(ApiToken).where(ApiToken.id == row.token_id).values(last_used=moment)
-            )
-    return Caller(row.user_id, frozenset(row.scopes.split()), row.token_id)
-
-
-def _accept(**given: tuple[Any, str]) -> dict[str, str]:
-    """Run each value through its rule; raise one :class:`BadInput` for all that fail."""
-    accepted, errors = {}, {}
-    for name, (rule, value) in given.items():
-        try:
-            accepted[name] = rule(value)
-        except ValueError as error:
-            errors[name] = [error.args[0]]
-    if errors:
-        raise BadInput(errors)
-    return accepted

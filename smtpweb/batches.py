@@ -19,11 +19,11 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from . import apps, checks, live
-from .accounts import Caller
 from .errors import Busy, NotFound, SecretUnreadable, Sentence, TooMany
 from .mailcheck import Stage
 from .models import Check, Smtp
 from .store import AnyRow, cause, db, fetch, now
+from .tokens import Caller
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ class Standing:
     @property
     def finished(self) -> int:
         """How many are not under way any more."""
-        return sum(not self._under_way(row) for row in self.rows)
+        return sum(not checks.is_under_way(row) for row in self.rows)
 
     @property
     def accepted(self) -> int:
@@ -93,17 +93,13 @@ class Standing:
         return sum(
             row.finished is None or row.stage == Stage.POLICY
             for row in self.rows
-            if not row.accepted and not self._under_way(row)
+            if not row.accepted and not checks.is_under_way(row)
         )
 
     @property
     def left(self) -> int:
         """How many have no check."""
         return self.total - len(self.rows)
-
-    @staticmethod
-    def _under_way(row: AnyRow) -> bool:
-        return row.finished is None and row.ends_by > now()
 
 
 def standing(user_id: str, batch: Batch, begun: datetime) -> Standing:
@@ -129,7 +125,7 @@ def standing(user_id: str, batch: Batch, begun: datetime) -> Standing:
     under_way, limited_for = checks.used_share(user_id)
     moments = [begun, *(row.started for row in rows), *(row.finished for row in rows)]
     quiet = now() - max(moment for moment in moments if moment)
-    going_on = any(Standing._under_way(row) for row in rows) or (
+    going_on = any(map(checks.is_under_way, rows)) or (
         len(rows) < total
         and not limited_for
         and (under_way > 0 or quiet < timedelta(seconds=PATIENCE))
@@ -260,7 +256,7 @@ class _Queue(threading.Thread):
     def _wait_for(self, check_id: str) -> None:
         while self._may_go_on():
             rows = fetch(select(Check.finished, Check.ends_by).where(Check.id == check_id))
-            if not rows or rows[0].finished or rows[0].ends_by <= now():
+            if not rows or not checks.is_under_way(rows[0]):
                 return
             self._queues.stopped.wait(_PACE)
 

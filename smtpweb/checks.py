@@ -13,17 +13,18 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import contains_eager, defer, joinedload
 
 from . import arrivals, mailcheck, smtps
-from .accounts import Caller
 from .config import settings
 from .errors import Busy, NotFound, Sentence, TooMany
 from .mailcheck import Report, Side, Stage, Target
 from .models import App, Check, Smtp, User
-from .store import db, now, writing
+from .store import AnyRow, db, now, writing
+from .tokens import Caller
 
 log = logging.getLogger(__name__)
 
 CHECKS_PER_USER = 30
-CHECK_WINDOW = timedelta(minutes=10)
+CHECK_MINUTES = 10
+CHECK_WINDOW = timedelta(minutes=CHECK_MINUTES)
 CHECKS_AT_ONCE = 2
 _LEASE_MARGIN = timedelta(seconds=5)  # beyond the deadline, for writing the outcome
 
@@ -101,6 +102,11 @@ def carry_out(
     return _finish(begun, report)
 
 
+def is_under_way(check: Check | AnyRow) -> bool:
+    """Whether this check, or a row of one, runs now; outliving its time it was interrupted."""
+    return check.finished is None and check.ends_by > now()
+
+
 def used_share(user_id: str) -> tuple[int, int]:
     """How many checks of this user are under way; in how many seconds one more is allowed.
 
@@ -132,12 +138,11 @@ def _refuse_too_many(user_id: str) -> None:
             5,
         )
     if wait:
-        minutes = int(CHECK_WINDOW.total_seconds() // 60)
         raise TooMany(
             Sentence(
                 "At most %(number)s checks in %(minutes)s minutes.",
                 number=CHECKS_PER_USER,
-                minutes=minutes,
+                minutes=CHECK_MINUTES,
             ),
             wait,
         )

@@ -15,12 +15,12 @@ from flask import Flask, current_app
 from flask.cli import ScriptInfo
 from sqlalchemy.exc import SQLAlchemyError
 
-from . import accounts, checks, installation, smtps, transfer, values
-from .accounts import ALL_SCOPES, Caller
+from . import accounts, checks, installation, smtps, tokens, transfer, values
 from .errors import Busy, NotFound, SecretUnreadable, SmtpwebError
 from .mailcheck import Encryption
 from .models import Check
 from .store import cause
+from .tokens import ALL_SCOPES, Caller
 
 
 class Told(click.ClickException):
@@ -52,14 +52,14 @@ class Commands(click.Group):
 
 
 users = Commands("users", help="Accounts.")
-tokens = Commands("tokens", help="Tokens for the API.")
+tokens_group = Commands("tokens", help="Tokens for the API.")
 smtps_group = Commands("smtps", help="SMTP servers.")
 keys = Commands("keys", help="The keys that SMTP passwords are sealed with.")
 
 
 def register(app: Flask) -> None:
     """Add the commands to ``flask --app wsgi``."""
-    for group in (users, tokens, smtps_group, keys):
+    for group in (users, tokens_group, smtps_group, keys):
         app.cli.add_command(group)
 
 
@@ -105,7 +105,7 @@ def set_password(name: str, password: str) -> None:
     click.echo(f"{user.name} has a new password. All sessions and tokens were ended.")
 
 
-@tokens.command("create")
+@tokens_group.command("create")
 @click.argument("name")
 @click.option("--label", required=True, help="What the token is for.")
 @click.option(
@@ -119,7 +119,7 @@ def set_password(name: str, password: str) -> None:
 )
 def create_token(name: str, label: str, scopes: tuple[str, ...]) -> None:
     """Make a token that does not expire, and print it: it cannot be seen again."""
-    click.echo(accounts.personal_token(_user(name), label, scopes))
+    click.echo(tokens.personal_token(_user(name), label, scopes))
 
 
 def _user(name: str) -> Any:

@@ -19,11 +19,11 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from . import checks, mailcheck
-from .accounts import Caller
 from .errors import Busy, NotFound, Sentence
 from .mailcheck import Report, Stage, Step, Target
 from .models import App, Check, Smtp, steps_of
-from .store import AnyRow, cause, db, fetch, now, writing
+from .store import AnyRow, cause, db, fetch, writing
+from .tokens import Caller
 
 log = logging.getLogger(__name__)
 
@@ -159,7 +159,7 @@ class Following:
             if steps != told or time.monotonic() - at > _HEARTBEAT:
                 yield None if steps == told else steps
                 told, at = steps, time.monotonic()
-            if row.finished or row.ends_by <= now():
+            if not checks.is_under_way(row):
                 return
             time.sleep(PACE)
             row = self._look()

@@ -11,10 +11,13 @@ from typing import Any, TypedDict
 from sqlalchemy import Select, and_, select, update
 from sqlalchemy.orm import contains_eager
 
-from . import accounts, apps, installation, order, preflight, values
+from . import apps, installation, order, preflight, tokens, values
 from .errors import BadInput, EditConflict, NotFound, SecretUnreadable, Sentence
 from .models import ApiToken, App, Smtp, encryption_of, new_id
 from .store import AnyRow, AnySelect, db, fetch, now, writing
+
+# At once. Thousands in another order would take minutes, in which nobody else could save anything.
+MOST_IN_ORDER = 50
 
 
 class SmtpChanges(TypedDict, total=False):
@@ -101,7 +104,7 @@ def rows_by_id(digest: str, smtp_id: str) -> Sequence[AnyRow]:
 
 def _token_and_app(digest: str, which: Any) -> AnySelect:
     return (
-        accounts.token_rows(digest)
+        tokens.token_rows(digest)
         .add_columns(App.id.label("app_found"), App.defaultfromemail.label("app_sender"), *_COLUMNS)
         .select_from(ApiToken)
         .outerjoin(App, and_(App.user_id == ApiToken.user_id, which))
@@ -247,7 +250,8 @@ def reorder(user_id: str, app_id: str, seen: Mapping[str, int]) -> list[AnyRow]:
 
     ``seen``: the version at which each of them was shown. Returns all SMTPs of the app in their
     new order, as rows (id, host, port, priority, created, version) of before. Raises
-    :class:`EditConflict` unless all are still at the version seen, and :class:`NotFound`.
+    :class:`EditConflict` unless all are still at the version seen, :class:`NotFound`, and
+    :class:`BadInput` for more than ``MOST_IN_ORDER``.
     """
     with writing():
         line = _line(user_id, app_id, seen)
@@ -270,6 +274,8 @@ def move(
 
 def _line(user_id: str, app_id: str, seen: Mapping[str, int]) -> list[AnyRow]:
     """All SMTPs of the app in the order of their use, locked; refuses what was seen too early."""
+    if len(seen) > MOST_IN_ORDER:
+        raise BadInput({"order": [Sentence("At most %(number)s at once.", number=MOST_IN_ORDER)]})
     # One at a time changes the order; SMTPs may be added meanwhile, as they stand nowhere yet.
     if db.session.scalar(apps.owned(user_id, app_id).with_for_update(key_share=True)) is None:
         raise NotFound("App")

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Callable
 
 import idna
 from email_validator import EmailNotValidError, validate_email
 
-from .errors import Sentence
+from .errors import BadInput, Sentence
 
 PORTS = (1, 65535)
 PRIORITIES = (0, 2**31 - 1)
@@ -245,3 +246,16 @@ def language(value: str) -> str:
     if value not in LANGUAGES:
         raise ValueError(Sentence("Must be one of %(list)s.", list=", ".join(LANGUAGES)))
     return value
+
+
+def accept(**given: tuple[Callable[[str], str], str]) -> dict[str, str]:
+    """Run each value through its rule; raise one :class:`BadInput` for all that fail."""
+    accepted, errors = {}, {}
+    for name, (rule, value) in given.items():
+        try:
+            accepted[name] = rule(value)
+        except ValueError as error:
+            errors[name] = [error.args[0]]
+    if errors:
+        raise BadInput(errors)
+    return accepted

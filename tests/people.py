@@ -8,7 +8,7 @@ from typing import Any
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from smtpweb import accounts
+from smtpweb import accounts, tokens
 from smtpweb.models import User
 from smtpweb.store import db
 
@@ -80,7 +80,7 @@ class Person(Visitor):
         """The same person, calling with a personal token."""
         with self.app.app_context():
             user = db.session.get_one(User, self.user_id)
-            return Visitor(self.app, accounts.personal_token(user, "test", scopes))
+            return Visitor(self.app, tokens.personal_token(user, "test", scopes))
 
 
 def make_person(app: Flask, name: str, *, is_admin: bool = False) -> Person:
@@ -94,5 +94,5 @@ def make_person(app: Flask, name: str, *, is_admin: bool = False) -> Person:
         )
         db.session.add(user)
         db.session.commit()
-        token = accounts.login_token(user)
+        token = tokens.login_token(user)
         return Person(app, user.id, name, token)

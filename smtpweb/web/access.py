@@ -12,11 +12,11 @@ from flask_login import current_user
 from werkzeug.routing import BaseConverter
 from werkzeug.urls import iri_to_uri
 
-from .. import accounts
-from ..accounts import ALL_SCOPES, Caller
+from .. import accounts, tokens
 from ..errors import BadInput, CredentialsNotValid, NotAuthorized, Sentence
 from ..models import User
 from ..store import AnyRow, fetch
+from ..tokens import ALL_SCOPES, Caller
 
 V = TypeVar("V", bound=Callable[..., Any])
 
@@ -51,7 +51,7 @@ def require_token() -> None:
     g.token_digest = _token_digest()
     g.scope = view.needs_scope
     if not view.joined:
-        _admit(fetch(accounts.token_rows(g.token_digest)))
+        _admit(fetch(tokens.token_rows(g.token_digest)))
 
 
 def caller_and(
@@ -65,7 +65,7 @@ def caller_and(
 def _admit(rows: Sequence[AnyRow]) -> Caller:
     if not rows:
         raise CredentialsNotValid("The token is unknown, expired or revoked: sign in again.")
-    caller = accounts.caller_of(rows[0])
+    caller = tokens.caller_of(rows[0])
     if not caller.may(g.scope):
         raise NotAuthorized(f"This call needs a token with the scope {g.scope!r}.")
     g.caller = caller

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, g
 
-from .. import accounts, apps, checks, smtps, values
+from .. import accounts, apps, checks, smtps, tokens, values
 from ..errors import BadInput, CredentialsNotValid, NotFound
 from . import access, errors, wire
 
@@ -26,7 +26,7 @@ def login() -> Response:
         raise CredentialsNotValid("The user name or the password is wrong.")
     return wire.reply(
         {
-            "token": accounts.login_token(user),
+            "token": tokens.login_token(user),
             "role": "ADMIN" if user.is_admin else "USER",
             "userId": user.id,
             "username": user.name,

@@ -14,7 +14,7 @@ from .forms import AppForm
 from .pages import address_of, bp, page_number, wanted
 
 APPS_PER_PAGE = 50
-SMTPS_PER_PAGE = 50
+SMTPS_PER_PAGE = smtps.MOST_IN_ORDER
 NAMED_WHEN_REMOVED = 50
 
 
@@ -69,7 +69,7 @@ def show_app(app_id: str) -> str:
             for smtp in found
         ],
         most_checks=checks.CHECKS_PER_USER,
-        minutes=int(checks.CHECK_WINDOW.total_seconds() // 60),
+        minutes=checks.CHECK_MINUTES,
         wanted=asked,
         address=address_of(asked, listing.SMTP_SORTS),
         # Only where neighbours on the page are neighbours in use.
@@ -113,9 +113,6 @@ def _order_sent() -> tuple[dict[str, int], str, int]:
     """
     try:
         pairs = [place.partition(":") for place in request.form.getlist("place")]
-        # Thousands in another order would take minutes, in which nobody else could save anything
-        if len(pairs) > SMTPS_PER_PAGE:
-            raise ValueError(Sentence("At most %(number)s at once.", number=SMTPS_PER_PAGE))
         seen = {
             values.object_id(name): values.integer(version, 0, 2**31 - 1)
             for name, _colon, version in pairs

@@ -52,7 +52,7 @@ def show_batch(app_id: str) -> str:
         since=_seconds(batch.since),
         standing=batches.standing(access.user().id, batch, begun),
         most=checks.CHECKS_PER_USER,
-        minutes=int(checks.CHECK_WINDOW.total_seconds() // 60),
+        minutes=checks.CHECK_MINUTES,
     )
 
 

@@ -20,7 +20,7 @@ from flask_login import current_user, login_user
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
-from .. import accounts, installation
+from .. import accounts, installation, tokens
 from ..models import User
 from . import access, language
 from .forms import Form, LanguageForm, LoginForm, PasswordForm, ProfileForm, SetUpForm, TokenForm
@@ -186,7 +186,7 @@ def make_token() -> AnyResponse:
     form = TokenForm()
     if form.validate_on_submit():
         with form.catches():
-            token = accounts.personal_token(
+            token = tokens.personal_token(
                 access.user(), form.accepted["label"], form.scopes.data, form.expires
             )
             return form.page("account/token.html", token=token)
@@ -196,7 +196,7 @@ def make_token() -> AnyResponse:
 @account_bp.post("/account/tokens/<id:token_id>/revoke")
 def revoke_token(token_id: str) -> AnyResponse:
     """End a personal token."""
-    accounts.revoke_token(access.user(), token_id)
+    tokens.revoke_token(access.user(), token_id)
     flash(_("The token was revoked."), "success")
     return redirect(url_for(".show"), 303)
 
@@ -221,5 +221,5 @@ def _page(**sent: Form) -> AnyResponse:
     } | sent
     decides = next(iter(sent.values()), forms["profile"])
     return decides.page(
-        "account/show.html", user=user, tokens=accounts.personal_tokens(user), **forms
+        "account/show.html", user=user, tokens=tokens.personal_tokens(user), **forms
     )

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from flask_babel import format_decimal, format_percent, lazy_gettext, ngettext
 from flask_babel import gettext as _
 
+from ..checks import is_under_way
 from ..listing import Summary
 from ..mailcheck import Encryption, Outcome, Reply, Report, Stage, Step
 from ..models import App, Check, Smtp
@@ -121,7 +122,7 @@ def app_state(app: App, summary: Summary | None) -> State:
 def check_state(check: Check) -> State:
     """The state of a check."""
     if check.finished is None:
-        if check.ends_by > now():
+        if is_under_way(check):
             return State(_("Under way"), "info", "clock")
         return State(_("Interrupted"), "warning", "alert")
     if check.arrived and check.accepted:
@@ -131,11 +132,6 @@ def check_state(check: Check) -> State:
     if check.stage == Stage.POLICY:
         return State(_("Not tried"), "warning", "alert")
     return State(_("Failed"), "danger", "failed")
-
-
-def is_under_way(check: Check) -> bool:
-    """Whether this check runs now; one that has outlived its time was interrupted."""
-    return check.finished is None and check.ends_by > now()
 
 
 def stage(name: str) -> str:

@@ -3,7 +3,6 @@
 import asyncio
 import email
 import email.policy
-import gc
 import ipaddress
 import json
 
@@ -12,6 +11,7 @@ import pytest
 from smtpweb import mailcheck
 from smtpweb.mailcheck import Outcome, Report, Stage, resolver
 from tests.fake_smtp import fake_smtp
+from tests.mailcheck.giving_up import give_up
 
 
 @pytest.mark.parametrize("tls", ["", "starttls", "implicit"])
@@ -100,18 +100,8 @@ def test_many_servers_are_checked_at_once_in_one_loop():
 
 
 def test_a_cancelled_check_leaves_nothing_open():
-    async def give_up():
-        with fake_smtp("goes silent after EHLO") as server:
-            task = asyncio.create_task(mailcheck.check_async(server.target()))
-            while not server.heard:
-                await asyncio.sleep(0.01)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-
-    gc.collect()  # what others left is not ours
-    asyncio.run(give_up())
-    gc.collect()  # an open socket would warn, and a warning is an error
+    with fake_smtp("goes silent after EHLO") as server:
+        give_up(server.target(), when=lambda: server.heard)
 
 
 def test_helo_is_tried_where_ehlo_is_unknown(check):

@@ -1,15 +1,13 @@
 """Where the port or the mode is wrong, the check finds the one of the same host that works."""
 
-import asyncio
-import gc
 import json
 import socket
 
 import pytest
 
-from smtpweb import mailcheck
 from smtpweb.mailcheck import EgressPolicy, Encryption, Mode, Report, Stage, other_modes
 from tests.fake_smtp import fake_smtp
+from tests.mailcheck.giving_up import give_up
 
 LOGIN = ("app@example.com", "correct horse")
 
@@ -133,17 +131,7 @@ def test_silent_ports_are_waited_for_together(check, monkeypatch):
 
 
 def test_a_check_that_is_cancelled_amid_its_probes_leaves_nothing_open():
-    async def give_up():
-        with fake_smtp("silent from the start") as server:
-            modes = (Mode(server.port, Encryption.STARTTLS),)
-            target = server.target(port=closed_port(), other_modes=modes)
-            task = asyncio.create_task(mailcheck.check_async(target))
-            while not server.connections:
-                await asyncio.sleep(0.01)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-
-    gc.collect()  # what others left is not ours
-    asyncio.run(give_up())
-    gc.collect()  # an open socket would warn, and a warning is an error
+    with fake_smtp("silent from the start") as server:
+        modes = (Mode(server.port, Encryption.STARTTLS),)
+        target = server.target(port=closed_port(), other_modes=modes)
+        give_up(target, when=lambda: server.connections)

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from smtpweb import accounts
+from smtpweb import accounts, tokens
 from smtpweb.models import ApiToken
 from smtpweb.store import db, now
 from tests.counting import statements
@@ -106,7 +106,7 @@ def test_an_expired_token_is_a_403(
 ) -> None:
     assert alice.get(path).status_code == 400
     monkeypatch.setattr(
-        accounts, "now", lambda: now() + accounts.LOGIN_TOKEN_LIFE + timedelta(seconds=1)
+        tokens, "now", lambda: now() + tokens.LOGIN_TOKEN_LIFE + timedelta(seconds=1)
     )
     assert alice.get(path).status_code == 403
 
@@ -116,7 +116,7 @@ def test_a_revoked_token_is_a_403(alice: Person) -> None:
     assert plain.get("/private/apps/findAll", page=0, size=1).status_code == 200
     with alice.app.app_context():
         user = accounts.find_user("alice")
-        accounts.revoke_token(user, accounts.personal_tokens(user)[0].id)
+        tokens.revoke_token(user, tokens.personal_tokens(user)[0].id)
     assert plain.get("/private/apps/findAll", page=0, size=1).status_code == 403
 
 

@@ -13,7 +13,7 @@ import pytest
 from babel.messages.catalog import Catalog, Message
 from babel.messages.mofile import read_mo
 
-from smtpweb import accounts, values
+from smtpweb import accounts, tokens, values
 from smtpweb.app import create_app
 from smtpweb.mailcheck import Report
 from smtpweb.mailcheck.catalogue import causes as all_causes
@@ -237,7 +237,7 @@ def test_every_page_speaks_spanish_to_a_spanish_browser(alice, idapp):
         others[0].stage = "accepted"
         others[0].arrival_digest = accounts.digest_of(token)
         alice_user = db.session.get_one(User, alice.user_id)
-        accounts.personal_token(alice_user, "uno", ["read"])
+        tokens.personal_token(alice_user, "uno", ["read"])
         db.session.commit()
         checks = [only.id for only in others] + [failed.url.rpartition("/")[2]]
         smtps = {only.smtp_id for only in db.session.query(Check)}
