@@ -17,7 +17,7 @@ help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
 
 run: .venv/run.stamp ## Install, migrate and serve on 127.0.0.1:8000 (PORT=... for another port)
-	@PORT='$(PORT)' exec $(PY) -m smtpweb.start
+	@PORT='$(PORT)' exec $(PY) -m smtpweb
 
 demo: .venv/demo.stamp ## The same with a demo account and sandbox SMTP servers, apart from your data
 	@PORT='$(PORT)' exec $(PY) -m smtpweb.demo
@@ -25,9 +25,9 @@ demo: .venv/demo.stamp ## The same with a demo account and sandbox SMTP servers,
 test: .venv/dev.stamp ## Run the whole test suite (ARGS=... for pytest)
 	@$(PY) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
 
-check: lint test ## What must pass before a commit: format, lint, floors, types, tests
+check: lint test ## What must pass before a commit: format, lint, layers, types, tests
 
-lint: .venv/dev.stamp ## The quick half of check: format, lint, floors, types
+lint: .venv/dev.stamp ## The quick half of check: format, lint, layers, types
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
@@ -41,7 +41,7 @@ words: .venv/dev.stamp ## Collect the texts of the pages for translators, and co
 	@$(PY) -m translations.collect
 
 screenshots: .venv/dev.stamp ## Take the pictures of README and docs anew (needs Chromium)
-	@$(PY) -m tests.screenshots
+	@$(PY) -m tests.support.screenshots
 
 bench: .venv/bench.stamp ## Measure the check against other mailers (ARGS=--help tells what else)
 	@if command -v npm >/dev/null; then npm ci --silent --no-audit --no-fund --prefix bench/check; fi

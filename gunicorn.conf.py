@@ -6,10 +6,11 @@ import sys
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from smtpweb import installation, live, logs
+from smtpweb import installation, logs
+from smtpweb.checking import runner
 from smtpweb.config import load
+from smtpweb.database.session import cause, db
 from smtpweb.errors import ConfigError
-from smtpweb.store import cause, db
 
 try:
     _settings = load()
@@ -24,7 +25,7 @@ worker_class = "gthread"
 workers = 2
 # More threads make reads no faster: they are there to wait for SMTP servers. Beyond the checks
 # and the pages that follow one there are always some left, so that neither starves readers.
-threads = max(24, _settings.check_slots + live.STREAMS + 8)
+threads = max(24, _settings.check_slots + runner.STREAMS + 8)
 # Settings are read, and a wrong one stops the start, before any worker exists.
 preload_app = True
 
@@ -97,7 +98,7 @@ def worker_exit(_server, worker):
     """Wait for the checks that were begun from pages: no request of theirs is waited for."""
     if hasattr(worker, "wsgi"):  # the master says so too of a worker that it finds dead
         _queues_of(worker).stop()
-    live.wait_for_all()
+    runner.wait_for_all()
 
 
 def _queues_of(worker):

@@ -5,7 +5,7 @@ from flask import current_app
 from sqlalchemy import text
 from sqlalchemy.engine import Connection
 
-from smtpweb.store import Base, Sealed, UtcDateTime, write_option
+from smtpweb.database.session import Base, Sealed, UtcDateTime, write_option
 
 _LOCK = 0x736D7470  # any number that only we use
 

@@ -8,11 +8,15 @@ from datetime import timedelta
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from . import accounts, batches, cli, discovery, live, models, web
+from . import cli, web
+from .accounts import sessions
+from .checking import batches, runner
 from .config import ROOT, Settings
+from .database import models
+from .database.session import db, engine_options
 from .extensions import bootstrap, csrf, login_manager, migrate
-from .store import db, engine_options
-from .web import body
+from .providers import discovery
+from .web.http import chunked_body
 
 MOST_BODY = 1024 * 1024
 
@@ -49,21 +53,21 @@ def create_app(settings: Settings) -> Flask:
     app.extensions["smtpweb.searches"] = discovery.Allowance()
     app.extensions["smtpweb.check_slots"] = threading.BoundedSemaphore(settings.check_slots)
     app.extensions["smtpweb.queues"] = batches.Queues()
-    app.extensions["smtpweb.stream_slots"] = threading.BoundedSemaphore(live.STREAMS)
+    app.extensions["smtpweb.stream_slots"] = threading.BoundedSemaphore(runner.STREAMS)
 
     if settings.trusted_proxies:
         count = settings.trusted_proxies
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=count, x_proto=count, x_host=count
         )
-    body.register(app)
+    chunked_body.register(app)
     db.init_app(app)
     migrate.init_app(app, db, directory=str(ROOT / "migrations"), compare_type=True)
     csrf.init_app(app)
     bootstrap.init_app(app)
     # Not its context processor: it would ask for the user on every page, error pages included.
     login_manager.init_app(app, add_context_processor=False)
-    login_manager.user_loader(accounts.session_user)
+    login_manager.user_loader(sessions.session_user)
     web.register(app)
     cli.register(app)
     app.shell_context_processor(lambda: {"db": db, **vars(models)})

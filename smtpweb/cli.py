@@ -15,12 +15,15 @@ from flask import Flask, current_app
 from flask.cli import ScriptInfo
 from sqlalchemy.exc import SQLAlchemyError
 
-from . import accounts, checks, installation, smtps, tokens, transfer, values
+from . import installation, validators
+from .accounts import tokens, users
+from .accounts.tokens import ALL_SCOPES, Caller
+from .checking import service
+from .database.models import Check
+from .database.session import cause
 from .errors import Busy, NotFound, SecretUnreadable, SmtpwebError
 from .mailcheck import Encryption
-from .models import Check
-from .store import cause
-from .tokens import ALL_SCOPES, Caller
+from .registry import export_import, smtps
 
 
 class Told(click.ClickException):
@@ -51,15 +54,15 @@ class Commands(click.Group):
     command_class = Command
 
 
-users = Commands("users", help="Accounts.")
+users_group = Commands("users", help="Accounts.")
 tokens_group = Commands("tokens", help="Tokens for the API.")
 smtps_group = Commands("smtps", help="SMTP servers.")
-keys = Commands("keys", help="The keys that SMTP passwords are sealed with.")
+keys_group = Commands("keys", help="The keys that SMTP passwords are sealed with.")
 
 
 def register(app: Flask) -> None:
     """Add the commands to ``flask --app wsgi``."""
-    for group in (users, tokens_group, smtps_group, keys):
+    for group in (users_group, tokens_group, smtps_group, keys_group):
         app.cli.add_command(group)
 
 
@@ -84,24 +87,24 @@ password_option = click.option(
 )
 
 
-@users.command("create")
+@users_group.command("create")
 @click.argument("name")
 @click.option("--email", required=True, help="Where test mails of new apps go.")
 @click.option("--admin", is_flag=True, help="Make an administrator.")
 @password_option
 def create_user(name: str, email: str, admin: bool, password: str) -> None:
     """Make an account."""
-    user = accounts.create_user(name, email, password, is_admin=admin)
+    user = users.create_user(name, email, password, is_admin=admin)
     click.echo(f"{'Administrator' if admin else 'User'} {user.name} was made.")
 
 
-@users.command("password")
+@users_group.command("password")
 @click.argument("name")
 @password_option
 def set_password(name: str, password: str) -> None:
     """Give an account a new password; all its sessions and tokens end."""
     user = _user(name)
-    accounts.set_password(user.id, password)
+    users.set_password(user.id, password)
     click.echo(f"{user.name} has a new password. All sessions and tokens were ended.")
 
 
@@ -112,7 +115,7 @@ def set_password(name: str, password: str) -> None:
     "--scope",
     "scopes",
     multiple=True,
-    type=click.Choice(values.SCOPES),
+    type=click.Choice(validators.SCOPES),
     default=("read", "write", "check"),
     show_default=True,
     help="May be given several times.",
@@ -124,7 +127,7 @@ def create_token(name: str, label: str, scopes: tuple[str, ...]) -> None:
 
 def _user(name: str) -> Any:
     try:
-        return accounts.find_user(name)
+        return users.find_user(name)
     except NotFound:
         raise Told(f"There is no account named {name!r}.") from None
 
@@ -155,7 +158,7 @@ def _id(given: str | None) -> str | None:
     if given is None:
         return None
     try:
-        return values.object_id(given)
+        return validators.object_id(given)
     except ValueError as error:
         raise Told(f"{given!r}: {error}") from None
 
@@ -163,7 +166,7 @@ def _id(given: str | None) -> str | None:
 def _check_one(owner_id: str, smtp_id: str, where: str) -> bool:
     """Check one SMTP and say how it went; the next ones are checked whatever happens here."""
     try:
-        check = checks.run(Caller(owner_id, ALL_SCOPES), smtp_id, limited=False)
+        check = service.run(Caller(owner_id, ALL_SCOPES), smtp_id, limited=False)
     except NotFound:
         click.echo(f"{smtp_id} {where}: removed meanwhile.")
         return True
@@ -209,12 +212,12 @@ def _outcome(check: Check) -> str:
 def export(file: Path, name: str | None, with_passwords: bool) -> None:
     """Write all apps and SMTPs as JSON to FILE, or to standard output."""
     user = _user(name) if name else None
-    document = transfer.dump(user_id=user.id if user else None, with_passwords=with_passwords)
+    document = export_import.dump(user_id=user.id if user else None, with_passwords=with_passwords)
     if str(file) == "-":
         click.echo(document, nl=False)
         return
     try:
-        transfer.write_privately(file, document)
+        export_import.write_privately(file, document)
     except OSError as error:
         raise Told(f"{file} cannot be written: {error.strerror}.") from None
 
@@ -228,14 +231,14 @@ def import_(file: TextIO, name: str | None) -> None:
         document = file.read()
     except (OSError, UnicodeDecodeError) as error:
         raise Told(f"{file.name} cannot be read: {error}.") from None
-    added = transfer.load(document, user_id=_user(name).id if name else None)
+    added = export_import.load(document, user_id=_user(name).id if name else None)
     click.echo(f"Added: {added.apps} app(s), {added.smtps} SMTP(s).")
 
 
 # --- keys ----------------------------------------------------------------------------------
 
 
-@keys.command("rotate")
+@keys_group.command("rotate")
 def rotate_keys() -> None:
     """Seal everything again under the newest key. Can be interrupted and run again."""
     stale = installation.count_stale_seals()

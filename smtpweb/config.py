@@ -16,7 +16,7 @@ from flask import current_app
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from . import secretbox
+from .database import secret_box
 from .errors import ConfigError
 from .mailcheck import EgressPolicy, EgressRuleError
 
@@ -68,7 +68,7 @@ def load(environ: Mapping[str, str] | None = None, instance: Path = INSTANCE) ->
         secret_key = _key_of(instance, "secret_key")
     keys = source.text("ENCRYPTION_KEYS") or _key_of(instance, "encryption_keys")
     encryption_keys = tuple(key.strip() for key in keys.split(",") if key.strip())
-    secretbox.SecretBox(encryption_keys)  # raises where a key is malformed
+    secret_box.SecretBox(encryption_keys)  # raises where a key is malformed
     database_url = source.read(
         "DATABASE_URL", _database_url, f"sqlite:///{instance / 'smtpweb.db'}"
     )
@@ -98,7 +98,7 @@ def make_first_keys(instance: Path = INSTANCE) -> None:
     instance.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name, key in (
         ("secret_key", secrets.token_urlsafe(32)),
-        ("encryption_keys", secretbox.new_key()),
+        ("encryption_keys", secret_box.new_key()),
     ):
         if (instance / name).exists():
             continue

@@ -28,10 +28,13 @@ from typing import Any
 import trustme
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
-from . import accounts, apps, config, installation, logs, smtps, start
+from . import __main__ as launcher
+from . import config, installation, logs
+from .accounts import users
 from .app import create_app
+from .database.session import db
 from .errors import ConfigError, NotFound
-from .store import db
+from .registry import apps, smtps
 
 STATE = config.INSTANCE / "demo"
 USER = "demo"
@@ -53,10 +56,10 @@ def main() -> None:
     server = None
     try:
         port = config.web_port(os.environ)
-        start.refuse_taken(port)
+        launcher.refuse_taken(port)
         servers = open_sandboxes()
         environment = prepare(servers, port)
-        server = subprocess.Popen(start.gunicorn(), cwd=config.ROOT, env=environment)  # noqa: S603
+        server = subprocess.Popen(launcher.gunicorn(), cwd=config.ROOT, env=environment)  # noqa: S603
         sys.exit(server.wait())
     except ConfigError as error:
         print(f"smtpweb: {error}", file=sys.stderr)
@@ -211,7 +214,7 @@ def prepare(servers: list[tuple[Sandbox, int]], port: int) -> dict[str, str]:
         "SMTPWEB_CHECK_TIMEOUT": "6",  # the silent server need not be waited for any longer
     }
     settings = config.load(environment)
-    start.bring_up_to_date(settings)
+    launcher.bring_up_to_date(settings)
     app = create_app(settings)
     with app.app_context():
         installation.make_ready()
@@ -231,10 +234,10 @@ def furnish(servers: list[tuple[Sandbox, int]]) -> str:
     """Make the account and, on the ports of this time, its app; returns the new password."""
     password = secrets.token_urlsafe(12)
     try:
-        user = accounts.find_user(USER)
-        accounts.set_password(user.id, password)
+        user = users.find_user(USER)
+        users.set_password(user.id, password)
     except NotFound:
-        user = accounts.create_user(USER, "demo@example.com", password, is_admin=True)
+        user = users.create_user(USER, "demo@example.com", password, is_admin=True)
     for app in apps.find_all(user.id, 0, 1000)[0]:
         if app.name == APP:
             apps.remove(user.id, app.id)

@@ -15,10 +15,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.elements import ColumnElement
 
 from .config import ROOT, settings
+from .database.models import Installation, User
+from .database.secret_box import SecretBox
+from .database.session import Base, Sealed, db, fetch, writing
 from .errors import ConfigError, SecretUnreadable
-from .models import Installation, User
-from .secretbox import SecretBox
-from .store import Base, Sealed, db, fetch, writing
 
 _CANARY_ID = 1
 _BATCH = 200

@@ -15,14 +15,16 @@ from flask import Flask
 from flask_migrate import upgrade
 from sqlalchemy import create_engine, text
 
-from smtpweb import installation, live, secretbox
+from smtpweb import installation
 from smtpweb.app import create_app
+from smtpweb.checking import runner
 from smtpweb.config import Settings
+from smtpweb.database import secret_box
+from smtpweb.database.session import Base, db
 from smtpweb.mailcheck import EgressPolicy
-from smtpweb.store import Base, db
-from tests.people import Person, Visitor, make_person
+from tests.support.people import Person, Visitor, make_person
 
-KEY = secretbox.new_key()
+KEY = secret_box.new_key()
 DATABASES = ("sqlite", "postgresql")
 # The tables of a fresh installation: everything else is emptied between tests.
 _KEPT = {"alembic_version"}
@@ -133,7 +135,7 @@ def app(settings: Settings) -> Iterator[Flask]:
         installation.make_ready()
     yield app
     app.extensions["smtpweb.queues"].stop()
-    live.wait_for_all()
+    runner.wait_for_all()
     with app.app_context():
         db.session.remove()
         db.engine.dispose()

@@ -17,13 +17,13 @@ from sqlalchemy import select, update
 
 from smtpweb.app import create_app
 from smtpweb.config import ROOT, Settings
-from smtpweb.models import ApiToken, Smtp, User
-from smtpweb.secretbox import new_key
-from smtpweb.store import db
+from smtpweb.database.models import ApiToken, Smtp, User
+from smtpweb.database.secret_box import new_key
+from smtpweb.database.session import db
 from tests.conftest import KEY, settings_for
-from tests.fake_smtp import fake_smtp
-from tests.people import PASSWORD, Person, Visitor
-from tests.serving import clean_environment, installation_settings
+from tests.support.fake_smtp import fake_smtp
+from tests.support.people import PASSWORD, Person, Visitor
+from tests.support.serving import clean_environment, installation_settings
 
 NEW_PASSWORD = "seven purple elephants dancing"
 
@@ -202,7 +202,7 @@ def test_checks_go_on_after_one_that_failed_or_could_not_be_done(
 def test_a_person_may_check_thirty_times_but_the_command_line_is_not_limited(
     app: Flask, alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("smtpweb.checks.CHECKS_PER_USER", 1)
+    monkeypatch.setattr("smtpweb.checking.service.CHECKS_PER_USER", 1)
     with fake_smtp() as server:
         smtp = alice.make_smtp(alice.make_app()["_id"], **at(server))["_id"]
         assert [flask(app, "smtps", "check", smtp).exit_code for _ in range(3)] == [0, 0, 0]

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from smtpweb import secretbox
 from smtpweb.config import ROOT
-from tests.serving import Program, clean_environment, free_port, fresh_clone, program
+from smtpweb.database import secret_box
+from tests.support.serving import Program, clean_environment, free_port, fresh_clone, program
 
 OUTCOMES = {
     "works": (200, "", ""),
@@ -70,7 +70,7 @@ def running_demo(clone: Path, folder: Path) -> Iterator[Program]:
     env = clean_environment(
         folder,
         SMTPWEB_DATABASE_URL=f"sqlite:///{folder / 'precious.db'}",
-        SMTPWEB_ENCRYPTION_KEYS=secretbox.new_key(),
+        SMTPWEB_ENCRYPTION_KEYS=secret_box.new_key(),
     )
     command = ["make", "demo", f"PORT={free_port()}"]
     with program(command, env=env, cwd=clone, log=folder / "log") as running:

@@ -8,15 +8,17 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, select
 
-from smtpweb import accounts, apps, installation, smtps
+from smtpweb import installation
+from smtpweb.accounts import users
 from smtpweb.app import create_app
 from smtpweb.config import Settings
+from smtpweb.database.models import Installation, Smtp
+from smtpweb.database.secret_box import new_key
+from smtpweb.database.session import db
 from smtpweb.errors import ConfigError, SecretUnreadable
-from smtpweb.models import Installation, Smtp
-from smtpweb.secretbox import new_key
-from smtpweb.store import db
+from smtpweb.registry import apps, smtps
 from tests.conftest import KEY, settings_for
-from tests.people import PASSWORD, Person
+from tests.support.people import PASSWORD, Person
 
 
 def restart(settings: Settings, **changes: object) -> None:
@@ -47,10 +49,10 @@ def test_a_database_without_tables_is_refused_with_the_command(tmp_path: Path) -
 
 def test_the_first_account_is_needed_until_there_is_one(app, inside) -> None:
     assert installation.needs_first_account()
-    accounts.create_first_user("Ana", "ana@example.com", PASSWORD)
+    users.create_first_user("Ana", "ana@example.com", PASSWORD)
     assert not installation.needs_first_account()
-    with pytest.raises(accounts.CredentialsNotValid):
-        accounts.create_first_user("Eve", "eve@example.com", PASSWORD)
+    with pytest.raises(users.CredentialsNotValid):
+        users.create_first_user("Eve", "eve@example.com", PASSWORD)
 
 
 def test_the_set_up_code_is_the_same_in_every_worker(app, inside) -> None:
@@ -60,7 +62,7 @@ def test_the_set_up_code_is_the_same_in_every_worker(app, inside) -> None:
 
 
 def make_smtps(app: object, count: int) -> list[str]:
-    user = accounts.create_user("ana", "ana@example.com", PASSWORD)
+    user = users.create_user("ana", "ana@example.com", PASSWORD)
     owner = apps.save(user.id, {"name": "shop"})
     return [
         smtps.save(user.id, owner.id, {"host": "h", "port": 25, "password": f"secret {number}"}).id

@@ -23,12 +23,13 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from smtpweb import config, logs, secretbox
+from smtpweb import config, logs
+from smtpweb.__main__ import gunicorn
 from smtpweb.config import ROOT
+from smtpweb.database import secret_box
+from smtpweb.database.session import db
 from smtpweb.errors import ConfigError
-from smtpweb.start import gunicorn
-from smtpweb.store import db
-from tests.serving import (
+from tests.support.serving import (
     Program,
     clean_environment,
     flask,
@@ -117,7 +118,7 @@ def test_several_starters_on_an_empty_folder_agree_on_keys_and_schema(
         starters = [
             stack.enter_context(
                 program(
-                    [sys.executable, "-m", "smtpweb.start"],
+                    [sys.executable, "-m", "smtpweb"],
                     env=clean_environment(tmp_path, PORT=str(free_port())),
                     cwd=clone,
                     log=tmp_path / f"starter{number}",
@@ -189,7 +190,7 @@ def test_a_database_without_the_newest_schema_stops_the_start(tmp_path: Path) ->
 def test_a_database_that_is_away_stops_the_start_without_its_password(tmp_path: Path) -> None:
     url = f"postgresql+psycopg://smtpweb:hunter22@127.0.0.1:{free_port()}/smtpweb"
     settings = installation_settings(tmp_path) | {"SMTPWEB_DATABASE_URL": url}
-    for command in (gunicorn(), [sys.executable, "-m", "smtpweb.start"]):
+    for command in (gunicorn(), [sys.executable, "-m", "smtpweb"]):
         port = str(free_port())
         said = refusal(command, clean_environment(tmp_path, PORT=port, **settings))
         assert "refused" in said
@@ -200,7 +201,7 @@ def test_keys_that_do_not_open_the_database_stop_the_start(tmp_path: Path) -> No
     settings = installation_settings(tmp_path)
     with smtpweb_server(tmp_path, **settings):
         pass
-    settings["SMTPWEB_ENCRYPTION_KEYS"] = secretbox.new_key()
+    settings["SMTPWEB_ENCRYPTION_KEYS"] = secret_box.new_key()
     said = refusal(gunicorn(), clean_environment(tmp_path, PORT=str(free_port()), **settings))
     assert "SMTPWEB_ENCRYPTION_KEYS holds no key that opens this database" in said
 

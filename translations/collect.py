@@ -18,7 +18,8 @@ from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_file
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
-from smtpweb.web import causes, openapi
+from smtpweb.web.api import openapi
+from smtpweb.web.presentation import causes
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -52,7 +53,7 @@ def template() -> Catalog:
                 found.add(text, locations=[(name, 0)], context=context)
     for module in (causes, openapi):
         for text in filter(None, module.texts()):
-            found.add(text, locations=[(f"smtpweb/web/{module.__name__.rpartition('.')[2]}.py", 0)])
+            found.add(text, locations=[(f"{module.__name__.replace('.', '/')}.py", 0)])
     return found
 
 
@@ -102,7 +103,7 @@ def _causes(file: IO[bytes], *_: Any, **__: Any) -> _Found:
 _METHODS: tuple[tuple[str, Any], ...] = (
     ("smtpweb/**/*.py", "python"),
     ("templates/**/*.html", "jinja2"),
-    ("smtpweb/mailcheck/causes/*.toml", _causes),
+    ("smtpweb/mailcheck/diagnosis/causes/*.toml", _causes),
 )
 
 

@@ -17,7 +17,12 @@ from pathlib import Path
 from statistics import median
 from urllib.parse import urlencode, urlsplit
 
-from tests.serving import clean_environment, flask, installation_settings, smtpweb_server
+from tests.support.serving import (
+    clean_environment,
+    flask,
+    installation_settings,
+    smtpweb_server,
+)
 
 from .link import FAR
 from .place import PORTS, Place

@@ -76,7 +76,7 @@ def _ask(process: subprocess.Popen[str], question: dict[str, Any]) -> dict[str, 
 
 def _serve() -> None:
     """Run one server after the other, as asked."""
-    from tests.fake_smtp import MISBEHAVIOURS, fake_smtp
+    from tests.support.fake_smtp import MISBEHAVIOURS, fake_smtp
 
     # A flood goes on after the check has hung up, and asyncio would log each of its writes
     logging.getLogger("asyncio").setLevel(logging.ERROR)

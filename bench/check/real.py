@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from tests.serving import clean_environment, program
+from tests.support.serving import clean_environment, program
 
 from .job import Job
 from .link import FAR

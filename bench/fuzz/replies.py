@@ -10,10 +10,16 @@ import sys
 import atheris
 
 with atheris.instrument_imports():
-    from smtpweb.mailcheck.replies import MAX_LINE, MAX_REPLY, Answer, BadReply, ReplyReader
+    from smtpweb.mailcheck.core.raw_reply import RawReply
+    from smtpweb.mailcheck.protocol.replies import (
+        MAX_LINE,
+        MAX_REPLY,
+        BadReply,
+        ReplyReader,
+    )
 
 
-def read(stream: bytes, cut: int) -> tuple[list[Answer], str]:
+def read(stream: bytes, cut: int) -> tuple[list[RawReply], str]:
     """The replies in ``stream``, fed ``cut`` octets at a time, and how it ended."""
     reader, answers = ReplyReader(), []
     try:

@@ -1,10 +1,21 @@
 """Talk to one SMTP server, say what is wrong. Knows neither Flask nor the database."""
 
-from .blocking import check
-from .egress import EgressPolicy, EgressRuleError
-from .looped import check_async, check_many
-from .probe import Answer, probe
-from .report import Encryption, Line, Mode, Outcome, Reply, Report, Side, Stage, Step, Target
+from .core.egress import EgressPolicy, EgressRuleError
+from .core.types import (
+    Encryption,
+    Line,
+    Mode,
+    Outcome,
+    Reply,
+    Report,
+    Side,
+    Stage,
+    Step,
+    Target,
+)
+from .drivers.aio import check_async, check_many
+from .drivers.probe import Answer, probe
+from .drivers.sync import check
 
 __all__ = [
     "Answer",

@@ -4,41 +4,39 @@ from flask import Flask
 
 from ..errors import Sentence
 from ..extensions import csrf, login_manager
-from . import (  # noqa: F401  (their routes are those of pages.bp)
-    access,
-    api,
-    app_pages,
-    batch_pages,
-    check_pages,
-    dark,
-    errors,
-    find_pages,
-    headers,
-    language,
+from . import errors, ops
+from .api import problems, views
+from .http import auth, i18n, security_headers
+from .pages import (  # noqa: F401  (the routes of most are those of blueprint.bp)
+    account,
+    apps,
+    arrival,
+    batches,
+    blueprint,
+    checks,
+    discovery,
+    error,
     login,
-    look,
-    pages,
-    probes,
-    received,
-    smtp_pages,
+    smtps,
 )
+from .presentation import dark_theme, templating
 
 
 def register(app: Flask) -> None:
     """Add blueprints, error replies and headers to the application."""
-    for blueprint in (api.bp, api.login_bp):
+    for api in (views.bp, views.login_bp):
         # No cookie signs anybody in there, so there is nothing to forge.
-        csrf.exempt(blueprint)
-        app.register_blueprint(blueprint)
-        app.register_blueprint(blueprint, url_prefix="/api", name=f"{blueprint.name}_base")
-    app.url_map.converters["id"] = access.IdConverter
-    for blueprint in (login.bp, login.account_bp, pages.bp, probes.bp, dark.bp, received.bp):
-        app.register_blueprint(blueprint)
+        csrf.exempt(api)
+        app.register_blueprint(api)
+        app.register_blueprint(api, url_prefix="/api", name=f"{api.name}_base")
+    app.url_map.converters["id"] = auth.IdConverter
+    for bp in (login.bp, account.bp, blueprint.bp, ops.bp, dark_theme.bp, arrival.bp):
+        app.register_blueprint(bp)
     login_manager.login_view = "login.sign_in"
     login_manager.login_message = Sentence("Sign in to see this page.")
     login_manager.login_message_category = "info"
-    login_manager.localize_callback = language.say
-    language.register(app)
-    look.register(app)
-    errors.register(app)
-    headers.register(app)
+    login_manager.localize_callback = i18n.say
+    i18n.register(app)
+    templating.register(app)
+    errors.register(app, lambda problem: (problems if i18n.is_api() else error).reply(problem))
+    security_headers.register(app)

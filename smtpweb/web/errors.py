@@ -1,12 +1,14 @@
-"""Each error becomes one reply: problem+json (RFC 9457) for the API, a page elsewhere."""
+"""Each error becomes one :class:`Problem`: its statuses, its words, its code."""
 
 from __future__ import annotations
 
 import logging
 import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
-from flask import Flask, Response, g, render_template
+from flask import Flask, Response
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -14,7 +16,6 @@ from sqlalchemy.orm.exc import ObjectDeletedError
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import NotFound as PageNotFound
 
-from .. import smtps
 from ..errors import (
     BadInput,
     Busy,
@@ -28,8 +29,6 @@ from ..errors import (
     SmtpwebError,
     TooMany,
 )
-from ..models import Check
-from . import language, wire
 
 log = logging.getLogger(__name__)
 
@@ -46,68 +45,43 @@ _STATUS: dict[type[SmtpwebError], tuple[int, int]] = {
     Busy: (503, 503),
 }
 
-# What a page says instead of Werkzeug's own words; the names of the statuses are its titles.
-_HTTP_NAMES = (
-    Sentence("Bad Request"),
-    Sentence("Not Found"),
-    Sentence("Method Not Allowed"),
-    Sentence("Request Entity Too Large"),
-    Sentence("Unsupported Media Type"),
-)
-_HTTP_DETAILS = {
-    404: Sentence("There is no page at this address. If you typed it, check its spelling."),
-    405: Sentence("This address cannot be asked in this way."),
-    413: Sentence("What was sent is too large. Nothing was changed."),
-}
+
+@dataclass(frozen=True)
+class Problem:
+    """An error as it is told: the API and the pages each have their own way to show it."""
+
+    status_of_api: int
+    status_of_page: int
+    title: str
+    detail: str
+    code: str  # stable, for programs
+    members: dict[str, Any] = field(default_factory=dict)  # more of the API's document
+    headers: dict[str, str] = field(default_factory=dict)
 
 
-def register(app: Flask) -> None:
-    """Handle errors for the whole app: a blueprint never sees unknown URLs under its prefix."""
-    app.register_error_handler(SmtpwebError, _known)
-    app.register_error_handler(HTTPException, _http)
-    app.register_error_handler(CSRFError, _not_from_our_form)
+def register(app: Flask, reply: Callable[[Problem], Response]) -> None:
+    """Let ``reply`` answer every error, for the whole app.
+
+    A blueprint never sees the unknown URLs under its prefix.
+    """
+
+    def handle(error: type[Exception], describe: Callable[[Any], Problem | Response]) -> None:
+        def answer(raised: Exception) -> Response:
+            found = describe(raised)
+            return reply(found) if isinstance(found, Problem) else found
+
+        app.register_error_handler(error, answer)
+
+    handle(SmtpwebError, _known)
+    handle(HTTPException, _http)
+    handle(CSRFError, _not_from_our_form)
     for failure in (OperationalError, InterfaceError, PoolTimeout):
-        app.register_error_handler(failure, _storage)
-    app.register_error_handler(ObjectDeletedError, _gone)
-    app.register_error_handler(Exception, _bug)
+        handle(failure, _storage)
+    handle(ObjectDeletedError, _gone)
+    handle(Exception, _bug)
 
 
-def failed_check(check: Check) -> Response:
-    """The answer to a check that the server did not pass."""
-    report = check.report
-    if report is None:
-        raise AssertionError("a finished check without a report")
-    members: dict[str, Any] = {
-        "stage": report.stage,
-        "reply": None,
-        "advice": " ".join(report.advice),
-        "steps": list(report.advice),
-        "temporary": report.temporary,
-        "side": report.side,
-        "idcheck": check.id,
-    }
-    if report.reply:
-        members["reply"] = {
-            "code": report.reply.code,
-            "enhanced": report.reply.enhanced,
-            "text": report.reply.text,
-        }
-    if report.alternatives:
-        members["alternatives"] = [
-            {"port": mode.port, "encryption": mode.encryption} for mode in report.alternatives
-        ]
-    smtp = check.smtp
-    _, found = smtps.judge(smtp, smtp.app.defaultfromemail)
-    warnings = wire.warnings(found)
-    warnings += [
-        {"parameter": None, "code": "NOTICED", "message": text} for text in report.warnings
-    ]
-    if warnings:
-        members["warnings"] = warnings
-    return _problem(406, report.title, report.meaning, report.code, members)
-
-
-def _known(error: SmtpwebError) -> Response:
+def _known(error: SmtpwebError) -> Problem:
     on_api, on_page = _STATUS[type(error)]
     headers = {}
     if isinstance(error, Busy | TooMany):
@@ -121,15 +95,10 @@ def _known(error: SmtpwebError) -> Response:
             for name, messages in error.errors.items()
             for message in messages
         ]
-    detail = error.detail
-    if isinstance(error, BadInput) and not language.is_api():
-        detail = "; ".join(
-            f"{name}: {' '.join(map(language.say, told))}" for name, told in error.errors.items()
-        )
-    return _reply(on_api, on_page, error.title, detail, error.code, members, headers)
+    return Problem(on_api, on_page, error.title, error.detail, error.code, members, headers)
 
 
-def _http(error: HTTPException) -> Response:
+def _http(error: HTTPException) -> Problem | Response:
     if error.code is None or error.response is not None:  # a redirect, or a reply made already
         return error.get_response()  # type: ignore[return-value]
     code = error.name.upper().replace(" ", "_")
@@ -141,24 +110,22 @@ def _http(error: HTTPException) -> Response:
         if name.lower() in ("allow", "retry-after", "www-authenticate")
     }
     detail: str = error.description or error.name
-    if not language.is_api():
-        detail = _HTTP_DETAILS.get(error.code, detail)
-    return _reply(error.code, error.code, error.name, detail, code, members, headers)
+    return Problem(error.code, error.code, error.name, detail, code, members, headers)
 
 
-def _not_from_our_form(_error: CSRFError) -> Response:
-    return _reply(
+def _not_from_our_form(_error: CSRFError) -> Problem:
+    return Problem(
         400, 400, Sentence("This form is out of date"),
         Sentence(
             "It was opened before you signed in or out, or your browser does not keep cookies of"
             " this site. Nothing was changed. Go back, copy what you typed, reload the page, and"
             " send the form again."
         ),
-        "CSRF", {}, {},
+        "CSRF",
     )  # fmt: skip
 
 
-def _storage(error: DBAPIError | PoolTimeout) -> Response:
+def _storage(error: DBAPIError | PoolTimeout) -> Problem:
     """The database is locked, full or away: ours to mend, and nothing was written."""
     cause = str(getattr(error, "orig", None) or "no free connection").splitlines()[0]
     log.error("storage: %s", cause)
@@ -168,52 +135,22 @@ def _storage(error: DBAPIError | PoolTimeout) -> Response:
         if full
         else Sentence("The storage cannot be reached at this moment. Nothing was changed.")
     )
-    return _reply(
-        503, 503, Sentence("Storage not available"), detail, "STORAGE", {},
-        {"Retry-After": "5"},
+    return Problem(
+        503, 503, Sentence("Storage not available"), detail, "STORAGE",
+        headers={"Retry-After": "5"},
     )  # fmt: skip
 
 
-def _gone(_error: ObjectDeletedError) -> Response:
+def _gone(_error: ObjectDeletedError) -> Problem | Response:
     """What a page shows was removed between two looks at it, which PostgreSQL lets happen."""
     return _http(PageNotFound())
 
 
-def _bug(error: Exception) -> Response:
+def _bug(error: Exception) -> Problem:
     number = secrets.token_hex(8)
     log.error("request %s failed", number, exc_info=error)
-    return _reply(
+    return Problem(
         500, 500, Sentence("Internal error"),
         Sentence("This is our fault. It was logged as %(number)s.", number=number),
-        "INTERNAL_ERROR", {"request": number}, {},
+        "INTERNAL_ERROR", {"request": number},
     )  # fmt: skip
-
-
-def _reply(
-    on_api: int,
-    on_page: int,
-    title: str,
-    detail: str,
-    code: str,
-    members: dict[str, Any],
-    headers: dict[str, str],
-) -> Response:
-    if language.is_api():
-        response = _problem(on_api, title, detail, code, members)
-    else:
-        g.failed = True  # the layout must not ask the storage who is signed in
-        page = render_template(
-            "errors/error.html",
-            title=language.say(title),
-            detail=language.say(detail),
-            status=on_page,
-        )
-        response = Response(page, on_page, mimetype="text/html")
-    response.headers.update(headers)
-    return response
-
-
-def _problem(status: int, title: str, detail: str, code: str, members: dict[str, Any]) -> Response:
-    kind = f"urn:smtpweb:{code.lower().replace('_', '-')}"
-    problem = {"type": kind, "title": title, "status": status, "detail": detail}
-    return wire.reply(problem | {"code": code} | members, status, "application/problem+json")

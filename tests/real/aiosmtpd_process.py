@@ -31,7 +31,7 @@ from tests.real.servers import (
     all_answer,
     maildir,
 )  # fmt: skip
-from tests.serving import clean_environment, free_port, program
+from tests.support.serving import clean_environment, free_port, program
 
 
 class _Handler(Mailbox):

@@ -20,7 +20,7 @@ from tests.real.servers import (
     maildir,
     version_in,
 )  # fmt: skip
-from tests.serving import free_port
+from tests.support.serving import free_port
 
 CONFIGURATION = """
 protocols = submission

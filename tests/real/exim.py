@@ -21,7 +21,7 @@ from tests.real.servers import (
     maildir,
     version_in,
 )  # fmt: skip
-from tests.serving import free_port
+from tests.support.serving import free_port
 
 CONFIGURATION = """
 primary_hostname = mail.example.com

@@ -23,7 +23,7 @@ from tests.real.servers import (
     maildir,
     version_in,
 )  # fmt: skip
-from tests.serving import clean_environment, free_port, program
+from tests.support.serving import clean_environment, free_port, program
 
 # As in the master.cf that comes with Postfix, where this part is a comment.
 SUBMISSION = """

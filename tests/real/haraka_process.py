@@ -21,7 +21,7 @@ from tests.real.servers import (
     all_answer,
     maildir,
 )  # fmt: skip
-from tests.serving import clean_environment, free_port, program
+from tests.support.serving import clean_environment, free_port, program
 
 HARAKA = Path(__file__).parent / "haraka/node_modules/Haraka"
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.conftest import cannot_run
-from tests.serving import Program, program
+from tests.support.serving import Program, program
 
 PACKAGES = Path("/var/cache/smtpweb-real-servers")  # filled by tests/real/install.sh
 _LIBRARY = re.compile(r"(?:=> )?(/\S+) \(0x")

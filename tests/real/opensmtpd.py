@@ -24,7 +24,7 @@ from tests.real.servers import (
     maildir,
     version_in,
 )  # fmt: skip
-from tests.serving import free_port
+from tests.support.serving import free_port
 
 # The size limit is one for the whole server, so there is no door for small mails only.
 CONFIGURATION = """

@@ -21,7 +21,7 @@ from pathlib import Path
 import trustme
 
 from tests.conftest import cannot_run
-from tests.serving import PATIENCE, clean_environment, free_port, program
+from tests.support.serving import PATIENCE, clean_environment, free_port, program
 
 LOGIN = "app@example.com"
 PASSWORD = "open sesame, please"

@@ -26,7 +26,7 @@ from tests.real.servers import (
     mbox,
     version_in,
 )  # fmt: skip
-from tests.serving import free_port
+from tests.support.serving import free_port
 
 # `M=a` wants a login, `s` is TLS from the start, `A` offers no AUTH.
 CONFIGURATION = """

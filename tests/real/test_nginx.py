@@ -17,13 +17,19 @@ from typing import Any
 import pytest
 import trustme
 
+from smtpweb.__main__ import gunicorn
 from smtpweb.config import ROOT
-from smtpweb.start import gunicorn
 from tests.conftest import cannot_run
-from tests.fake_smtp import Slowly, fake_smtp
-from tests.guest import Guest
-from tests.people import PASSWORD
-from tests.serving import clean_environment, flask, free_port, installation_settings, program
+from tests.support.fake_smtp import Slowly, fake_smtp
+from tests.support.guest import Guest
+from tests.support.people import PASSWORD
+from tests.support.serving import (
+    clean_environment,
+    flask,
+    free_port,
+    installation_settings,
+    program,
+)
 
 NAME = "smtps.example.com"
 

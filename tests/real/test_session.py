@@ -14,7 +14,13 @@ import pytest
 
 from tests.conftest import cannot_run
 from tests.real.postfix import LOGIN, MAILBOX, PASSWORD, Postfix, postfix
-from tests.serving import Program, clean_environment, flask, installation_settings, smtpweb_server
+from tests.support.serving import (
+    Program,
+    clean_environment,
+    flask,
+    installation_settings,
+    smtpweb_server,
+)
 
 ACCOUNT_PASSWORD = "correct horse battery staple"
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser as Chromium
 
-from tests.browser import Browser, signed_in
-from tests.chromium import chromium_browser
-from tests.fake_smtp import FakeServer, fake_smtp
-from tests.people import Person
-from tests.serving import Program, smtpweb_server
+from tests.support.browser import Browser, signed_in
+from tests.support.chromium import chromium_browser
+from tests.support.fake_smtp import FakeServer, fake_smtp
+from tests.support.people import Person
+from tests.support.serving import Program, smtpweb_server
 
 
 @pytest.fixture

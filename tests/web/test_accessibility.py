@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.chromium import PHONE, violations
-from tests.tour import Tour, tour
+from tests.support.chromium import PHONE, violations
+from tests.support.tour import Tour, tour
 
 MOST_BYTES = 60_000
 

@@ -6,7 +6,7 @@ import html5lib
 from flask import Flask
 
 from smtpweb.config import ROOT
-from smtpweb.web import openapi
+from smtpweb.web.api import openapi
 
 
 def test_the_page_has_a_section_for_each_call(app: Flask) -> None:

@@ -1,0 +1,66 @@
+"""What ``make run`` does: first keys, migrations, then gunicorn in the place of this process."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+
+from flask_migrate import upgrade
+from sqlalchemy.exc import SQLAlchemyError
+
+from . import config
+from .app import create_app
+from .database.session import cause, db
+from .errors import ConfigError
+
+
+def main() -> None:
+    """Serve; on a user's mistake end with one sentence on stderr."""
+    os.umask(0o077)  # the database is for this user only, like the keys
+    try:
+        refuse_taken(config.web_port(os.environ))
+        config.make_first_keys()
+        bring_up_to_date(config.load())
+    except ConfigError as error:
+        print(f"smtpweb: {error}", file=sys.stderr)
+        sys.exit(2)
+    os.chdir(config.ROOT)
+    os.execv(sys.executable, gunicorn())  # noqa: S606, our own words
+
+
+def gunicorn() -> list[str]:
+    """The command that serves this installation."""
+    return [sys.executable, "-m", "gunicorn", "--config", str(config.ROOT / "gunicorn.conf.py")]
+
+
+def refuse_taken(number: int) -> None:
+    """Raise :class:`ConfigError` where nobody else can listen on this port of loopback."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as gunicorn does
+        try:
+            probe.bind(("127.0.0.1", number))
+            probe.listen()
+        except OSError as error:
+            raise ConfigError(
+                f"Cannot listen on 127.0.0.1:{number} ({error.strerror}):"
+                " choose another port, as in PORT=8001."
+            ) from None
+
+
+def bring_up_to_date(settings: config.Settings) -> None:
+    """Run the migrations that the database lacks."""
+    app = create_app(settings)
+    with app.app_context():
+        try:
+            upgrade()
+        except SQLAlchemyError as error:
+            raise ConfigError(
+                f"The database cannot be brought up to date: {cause(error)}"
+            ) from None
+        finally:
+            db.engine.dispose()
+
+
+if __name__ == "__main__":
+    main()

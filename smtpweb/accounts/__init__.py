@@ -1,0 +1,1 @@
+"""Who uses this installation: users, sessions, API tokens, and what each may see."""

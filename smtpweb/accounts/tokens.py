@@ -1,0 +1,119 @@
+"""API tokens, and the callers that they stand for."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, or_, select, update
+
+from .. import validators
+from ..database.models import ApiToken, User
+from ..database.secret_box import digest_of
+from ..database.session import AnySelect, db, now, writing
+from ..errors import BadInput, NotFound, Sentence
+from .sessions import LAST_USED_GRAIN
+
+LOGIN_TOKEN_LIFE = timedelta(hours=24)
+ALL_SCOPES = frozenset(validators.SCOPES)
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who is calling, and what they may do."""
+
+    user_id: str
+    scopes: frozenset[str]
+    token_id: str | None = None  # None: by a browser session or a command
+
+    def may(self, scope: str) -> bool:
+        """Whether ``scope`` was granted."""
+        return scope in self.scopes
+
+
+def login_token(user: User) -> str:
+    """A token for a client that signed in: everything the user may do, for 24 hours."""
+    with writing() as session:
+        session.execute(
+            delete(ApiToken).where(ApiToken.personal.is_(False), ApiToken.expires < now())
+        )
+        return _add_token(user.id, False, "login", validators.SCOPES, now() + LOGIN_TOKEN_LIFE)
+
+
+def personal_token(
+    user: User, label: str, scopes: Iterable[str], expires: datetime | None = None
+) -> str:
+    """A token that the user made; it can be seen only now. Raises :class:`BadInput`."""
+    accepted = validators.accept(label=(validators.display_name, label.strip()))
+    if not accepted["label"]:
+        raise BadInput({"label": [Sentence("Say what this token is for.")]})
+    chosen = tuple(dict.fromkeys(scopes))
+    for scope in chosen:
+        validators.accept(scopes=(validators.scope, scope))
+    if not chosen:
+        raise BadInput({"scopes": [Sentence("Choose at least one.")]})
+    with writing():
+        return _add_token(user.id, True, accepted["label"], chosen, expires)
+
+
+def _add_token(
+    user_id: str, personal: bool, label: str, scopes: Iterable[str], expires: datetime | None
+) -> str:
+    # The prefix lets scanners for leaked secrets and people know what it is.
+    token = f"smw_{secrets.token_urlsafe(32)}"
+    db.session.add(
+        ApiToken(
+            user_id=user_id,
+            digest=digest_of(token),
+            personal=personal,
+            label=label,
+            scopes=" ".join(scopes),
+            expires=expires,
+        )
+    )
+    return token
+
+
+def personal_tokens(user: User) -> list[ApiToken]:
+    """The user's own tokens, newest first."""
+    return list(
+        db.session.scalars(
+            select(ApiToken)
+            .where(ApiToken.user_id == user.id, ApiToken.personal)
+            .order_by(ApiToken.created.desc(), ApiToken.id)
+        )
+    )
+
+
+def revoke_token(user: User, token_id: str) -> None:
+    """End a token of the user's; raises :class:`NotFound`."""
+    with writing() as session:
+        ended = session.execute(
+            delete(ApiToken).where(ApiToken.user_id == user.id, ApiToken.id == token_id)
+        )
+        if not ended.rowcount:  # type: ignore[attr-defined]
+            raise NotFound("Token")
+
+
+def token_rows(digest: str) -> AnySelect:
+    """Select the good token with this digest. Hot reads join what they need to it."""
+    return select(
+        ApiToken.id.label("token_id"),
+        ApiToken.user_id.label("user_id"),
+        ApiToken.scopes.label("scopes"),
+        ApiToken.last_used.label("last_used"),
+    ).where(ApiToken.digest == digest, or_(ApiToken.expires.is_(None), ApiToken.expires > now()))
+
+
+def caller_of(row: Any) -> Caller:
+    """The caller in a row of :func:`token_rows`; notes the use now and then."""
+    moment = now()
+    if row.last_used is None or row.last_used < moment - LAST_USED_GRAIN:
+        with writing() as session:
+            session.execute(
+                update(ApiToken).where(ApiToken.id == row.token_id).values(last_used=moment)
+            )
+    return Caller(row.user_id, frozenset(row.scopes.split()), row.token_id)

@@ -1,0 +1,1 @@
+"""Run checks, let their outcome decide, and say how they stand."""

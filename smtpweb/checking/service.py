@@ -1,0 +1,256 @@
+"""Check an SMTP: claim it, send a real mail through it, keep the outcome, let it decide."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import cast
+
+from flask import current_app
+from sqlalchemy import func, select
+from sqlalchemy.orm import contains_eager, defer, joinedload
+
+from .. import mailcheck
+from ..accounts.tokens import Caller
+from ..config import settings
+from ..database.models import App, Check, Smtp, User
+from ..database.session import AnyRow, db, now, writing
+from ..errors import Busy, NotFound, Sentence, TooMany
+from ..mailcheck import Report, Side, Stage, Target
+from ..registry import smtps
+from . import arrival
+
+log = logging.getLogger(__name__)
+
+CHECKS_PER_USER = 30
+CHECK_MINUTES = 10
+CHECK_WINDOW = timedelta(minutes=CHECK_MINUTES)
+CHECKS_AT_ONCE = 2
+_LEASE_MARGIN = timedelta(seconds=5)  # beyond the deadline, for writing the outcome
+
+
+def run(
+    caller: Caller, smtp_id: str, *, base_url: str | None = None, limited: bool = True
+) -> Check:
+    """Send a real test mail through the SMTP, keep the outcome, enable or disable the SMTP.
+
+    ``base_url`` is where we are reached, unless a setting says it; without either, the mail has
+    no link to confirm its arrival. Raises :class:`NotFound`, :class:`Busy` and :class:`TooMany`.
+    No transaction and no connection is held while we wait for the network.
+    """
+    slots = take_slot()
+    try:
+        return carry_out(*begin(caller, smtp_id, base_url=base_url, limited=limited))
+    finally:
+        slots.release()
+
+
+def take_slot() -> threading.BoundedSemaphore:
+    """Take one of the worker's slots, to be released after the check; raises :class:`Busy`."""
+    slots = cast(threading.BoundedSemaphore, current_app.extensions["smtpweb.check_slots"])
+    if not slots.acquire(blocking=False):
+        raise Busy(Sentence("Too many checks are under way: nothing was changed."), retry_after=5)
+    return slots
+
+
+def begin(
+    caller: Caller, smtp_id: str, *, base_url: str | None = None, limited: bool = True
+) -> tuple[Check, Target | Report]:
+    """Claim the SMTP and read all that the check needs, in one transaction."""
+    moment = now()
+    base_url = settings().base_url or base_url
+    link, digest = arrival.new_link(base_url) if base_url else ("", None)
+    ends_by = moment + timedelta(seconds=settings().check_timeout) + _LEASE_MARGIN
+    with writing() as session:
+        smtp = smtps.find_for_update(caller.user_id, smtp_id)
+        if smtp.checking_until and smtp.checking_until > moment:
+            raise Busy(
+                Sentence("A check of this SMTP is under way."),
+                retry_after=int((smtp.checking_until - moment).total_seconds()) + 1,
+            )
+        if limited:
+            _refuse_too_many(caller.user_id)
+        target = _target(smtp, link)  # may find the password unreadable: before anything is written
+        begun = Check(
+            smtp_id=smtp.id,
+            user_id=caller.user_id,
+            smtp_version=smtp.version,
+            started=moment,
+            ends_by=ends_by,
+            arrival_digest=digest if isinstance(target, Target) else None,
+        )
+        smtp.checking_until = ends_by
+        session.add(begun)
+    return begun, target
+
+
+def carry_out(
+    begun: Check,
+    target: Target | Report,
+    ask: Callable[[Target], Report] | None = None,
+) -> Check:
+    """Check what was begun, by ``ask`` if given, and keep the outcome."""
+    try:
+        report = target if isinstance(target, Report) else (ask or mailcheck.check)(target)
+    except BaseException:
+        release(begun)  # our bug: the check stays without an outcome, which says so
+        raise
+    log.info(
+        "check %s of %s:%s by %s: %s at %s", begun.id, report.host, report.port,
+        begun.user_id, report.code, report.stage,
+    )  # fmt: skip
+    return _finish(begun, report)
+
+
+def is_under_way(check: Check | AnyRow) -> bool:
+    """Whether this check, or a row of one, runs now; outliving its time it was interrupted."""
+    return check.finished is None and check.ends_by > now()
+
+
+def used_share(user_id: str) -> tuple[int, int]:
+    """How many checks of this user are under way; in how many seconds one more is allowed.
+
+    That is 0 until ``CHECKS_PER_USER`` began within ``CHECK_WINDOW``.
+    """
+    moment = now()
+    recent, oldest, under_way = db.session.execute(
+        select(
+            func.count(),
+            func.min(Check.started),
+            func.count().filter(Check.finished.is_(None), Check.ends_by > moment),
+        ).where(Check.user_id == user_id, Check.started > moment - CHECK_WINDOW)
+    ).one()
+    wait = 0
+    if recent >= CHECKS_PER_USER:
+        wait = int((oldest + CHECK_WINDOW - moment).total_seconds()) + 1
+    return under_way, wait
+
+
+def _refuse_too_many(user_id: str) -> None:
+    """Checks send mail and reach out into the network: each user has a share of them."""
+    db.session.execute(select(User.id).where(User.id == user_id).with_for_update())
+    under_way, wait = used_share(user_id)
+    if under_way >= CHECKS_AT_ONCE:
+        raise TooMany(
+            Sentence(
+                "You have %(number)s checks under way: wait for one of them.", number=under_way
+            ),
+            5,
+        )
+    if wait:
+        raise TooMany(
+            Sentence(
+                "At most %(number)s checks in %(minutes)s minutes.",
+                number=CHECKS_PER_USER,
+                minutes=CHECK_MINUTES,
+            ),
+            wait,
+        )
+
+
+def _target(smtp: Smtp, arrival_url: str) -> Target | Report:
+    """What to check, as plain values; or the report where it need not be tried."""
+    app, config = smtp.app, settings()
+    mail_from = smtps.sender(smtp, app.defaultfromemail)
+    if not mail_from:
+        return Report(
+            accepted=False,
+            stage=Stage.POLICY,
+            code="SMTP_POLICY_NO_FROM",
+            title="No From address: set a default From email for this SMTP or its app",
+            meaning="The test mail has no sender: neither the SMTP nor its app has a default From,"
+            " and the SMTP's user name is not a mail address. Nothing was sent.",
+            advice=(
+                "Set the default From email of this SMTP or of its app, to an address that the"
+                " SMTP server lets you send from.",
+                "Check again.",
+            ),
+            temporary=False,
+            side=Side.SETTINGS,
+            host=smtp.host,
+            port=smtp.port,
+            rcpt_to=app.testemail,
+            encryption=smtp.encryption,
+        )
+    return Target(
+        host=smtp.host,
+        port=smtp.port,
+        mail_from=mail_from,
+        rcpt_to=app.testemail,
+        encryption=smtp.encryption,
+        auth=smtp.auth,
+        username=smtp.username or "",
+        password=smtps.open_password(smtp) or "",
+        from_name=smtp.defaultfromname or app.defaultfromname or "",
+        ehlo_name=config.ehlo_name,
+        timeout=float(config.check_timeout),
+        policy=config.egress,
+        ca_file=config.ca_file,
+        arrival_url=arrival_url,
+    )
+
+
+def _finish(begun: Check, report: Report) -> Check:
+    """Keep the outcome, and let it decide about the SMTP unless that was edited meanwhile."""
+    with writing() as session:
+        smtp = _claimed(begun)
+        if smtp is None:
+            raise NotFound("SMTP")  # removed meanwhile, and its checks with it
+        session.add(begun)
+        begun.finished = now()
+        begun.accepted = report.accepted
+        begun.stage, begun.code, begun.title = report.stage, report.code, report.title
+        begun.report_json = report.to_dict()
+        begun.applied = begun.smtp_version >= smtp.settings_version and report.judges
+        if begun.applied:
+            smtp.judged = True
+            smtp.enabled = report.accepted
+            smtp.numerrors = 0 if report.accepted else smtp.numerrors + 1
+        if smtp.checking_until == begun.ends_by:
+            smtp.checking_until = None
+    return begun
+
+
+def release(begun: Check) -> None:
+    """Let go of the SMTP of a check that ends without an outcome."""
+    with writing():
+        smtp = _claimed(begun)
+        if smtp and smtp.checking_until == begun.ends_by:
+            smtp.checking_until = None
+
+
+def _claimed(begun: Check) -> Smtp | None:
+    return db.session.scalar(
+        select(Smtp).where(Smtp.id == begun.smtp_id).with_for_update(),
+        execution_options={"populate_existing": True},
+    )
+
+
+def find(user_id: str, check_id: str) -> Check:
+    """One check with its SMTP and app; raises :class:`NotFound`."""
+    found = db.session.scalar(
+        select(Check)
+        .join(Check.smtp)
+        .join(Smtp.app)
+        .options(contains_eager(Check.smtp).contains_eager(Smtp.app), joinedload(Check.user))
+        .where(Check.id == check_id, App.user_id == user_id)
+    )
+    if found is None:
+        raise NotFound("Check")
+    return found
+
+
+def history(smtp: Smtp, page: int, size: int) -> tuple[list[Check], int]:
+    """One page of the SMTP's checks, newest first (``page`` from 0), and how many there are."""
+    total = db.session.scalar(select(func.count()).where(Check.smtp_id == smtp.id)) or 0
+    checks = db.session.scalars(
+        select(Check)
+        .where(Check.smtp_id == smtp.id)
+        .options(joinedload(Check.user), defer(Check.report_json))
+        .order_by(Check.started.desc(), Check.id)
+        .offset(page * size)
+        .limit(size)
+    )
+    return list(checks), total

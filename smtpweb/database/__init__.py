@@ -1,0 +1,1 @@
+"""The tables, the session that reaches them, and the sealing of secrets."""

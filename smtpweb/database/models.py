@@ -1,0 +1,242 @@
+"""The tables. A model knows its own row and nothing else: no queries, no rules, no network."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+from typing import Annotated, Any
+
+from flask_login import UserMixin
+from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from ..mailcheck import Encryption, Outcome, Report, Stage, Step
+from .session import Base, Sealed, UtcDateTime, now
+
+
+def new_id() -> str:
+    """An id as the API has them: 24 lower-case hexadecimal digits."""
+    return secrets.token_hex(12)
+
+
+def encryption_of(starttls: bool, ssltls: bool) -> Encryption:
+    """TLS from the start wins where both flags are set, as in JavaMail."""
+    if ssltls:
+        return Encryption.IMPLICIT
+    return Encryption.STARTTLS if starttls else Encryption.NONE
+
+
+Id = Annotated[str, mapped_column(String(24), primary_key=True, default=new_id)]
+Email = Annotated[str, mapped_column(String(254))]
+Name = Annotated[str, mapped_column(String(200))]
+Digest = Annotated[str, mapped_column(String(64))]  # SHA-256 in hexadecimal
+Time = Annotated[datetime, mapped_column(UtcDateTime)]
+Created = Annotated[datetime, mapped_column(UtcDateTime, default=now)]
+
+
+class Installation(Base):
+    """One row. Its canary tells at start whether the keys are the right ones."""
+
+    __tablename__ = "installation"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    canary: Mapped[str] = mapped_column(Sealed)
+    created: Mapped[Created]
+
+
+class User(Base, UserMixin):
+    """An account. ``name_key`` is its name case-folded: "Ana" and "ana" are one account."""
+
+    __tablename__ = "user"
+
+    id: Mapped[Id]
+    name: Mapped[str] = mapped_column(String(100))
+    name_key: Mapped[str] = mapped_column(String(200), unique=True)
+    email: Mapped[Email]
+    password_hash: Mapped[str] = mapped_column(String(255))
+    is_admin: Mapped[bool] = mapped_column(default=False)
+    language: Mapped[str | None] = mapped_column(String(10))  # null: what the browser asks for
+    created: Mapped[Created]
+    modified: Mapped[Created]
+
+    # The random id of the browser session that this user came in by; set by accounts.
+    session_key = ""
+
+    def get_id(self) -> str:
+        """What Flask-Login puts into the cookie: the session, so that it can be revoked."""
+        return self.session_key
+
+    def __repr__(self) -> str:
+        return f"<User {self.id}>"
+
+
+class BrowserSession(Base):
+    """A browser that is signed in. Only a digest of its random id is kept."""
+
+    __tablename__ = "browser_session"
+
+    digest: Mapped[Digest] = mapped_column(primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
+    created: Mapped[Created]
+    seen: Mapped[Created]
+
+    user: Mapped[User] = relationship()
+
+
+class ApiToken(Base):
+    """A bearer token: from a login (24 hours) or a personal one. Only its digest is kept."""
+
+    __tablename__ = "api_token"
+
+    id: Mapped[Id]
+    user_id: Mapped[str] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
+    digest: Mapped[Digest] = mapped_column(unique=True)
+    personal: Mapped[bool]
+    label: Mapped[Name]
+    scopes: Mapped[str] = mapped_column(String(100))  # words separated by blanks
+    created: Mapped[Created]
+    expires: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_used: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    def __repr__(self) -> str:
+        return f"<ApiToken {self.id}>"
+
+
+class FailedLogin(Base):
+    """A login that failed, kept for as long as it counts against more tries."""
+
+    __tablename__ = "failed_login"
+    __table_args__ = (Index(None, "account", "network", "at"), Index(None, "network", "at"))
+
+    id: Mapped[Id]
+    account: Mapped[Digest]
+    network: Mapped[str] = mapped_column(String(50))
+    at: Mapped[Created]
+
+
+class App(Base):
+    """An application that sends mail, with the address that its test mails go to."""
+
+    __tablename__ = "app"
+    __table_args__ = (UniqueConstraint("user_id", "name"),)
+
+    id: Mapped[Id]
+    user_id: Mapped[str] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(String(100))
+    testemail: Mapped[Email]
+    defaultfromemail: Mapped[Email | None]
+    defaultfromname: Mapped[Name | None]
+    strategy: Mapped[str] = mapped_column(String(10), default="PRIORITY")
+    version: Mapped[int] = mapped_column(default=1)
+    created: Mapped[Created]
+    modified: Mapped[Created]
+
+    smtps: Mapped[list[Smtp]] = relationship(
+        back_populates="app",
+        passive_deletes=True,
+        order_by=lambda: (Smtp.priority, Smtp.created, Smtp.id),
+    )
+
+
+class Smtp(Base):
+    """An SMTP server of an app. ``version`` rises with every edit, never with a check.
+
+    ``settings_version`` is the version of the last edit that was more than another place in the
+    order: the outcome of a check that began at it or later is about the SMTP as it is now.
+    ``judged``: there was such an outcome.
+    """
+
+    __tablename__ = "smtp"
+    __table_args__ = (Index(None, "app_id", "priority", "created"),)
+
+    id: Mapped[Id]
+    app_id: Mapped[str] = mapped_column(ForeignKey("app.id", ondelete="CASCADE"))
+    priority: Mapped[int] = mapped_column(default=10)
+    host: Mapped[str] = mapped_column(String(253))
+    port: Mapped[int]
+    username: Mapped[str | None] = mapped_column(String(1024))
+    password_sealed: Mapped[str | None] = mapped_column(Sealed)
+    auth: Mapped[bool] = mapped_column(default=False)
+    starttls: Mapped[bool] = mapped_column(default=False)
+    ssltls: Mapped[bool] = mapped_column(default=False)
+    debug: Mapped[bool] = mapped_column(default=False)
+    defaultfromemail: Mapped[Email | None]
+    defaultfromname: Mapped[Name | None]
+    enabled: Mapped[bool] = mapped_column(default=True)
+    numerrors: Mapped[int] = mapped_column(default=0)
+    version: Mapped[int] = mapped_column(default=1)
+    settings_version: Mapped[int] = mapped_column(default=1)
+    judged: Mapped[bool] = mapped_column(default=False)
+    # A check is under way until then at the latest; null: none is.
+    checking_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    created: Mapped[Created]
+    modified: Mapped[Created]
+
+    app: Mapped[App] = relationship(back_populates="smtps")
+    checks: Mapped[list[Check]] = relationship(
+        back_populates="smtp", passive_deletes=True, order_by=lambda: Check.started.desc()
+    )
+
+    @property
+    def encryption(self) -> Encryption:
+        """What its two flags mean."""
+        return encryption_of(self.starttls, self.ssltls)
+
+    def __repr__(self) -> str:
+        return f"<Smtp {self.id}>"
+
+
+class Check(Base):
+    """One check of an SMTP. ``finished`` null: still under way, or interrupted."""
+
+    __tablename__ = "check"
+    __table_args__ = (
+        Index(None, "smtp_id", "started"),
+        Index(None, "user_id", "started"),
+        # The figures of a day are read from it alone: rows are large, and never go away.
+        Index(None, "finished", "accepted", "stage"),
+    )
+
+    id: Mapped[Id]
+    smtp_id: Mapped[str] = mapped_column(ForeignKey("smtp.id", ondelete="CASCADE"))
+    user_id: Mapped[str | None] = mapped_column(ForeignKey("user.id", ondelete="SET NULL"))
+    smtp_version: Mapped[int]
+    started: Mapped[Created]
+    ends_by: Mapped[Time]
+    finished: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    accepted: Mapped[bool | None]
+    # Whether the outcome changed the SMTP: not where it was edited meanwhile, nor where our own
+    # policy refused the check.
+    applied: Mapped[bool] = mapped_column(default=False)
+    stage: Mapped[str | None] = mapped_column(String(20))
+    code: Mapped[str | None] = mapped_column(String(80))
+    title: Mapped[str | None] = mapped_column(String(500))
+    report_json: Mapped[dict[str, Any] | None] = mapped_column("report", JSON)
+    # The steps so far of a check that somebody watches: any worker can show them.
+    progress: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON)
+    # The test mail holds a one-time link by which its reader says that it came; only its digest.
+    arrival_digest: Mapped[str | None] = mapped_column(String(64), index=True, unique=True)
+    arrived: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    smtp: Mapped[Smtp] = relationship(back_populates="checks")
+    user: Mapped[User | None] = relationship()
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """Every stage in order: as the report has it, or as far as the check has come."""
+        report = self.report
+        return report.steps if report else steps_of(self.progress)
+
+    @property
+    def report(self) -> Report | None:
+        """The whole outcome, or None while there is none."""
+        return Report.from_dict(self.report_json) if self.report_json else None
+
+
+def steps_of(progress: list[dict[str, Any]] | None) -> tuple[Step, ...]:
+    """The progress of a check as steps, one for every stage in order."""
+    noted = {
+        one["stage"]: Step(Stage(one["stage"]), Outcome(one["outcome"]), one["milliseconds"])
+        for one in progress or ()
+    }
+    return tuple(noted.get(stage) or Step(stage, Outcome.NOT_REACHED) for stage in Stage)

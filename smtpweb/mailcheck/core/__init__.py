@@ -1,0 +1,1 @@
+"""Types, failures, effects and policies that all of the mail check shares."""

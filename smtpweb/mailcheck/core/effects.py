@@ -1,0 +1,113 @@
+"""What the course of a check asks of its driver, and how the driver answers.
+
+The core never touches a socket. It is a generator that yields one of these needs and is sent
+the answer; a driver carries them out, blocking or not. What can go wrong out there is thrown
+into the generator as one of the exceptions below, and as nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+from .egress import Address
+from .types import AddressOutcome
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Resolve:
+    """Look up ``host``; the answer is a tuple of addresses. Throws :class:`NotResolved`."""
+
+    host: str
+    until: float
+
+
+@dataclass(slots=True)
+class Connect:
+    """Open TCP to the first of ``addresses`` that answers; the answer is :class:`Connected`.
+
+    Throws :class:`NotConnected`. No attempt lasts longer than ``each`` seconds.
+    """
+
+    addresses: tuple[Address, ...]
+    port: int
+    until: float
+    each: float
+
+
+@dataclass(slots=True)
+class Exchange:
+    """Send ``data`` and wait for bytes; the answer is at most 16 KiB, or b"" at the end.
+
+    Throws :class:`Silent` when nothing came by ``until``, :class:`Lost` on a reset.
+    """
+
+    handle: Any
+    data: bytes
+    until: float
+
+
+@dataclass(slots=True)
+class Glance:
+    """Bytes that have come already, without waiting: None if none have, b"" at the end."""
+
+    handle: Any
+
+
+@dataclass(slots=True)
+class HangUp:
+    """Send ``data`` if the kernel takes it at once, and close; the answer is None."""
+
+    handle: Any
+    data: bytes
+
+
+@dataclass(slots=True)
+class Together:
+    """Run several courses at the same time; the answer is the tuple of what they return.
+
+    A course in it raises nothing, and minds its own deadline.
+    """
+
+    courses: tuple[Generator[Any, Any, Any], ...]
+
+
+Need: TypeAlias = Resolve | Connect | Exchange | Glance | HangUp | Together
+Asks: TypeAlias = Generator[Need, Any, T]
+
+
+@dataclass(slots=True)
+class Connected:
+    """An open connection. ``local`` is our own address on it."""
+
+    handle: Any
+    address: Address
+    local: Address
+    outcomes: tuple[AddressOutcome, ...]
+
+
+class NotResolved(Exception):
+    """A name without addresses; ``why`` is a :class:`~.failure.Symptom`."""
+
+    def __init__(self, why: str):
+        super().__init__(why)
+        self.why = why
+
+
+class NotConnected(Exception):
+    """No address answered."""
+
+    def __init__(self, outcomes: tuple[AddressOutcome, ...]):
+        super().__init__("; ".join(f"{one.address}: {one.outcome}" for one in outcomes))
+        self.outcomes = outcomes
+
+
+class Silent(Exception):
+    """Nothing came in time."""
+
+
+class Lost(Exception):
+    """The connection broke; the text says how."""

@@ -1,0 +1,130 @@
+"""What is kept of a check while it runs: the stages with their times, and the transcript.
+
+Credentials are left out by construction: :meth:`Recorder.client` is told what to show, never
+what was sent. Text of a server is cleaned and scrubbed on its way in.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from .raw_reply import RawReply, decoded
+from .redaction import HIDDEN, Secrets, cleaned, cut
+from .types import Line, Outcome, Reply, Stage, Step
+
+MAX_TRANSCRIPT = 400  # lines; a conversation without accidents has about thirty
+
+_log = logging.getLogger(__name__)
+
+Watch = Callable[[Step], None]
+
+
+class Recorder:
+    """The notebook of one check. ``clock`` is monotonic, in seconds."""
+
+    def __init__(self, clock: Callable[[], float], secrets: Secrets, watch: Watch | None = None):
+        self.clock = clock
+        self.secrets = secrets
+        self.stage = Stage.POLICY
+        self.started = clock()
+        self._watch = watch
+        self._begun = self.started
+        self._steps: dict[Stage, Step] = {}
+        self._lines: list[Line] = []
+
+    def begin(self, stage: Stage) -> None:
+        """The stage under way ends well, if it has not ended yet, and ``stage`` begins."""
+        if stage is not self.stage:
+            self.done()
+        self.stage = stage
+        self._begun = self.clock()
+        self._tell(Step(stage, Outcome.UNDER_WAY))
+
+    def done(self) -> None:
+        """The stage under way ended well."""
+        if self.stage not in self._steps:
+            self._end(self.stage, Outcome.DONE)
+
+    def skip(self, stage: Stage) -> None:
+        """``stage`` is not part of this conversation; the one under way has ended well."""
+        self.done()
+        self._steps[stage] = Step(stage, Outcome.SKIPPED)
+        self._tell(self._steps[stage])
+
+    def fail(self, stage: Stage) -> None:
+        """``stage`` failed; those after it, if any had begun, were not reached."""
+        if stage is not self.stage:
+            order = list(Stage)
+            for later in order[order.index(stage) :]:
+                self._steps.pop(later, None)
+            self.stage = stage
+        self._end(stage, Outcome.FAILED)
+
+    def again(self, stage: Stage) -> None:
+        """The conversation starts over at ``stage``: what was noted from there on is void."""
+        order = list(Stage)
+        for later in order[order.index(stage) :]:
+            self._steps.pop(later, None)
+        self.stage = stage
+        self._begun = self.clock()
+
+    def steps(self) -> tuple[Step, ...]:
+        """Every stage in order."""
+        return tuple(self._steps.get(stage) or Step(stage, Outcome.NOT_REACHED) for stage in Stage)
+
+    def client(self, shown: str) -> None:
+        """A command of ours, as it may be shown."""
+        self._write("C", shown)
+
+    def server(self, answer: RawReply, *, hide: bool = False) -> None:
+        """A reply, line by line; ``hide`` its words in a login that they would help to guess."""
+        if hide and answer.code in (235, 334):
+            self._write("S", f"{answer.code} {HIDDEN}")
+            return
+        *first, last = answer.lines
+        for line in first:
+            self._write("S", cut(f"{answer.code}-{self.said(decoded(line))}"))
+        self._write("S", cut(f"{answer.code} {self.said(decoded(last))}"))
+
+    def remark(self, text: str) -> None:
+        """Something that is neither's words."""
+        self._write("*", text)
+
+    def said(self, text: str) -> str:
+        """A server's words, fit to be kept."""
+        return self.secrets.scrubbed(cleaned(text))
+
+    def reply(self, answer: RawReply) -> Reply:
+        """A reply for the report."""
+        return Reply(answer.code, answer.enhanced, cut(self.said(answer.text)))
+
+    def transcript(self) -> tuple[Line, ...]:
+        """The lines so far."""
+        return tuple(self._lines)
+
+    def milliseconds(self) -> float:
+        """Since the start."""
+        return round((self.clock() - self.started) * 1000, 1)
+
+    def _write(self, direction: str, text: str) -> None:
+        if len(self._lines) < MAX_TRANSCRIPT:
+            milliseconds = round((self.clock() - self.started) * 1000, 1)
+            self._lines.append(Line(direction, milliseconds, text))
+        elif len(self._lines) == MAX_TRANSCRIPT:
+            self._lines.append(Line("*", self.milliseconds(), "the rest was not kept"))
+
+    def _end(self, stage: Stage, outcome: Outcome) -> None:
+        took = round((self.clock() - self._begun) * 1000, 1)
+        self._steps[stage] = Step(stage, outcome, took)
+        self._tell(self._steps[stage])
+
+    def _tell(self, step: Step) -> None:
+        if self._watch is None:
+            return
+        try:
+            self._watch(step)
+        except Exception:
+            # The watcher may be a browser that has gone; the check goes on without it
+            _log.warning("a watcher of a check failed and is not told more", exc_info=True)
+            self._watch = None

@@ -1,0 +1,1 @@
+"""From what happened to its cause, in plain words."""

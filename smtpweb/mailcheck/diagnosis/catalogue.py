@@ -1,0 +1,156 @@
+"""Load the causes of failures from ``causes/*.toml`` and put them in order, most exact first.
+
+One entry is one cause: what it matches on, and what a person is told. The format:
+
+- ``id``: stable, starts with ``SMTP_``; the code of the API.
+- matchers, all of which must hold; a list holds if one of its members does: ``stage``,
+  ``symptom`` (default "refused"; "any"), ``code`` ("535", "4xx"), ``enhanced`` ("5.7.8", "5.7.x"),
+  ``words`` and ``banner`` (regular expressions, any case), ``provider`` (see providers.toml),
+  ``when`` (values that a fact of the check must have).
+- ``temporary``: worth trying again unchanged; left out: a reply of class 4 is.
+- ``side``: whose move it is (:class:`Side`).
+- ``title``, ``meaning``, ``steps``: may name facts in braces; ``link``: where to read more.
+- ``examples``: what was really seen; each must lead to this entry, and the tests see to it.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..core.failure import Symptom
+from ..core.types import Side, Stage
+
+FOLDER = Path(__file__).parent / "causes"
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One entry of the catalogue."""
+
+    id: str
+    side: Side
+    title: str
+    meaning: str
+    steps: tuple[str, ...]
+    stage: frozenset[Stage] = frozenset()
+    symptom: frozenset[Symptom] = frozenset({Symptom.REFUSED})
+    code: tuple[str, ...] = ()
+    enhanced: tuple[str, ...] = ()
+    words: re.Pattern[str] | None = None
+    banner: re.Pattern[str] | None = None
+    provider: frozenset[str] = frozenset()
+    when: dict[str, list[Any]] = field(default_factory=dict)
+    temporary: bool | None = None
+    link: str = ""
+    rank: int = 0
+    examples: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def exactness(self) -> int:
+        """The more it asks, the earlier it is asked."""
+        return (
+            self.rank
+            + 12 * bool(self.provider)
+            + 16 * bool(self.words)
+            + 8 * (len(self.when) + bool(self.banner))
+            + 4 * bool(self.enhanced)
+            + (2 if any(code.isdigit() for code in self.code) else bool(self.code))
+            + bool(self.stage)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A mail provider, known by the host that was asked for or by its greeting."""
+
+    id: str
+    name: str
+    hosts: re.Pattern[str]
+    banner: re.Pattern[str] | None
+
+
+@functools.lru_cache(1)
+def causes() -> tuple[Cause, ...]:
+    """All causes, most exact first; of equals, the one that stands first in its file."""
+    found: list[Cause] = []
+    for path in sorted(FOLDER.glob("*.toml")):
+        if path.name != "providers.toml":
+            found += (_cause(entry) for entry in _load(path)["cause"])
+    return tuple(sorted(found, key=lambda cause: -cause.exactness))
+
+
+@functools.lru_cache(len(Symptom))
+def causes_of(symptom: Symptom) -> tuple[Cause, ...]:
+    """The causes that show themselves by ``symptom``, most exact first."""
+    return tuple(cause for cause in causes() if symptom in cause.symptom)
+
+
+@functools.lru_cache(1)
+def providers() -> tuple[Provider, ...]:
+    """The providers that have causes of their own."""
+    return tuple(
+        Provider(
+            entry["id"],
+            entry["name"],
+            re.compile("|".join(rf"(?:^|\.){host}$" for host in entry["hosts"]), re.IGNORECASE),
+            _any_of(entry.get("banner", [])),
+        )
+        for entry in _load(FOLDER / "providers.toml")["provider"]
+    )
+
+
+def provider_of(host: str, banner: str) -> Provider | None:
+    """Who runs the server that was asked for, or that greeted us like this."""
+    for provider in providers():
+        if provider.hosts.search(host) or (provider.banner and provider.banner.search(banner)):
+            return provider
+    return None
+
+
+def table() -> str:
+    """Every code as a table in Markdown, for ``docs/check.md``; one file after the other."""
+    lines = ["| code | title | try again | whose move |", "|---|---|---|---|"]
+    for path in sorted(FOLDER.glob("*.toml")):
+        for entry in _load(path).get("cause", []):
+            again = {True: "yes", False: "no"}.get(entry.get("temporary"), "if the reply is 4xx")
+            lines.append(f"| `{entry['id']}` | {entry['title']} | {again} | {entry['side']} |")
+    return "\n".join(lines)
+
+
+def _load(path: Path) -> dict[str, Any]:
+    return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
+def _cause(entry: dict[str, Any]) -> Cause:
+    values = dict(entry)
+    values["side"] = Side(values["side"])
+    values["stage"] = frozenset(Stage(name) for name in _list(values.get("stage")))
+    if values.get("symptom") == "any":
+        values["symptom"] = frozenset(Symptom)
+    elif "symptom" in values:
+        values["symptom"] = frozenset(Symptom(name) for name in _list(values["symptom"]))
+    for name in ("code", "enhanced"):
+        values[name] = tuple(_list(values.get(name)))
+    for name in ("words", "banner"):
+        values[name] = _any_of(_list(values.get(name)))
+    values["provider"] = frozenset(_list(values.get("provider")))
+    values["steps"] = tuple(values["steps"])
+    values["examples"] = tuple(values.get("examples", ()))
+    return Cause(**values)
+
+
+def _list(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def _any_of(patterns: list[str]) -> re.Pattern[str] | None:
+    return (
+        re.compile("|".join(f"(?:{one})" for one in patterns), re.IGNORECASE) if patterns else None
+    )

@@ -1,0 +1,184 @@
+"""The driver for one check in a request or a command: it blocks, but not past the deadline."""
+
+from __future__ import annotations
+
+import ipaddress
+import select
+import selectors
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotYet
+from typing import Any, TypeVar
+
+from ..core.effects import (
+    Asks,
+    Connect,
+    Connected,
+    Exchange,
+    Glance,
+    HangUp,
+    Lost,
+    Need,
+    NotConnected,
+    NotResolved,
+    Resolve,
+    Silent,
+    Together,
+)
+from ..core.egress import Address
+from ..core.failure import Symptom
+from ..core.recorder import Watch
+from ..core.types import Report, Target
+from ..flow.check import course
+from ..net import sockets
+from ..net.happy_eyeballs import Race
+from ..net.resolver import RESOLVER
+
+
+def check(target: Target, watch: Watch | None = None) -> Report:
+    """Check one SMTP server by sending a mail. Returns within ``target.timeout`` plus a little.
+
+    ``watch`` is called with each :class:`Step` as it begins (``UNDER_WAY``) and ends; a stage
+    may be told again where the conversation started over. Whatever the server does or the
+    target holds ends in a report; nothing is raised.
+    """
+    return drive(course(target, watch=watch))
+
+
+T = TypeVar("T")
+
+
+def drive(steps: Asks[T]) -> T:
+    """Carry out what ``steps`` asks for, one thing after the other."""
+    return _Blocking().run(steps)
+
+
+class _Blocking:
+    def __init__(self) -> None:
+        self._open: set[socket.socket] = set()
+
+    def run(self, steps: Asks[T]) -> T:
+        try:
+            need = next(steps)
+            while True:
+                try:
+                    answer = self._carry_out(need)
+                except Exception as error:  # the course knows the ones it expects
+                    need = steps.throw(error)
+                else:
+                    need = steps.send(answer)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        finally:
+            for sock in self._open:
+                sock.close()
+
+    def _carry_out(self, need: Need) -> object:
+        match need:
+            case Exchange():
+                return _exchange(need.handle, need.data, need.until)
+            case Glance():
+                return sockets.glance(need.handle)
+            case Resolve():
+                return _resolve(need)
+            case Connect():
+                return self._connect(need)
+            case HangUp():
+                sockets.send_at_once(need.handle, need.data)
+                self._open.discard(need.handle)
+                need.handle.close()
+                return None
+            case Together():
+                return _together(need)
+
+    def _connect(self, need: Connect) -> Connected:
+        race = Race(need.addresses, time.monotonic(), need.until, need.each)
+        attempts: dict[Address, socket.socket] = {}
+        with selectors.DefaultSelector() as selector:
+            try:
+                while not race.is_over:
+                    self._start_due(race, need.port, selector, attempts)
+                    wait = max(0.0, race.wake() - time.monotonic())
+                    for key, _ in selector.select(wait):
+                        address: Address = key.data
+                        word = sockets.outcome(attempts[address], address)
+                        if word is None:
+                            return self._won(race, address, attempts)
+                        selector.unregister(attempts[address])
+                        attempts.pop(address).close()
+                        race.failed(address, word, time.monotonic())
+                    for address in race.expired(time.monotonic()):
+                        selector.unregister(attempts[address])
+                        attempts.pop(address).close()
+            finally:
+                for sock in attempts.values():
+                    sock.close()
+        raise NotConnected(race.outcomes())
+
+    @staticmethod
+    def _start_due(
+        race: Race,
+        port: int,
+        selector: selectors.BaseSelector,
+        attempts: dict[Address, socket.socket],
+    ) -> None:
+        while (address := race.due(time.monotonic())) is not None:
+            started = sockets.begin_connect(address, port)
+            if isinstance(started, str):
+                race.failed(address, started, time.monotonic())
+            else:
+                attempts[address] = started
+                selector.register(started, selectors.EVENT_WRITE, address)
+
+    def _won(
+        self, race: Race, address: Address, attempts: dict[Address, socket.socket]
+    ) -> Connected:
+        sock = attempts.pop(address)
+        self._open.add(sock)
+        race.won(address, time.monotonic())
+        local = ipaddress.ip_address(sock.getsockname()[0].partition("%")[0])
+        return Connected(sock, address, local, race.outcomes())
+
+
+def _together(need: Together) -> tuple[Any, ...]:
+    with ThreadPoolExecutor(len(need.courses), "smtpweb") as threads:
+        return tuple(threads.map(lambda steps: _Blocking().run(steps), need.courses))
+
+
+def _resolve(need: Resolve) -> tuple[Address, ...]:
+    future = RESOLVER.look_up(need.host, need.until)
+    try:
+        return future.result(max(0.0, need.until - time.monotonic()))
+    except NotYet:
+        raise NotResolved(Symptom.RESOLVER_SLOW) from None
+
+
+def _exchange(sock: socket.socket, data: bytes, until: float) -> bytes:
+    broken = False
+    while data and not broken:
+        try:
+            data = data[sock.send(data) :]
+        except BlockingIOError:
+            _wait(sock, select.POLLOUT, until)
+        except OSError:
+            broken = True  # what the server said before may still be here to be read
+    sockets.acknowledge_at_once(sock)
+    while True:
+        try:
+            return sock.recv(sockets.CHUNK)
+        except BlockingIOError:
+            if broken:
+                raise Lost("reset") from None
+            _wait(sock, select.POLLIN, until)
+        except OSError:
+            raise Lost("reset") from None
+
+
+def _wait(sock: socket.socket, event: int, until: float) -> None:
+    left = until - time.monotonic()
+    poll = select.poll()
+    poll.register(sock, event)
+    if left <= 0 or not poll.poll(left * 1000):
+        raise Silent

@@ -1,0 +1,1 @@
+"""The order of a check: the conversation, a second connection, other ports."""

@@ -1,0 +1,128 @@
+"""Whether the same host takes mail at another port or by another way to TLS than was asked for.
+
+Each probe is a connection up to EHLO, inside TLS whose certificate is verified, and QUIT. No
+credentials and no mail are sent, and plain text is never proposed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Callable
+
+from ..core.addresses import Host
+from ..core.effects import Asks, Connect, Connected, NotConnected, Together
+from ..core.egress import Address
+from ..core.failure import Failure, Symptom
+from ..core.recorder import Recorder
+from ..core.redaction import Secrets
+from ..core.types import Encryption, Mode, Stage, Target
+from ..protocol.connection import Connection
+from ..protocol.smtp import Session, open_up
+
+LIMIT = 5.0  # seconds for all probes together, which run at the same time
+_CONNECT_LIMIT = 3.0  # for each address
+_WORTH_IT = 0.2  # with less time left nothing is begun
+
+_log = logging.getLogger(__name__)
+
+_STAGES = frozenset({Stage.CONNECT, Stage.TLS, Stage.STARTTLS})
+# Who greets like this is another service, or waits for what we did not send
+_NO_GREETING = frozenset({
+    Symptom.TLS_EXPECTED, Symptom.NOT_TLS, Symptom.WRONG_PROTOCOL, Symptom.SILENT, Symptom.CLOSED,
+    Symptom.MALFORMED, Symptom.TOO_LONG, Symptom.OUT_OF_STEP,
+})  # fmt: skip
+# What a failure tells about its own port
+_SAME_PORT = {
+    Symptom.TLS_EXPECTED: Encryption.IMPLICIT,
+    Symptom.NOT_TLS: Encryption.STARTTLS,
+    Symptom.NOT_OFFERED: Encryption.STARTTLS,
+}
+_NAMES = {Encryption.IMPLICIT: "TLS from the start", Encryption.STARTTLS: "STARTTLS"}
+
+
+def may_help(failure: Failure, stage: Stage) -> bool:
+    """Whether a failure at ``stage`` could come from the wrong port or the wrong mode."""
+    if failure.symptom in (Symptom.OUR_BUG, Symptom.CA_FILE_UNREADABLE):
+        return False
+    if stage in (Stage.GREETING, Stage.EHLO):
+        return failure.symptom in _NO_GREETING
+    return stage in _STAGES or (stage is Stage.AUTH and failure.symptom is Symptom.NOT_OFFERED)
+
+
+def that_work(
+    failure: Failure,
+    target: Target,
+    host: Host,
+    vetted: tuple[Address, ...],
+    record: Recorder,
+    deadline: float,
+) -> Asks[tuple[Mode, ...]]:
+    """The modes that work, best first; at most :data:`LIMIT` seconds, and not past ``deadline``."""
+    until = min(deadline, record.clock() + LIMIT)
+    modes = _modes(failure, target, host, vetted)
+    if not modes or until - record.clock() < _WORTH_IT:
+        return ()
+    probes = tuple(_works(mode, target, host, vetted, record.clock, until) for mode in modes)
+    try:
+        answers: tuple[bool, ...] = yield Together(probes)
+    except RuntimeError:  # the system gives no more threads: the verdict stands without it
+        _log.warning("other modes could not be tried", exc_info=True)
+        return ()
+    found = tuple(mode for mode, works in zip(modes, answers, strict=True) if works)
+    for mode in found:
+        record.remark(f"port {mode.port} of the same host works by {_NAMES[mode.encryption]}")
+    if not found:
+        tried = ", ".join(str(port) for port in sorted({mode.port for mode in modes}))
+        record.remark(f"other modes were tried (port {tried}): none works")
+    return found
+
+
+def _modes(
+    failure: Failure, target: Target, host: Host, vetted: tuple[Address, ...]
+) -> tuple[Mode, ...]:
+    """What to try: what the failure hints at, then what is usual, within the policy."""
+    wanted = list(target.other_modes)
+    hinted = _SAME_PORT.get(failure.symptom)
+    if failure.symptom is Symptom.NOT_OFFERED and not failure.facts.get("starttls"):
+        hinted = None  # it offers neither a login nor a way to TLS
+    if hinted is not None:
+        wanted.insert(0, Mode(target.port, hinted))
+    return tuple(
+        mode
+        for mode in dict.fromkeys(wanted)
+        if mode != Mode(target.port, target.encryption)
+        and mode.encryption is not Encryption.NONE
+        and target.policy.refuses_port(host.name, mode.port) is None
+        and not any(target.policy.refuses(address, mode.port) for address in vetted)
+    )
+
+
+def _works(
+    mode: Mode,
+    target: Target,
+    host: Host,
+    vetted: tuple[Address, ...],
+    clock: Callable[[], float],
+    until: float,
+) -> Asks[bool]:
+    try:
+        connected: Connected = yield Connect(vetted, mode.port, until, _CONNECT_LIMIT)
+    except NotConnected:
+        return False
+    asked = dataclasses.replace(
+        target, port=mode.port, encryption=mode.encryption, username="", password=""
+    )
+    record = Recorder(clock, Secrets("", ""))  # the transcript shows one conversation
+    link = Connection(connected.handle, record, until, LIMIT)
+    session = Session(asked, host, link, record, connected.local)
+    try:
+        yield from open_up(session)
+        works = bool(session.mechanisms) or not target.auth
+    except Failure:
+        works = False
+    except Exception:
+        _log.exception("a probe ended by a bug of ours")
+        works = False
+    yield from link.farewell()
+    return works

@@ -1,0 +1,105 @@
+"""Second looks: what a second connection to the same address tells about a failed one.
+
+Each look is short, and sends no credentials and no mail; a look at a certificate that was
+refused ends with the handshake.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..core.addresses import Host
+from ..core.effects import Asks, Connect, Connected, NotConnected
+from ..core.egress import Address
+from ..core.failure import Failure, Symptom
+from ..core.recorder import Recorder
+from ..core.redaction import Secrets
+from ..core.types import Stage, TlsFacts
+from ..protocol import tls
+from ..protocol.connection import Connection
+
+PATIENCE = 2.5  # seconds for a whole look
+
+
+@dataclass(slots=True)
+class SecondConnection:
+    """A second connection to ``address``, which the policy has let pass."""
+
+    address: Address
+    host: Host
+    port: int
+    record: Recorder
+    deadline: float
+
+    def speaks_tls(self) -> Asks[str]:
+        """The protocol inside TLS if the port speaks TLS from the start, else ""."""
+        link = yield from self._connect()
+        if link is None:
+            return ""
+        try:
+            yield from link.start_tls(tls.looking_context(), self.host.name, Stage.TLS)
+        except Failure as failure:
+            if failure.symptom is Symptom.WRONG_PROTOCOL:
+                return str(failure.facts["protocol"])
+            if failure.symptom in (Symptom.TLS_ALERT, Symptom.CLIENT_CERTIFICATE):
+                return "TLS"
+            return ""
+        else:
+            try:
+                yield from link.hear(link.limit(1.0))
+            except Failure as failure:
+                if failure.symptom is Symptom.WRONG_PROTOCOL:
+                    return f"{failure.facts['protocol']} over TLS"
+                return "TLS"
+            return "SMTP over TLS"
+        finally:
+            self.record.remark("a second connection tried TLS from the start")
+
+    def speaks_plain(self) -> Asks[str]:
+        """The protocol if the port greets without TLS, else ""."""
+        link = yield from self._connect()
+        if link is None:
+            return ""
+        self.record.remark("a second connection waited for a greeting without TLS")
+        try:
+            yield from link.hear()
+        except Failure as failure:
+            yield from link.close()
+            return str(failure.facts.get("protocol", ""))
+        yield from link.farewell()
+        return "SMTP"
+
+    def certificate(self, starttls_as: str | None) -> Asks[tuple[TlsFacts, bool] | None]:
+        """The facts of a certificate that was refused, and whether its chain lacks a link.
+
+        ``starttls_as`` is our EHLO name where the way to TLS is STARTTLS. OpenSSL keeps the
+        certificate of a failed handshake to itself, hence the second connection.
+        """
+        link = yield from self._connect()
+        if link is None:
+            return None
+        try:
+            if starttls_as is not None:
+                yield from link.hear()
+                yield from link.ask(f"EHLO {starttls_as}".encode())
+                yield from link.ask(b"STARTTLS")
+            yield from link.start_tls(tls.looking_context(), self.host.name, Stage.TLS)
+        except Failure:
+            return None
+        session, facts = link.session, link.tls_facts()
+        yield from link.close()
+        if session is None or facts is None:
+            return None
+        self.record.remark("a second connection looked at the certificate, and sent nothing else")
+        return facts, tls.lacks_intermediate(session)
+
+    def _connect(self) -> Asks[Connection | None]:
+        now = self.record.clock()
+        until = now + min(PATIENCE, (self.deadline - now) / 2)
+        try:
+            connected: Connected = yield Connect((self.address,), self.port, until, PATIENCE)
+        except NotConnected:
+            return None
+        # Its lines are kept apart, so that the transcript shows one conversation
+        aside = Recorder(self.record.clock, Secrets("", ""))
+        return Connection(connected.handle, aside, until, PATIENCE)

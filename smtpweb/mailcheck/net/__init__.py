@@ -1,0 +1,1 @@
+"""Look up a host and connect to one of its addresses."""

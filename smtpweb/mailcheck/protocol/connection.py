@@ -1,0 +1,356 @@
+"""One connection seen from inside: commands out, replies in, TLS in between, no socket.
+
+TLS runs in memory (``ssl.MemoryBIO``), so that we decide what shares a segment: the client's
+Finished leaves together with the command behind it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+from ..core.effects import Asks, Exchange, Glance, HangUp, Lost, Silent
+from ..core.failure import Failure, Symptom
+from ..core.raw_reply import RawReply
+from ..core.recorder import Recorder
+from ..core.types import Stage, TlsFacts
+from . import tls
+from .replies import BadReply, ReplyReader
+
+# A plain client at a port that speaks TLS from the start sees only silence, and so does TLS at
+# some plain ones; after this many seconds a second connection finds out
+SUSPICIOUS_SILENCE = 2.5
+
+_CHUNK = 16 * 1024
+_SMTP = re.compile(rb"[2-5][0-9][0-9][ -]")
+
+# How other servers greet. Their text is never shown: a check is no tool to read them with.
+_PROTOCOLS = (
+    (re.compile(rb"HTTP/[0-9.]+ |<!DOCTYPE|<html", re.IGNORECASE), "HTTP"),
+    (re.compile(rb"SSH-[0-9.]+-"), "SSH"),
+    (re.compile(rb"\* (OK|PREAUTH|BYE|BAD)\b", re.IGNORECASE), "IMAP"),
+    (re.compile(rb"(\+OK|-ERR)\b"), "POP3"),
+    (re.compile(rb"-ERR |-NOAUTH|-DENIED"), "Redis"),
+    (re.compile(rb".\x00\x00\x00[\x0a\xff]", re.DOTALL), "MySQL"),
+    (re.compile(rb"\xff[\xfb-\xfe]"), "Telnet"),
+    (re.compile(rb"RFB [0-9]{3}\."), "VNC"),
+    (re.compile(rb"\"IMPLEMENTATION\"", re.IGNORECASE), "ManageSieve"),
+    (re.compile(rb"[\x14-\x18]\x03[\x00-\x04]"), "TLS"),
+)
+
+
+def protocol_of(start: bytes) -> str:
+    """The protocol that a server speaks who begins like this: "SMTP", another, or ""."""
+    if _SMTP.match(start):
+        return "SMTP"
+    return next((name for pattern, name in _PROTOCOLS if pattern.match(start)), "")
+
+
+class Connection:
+    """A connection to the server under check. Every wait ends by ``deadline``."""
+
+    def __init__(self, handle: Any, record: Recorder, deadline: float, patience: float):
+        self._handle = handle
+        self._record = record
+        self._deadline = deadline
+        self._patience = patience  # seconds for one reply
+        self._replies = ReplyReader()
+        self._out = bytearray()  # plain text not yet given to TLS or to the driver
+        self._tls: ssl.SSLObject | None = None
+        self._from_peer = ssl.MemoryBIO()
+        self._to_peer = ssl.MemoryBIO()
+        self._handshake_stage: Stage | None = None
+        self._proved = False  # the server has said something inside TLS
+        self.open = True
+        self._greeted = False
+        self._gone = False  # closed by us
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether TLS is up."""
+        return self._tls is not None
+
+    def limit(self, patience: float | None = None, share: float = 1.0) -> float:
+        """The moment by which one reply must be here, within a ``share`` of the time left."""
+        now = self._record.clock()
+        return min(now + (self._deadline - now) * share, now + (patience or self._patience))
+
+    # -- talking
+
+    def say(self, data: bytes, shown: str | None = None) -> None:
+        """Queue a command line or data; it leaves with the next :meth:`hear`."""
+        self._record.client(data.decode() if shown is None else shown)
+        self._out += data if data.endswith(b"\n") else data + b"\r\n"
+
+    def hear(
+        self,
+        until: float | None = None,
+        on_silence: Callable[[], Asks[None]] | None = None,
+        *,
+        hide: bool = False,
+    ) -> Asks[RawReply]:
+        """The next reply; what was queued is sent first.
+
+        ``on_silence`` is asked once if nothing at all has come for a while; it may raise the
+        cause, else the wait goes on.
+        """
+        until = self.limit() if until is None else until
+        while True:
+            try:
+                answer = self._replies.next()
+            except BadReply as bad:
+                self.open = False
+                raise self._misfit(bad) from None
+            if answer is not None:
+                self._record.server(answer, hide=hide)
+                self._greeted = True
+                return answer
+            self._replies.feed((yield from self._receive(until, on_silence)))
+            on_silence = None
+
+    def ask(self, data: bytes, shown: str | None = None, *, hide: bool = False) -> Asks[RawReply]:
+        """Send one command when the server is quiet, and hear its reply."""
+        yield from self.expect_quiet()
+        self.say(data, shown)
+        return (yield from self.hear(hide=hide))
+
+    def expect_quiet(self) -> Asks[None]:
+        """Nothing may have come that was not asked for.
+
+        A reply before its command belongs to no command: a server that says "250" to everything
+        at once delivers nothing. Only 421 may come at any time (RFC 5321 3.8).
+        """
+        yield from self._take_what_is_here()
+        if self._replies.is_empty:
+            return
+        try:
+            answer = self._replies.next()
+        except BadReply as bad:
+            self.open = False
+            raise self._misfit(bad) from None
+        if answer is not None:
+            self._record.server(answer)
+            if answer.code == 421:
+                raise Failure(Symptom.REFUSED, reply=answer)
+        self.open = False
+        raise Failure(Symptom.OUT_OF_STEP, reply=answer)
+
+    def farewell(self, command: bytes = b"QUIT\r\n") -> Asks[None]:
+        """Say goodbye without waiting for the answer, and close.
+
+        Nothing is said to a server that has not greeted us (RFC 5321 4.3.1).
+        """
+        if self.open and self._greeted:
+            self.say(command, command.decode().strip())
+        yield from self.close()
+
+    def close(self) -> Asks[None]:
+        """Close, with TLS's own goodbye (RFC 8446 6.1), which is not awaited either."""
+        if self._gone:
+            return
+        data = b""
+        if self.open:
+            data = self._outgoing()
+            if self._tls is not None:
+                # It wants the peer's close_notify, for which nobody waits
+                with contextlib.suppress(ssl.SSLError, ValueError):
+                    self._tls.unwrap()
+                data += self._to_peer.read()
+        self.open, self._gone = False, True
+        yield HangUp(self._handle, data)
+
+    # -- TLS
+
+    def start_tls(
+        self,
+        context: ssl.SSLContext,
+        name: str,
+        stage: Stage,
+        on_silence: Callable[[], Asks[None]] | None = None,
+    ) -> Asks[None]:
+        """Shake hands. The last flight stays queued, to leave with the next command."""
+        if not self._replies.is_empty:
+            raise Failure(Symptom.INJECTED)
+        self._handshake_stage = stage
+        session = context.wrap_bio(self._from_peer, self._to_peer, server_hostname=name)
+        until = self.limit()
+        first = True
+        while True:
+            try:
+                session.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                pass
+            except ssl.SSLError as error:
+                raise (yield from self._tls_failure(error)) from None
+            raw = yield from self._patiently(self._to_peer.read(), until, on_silence)
+            on_silence = None
+            if first and raw and not 0x14 <= raw[0] <= 0x18:
+                self.open = False
+                raise self._not_tls(raw)
+            first = False
+            self._from_peer.write(raw)
+        self._tls = session
+        self._record.remark(f"TLS: {session.version()}, {(session.cipher() or ('?',))[0]}")
+
+    def tls_facts(self) -> TlsFacts | None:
+        """The session and its certificate, once TLS is up."""
+        return None if self._tls is None else tls.facts_of(self._tls)
+
+    @property
+    def session(self) -> ssl.SSLObject | None:
+        """The TLS session, for a second look at its certificate."""
+        return self._tls
+
+    def _not_tls(self, raw: bytes) -> Failure:
+        protocol = protocol_of(raw)
+        if protocol != "SMTP":
+            self._record.remark("what came is neither TLS nor SMTP, and is not shown")
+            return Failure(
+                Symptom.WRONG_PROTOCOL if protocol else Symptom.NOT_TLS,
+                protocol=protocol or "unknown",
+            )
+        self._record.remark("plain SMTP came where a TLS handshake was due")
+        self._replies.feed(raw)
+        try:
+            answer = self._replies.next()
+        except BadReply:
+            answer = None
+        if answer is not None:
+            self._record.server(answer)
+        return Failure(Symptom.NOT_TLS, reply=answer, protocol="SMTP")
+
+    def _tls_failure(self, error: ssl.SSLError) -> Asks[Failure]:
+        alert = self._to_peer.read()
+        self._record.remark(f"TLS failed: {tls.words_of(error)}")
+        self.open = False
+        self._gone = True
+        yield HangUp(self._handle, alert)
+        return Failure(
+            tls.symptom_of(error),
+            stage=self._handshake_stage,
+            words=tls.words_of(error),
+            verify_code=getattr(error, "verify_code", 0),
+        )
+
+    # -- bytes
+
+    def _receive(self, until: float, on_silence: Callable[[], Asks[None]] | None) -> Asks[bytes]:
+        while True:
+            raw = yield from self._patiently(self._outgoing(), until, on_silence)
+            on_silence = None
+            if self._tls is None:
+                return raw
+            if data := (yield from self._decrypted(raw)):
+                return data
+
+    def _take_what_is_here(self) -> Asks[None]:
+        raw = yield Glance(self._handle)
+        if raw:  # the end of the connection is found, and told, by the next read
+            data = raw if self._tls is None else (yield from self._decrypted(raw))
+            self._replies.feed(data)
+
+    def _decrypted(self, raw: bytes) -> Asks[bytes]:
+        """All plain text that ``raw`` completes: b"" if that is none yet."""
+        assert self._tls is not None  # noqa: S101 - only called so
+        self._from_peer.write(raw)
+        plain = bytearray()
+        while True:
+            try:
+                piece = self._tls.read(_CHUNK)
+            except ssl.SSLWantReadError:
+                break
+            except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+                piece = b""
+            except ssl.SSLError as error:
+                if plain:
+                    break
+                # TLS 1.3: a server judges our certificate when our handshake is over already
+                if self._proved:
+                    self._handshake_stage = None
+                raise (yield from self._tls_failure(error)) from None
+            if not piece:
+                if plain:
+                    break
+                raise self._ended("close_notify")
+            plain += piece
+        self._proved = self._proved or bool(plain)
+        return bytes(plain)
+
+    def _patiently(
+        self, data: bytes, until: float, on_silence: Callable[[], Asks[None]] | None
+    ) -> Asks[bytes]:
+        if on_silence is not None:
+            now = self._record.clock()
+            soon = now + min(SUSPICIOUS_SILENCE, (self._deadline - now) / 3)
+            if soon < until:
+                try:
+                    return (yield from self._exchange(data, soon))
+                except Failure as failure:
+                    if failure.symptom is not Symptom.SILENT:
+                        raise
+                yield from on_silence()
+                data = b""
+        return (yield from self._exchange(data, until))
+
+    def _exchange(self, data: bytes, until: float) -> Asks[bytes]:
+        try:
+            # A flood never lets the driver wait, so its clock alone would not end it
+            if self._record.clock() > until:
+                raise Silent
+            raw: bytes = yield Exchange(self._handle, data, until)
+        except Silent:
+            raise Failure(
+                Symptom.SILENT, begun=bool(self._replies.begun), encrypted=self.encrypted
+            ) from None
+        except Lost as lost:
+            raise self._ended(str(lost)) from None
+        if not raw:
+            raise self._ended("closed")
+        return raw
+
+    def _ended(self, how: str) -> Failure:
+        self.open = False
+        self._record.remark(
+            "the server closed the connection" if how != "reset" else "the connection was reset"
+        )
+        # A lone line without its end was still said; it may name the cause
+        answer = None
+        if begun := self._replies.begun:
+            self._replies.feed(b"\n")
+            try:
+                answer = self._replies.next()
+            except BadReply:
+                answer = None
+            if answer is None and (protocol := protocol_of(begun)) not in ("", "SMTP"):
+                return Failure(Symptom.WRONG_PROTOCOL, protocol=protocol)
+        if answer is not None and answer.code >= 400:
+            self._record.server(answer)
+            return Failure(Symptom.REFUSED, reply=answer)
+        return Failure(Symptom.CLOSED, how=how, encrypted=self.encrypted)
+
+    def _misfit(self, bad: BadReply) -> Failure:
+        protocol = protocol_of(bad.start)
+        if protocol == "TLS":
+            return Failure(Symptom.TLS_EXPECTED, protocol="TLS", sure=True)
+        if protocol not in ("", "SMTP"):
+            self._record.remark(f"the server speaks {protocol}; its words are not shown")
+            return Failure(Symptom.WRONG_PROTOCOL, protocol=protocol)
+        self._record.remark(
+            "a reply without end came"
+            if bad.too_long
+            else "what came is no SMTP reply, and is not shown"
+        )
+        return Failure(Symptom.TOO_LONG if bad.too_long else Symptom.MALFORMED)
+
+    def _outgoing(self) -> bytes:
+        data = bytes(self._out)
+        self._out.clear()
+        if self._tls is None:
+            return data
+        if data:
+            self._tls.write(data)
+        return self._to_peer.read()

@@ -1,0 +1,111 @@
+"""The test mail itself: RFC 5322, built so that nothing given to it can add a header.
+
+The names of the headers are compared once more after the message is in its final bytes,
+because encoded words and line folding have let header lines in before (CVE-2024-6923).
+"""
+
+from __future__ import annotations
+
+import email.utils
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.header import Header
+
+from ..core.addresses import Mailbox
+
+_HEADERS = (
+    "From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted", "MIME-Version",
+    "Content-Type", "Content-Transfer-Encoding",
+)  # fmt: skip
+_PHRASE = re.compile(
+    r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+( [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*", re.ASCII
+)
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]|=\?")
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """``data`` is what goes over the wire behind 354, with the final dot; ``size`` without it."""
+
+    data: bytes
+    size: int
+    message_id: str
+
+
+def compose(
+    sender: Mailbox,
+    recipient: Mailbox,
+    from_name: str,
+    host: str,
+    port: int,
+    timestamp: float,
+    arrival_url: str = "",
+) -> Message:
+    """The test mail of a check of ``host``. ValueError if a value cannot safely be in a header.
+
+    Where there is an ``arrival_url``, the mail asks its reader to open that.
+    """
+    if (found := _UNSAFE.search(from_name)) is not None:
+        raise ValueError(f"it holds {found[0]!r} at position {found.start() + 1}")
+    # An address literal is no msg-id domain everywhere; the sender's domain is always there
+    message_id = f"<{secrets.token_hex(16)}.check@{sender.domain.strip('[]').replace(':', '.')}>"
+    eight_bit = sender.utf8 or recipient.utf8
+    lines = [
+        f"From: {_display_name(from_name)}<{sender.address}>",
+        f"To: <{recipient.address}>",
+        "Subject: Test mail of an SMTP server check",
+        f"Date: {email.utils.format_datetime(datetime.fromtimestamp(timestamp, UTC))}",
+        f"Message-ID: {message_id}",
+        "Auto-Submitted: auto-generated",
+        "MIME-Version: 1.0",
+        f"Content-Type: text/plain; charset={'utf-8' if eight_bit else 'us-ascii'}",
+        f"Content-Transfer-Encoding: {'8bit' if eight_bit else '7bit'}",
+        "",
+        "This is a test mail. It was sent to find out whether this SMTP server takes mail:",
+        "",
+        f"    host {host}",
+        f"    port {port}",
+        "",
+        *_closing(arrival_url),
+    ]
+    text = re.sub(r"\r\n|\r|\n", "\r\n", "\n".join(lines) + "\n")
+    _recheck(text)
+    stuffed = re.sub(r"^\.", "..", text, flags=re.MULTILINE)  # RFC 5321 4.5.2
+    raw = stuffed.encode("utf-8" if eight_bit else "ascii")
+    return Message(raw + b".\r\n", len(raw), message_id)
+
+
+def _closing(arrival_url: str) -> list[str]:
+    if not arrival_url:
+        return [
+            "It came through, so the server works. Nothing needs to be done, and nobody reads",
+            "answers to this mail.",
+        ]
+    return [
+        "It came through, so the server works. To let the sender of this mail know, open",
+        "",
+        f"    {arrival_url}",
+        "",
+        'and press "I received this mail". Nobody reads answers to this mail.',
+    ]
+
+
+def _display_name(name: str) -> str:
+    name = name.strip()
+    if not name:
+        return ""
+    if _PHRASE.fullmatch(name) and len(name) < 60:
+        return name + " "
+    if name.isascii() and len(name) < 60:
+        escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}" '
+    return Header(name, "utf-8", header_name="From", maxlinelen=72).encode() + "\r\n "
+
+
+def _recheck(text: str) -> None:
+    head = text.partition("\r\n\r\n")[0]
+    names = tuple(line.partition(":")[0] for line in re.split(r"\r\n(?![ \t])", head))
+    if names != _HEADERS:
+        raise ValueError("it would change the headers of the mail")

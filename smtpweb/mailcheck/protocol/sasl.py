@@ -1,0 +1,179 @@
+"""SASL for SMTP: which mechanisms, in which order, and what each one says.
+
+RFC 4954 (AUTH), 4616 (PLAIN), 2195 (CRAM-MD5), 5802 and 7677 (SCRAM); LOGIN was never
+published, but is what many servers offer alone.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import re
+from collections.abc import Iterable, Iterator
+
+import scramp  # type: ignore[import-untyped]
+
+from ..core.failure import Failure, Symptom
+
+MAX_CREDENTIAL = 1024  # octets, each of login and password
+MAX_ITERATIONS = 200_000  # a hostile server may ask for millions of rounds of our CPU
+
+# Over TLS nobody listens, so what most accounts can do comes first; in clear the password must
+# not be seen, so the mechanisms that do not send it do.
+ORDER_OVER_TLS = ("PLAIN", "LOGIN", "SCRAM-SHA-256", "CRAM-MD5")
+ORDER_IN_CLEAR = ("SCRAM-SHA-256", "CRAM-MD5", "PLAIN", "LOGIN")
+
+
+class Mechanism:
+    """One mechanism for one login. ``first`` is an initial response, or None."""
+
+    name = ""
+    first: bytes | None = None
+
+    def respond(self, challenge: bytes) -> bytes:
+        """The response to a challenge, both without base64. Raises :class:`Failure`."""
+        raise NotImplementedError
+
+    def check_success(self, text: str) -> None:
+        """Look at the text of the 235 where the mechanism lets the server prove itself."""
+
+
+class Plain(Mechanism):
+    """RFC 4616: both credentials at once."""
+
+    name = "PLAIN"
+
+    def __init__(self, username: str, password: str):
+        self.first = b"\0" + username.encode() + b"\0" + password.encode()
+
+    def respond(self, challenge: bytes) -> bytes:  # noqa: ARG002 - is empty
+        """A server that ignored the initial response asks for it once."""
+        return self.first or b""
+
+
+class Login(Mechanism):
+    """The login, then the password, whatever the prompts say."""
+
+    name = "LOGIN"
+
+    def __init__(self, username: str, password: str):
+        self._answers = iter((username.encode(), password.encode()))
+
+    def respond(self, challenge: bytes) -> bytes:  # noqa: ARG002 - the prompt is no standard
+        """The next of the two."""
+        answer = next(self._answers, None)
+        if answer is None:
+            raise Failure(Symptom.BAD_CHALLENGE)
+        return answer
+
+
+class CramMd5(Mechanism):
+    """RFC 2195: a keyed digest of the challenge."""
+
+    name = "CRAM-MD5"
+
+    def __init__(self, username: str, password: str):
+        self._username, self._password = username.encode(), password.encode()
+        self._answered = False
+
+    def respond(self, challenge: bytes) -> bytes:
+        """The login and the digest."""
+        if self._answered or not challenge:
+            raise Failure(Symptom.BAD_CHALLENGE)
+        self._answered = True
+        digest = hmac.new(self._password, challenge, "md5").hexdigest()
+        return self._username + b" " + digest.encode()
+
+
+class ScramSha256(Mechanism):
+    """RFC 5802 and 7677: both sides prove that they know the password.
+
+    No channel binding: Python's ssl lacks tls-exporter, the only type for TLS 1.3 (RFC 9266).
+    """
+
+    name = "SCRAM-SHA-256"
+
+    def __init__(self, username: str, password: str):
+        try:
+            self._client = scramp.ScramClient([self.name], username, password)
+            self.first = self._client.get_client_first().encode()
+        except (scramp.ScramException, ValueError):
+            # SASLprep forbids some characters that the other mechanisms carry
+            raise Failure(Symptom.CREDENTIALS_UNUSABLE, what="scram") from None
+        self._turn = 0
+
+    def respond(self, challenge: bytes) -> bytes:
+        """The proof, then an empty response to the server's own proof."""
+        self._turn += 1
+        try:
+            text = challenge.decode("ascii")
+            if self._turn == 1:
+                asked = re.search(r"(?:^|,)i=([0-9]+)", text)
+                if asked and (len(asked[1]) > 6 or int(asked[1]) > MAX_ITERATIONS):
+                    raise Failure(Symptom.BAD_CHALLENGE)
+                self._client.set_server_first(text)
+                return str(self._client.get_client_final()).encode()
+            if self._turn == 2:
+                if not text.startswith("e="):  # else its refusal follows, in plain SMTP
+                    self._client.set_server_final(text)
+                return b""
+        except (scramp.ScramException, ValueError, LookupError):
+            raise Failure(Symptom.BAD_CHALLENGE) from None
+        raise Failure(Symptom.BAD_CHALLENGE)
+
+    def check_success(self, text: str) -> None:
+        """The server's proof may come with the 235 (RFC 4954 4, "additional data")."""
+        if self._turn >= 2:
+            return
+        for word in text.split():
+            try:
+                self._client.set_server_final(decode(word.encode()).decode("ascii"))
+            except (scramp.ScramException, ValueError, LookupError):
+                continue
+            return
+        raise Failure(Symptom.BAD_CHALLENGE)
+
+
+_MECHANISMS: dict[str, type[Plain | Login | CramMd5 | ScramSha256]] = {
+    mechanism.name: mechanism for mechanism in (Plain, Login, CramMd5, ScramSha256)
+}
+
+
+def in_order(offered: Iterable[str], *, over_tls: bool) -> Iterator[str]:
+    """The names of our mechanisms that the server offers, safest first."""
+    known = set(offered)
+    return (name for name in (ORDER_OVER_TLS if over_tls else ORDER_IN_CLEAR) if name in known)
+
+
+def start(name: str, username: str, password: str) -> Mechanism:
+    """Begin ``name``. Raises :class:`Failure` for credentials that it cannot carry."""
+    return _MECHANISMS[name](username, password)
+
+
+def check_credentials(username: str, password: str) -> None:
+    """Refuse what no mechanism can carry, before anything is sent. Raises :class:`Failure`."""
+    for field, value in (("login", username), ("password", password)):
+        if not value:
+            raise Failure(Symptom.CREDENTIALS_MISSING, field=field)
+        try:
+            size = len(value.encode())
+        except UnicodeEncodeError:
+            raise Failure(Symptom.CREDENTIALS_UNUSABLE, what="unicode", field=field) from None
+        if "\0" in value:
+            raise Failure(Symptom.CREDENTIALS_UNUSABLE, what="nul", field=field)
+        if size > MAX_CREDENTIAL:
+            raise Failure(Symptom.CREDENTIALS_UNUSABLE, what="long", field=field)
+
+
+def encode(data: bytes) -> bytes:
+    """Base64 for the wire."""
+    return base64.b64encode(data)
+
+
+def decode(line: bytes) -> bytes:
+    """Undo base64. Raises :class:`Failure` where it is none."""
+    try:
+        return base64.b64decode(line.strip(), validate=True)
+    except binascii.Error:
+        raise Failure(Symptom.BAD_CHALLENGE) from None

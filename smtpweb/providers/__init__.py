@@ -1,0 +1,1 @@
+"""What is known of email providers before a server is asked."""

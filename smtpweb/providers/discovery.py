@@ -1,0 +1,273 @@
+"""Find the server for outgoing mail of an address: known providers, SRV records, MX records."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dns.exception
+import dns.resolver
+import idna
+from dns.rdtypes.ANY.MX import MX
+from dns.rdtypes.IN.SRV import SRV
+
+from .. import mailcheck, validators
+from ..errors import BadInput, Sentence, TooMany
+from ..mailcheck import Answer, EgressPolicy, Encryption, Target
+from . import presets
+from .presets import Choice
+
+MOST_PROPOSALS = 4
+DNS_LIFETIME = 4.5  # seconds for each question, all of which are asked at the same time
+PROBE_LIMIT = 8.0  # seconds, likewise
+_MODES_OF_A_PROVIDER = 2
+
+# RFC 8314 3.3 and RFC 6186 3.1
+_SERVICES = {"_submissions": Encryption.IMPLICIT, "_submission": Encryption.STARTTLS}
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A server to send through. ``source`` says where it comes from.
+
+    ``strange``: outside of the domain, and told by DNS alone (RFC 6186 6 wants that confirmed).
+    """
+
+    host: str
+    port: int
+    encryption: Encryption
+    source: Sentence
+    strange: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A proposal, and how its server answered."""
+
+    proposal: Proposal
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What became of a search: those that answer stand first. ``notes`` are about the search."""
+
+    domain: str
+    tried: tuple[Tried, ...]
+    notes: tuple[Sentence, ...]
+
+
+class Allowance:
+    """So many searches in so many seconds, and at once, for each user of this process."""
+
+    def __init__(self, most: int = 20, seconds: int = 600, at_once: int = 2) -> None:
+        self._most, self._seconds, self._at_once = most, seconds, at_once
+        self._taken: dict[str, deque[float]] = {}
+        self._under_way: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def search(self, user_id: str) -> Iterator[None]:
+        """Count one more, which is under way in the block; raises :class:`TooMany`."""
+        with self._lock:
+            # Each holds a place of a check for seconds: one user must not take all of them
+            if self._under_way[user_id] >= self._at_once:
+                raise TooMany(
+                    Sentence(
+                        "You have %(number)s searches under way: wait for one of them.",
+                        number=self._at_once,
+                    ),
+                    5,
+                )
+            self._take(user_id)
+            self._under_way[user_id] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._under_way[user_id] -= 1
+                self._under_way += Counter()  # forgets those with none
+
+    def _take(self, user_id: str) -> None:
+        now = time.monotonic()
+        for known, times in list(self._taken.items()):
+            while times and times[0] <= now - self._seconds:
+                times.popleft()
+            if not times:
+                del self._taken[known]
+        taken = self._taken.setdefault(user_id, deque())
+        if len(taken) >= self._most:
+            raise TooMany(
+                Sentence(
+                    "At most %(most)s searches in %(minutes)s minutes.",
+                    most=self._most,
+                    minutes=self._seconds // 60,
+                ),
+                int(taken[0] + self._seconds - now) + 1,
+            )
+        taken.append(now)
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What the servers may be asked from and within: as for checks."""
+
+    policy: EgressPolicy
+    ehlo_name: str | None = None
+    ca_file: Path | None = None
+
+
+def find(address: str, resolver: dns.resolver.Resolver, reach: Reach) -> Found:
+    """Search, and ask each server that is found whether it answers; takes 13 seconds at most.
+
+    Raises :class:`BadInput`.
+    """
+    domain = _domain(address)
+    known = presets.of_domain(domain)
+    notes: list[Sentence] = []
+    if known is not None:
+        wanted = _of_choice(known, Sentence("Known provider: %(name)s", name=known.preset.name))
+    else:
+        wanted, notes = _ask_dns(domain, resolver)
+    proposals = _without_repeats(wanted)[:MOST_PROPOSALS]
+    answers = mailcheck.probe([_target(proposal, reach) for proposal in proposals])
+    tried = [Tried(*both) for both in zip(proposals, answers, strict=True)]
+    # As it was typed: nobody knows the domain of their own address by its spelling in DNS
+    return Found(
+        idna.decode(domain),
+        tuple(sorted(tried, key=lambda one: not one.answer.works)),
+        tuple(notes),
+    )
+
+
+def _target(proposal: Proposal, reach: Reach) -> Target:
+    return Target(
+        host=proposal.host,
+        port=proposal.port,
+        encryption=proposal.encryption,
+        mail_from="",
+        rcpt_to="",
+        ehlo_name=reach.ehlo_name,
+        timeout=PROBE_LIMIT,
+        policy=reach.policy,
+        ca_file=reach.ca_file,
+    )
+
+
+def _without_repeats(proposals: Iterable[Proposal]) -> list[Proposal]:
+    first: dict[tuple[str, int], Proposal] = {}
+    for proposal in proposals:
+        first.setdefault((proposal.host.lower(), proposal.port), proposal)
+    return list(first.values())
+
+
+def _domain(address: str) -> str:
+    try:
+        domain = validators.email(address).rpartition("@")[2].lower()
+        return idna.encode(domain, uts46=True).decode()
+    except (ValueError, UnicodeError) as error:  # IDNAError is a UnicodeError
+        raise BadInput({"email": [str(error)]}) from None
+
+
+def _of_choice(choice: Choice, source: Sentence) -> list[Proposal]:
+    return [
+        Proposal(choice.host, mode.port, mode.encryption, source)
+        for mode in choice.preset.modes[:_MODES_OF_A_PROVIDER]
+    ]
+
+
+# --- DNS -----------------------------------------------------------------------------------
+
+
+def _ask_dns(domain: str, resolver: dns.resolver.Resolver) -> tuple[list[Proposal], list[Sentence]]:
+    """What SRV and MX records tell, in this order, and what is to be said of them."""
+    questions = [*((f"{service}._tcp.{domain}", "SRV") for service in _SERVICES), (domain, "MX")]
+    with ThreadPoolExecutor(len(questions)) as threads:
+        answers = list(threads.map(lambda one: _ask(resolver, *one), questions))
+    proposals: list[Proposal] = []
+    notes: list[Sentence] = []
+    for service, (records, _) in zip(_SERVICES, answers, strict=False):
+        found = _of_srv(domain, _SERVICES[service], records)
+        if records and not found:
+            notes.append(
+                Sentence(
+                    "The SRV record of %(domain)s says that it has no %(service)s.",
+                    domain=domain,
+                    service=service.removeprefix("_"),
+                )
+            )
+        proposals += found
+    exchangers, _ = answers[-1]
+    proposals += _of_mx(domain, exchangers)
+    notes += [note for _, note in answers if note is not None]
+    return proposals, notes
+
+
+def _ask(
+    resolver: dns.resolver.Resolver, name: str, kind: str
+) -> tuple[list[Any], Sentence | None]:
+    """The records, none if there are none; and what went wrong, in words."""
+    try:
+        # Without search domains: the name is meant whole
+        answer = resolver.resolve(f"{name}.", kind, lifetime=DNS_LIFETIME, search=False)
+    except dns.resolver.NoAnswer:
+        return [], None
+    except dns.resolver.NXDOMAIN:
+        if kind == "SRV":
+            return [], None
+        return [], Sentence("DNS knows no domain %(domain)s: check its spelling.", domain=name)
+    except dns.exception.Timeout:
+        return [], Sentence(
+            "DNS gave no answer in time about the %(kind)s records of %(name)s: try again.",
+            kind=kind,
+            name=name,
+        )
+    except dns.exception.DNSException:
+        return [], Sentence(
+            "DNS could not tell the %(kind)s records of %(name)s: its servers fail, or refuse to.",
+            kind=kind,
+            name=name,
+        )
+    return list(answer), None
+
+
+def _of_srv(domain: str, encryption: Encryption, records: list[SRV]) -> list[Proposal]:
+    """RFC 2782: the lowest priority first, then the greatest weight; "." means: not here."""
+    found = []
+    for record in sorted(records, key=lambda one: (one.priority, -one.weight)):
+        try:
+            host = validators.host(record.target.to_text(omit_final_dot=True).lower())
+            port = validators.port(str(record.port))
+        except ValueError:
+            continue
+        found.append(
+            Proposal(
+                host,
+                port,
+                encryption,
+                Sentence("SRV record of %(domain)s", domain=domain),
+                strange=host != domain and not host.endswith(f".{domain}"),
+            )
+        )
+    return found
+
+
+def _of_mx(domain: str, records: list[MX]) -> list[Proposal]:
+    """Who takes the mail of a domain has, where we know them, a server to send it too."""
+    for record in sorted(records, key=lambda one: one.preference):
+        choice = presets.of_mx(record.exchange.to_text(omit_final_dot=True))
+        if choice is not None:
+            source = Sentence(
+                "Mail of %(domain)s is handled by %(name)s",
+                domain=domain,
+                name=choice.preset.name,
+            )
+            return _of_choice(choice, source)
+    return []

@@ -1,0 +1,332 @@
+"""Say, before anything is sent, what is likely to fail of the settings of an SMTP.
+
+Every finding is a warning: each of them is right somewhere, so none forbids anything. What a
+host or a port may be at all is said by ``values``.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from ..errors import Sentence
+from ..mailcheck import Encryption
+from . import presets
+from .presets import Preset
+
+# What is spoken on the ports of mail: RFC 8314 7.3 for 465, RFC 6409 for 587; the others are
+# the providers' own way around firewalls.
+_SPOKEN = {
+    465: Encryption.IMPLICIT,
+    2465: Encryption.IMPLICIT,
+    587: Encryption.STARTTLS,
+    2587: Encryption.STARTTLS,
+    2525: Encryption.STARTTLS,
+}
+_READING = {110: "POP3", 143: "IMAP", 993: "IMAP", 995: "POP3"}
+_SIXTEEN_LETTERS = re.compile(r"[a-z]{16}", re.ASCII | re.IGNORECASE)
+# A secret access key has 40 of these; the SMTP password that is derived from one has 44.
+_AWS_SECRET = re.compile(r"[A-Za-z0-9/+]{40}", re.ASCII)
+_AWS_TEMPORARY = re.compile(r"ASIA[A-Z0-9]{12,28}", re.ASCII)
+_AWS_KEY_ID = re.compile(r"A[A-Z0-9]{15,31}", re.ASCII)
+_LOOPBACK = re.compile(r"localhost|127\.[0-9.]+|::1", re.ASCII)
+# Tokens, keys and codes: nobody made them up, so a blank in one came with copying
+_GENERATED = frozenset(
+    {"key", "secret-key", "smtp-key", "smtp-token", "token", "same", "ses", "code", "secure-key"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What is to be judged; ``mail_from`` is the From that the test mail would have."""
+
+    host: str
+    port: int | None
+    encryption: Encryption
+    auth: bool = False
+    username: str = ""
+    password: str = field(default="", repr=False)
+    mail_from: str = ""
+    both_flags: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Warning:
+    """One thing that is likely to fail.
+
+    ``field`` is host, port, encryption, username, password or defaultfromemail; ``code`` is
+    stable; ``text`` says what to do, and never holds a password or a part of one.
+    """
+
+    field: str
+    code: str
+    text: Sentence
+
+
+def warnings(given: Settings) -> tuple[Warning, ...]:
+    """All that is likely to fail, in the order of the form."""
+    known = presets.of_host(given.host)
+    found = [warning for rule in _RULES for warning in rule(given, known)]
+    return tuple(sorted(found, key=lambda warning: _ORDER.index(warning.field)))
+
+
+_ORDER = ("host", "encryption", "port", "username", "password", "defaultfromemail")
+_Found = Iterator[Warning]
+
+
+def _port_and_mode(given: Settings, known: Preset | None) -> _Found:
+    if given.port is None:
+        return
+    if given.port in _READING:
+        yield Warning(
+            "port",
+            "PORT_OF_READING",
+            Sentence(
+                "Port %(port)s is for reading mail (%(protocol)s). Mail is sent by another port:"
+                " 587 with STARTTLS, or 465 with TLS from the start.",
+                port=given.port,
+                protocol=_READING[given.port],
+            ),
+        )
+        return
+    if known and given.port in known.missing:
+        best = known.modes[0]
+        yield Warning(
+            "port",
+            "PORT_NOT_OFFERED",
+            Sentence(
+                "%(provider)s does not answer on port %(port)s: use %(better)s with %(mode)s.",
+                provider=known.name,
+                port=given.port,
+                better=best.port,
+                mode=_MODE_NAMES[best.encryption],
+            ),
+        )
+        return
+    if given.encryption is Encryption.IMPLICIT and given.port == 25:
+        spoken = Encryption.STARTTLS
+    elif given.port in _SPOKEN:
+        spoken = _SPOKEN[given.port]
+    else:
+        return
+    if given.encryption is spoken:
+        return
+    if given.encryption is Encryption.NONE:
+        text = Sentence(
+            "Port %(port)s usually wants %(mode)s: choose it, or another port.",
+            port=given.port,
+            mode=_MODE_NAMES[spoken],
+        )
+    else:
+        text = Sentence(
+            "Port %(port)s usually speaks %(mode)s: choose that, or port %(better)s.",
+            port=given.port,
+            mode=_MODE_NAMES[spoken],
+            better=presets.USUAL_PORTS[given.encryption],
+        )
+    yield Warning("port", "PORT_AND_ENCRYPTION", text)
+
+
+def _both_flags(given: Settings, _known: Preset | None) -> _Found:
+    if given.both_flags:
+        yield Warning(
+            "encryption",
+            "BOTH_FLAGS",
+            Sentence("starttls and sslTls are both true: TLS from the start is used."),
+        )
+
+
+def _login_in_clear(given: Settings, _known: Preset | None) -> _Found:
+    if (
+        given.auth
+        and given.encryption is Encryption.NONE
+        and not _LOOPBACK.fullmatch(given.host.lower())
+    ):
+        yield Warning(
+            "encryption",
+            "LOGIN_IN_CLEAR",
+            Sentence("The password goes over the network unencrypted, for anybody there to read."),
+        )
+
+
+def _passwords_end(given: Settings, known: Preset | None) -> _Found:
+    if not known or not known.passwords or not given.auth:
+        return
+    if known.passwords == "refused":
+        text = Sentence(
+            "%(provider)s no longer accepts passwords from programs, only OAuth 2.0, which"
+            " smtpweb does not speak: use a relay for apps.",
+            provider=known.name,
+        )
+    else:
+        text = Sentence(
+            "%(provider)s is ending sign-in by password for SMTP: it is off in new organisations,"
+            " and by default in all others from the end of December 2026. Plan for a relay for"
+            " apps.",
+            provider=known.name,
+        )
+    yield Warning("host", "BASIC_AUTH_ENDS", text)
+
+
+def _user_name(given: Settings, known: Preset | None) -> _Found:
+    name = given.username
+    if not given.auth or not name:
+        return
+    yield from _blanks("username", name, generated=True)
+    if not known:
+        return
+    if known.word and name.strip() != known.word:
+        yield Warning(
+            "username",
+            "USERNAME_IS_A_WORD",
+            Sentence(
+                "At %(provider)s the user name is always the word %(word)s.",
+                provider=known.name,
+                word=known.word,
+            ),
+        )
+    elif known.wants_address and "@" not in name:
+        yield Warning(
+            "username",
+            "USERNAME_NO_ADDRESS",
+            Sentence(
+                "At %(provider)s the user name is the full mail address.", provider=known.name
+            ),
+        )
+    elif known.id == "ses" and _AWS_TEMPORARY.fullmatch(name.strip()):
+        yield Warning(
+            "username",
+            "AWS_ACCESS_KEY",
+            Sentence(
+                "This is a temporary access key of AWS. SES wants SMTP credentials, which you"
+                " make in its console, under SMTP settings."
+            ),
+        )
+    elif known.id == "ses" and not _AWS_KEY_ID.fullmatch(name.strip()):
+        yield Warning(
+            "username",
+            "USERNAME_NOT_OF_SES",
+            Sentence(
+                "SMTP user names of SES look like AKIA...: make SMTP credentials in its console,"
+                " under SMTP settings."
+            ),
+        )
+
+
+def _password(given: Settings, known: Preset | None) -> _Found:
+    secret = given.password
+    if not given.auth or not secret:
+        return
+    form = known.password_form if known else ""
+    yield from _blanks("password", secret, generated=form in _GENERATED)
+    bare = "".join(secret.split())
+    if known and form == "sixteen" and not _SIXTEEN_LETTERS.fullmatch(bare):
+        yield Warning(
+            "password",
+            "NO_APP_PASSWORD",
+            Sentence(
+                "Google wants an app password here, and those have 16 letters: this one does not."
+                " Make one in the settings of the Google account, with 2-step verification on."
+            ),
+        )
+    if form == "ses" and _AWS_SECRET.fullmatch(bare):
+        yield Warning(
+            "password",
+            "AWS_ACCESS_KEY",
+            Sentence(
+                "This has the form of a secret access key of AWS. SES wants an SMTP password,"
+                " which is another one: make SMTP credentials in its console, under SMTP settings."
+            ),
+        )
+    if known and known.word and secret.strip() == known.word:
+        yield Warning(
+            "password",
+            "PASSWORD_IS_THE_WORD",
+            Sentence(
+                "%(word)s is the user name at %(provider)s; the key goes here.",
+                word=known.word,
+                provider=known.name,
+            ),
+        )
+
+
+def _blanks(name: str, value: str, *, generated: bool) -> _Found:
+    """What came with copying, by its place: the characters around it are not told."""
+    ends = value[0].isspace(), value[-1].isspace()
+    # Tab and no-break space cannot be seen either, so they are told by their place below
+    seen = [position for position, char in enumerate(value, 1) if _is_invisible(char)]
+    if seen:
+        text = Sentence(
+            "Holds a character that cannot be seen (U+%(code)s at position %(position)s),"
+            " probably from copying: type it anew.",
+            code=f"{ord(value[seen[0] - 1]):04X}",
+            position=seen[0],
+        )
+    elif any(ends):
+        text = (
+            Sentence("Begins and ends with a blank, which is kept as part of it.")
+            if all(ends)
+            else Sentence("Begins with a blank, which is kept as part of it.")
+            if ends[0]
+            else Sentence("Ends with a blank, which is kept as part of it.")
+        )
+    elif generated and " " in value:
+        text = Sentence("Holds a blank, which is kept as part of it.")
+    else:
+        return
+    yield Warning(name, "INVISIBLE_CHARACTERS", text)
+
+
+def _is_invisible(char: str) -> bool:
+    return char != " " and (
+        char.isspace() or unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp", "Zs")
+    )
+
+
+def _sender(given: Settings, known: Preset | None) -> _Found:
+    if not known or not given.mail_from:
+        return
+    sender = given.mail_from.lower()
+    domain = sender.rpartition("@")[2]
+    login = given.username.strip().lower() if given.auth else ""
+    if known.own_from == "login" and "@" in login and sender != login:
+        yield Warning(
+            "defaultfromemail",
+            "FROM_NOT_LOGIN",
+            Sentence(
+                "%(provider)s sends only from the login's own address and its aliases: mail from"
+                " %(sender)s is refused, or goes out under the login's address.",
+                provider=known.name,
+                sender=given.mail_from,
+            ),
+        )
+    elif known.is_relay and (home := presets.of_domain(domain)) is not None:
+        yield Warning(
+            "defaultfromemail",
+            "FROM_FREEMAIL",
+            Sentence(
+                "%(domain)s belongs to %(owner)s, so it cannot be verified at %(provider)s: mail"
+                " from it is refused there, or by whom it is for. Use a domain of your own.",
+                domain=domain,
+                owner=home.preset.name,
+                provider=known.name,
+            ),
+        )
+
+
+_MODE_NAMES = {
+    Encryption.STARTTLS: Sentence("STARTTLS"),
+    Encryption.IMPLICIT: Sentence("TLS from the start"),
+    Encryption.NONE: Sentence("no encryption"),
+}
+_RULES: tuple[Callable[[Settings, Preset | None], _Found], ...] = (
+    _passwords_end,
+    _both_flags,
+    _login_in_clear,
+    _port_and_mode,
+    _user_name,
+    _password,
+    _sender,
+)

@@ -1,0 +1,211 @@
+"""What is known of mail providers (``presets.toml``): servers, ports, the form of a login."""
+
+from __future__ import annotations
+
+import functools
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import Sentence
+from ..mailcheck import Encryption, Mode
+
+FILE = Path(__file__).with_suffix(".toml")
+
+# RFC 8314 3.3, RFC 6409, RFC 5321: the port that each encryption usually has
+USUAL_PORTS = {Encryption.STARTTLS: 587, Encryption.IMPLICIT: 465, Encryption.NONE: 25}
+
+_USERS = {
+    "address": Sentence("Your full mail address."),
+    "local": Sentence("Only the part of your address before the @."),
+    "login": Sentence("The name of your account there."),
+    "shown": Sentence("The user name shown in the SMTP settings there."),
+    "postmaster": Sentence("The SMTP user of your domain, such as postmaster@mg.example.com."),
+    "ses": Sentence("The SMTP user name that SES made in this region."),
+    "key": Sentence("Your API key."),
+    "token": Sentence("The server's API token; the same goes into the password."),
+    "project": Sentence("The id of your project."),
+    "any": Sentence("Any text will do."),
+    "sender": Sentence("The sender address that you set up there."),
+    "none": Sentence("None: switch the login off."),
+}
+_PASSWORDS = {
+    "app": Sentence("An app password, which you make in the settings of your account."),
+    "sixteen": Sentence("An app password of 16 letters, not the one you sign in with."),
+    "app-or-mailbox": Sentence("The password of the mailbox; with 2-step sign-in an app password."),
+    "mailbox": Sentence("The password of the mailbox."),
+    "web-mail-allows": Sentence(
+        "The password of the mailbox; sending by programs must be allowed in its web-mail first."
+    ),
+    "separate": Sentence("The separate password for mail programs."),
+    "secure-key": Sentence("The secure mail key of your account."),
+    "code": Sentence("The authorization code that web-mail makes when you enable SMTP there."),
+    "key": Sentence("An API key that may send mail."),
+    "secret-key": Sentence("Your API secret key."),
+    "smtp-key": Sentence("An SMTP key; neither an API key nor the password of your account."),
+    "smtp-token": Sentence("An SMTP token; needs a paid account with a domain of your own."),
+    "token": Sentence("An API token."),
+    "same": Sentence("The same token as in the user name."),
+    "smtp": Sentence("The password of the SMTP user."),
+    "ses": Sentence("The SMTP password that SES made with it, not the secret key of AWS."),
+    "shown": Sentence("The password shown beside the user name there."),
+    "generated": Sentence("A generated password of the address."),
+    "entra": Sentence("A client secret of the Entra application."),
+    "none": Sentence("None."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A provider. ``modes``: the preferred one first; see the file for what the rest means."""
+
+    id: str
+    name: str
+    hosts: dict[str, str]  # label -> host; a host with a dot in front lacks its first part
+    modes: tuple[Mode, ...]
+    word: str
+    user: Sentence
+    password: Sentence
+    password_form: str
+    wants_address: bool
+    own_from: str
+    passwords: str
+    missing: frozenset[int]
+    domains: dict[str, tuple[str, ...]]  # by host
+    mx: dict[str, tuple[str, ...]]  # by host
+    also: re.Pattern[str] | None
+
+    @property
+    def is_relay(self) -> bool:
+        """Whether it sends for domains of its customers, which it wants to be verified."""
+        return self.own_from == "verified"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the form offers: a provider, or one of its hosts."""
+
+    label: str
+    host: str
+    preset: Preset
+
+    @property
+    def mode(self) -> Mode:
+        """The preferred port and encryption."""
+        return self.preset.modes[0]
+
+
+@functools.lru_cache(1)
+def presets() -> tuple[Preset, ...]:
+    """All providers, in the order of the file."""
+    return tuple(map(_preset, tomllib.loads(FILE.read_text(encoding="utf-8"))["provider"]))
+
+
+@functools.lru_cache(1)
+def choices() -> tuple[Choice, ...]:
+    """All hosts of all providers, by their label."""
+    found = (
+        Choice(f"{preset.name} ({label})" if label else preset.name, host, preset)
+        for preset in presets()
+        for label, host in preset.hosts.items()
+    )
+    return tuple(sorted(found, key=lambda choice: choice.label.casefold()))
+
+
+def named(text: str) -> list[Choice]:
+    """The choices that somebody may mean who types this, by words of the label, else by host.
+
+    One alone where it is a whole label.
+    """
+    wanted = text.strip().casefold()
+    if not wanted:
+        return []
+    for choice in choices():
+        if choice.label.casefold() == wanted:
+            return [choice]
+    begins = re.compile(rf"(?<![^\W_]){re.escape(wanted)}")
+    return [one for one in choices() if begins.search(one.label.casefold())] or [
+        one for one in choices() if wanted in one.host
+    ]
+
+
+def of_host(host: str) -> Preset | None:
+    """Whose server this is."""
+    name = host.lower().removesuffix(".")
+    known = _by_host().get(name)
+    if known is not None:
+        return known
+    return next((one for one in presets() if one.also and one.also.fullmatch(name)), None)
+
+
+def of_domain(domain: str) -> Choice | None:
+    """Who gives addresses in this domain to people."""
+    return _by_domain().get(domain.lower())
+
+
+def of_mx(host: str) -> Choice | None:
+    """Who takes the mail of a domain with this MX host."""
+    name = host.lower().removesuffix(".")
+    return next(
+        (
+            choice
+            for choice in choices()
+            for ending in choice.preset.mx.get(choice.host, ())
+            if name == ending or name.endswith("." + ending)
+        ),
+        None,
+    )
+
+
+@functools.lru_cache(1)
+def _by_host() -> dict[str, Preset]:
+    # Anything may listen on loopback, so these two are offered but never recognised
+    own = ("localhost", "127.0.0.1")
+    return {choice.host: choice.preset for choice in choices() if choice.host not in own}
+
+
+@functools.lru_cache(1)
+def _by_domain() -> dict[str, Choice]:
+    return {
+        domain: choice
+        for choice in choices()
+        for domain in choice.preset.domains.get(choice.host, ())
+    }
+
+
+def _preset(entry: dict[str, Any]) -> Preset:
+    hosts = entry.get("hosts") or {"": entry["host"]}
+    first = next(iter(hosts.values()))
+    word = entry.get("word", "")
+    user = Sentence("Always the word %(word)s.", word=word) if word else _USERS[entry["user"]]
+    also = entry.get("also")
+    return Preset(
+        id=entry["id"],
+        name=entry["name"],
+        hosts=hosts,
+        modes=tuple(_mode(text) for text in entry["modes"]),
+        word=word,
+        user=user,
+        password=_PASSWORDS[entry["password"]],
+        password_form=entry["password"],
+        wants_address=entry.get("user") == "address",
+        own_from=entry.get("from", ""),
+        passwords=entry.get("passwords", ""),
+        missing=frozenset(entry.get("missing", ())),
+        domains=_by_first(entry, "domains", first),
+        mx=_by_first(entry, "mx", first),
+        also=re.compile(also) if also else None,
+    )
+
+
+def _by_first(entry: dict[str, Any], name: str, first: str) -> dict[str, tuple[str, ...]]:
+    """What is listed by host, or, where no host is named, of the first one."""
+    by_host = entry.get(f"{name}_of") or {first: entry.get(name, [])}
+    return {host: tuple(found) for host, found in by_host.items()}
+
+
+def _mode(text: str) -> Mode:
+    port, encryption = text.split()
+    return Mode(int(port), Encryption(encryption))

@@ -1,0 +1,224 @@
+"""Carry apps and SMTPs from one installation to another: JSON out, JSON in.
+
+What comes in goes through the same rules and operations as everything else, in one transaction.
+
+The document is ``{"format": "smtpweb", "version": 1, "accounts": [{"name", "apps": [{"name",
+"testemail", ..., "smtps": [{"host", "port", ..., "password"?}]}]}]}``. Ids, checks and the
+status of an SMTP are not in it: an import makes new SMTPs, to be checked where they are now.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from sqlalchemy import select
+from sqlalchemy.orm import selectinload
+
+from .. import validators
+from ..accounts import users
+from ..database.models import App, Smtp, User
+from ..database.session import db, writing
+from ..errors import BadInput, NameTaken, NotFound, SmtpwebError
+from . import apps, smtps
+
+FORMAT = "smtpweb"
+VERSION = 1
+
+Rule = Callable[[str], Any]
+
+_APP: dict[str, Rule] = {
+    "name": validators.app_name,
+    "testemail": validators.email,
+    "defaultfromemail": validators.email,
+    "defaultfromname": validators.display_name,
+    "strategy": validators.strategy,
+}
+_SMTP: dict[str, Rule] = {
+    "priority": validators.priority,
+    "host": validators.host,
+    "port": validators.port,
+    "username": validators.credential,
+    "auth": validators.flag,
+    "starttls": validators.flag,
+    "ssltls": validators.flag,
+    "debug": validators.flag,
+    "defaultfromemail": validators.email,
+    "defaultfromname": validators.display_name,
+}
+_PASSWORD: dict[str, Rule] = {"password": validators.credential}
+
+
+class BadDocument(SmtpwebError):
+    """A document that cannot be imported; the detail names the place. Nothing was changed."""
+
+    code = "BAD_DOCUMENT"
+    title = "This file cannot be imported"
+
+    def __init__(self, place: str, problem: str) -> None:
+        super().__init__(f"{place}: {problem}" if place else problem)
+
+
+@dataclass
+class Added:
+    """How much an import added."""
+
+    apps: int = 0
+    smtps: int = 0
+
+
+# --- out -----------------------------------------------------------------------------------
+
+
+def dump(*, user_id: str | None = None, with_passwords: bool = False) -> str:
+    """All apps and SMTPs, or those of one account, as a JSON document.
+
+    Raises :class:`BadDocument` where a password is asked for that no key opens.
+    """
+    statement = (
+        select(App, User.name)
+        .join(User, User.id == App.user_id)
+        .options(selectinload(App.smtps))
+        .order_by(User.name_key, App.name, App.id)
+    )
+    if user_id is not None:
+        statement = statement.where(App.user_id == user_id)
+    by_account: dict[str, list[dict[str, Any]]] = {}
+    for app, owner in db.session.execute(statement):
+        servers = [_smtp(smtp, with_passwords) for smtp in app.smtps]
+        by_account.setdefault(owner, []).append(_members(app, _APP) | {"smtps": servers})
+    document = {
+        "format": FORMAT,
+        "version": VERSION,
+        "accounts": [{"name": name, "apps": found} for name, found in by_account.items()],
+    }
+    return json.dumps(document, indent=2) + "\n"
+
+
+def _smtp(smtp: Smtp, with_passwords: bool) -> dict[str, Any]:
+    members = _members(smtp, _SMTP)
+    if with_passwords:
+        try:
+            members["password"] = smtps.open_password(smtp)
+        except SmtpwebError as error:
+            raise BadDocument(f"SMTP {smtp.id} ({smtp.host})", error.title) from None
+    return members
+
+
+def _members(row: Any, rules: Mapping[str, Rule]) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in rules}
+
+
+def write_privately(path: Path, text: str) -> None:
+    """Write a file that only this user can read, whole or not at all."""
+    descriptor, draft = tempfile.mkstemp(dir=path.parent)  # mode 0600
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+        os.replace(draft, path)
+    except BaseException:
+        os.unlink(draft)
+        raise
+
+
+# --- in ------------------------------------------------------------------------------------
+
+
+def load(text: str, *, user_id: str | None = None) -> Added:
+    """Add what the document holds, to the accounts that it names or to the one given.
+
+    All or nothing; raises :class:`BadDocument`. An app whose name its account has already is a
+    fault: an import never changes what is there.
+    """
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        where = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
+        raise BadDocument("", f"The file is not valid JSON{where}.") from None
+    top = _object(document, "the file", ("format", "version", "accounts"))
+    if top.get("format") != FORMAT or top.get("version") != VERSION:
+        raise BadDocument("", f"The file is not an export of smtpweb in version {VERSION}.")
+    added = Added()
+    with writing():
+        for place, account in _list(top, "accounts", ""):
+            owner_id = _owner(place, _object(account, place, ("name", "apps")), user_id)
+            for app_place, app in _list(account, "apps", place):
+                _add_app(owner_id, app_place, _object(app, app_place, (*_APP, "smtps")), added)
+    return added
+
+
+def _owner(place: str, account: dict[str, Any], user_id: str | None) -> str:
+    if user_id is not None:
+        return user_id
+    name = account.get("name")
+    try:
+        return users.find_user(validators.user_name(name if isinstance(name, str) else "")).id
+    except (NotFound, ValueError):
+        raise BadDocument(
+            f"{place}.name",
+            f"There is no account {name!r}: make it first, or choose one by --user.",
+        ) from None
+
+
+def _add_app(owner_id: str, place: str, given: dict[str, Any], added: Added) -> None:
+    changes = _read(given, _APP, place, required=("name",))
+    try:
+        app = apps.save(owner_id, cast(apps.AppChanges, changes))
+    except NameTaken as error:
+        raise BadDocument(f"{place}.name", error.detail) from None
+    added.apps += 1
+    for smtp_place, smtp in _list(given, "smtps", place):
+        rules = _SMTP | _PASSWORD
+        members = _object(smtp, smtp_place, tuple(rules))
+        read = _read(members, rules, smtp_place, required=("host", "port"))
+        try:
+            smtps.save(owner_id, app.id, cast(smtps.SmtpChanges, read))
+        except BadInput as error:
+            name, messages = next(iter(error.errors.items()))
+            raise BadDocument(f"{smtp_place}.{name}", messages[0]) from None
+        added.smtps += 1
+
+
+def _read(
+    given: dict[str, Any], rules: Mapping[str, Rule], place: str, *, required: tuple[str, ...]
+) -> dict[str, Any]:
+    """The values of an object, each by its rule; null counts as absent."""
+    accepted = {}
+    for name, rule in rules.items():
+        value = given.get(name)
+        if value is None:
+            if name in required:
+                raise BadDocument(f"{place}.{name}", "Is required.")
+            continue
+        if isinstance(value, bool | int):
+            value = json.dumps(value)
+        if not isinstance(value, str):
+            raise BadDocument(f"{place}.{name}", "Must be a single value.")
+        try:
+            accepted[name] = rule(value)
+        except ValueError as error:
+            raise BadDocument(f"{place}.{name}", str(error)) from None
+    return accepted
+
+
+def _list(within: dict[str, Any], name: str, place: str) -> list[tuple[str, Any]]:
+    here = f"{place}.{name}" if place else name
+    found = within.get(name)
+    if not isinstance(found, list):
+        raise BadDocument(here, "Must be a list.")
+    return [(f"{here}[{index}]", item) for index, item in enumerate(found)]
+
+
+def _object(value: Any, place: str, names: tuple[str, ...]) -> dict[str, Any]:
+    """An object with no member that we would silently leave out."""
+    if not isinstance(value, dict):
+        raise BadDocument(place, "Must be an object.")
+    for name in value:
+        if name not in names:
+            raise BadDocument(place, f"There is no member {name!r} in this format.")
+    return value

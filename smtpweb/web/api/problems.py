@@ -1,0 +1,62 @@
+"""Errors as the API tells them: problem+json (RFC 9457)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response
+
+from ...database.models import Check
+from ...registry import smtps
+from ..errors import Problem
+from . import schema
+
+
+def reply(problem: Problem) -> Response:
+    """The answer of the API to an error."""
+    response = _document(
+        problem.status_of_api, problem.title, problem.detail, problem.code, problem.members
+    )
+    response.headers.update(problem.headers)
+    return response
+
+
+def failed_check(check: Check) -> Response:
+    """The answer to a check that the server did not pass."""
+    report = check.report
+    if report is None:
+        raise AssertionError("a finished check without a report")
+    members: dict[str, Any] = {
+        "stage": report.stage,
+        "reply": None,
+        "advice": " ".join(report.advice),
+        "steps": list(report.advice),
+        "temporary": report.temporary,
+        "side": report.side,
+        "idcheck": check.id,
+    }
+    if report.reply:
+        members["reply"] = {
+            "code": report.reply.code,
+            "enhanced": report.reply.enhanced,
+            "text": report.reply.text,
+        }
+    if report.alternatives:
+        members["alternatives"] = [
+            {"port": mode.port, "encryption": mode.encryption} for mode in report.alternatives
+        ]
+    smtp = check.smtp
+    _, found = smtps.judge(smtp, smtp.app.defaultfromemail)
+    warnings = schema.warnings(found)
+    warnings += [
+        {"parameter": None, "code": "NOTICED", "message": text} for text in report.warnings
+    ]
+    if warnings:
+        members["warnings"] = warnings
+    return _document(406, report.title, report.meaning, report.code, members)
+
+
+def _document(status: int, title: str, detail: str, code: str, members: dict[str, Any]) -> Response:
+    kind = f"urn:smtpweb:{code.lower().replace('_', '-')}"
+    document = {"type": kind, "title": title, "status": status, "detail": detail}
+    return schema.reply(document | {"code": code} | members, status, "application/problem+json")

@@ -1,0 +1,281 @@
+"""QUEUEMAIL.DEV's dialect: what clients send becomes our names, what we hold becomes theirs.
+
+The published documents and the Java client spell some names differently; every spelling is
+accepted and one is sent. ``docs/api.md`` says where and why.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl
+
+from flask import Response, request
+from werkzeug.exceptions import UnsupportedMediaType
+
+from ... import validators
+from ...database.models import App
+from ...errors import BadInput
+from ...providers import preflight
+from ...registry import smtps
+
+T = TypeVar("T")
+
+_ALIASES = {
+    "sslTls": "ssltls",
+    "defaulfromemail": "defaultfromemail",
+    "startstls": "starttls",
+}
+# A client may write its form in these; anything else would be a guess.
+_CHARSETS = frozenset(
+    {"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "latin1", "iso-8859-15", "windows-1252"}
+)
+_MOST_PARAMETERS = 100
+
+
+class Sent:
+    """The parameters of a request, each read once by its rule; faults are collected.
+
+    :meth:`done` raises them all in one :class:`BadInput`. A parameter with an empty value, or
+    with none, counts as absent: the Java client writes its nulls so.
+    """
+
+    def __init__(self) -> None:
+        self._faults: dict[str, list[str]] = {}
+        self._values: dict[str, Any] = {}
+        for spelling, value in _pairs():
+            if value in ("", None):
+                continue
+            name = _ALIASES.get(spelling, spelling)
+            if spelling in self._values or (name in self._values and self._values[name] != value):
+                self._fault(name, "Was sent more than once.")
+            self._values[name] = value
+            self._values[spelling] = value
+
+    def _fault(self, name: str, message: str) -> None:
+        self._faults.setdefault(name, []).append(message)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._values
+
+    def text(self, name: str, rule: Callable[[str], T], *, required: bool = False) -> T | None:
+        """The value of ``name`` as ``rule`` reads it; None where it is absent or at fault."""
+        value = self._values.get(name)
+        if value is None:
+            if required:
+                self._fault(name, "Is required.")
+            return None
+        if isinstance(value, bool):
+            value = "true" if value else "false"
+        elif isinstance(value, int):
+            value = str(value)
+        elif not isinstance(value, str):
+            self._fault(name, "Must be a string, a whole number, true or false.")
+            return None
+        try:
+            return rule(value)
+        except ValueError as error:
+            self._fault(name, str(error))
+            return None
+
+    def id(self, name: str, *, required: bool = True) -> str:
+        """An id, or "" where it is absent or at fault."""
+        return self.text(name, validators.object_id, required=required) or ""
+
+    def into(
+        self, changes: Any, name: str, rule: Callable[[str], Any], *, required: bool = False
+    ) -> None:
+        """Read ``name`` into ``changes`` if it was sent."""
+        value = self.text(name, rule, required=required)
+        if value is not None:
+            changes[name] = value
+
+    def done(self) -> None:
+        """Raise :class:`BadInput` if any parameter was at fault."""
+        if self._faults:
+            raise BadInput(self._faults)
+
+
+def smtp_changes(sent: Sent) -> smtps.SmtpChanges:
+    """The parameters of ``/private/smtps/save`` that say something of the SMTP."""
+    changes: smtps.SmtpChanges = {}
+    for name, rule in _SMTP_RULES.items():
+        sent.into(changes, name, rule, required=name in ("host", "port"))
+    return changes
+
+
+_SMTP_RULES: dict[str, Callable[[str], Any]] = {
+    "host": validators.host,
+    "port": validators.port,
+    "priority": validators.priority,
+    "username": validators.credential,
+    "password": validators.credential,
+    "auth": validators.flag,
+    "starttls": validators.flag,
+    "ssltls": validators.flag,
+    "debug": validators.flag,
+    "defaultfromemail": validators.email,
+    "defaultfromname": validators.display_name,
+}
+
+
+def smtp(row: Any, app_sender: str | None, *, secrets: bool) -> dict[str, Any]:
+    """An SMTP, or a row of one, as the API shows it. The password only with ``secrets``.
+
+    ``app_sender`` is the default From of its app.
+    """
+    password, found = smtps.judge(row, app_sender)
+    shown: dict[str, Any] = {
+        "_id": row.id,
+        "idapp": row.app_id,
+        "priority": row.priority,
+        "host": row.host,
+        "port": row.port,
+        "username": row.username,
+        "password": password if secrets else None,
+        "auth": row.auth,
+        "starttls": row.starttls,
+        "sslTls": row.ssltls,
+        "debug": row.debug,
+        "defaultfromemail": row.defaultfromemail,
+        "defaultfromname": row.defaultfromname,
+        "numerrors": row.numerrors,
+        "created": _time(row.created),
+        "modified": _time(row.modified),
+        "status": "A" if row.enabled else "D",
+    }
+    if found:
+        shown["warnings"] = warnings(found)
+    return shown
+
+
+def warnings(found: Iterable[preflight.Warning]) -> list[dict[str, str | None]]:
+    """What is likely to fail, by the names of the API's parameters."""
+    return [
+        {"parameter": _FLAG.get(one.field, one.field), "code": one.code, "message": str(one.text)}
+        for one in found
+    ]
+
+
+_FLAG = {"encryption": "starttls"}  # the API has two flags for it, and one of them must do
+
+
+def app(row: App) -> dict[str, Any]:
+    """An app as the API shows it."""
+    return {
+        "_id": row.id,
+        "iduser": row.user_id,
+        "name": row.name,
+        "testemail": row.testemail,
+        "defaultfromemail": row.defaultfromemail,
+        "defaultfromname": row.defaultfromname,
+        "strategy": row.strategy,
+        "created": _time(row.created),
+        "modified": _time(row.modified),
+        "status": "A",
+    }
+
+
+def page(content: list[dict[str, Any]], number: int, size: int, total: int) -> dict[str, Any]:
+    """The page envelope of Spring Data, which the Java client reads."""
+    pages = -(-total // size)
+    sort = {"sorted": True, "unsorted": False, "empty": False}
+    return {
+        "content": content,
+        "number": number,
+        "size": size,
+        "totalElements": total,
+        "totalPages": pages,
+        "numberOfElements": len(content),
+        "first": number == 0,
+        "last": number >= pages - 1,
+        "empty": not content,
+        "pageable": {
+            "pageNumber": number,
+            "pageSize": size,
+            "offset": number * size,
+            "paged": True,
+            "unpaged": False,
+            "sort": sort,
+        },
+        "sort": sort,
+    }
+
+
+def reply(body: Any, status: int = 200, mimetype: str = "application/json") -> Response:
+    """JSON in one ASCII line: some clients show it as it stands, in whatever charset they like."""
+    return Response(json.dumps(body, separators=(",", ":")), status, mimetype=mimetype)
+
+
+def _time(moment: Any) -> str:
+    """UTC without a zone: the Java client reads a LocalDateTime and fails on any offset."""
+    # A plain row of SQLite passed through UtcDateTime already.
+    text: str = moment.replace(tzinfo=None).isoformat(timespec="milliseconds")
+    return text
+
+
+# --- reading a request ----------------------------------------------------------------------
+
+
+def _pairs() -> Iterable[tuple[str, Any]]:
+    yield from _decode_form(request.query_string, "utf-8", "query string")
+    if request.method != "POST":
+        return
+    kind = request.mimetype
+    if kind == "application/x-www-form-urlencoded":
+        charset = request.mimetype_params.get("charset", "utf-8").lower()
+        if charset not in _CHARSETS:
+            raise UnsupportedMediaType(f"Forms in the charset {charset!r} are not read here.")
+        yield from _decode_form(request.get_data(), charset, "form")
+    elif kind == "application/json":
+        yield from _decode_json(request.get_data())
+    elif kind == "multipart/form-data":
+        for name, value in request.form.items(multi=True):
+            if name is None:  # a part without a name, whatever the type hints say
+                raise BadInput({"form": ["Holds a part without a name."]})
+            if "\ufffd" in name + value:  # Werkzeug's mark for what it could not decode
+                raise BadInput({"form": ["Is not valid in its charset."]})
+            yield name, value
+    elif request.get_data(cache=True):
+        raise UnsupportedMediaType(
+            "Send parameters as application/x-www-form-urlencoded, multipart/form-data or"
+            " application/json."
+        )
+
+
+def _decode_form(encoded: bytes, charset: str, where: str) -> Iterable[tuple[str, str]]:
+    # Werkzeug's own reading of a form is always UTF-8, with replacement marks for what is not.
+    try:
+        return parse_qsl(
+            encoded.decode("ascii"),
+            keep_blank_values=True,
+            encoding=charset,
+            errors="strict",
+            max_num_fields=_MOST_PARAMETERS,
+        )
+    except UnicodeError:
+        raise BadInput({where: ["Is not valid in its charset."]}) from None
+    except ValueError:
+        raise BadInput({where: ["Holds too many parameters."]}) from None
+
+
+def _decode_json(encoded: bytes) -> Iterable[tuple[str, Any]]:
+    pairs: list[tuple[str, Any]] = []
+
+    def keep(found: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal pairs
+        pairs = found  # the outermost object is the last one to be closed
+        return dict(found)
+
+    def refuse(constant: str) -> Any:
+        raise ValueError(constant)
+
+    try:
+        # Python reads NaN and Infinity, which JSON has not, and nests as deep as its stack.
+        body = json.loads(encoded, object_pairs_hook=keep, parse_constant=refuse)
+    except (ValueError, RecursionError):
+        raise BadInput({"body": ["Is not valid JSON."]}) from None
+    if not isinstance(body, dict):
+        raise BadInput({"body": ["Must be a JSON object."]})
+    return pairs

@@ -1,0 +1,164 @@
+"""The JSON door: /auth/login, /private/apps and /private/smtps, also under /api."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, g
+
+from ... import validators
+from ...accounts import tokens, users
+from ...checking import service
+from ...errors import BadInput, CredentialsNotValid, NotFound
+from ...registry import apps, smtps
+from ..http import auth
+from . import problems, schema
+
+bp = Blueprint("api", __name__)
+bp.before_request(auth.require_token)
+
+login_bp = Blueprint("api_login", __name__)  # the one call that nobody has a token for yet
+
+
+@login_bp.post("/auth/login")
+def login() -> Response:
+    """Exchange a user name and a password for a token that lives 24 hours."""
+    sent = schema.Sent()
+    name = sent.text("username", str, required=True)
+    password = sent.text("password", str, required=True)
+    sent.done()
+    user = users.sign_in(name or "", password or "", auth.network())
+    if user is None:
+        raise CredentialsNotValid("The user name or the password is wrong.")
+    return schema.reply(
+        {
+            "token": tokens.login_token(user),
+            "role": "ADMIN" if user.is_admin else "USER",
+            "userId": user.id,
+            "username": user.name,
+            "clientId": user.id,
+        }
+    )
+
+
+# --- SMTPs ---------------------------------------------------------------------------------
+
+
+@bp.post("/private/smtps/save")
+@auth.needs("write")
+def save_smtp() -> Response:
+    """Create an SMTP, or edit the one that ``idsmtp`` names."""
+    sent = schema.Sent()
+    app_id = sent.id("idapp")
+    smtp_id = sent.id("idsmtp", required=False)
+    changes = schema.smtp_changes(sent)
+    sent.done()
+    saved = smtps.save(g.caller.user_id, app_id, changes, smtp_id or None)
+    sender = saved.app.defaultfromemail
+    return schema.reply(schema.smtp(saved, sender, secrets=g.caller.may("secrets")))
+
+
+@bp.get("/private/smtps/findByApp")
+@auth.needs("read", joined=True)
+def find_smtps_by_app() -> Response:
+    """The SMTPs of an app as an array, in the order of their use."""
+    sent = schema.Sent()
+    caller, rows = auth.caller_and(smtps.rows_by_app, sent.id("idapp"))
+    sent.done()
+    if rows[0].app_found is None:
+        raise NotFound("App")
+    secrets = caller.may("secrets")
+    return schema.reply(
+        [schema.smtp(row, row.app_sender, secrets=secrets) for row in rows if row.id]
+    )
+
+
+@bp.get("/private/smtps/findById")
+@auth.needs("read", joined=True)
+def find_smtp_by_id() -> Response:
+    """One SMTP."""
+    sent = schema.Sent()
+    caller, rows = auth.caller_and(smtps.rows_by_id, sent.id("idsmtp"))
+    sent.done()
+    if rows[0].app_found is None:
+        raise NotFound("SMTP")
+    row = rows[0]
+    return schema.reply(schema.smtp(row, row.app_sender, secrets=caller.may("secrets")))
+
+
+@bp.post("/private/smtps/remove")
+@auth.needs("write")
+def remove_smtp() -> Response:
+    """Remove an SMTP."""
+    smtps.remove(g.caller.user_id, _smtp_under_either_name())
+    return Response(status=200)
+
+
+@bp.post("/private/smtps/check")
+@auth.needs("check")
+def check_smtp() -> Response:
+    """Send a test mail through an SMTP: 200 where the server accepted it, else 406."""
+    check = service.run(g.caller, _smtp_under_either_name(), base_url=auth.base_url())
+    if check.accepted:
+        return Response(status=200)
+    return problems.failed_check(check)
+
+
+def _smtp_under_either_name() -> str:
+    """The SMTP's id; the documents of this API list it under the name of the app's id."""
+    sent = schema.Sent()
+    smtp_id = sent.id("idsmtp", required=False) if "idsmtp" in sent else sent.id("idapp")
+    sent.done()
+    return smtp_id
+
+
+# --- apps ----------------------------------------------------------------------------------
+
+
+@bp.post("/private/apps/save")
+@auth.needs("write")
+def save_app() -> Response:
+    """Create an app, or edit the one that ``idapp`` names."""
+    sent = schema.Sent()
+    app_id = sent.id("idapp", required=False)
+    changes: apps.AppChanges = {}
+    sent.into(changes, "name", validators.app_name, required=not app_id)
+    sent.into(changes, "testemail", validators.email)
+    sent.into(changes, "defaultfromemail", validators.email)
+    sent.into(changes, "defaultfromname", validators.display_name)
+    sent.into(changes, "strategy", validators.strategy)
+    sent.done()
+    return schema.reply(schema.app(apps.save(g.caller.user_id, changes, app_id or None)))
+
+
+@bp.get("/private/apps/findAll")
+@auth.needs("read")
+def find_apps() -> Response:
+    """One page of the caller's apps, by name."""
+    sent = schema.Sent()
+    number = sent.text("page", lambda value: validators.integer(value, 0, 10**6), required=True)
+    size = sent.text("size", lambda value: validators.integer(value, 1, 1000), required=True)
+    sent.done()
+    if number is None or size is None:  # done() has raised: this is for the type checker
+        raise BadInput({})
+    rows, total = apps.find_all(g.caller.user_id, number, size)
+    return schema.reply(schema.page([schema.app(row) for row in rows], number, size, total))
+
+
+@bp.get("/private/apps/findById")
+@auth.needs("read")
+def find_app_by_id() -> Response:
+    """One app."""
+    sent = schema.Sent()
+    app_id = sent.id("idapp")
+    sent.done()
+    return schema.reply(schema.app(apps.find(g.caller.user_id, app_id)))
+
+
+@bp.post("/private/apps/remove")
+@auth.needs("write")
+def remove_app() -> Response:
+    """Remove an app with its SMTPs and their history."""
+    sent = schema.Sent()
+    app_id = sent.id("idapp")
+    sent.done()
+    apps.remove(g.caller.user_id, app_id)
+    return Response(status=200)

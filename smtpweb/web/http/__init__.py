@@ -1,0 +1,1 @@
+"""Requests and responses: authentication, language, headers, bodies."""

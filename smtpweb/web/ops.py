@@ -1,0 +1,109 @@
+"""What other programs ask of a running smtpweb: is it alive, is it ready, how is it, what can it.
+
+Everything here answers without a login and sets no cookie. ``deploy/nginx.conf`` keeps
+``/metrics`` from the outside; the figures name nobody, but they are nobody else's business.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+from flask import Blueprint, Response, render_template, request
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import choose_encoder
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from .. import installation
+from ..checking import metrics as check_metrics
+from ..database.session import cause
+from .api import openapi
+
+log = logging.getLogger(__name__)
+
+bp = Blueprint("probes", __name__)
+
+
+@bp.get("/healthz")
+def healthz() -> Response:
+    """This process answers. It asks nothing of the database: a restart would not mend that."""
+    return _line("ok")
+
+
+@bp.get("/readyz")
+def readyz() -> Response:
+    """Whether requests should be sent here: the storage answers and has the right schema."""
+    try:
+        problem = installation.schema_problem()
+    except (DBAPIError, PoolTimeout) as error:
+        # What a driver says can hold host names and paths: it goes to the log only.
+        log.error("not ready: %s", cause(error))
+        problem = "The storage cannot be reached at this moment."
+    return _line(problem, 503) if problem else _line("ok")
+
+
+def _line(text: str, status: int = 200) -> Response:
+    return Response(f"{text}\n", status, mimetype="text/plain")
+
+
+@bp.get("/metrics")
+def metrics() -> Response:
+    """Figures for Prometheus, read from the storage now: every worker tells the same."""
+    registry = CollectorRegistry()
+    registry.register(_Collector())
+    encode, kind = choose_encoder(request.headers.get("Accept", ""))
+    return Response(encode(registry), content_type=kind)
+
+
+class _Collector:
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        try:
+            found = check_metrics.read()
+        except (DBAPIError, PoolTimeout) as error:
+            log.error("no figures: %s", cause(error))
+            yield GaugeMetricFamily("smtpweb_storage_reachable", _STORAGE, 0)
+            return
+        yield GaugeMetricFamily("smtpweb_storage_reachable", _STORAGE, 1)
+        smtps = GaugeMetricFamily(
+            "smtpweb_smtps", "SMTP servers registered, by state.", labels=["state"]
+        )
+        smtps.add_metric(["enabled"], found.smtps_enabled)
+        smtps.add_metric(["disabled"], found.smtps_disabled)
+        yield smtps
+        yield GaugeMetricFamily("smtpweb_apps", "Apps registered.", found.apps)
+        checks = GaugeMetricFamily(
+            "smtpweb_checks_last_day",
+            "Checks finished in the last 24 hours, by outcome and the stage that they reached.",
+            labels=["outcome", "stage"],
+        )
+        for (accepted, stage), count in sorted(found.checks.items()):
+            checks.add_metric(["accepted" if accepted else "failed", stage], count)
+        yield checks
+        if found.last_check_age is not None:
+            yield GaugeMetricFamily(
+                "smtpweb_last_check_age_seconds",
+                "Seconds since a check finished; absent while none has.",
+                found.last_check_age,
+            )
+        yield GaugeMetricFamily(
+            "smtpweb_stale_seals",
+            "Secrets that are not sealed under the newest key: 'flask keys rotate' seals them.",
+            found.stale_seals,
+        )
+
+
+_STORAGE = "Whether the storage answered: 1 or 0. Where it did not, there are no other figures."
+
+
+@bp.get("/openapi.json")
+def description() -> Response:
+    """The API's description in OpenAPI 3.1."""
+    return Response(openapi.text(), mimetype="application/json")
+
+
+@bp.get("/docs")
+def docs() -> str:
+    """The same description for people."""
+    return render_template("docs.html", api=openapi.document(), calls=openapi.calls())

@@ -1,0 +1,120 @@
+"""The account page: name, address, language, password, personal tokens."""
+
+from __future__ import annotations
+
+from flask import Blueprint, flash, redirect, url_for
+from flask_babel import gettext as _
+from flask_babel import refresh
+from werkzeug.wrappers import Response as AnyResponse
+
+from ...accounts import tokens, users
+from ..http import auth, i18n
+from .forms import Form, LanguageForm, PasswordForm, ProfileForm, TokenForm
+from .login import enter
+
+bp = Blueprint("account", __name__)
+bp.url_value_preprocessor(auth.require_utf8)
+bp.before_request(auth.require_login)
+
+
+@bp.get("/account")
+def show() -> AnyResponse:
+    """The user's name, address, language, password and personal tokens."""
+    return _page()
+
+
+@bp.post("/account/profile")
+def change_profile() -> AnyResponse:
+    """Set another name or address."""
+    form = ProfileForm()
+    if form.validate_on_submit():
+        with form.catches():
+            users.change_profile(
+                auth.user(),
+                form.accepted["name"],
+                form.accepted["email"],
+                form.present_password.data,
+                auth.network(),
+            )
+            flash(_("Name and email were saved."), "success")
+            return redirect(url_for(".show"), 303)
+    return _page(profile=form)
+
+
+@bp.post("/account/language")
+def change_language() -> AnyResponse:
+    """Choose the language of the pages; this browser and all others have it from now on."""
+    form = LanguageForm()
+    if form.validate_on_submit():
+        with form.catches():
+            users.change_language(auth.user(), form.language.data or None)
+            i18n.remember(auth.user())
+            refresh()  # so that the answer speaks it already
+            flash(_("The pages speak English now."), "success")
+            return redirect(url_for(".show"), 303)
+    return _page(language_form=form)
+
+
+@bp.post("/account/password")
+def change_password() -> AnyResponse:
+    """Set a new password; other sessions end, this browser gets a new one."""
+    form = PasswordForm()
+    if form.validate_on_submit():
+        with form.catches():
+            user = auth.user()
+            users.change_password(
+                user,
+                form.old_password.data,
+                form.password.data,
+                auth.network(),
+                keep_personal=not form.revoke.data,
+            )
+            enter(user)
+            flash(_("The password was changed. All other browsers were signed out."), "success")
+            return redirect(url_for(".show"), 303)
+    return _page(password=form)
+
+
+@bp.post("/account/tokens")
+def make_token() -> AnyResponse:
+    """Make a personal token and show it, this once: it is in this reply and nowhere else."""
+    form = TokenForm()
+    if form.validate_on_submit():
+        with form.catches():
+            token = tokens.personal_token(
+                auth.user(), form.accepted["label"], form.scopes.data, form.expires
+            )
+            return form.page("account/token.html", token=token)
+    return _page(token_form=form)
+
+
+@bp.post("/account/tokens/<id:token_id>/revoke")
+def revoke_token(token_id: str) -> AnyResponse:
+    """End a personal token."""
+    tokens.revoke_token(auth.user(), token_id)
+    flash(_("The token was revoked."), "success")
+    return redirect(url_for(".show"), 303)
+
+
+@bp.get("/account/profile")
+@bp.get("/account/language")
+@bp.get("/account/password")
+@bp.get("/account/tokens")
+def back() -> AnyResponse:
+    """Who reloads the address of a form that was refused comes back to the account page."""
+    return redirect(url_for(".show"))
+
+
+def _page(**sent: Form) -> AnyResponse:
+    """The account page with all its forms; the one that was sent decides about the status."""
+    user = auth.user()
+    forms: dict[str, Form] = {
+        "profile": ProfileForm(ProfileForm.of(user), sent=False),
+        "language_form": LanguageForm({"language": user.language or ""}, sent=False),
+        "password": PasswordForm(sent=False),
+        "token_form": TokenForm(sent=False),
+    } | sent
+    decides = next(iter(sent.values()), forms["profile"])
+    return decides.page(
+        "account/show.html", user=user, tokens=tokens.personal_tokens(user), **forms
+    )

@@ -1,0 +1,164 @@
+"""The pages of apps: list, create, show, put SMTPs in order, edit, remove."""
+
+from __future__ import annotations
+
+from flask import flash, redirect, render_template, request, url_for
+from flask_babel import gettext as _
+from werkzeug.wrappers import Response as AnyResponse
+
+from ... import validators
+from ...checking import service
+from ...errors import BadInput, EditConflict, Sentence
+from ...registry import apps, overview, smtps
+from ..http import auth
+from ..presentation.sparkline import bar
+from .blueprint import address_of, bp, page_number, wanted
+from .forms import AppForm
+
+APPS_PER_PAGE = 50
+SMTPS_PER_PAGE = smtps.MOST_IN_ORDER
+NAMED_WHEN_REMOVED = 50
+
+
+@bp.get("/apps")
+def list_apps() -> str:
+    """The user's apps, each with how it stands."""
+    page = page_number()
+    asked = wanted(overview.APP_STATES, overview.APP_SORTS)
+    found, total = overview.find_apps(auth.user().id, asked, page, APPS_PER_PAGE)
+    return render_template(
+        "apps/list.html",
+        apps=found,
+        summaries=overview.summaries([app.id for app in found]),
+        wanted=asked,
+        address=address_of(asked, overview.APP_SORTS),
+        total=total,
+        page=page,
+        pages=-(-total // APPS_PER_PAGE),
+    )
+
+
+@bp.route("/apps/new", methods=["GET", "POST"])
+def new_app() -> AnyResponse:
+    """Create an app."""
+    user = auth.user()
+    form = AppForm({"testemail": user.email})
+    if form.validate_on_submit():
+        with form.catches():
+            app = apps.save(user.id, form.changes())
+            flash(
+                _("%(app)s was created. Now add the SMTP that its mails go through.", app=app.name),
+                "success",
+            )
+            return redirect(url_for(".show_app", app_id=app.id), 303)
+    return form.page("apps/edit.html", app=None, focus=None if form.errors else "name")
+
+
+@bp.get("/apps/<id:app_id>")
+def show_app(app_id: str) -> str:
+    """An app, and its SMTPs in the order of their use."""
+    app = apps.find(auth.user().id, app_id)
+    page = page_number()
+    asked = wanted(overview.SMTP_STATES, overview.SMTP_SORTS)
+    found, total = overview.find_smtps(app, asked, page, SMTPS_PER_PAGE)
+    marks = overview.marks([smtp.id for smtp in found])
+    return render_template(
+        "apps/show.html",
+        app=app,
+        summary=overview.summaries([app.id]).get(app.id),
+        smtps=[
+            (smtp, marks[smtp.id][0] if marks[smtp.id] else None, bar(marks[smtp.id]))
+            for smtp in found
+        ],
+        most_checks=service.CHECKS_PER_USER,
+        minutes=service.CHECK_MINUTES,
+        wanted=asked,
+        address=address_of(asked, overview.SMTP_SORTS),
+        # Only where neighbours on the page are neighbours in use.
+        ordered=asked.sort == overview.SMTP_SORTS[0] and not asked.filters,
+        total=total,
+        page=page,
+        pages=-(-total // SMTPS_PER_PAGE),
+    )
+
+
+@bp.post("/apps/<id:app_id>/order")
+def order_smtps(app_id: str) -> AnyResponse:
+    """Put SMTPs of an app into another order: one up or down, or all of a page as posted."""
+    user, page = auth.user(), page_number()
+    app = apps.find(user.id, app_id)
+    seen, moved, step = _order_sent()
+    try:
+        if step:
+            line = smtps.move(user.id, app.id, seen, moved, step)
+        else:
+            line = smtps.reorder(user.id, app.id, seen)
+    except EditConflict:
+        told = _("Somebody changed these SMTPs meanwhile, so nothing was moved. This is how they"
+                 " stand now.")  # fmt: skip
+        flash(told, "warning")
+        return redirect(url_for(".show_app", app_id=app.id, page=page + 1), 303)
+    place = next(index for index, smtp in enumerate(line) if smtp.id == moved)
+    name = f"{line[place].host}:{line[place].port}"
+    told = _("%(smtp)s is now number %(place)d of %(total)d.", smtp=name, place=place + 1,
+             total=len(line))  # fmt: skip
+    flash(told, "success")
+    page = place // SMTPS_PER_PAGE  # over the edge of a page it is followed to the next one
+    where = url_for(".show_app", app_id=app.id, page=page + 1 if page else None)
+    return redirect(f"{where}#smtp-{moved}", 303)
+
+
+def _order_sent() -> tuple[dict[str, int], str, int]:
+    """The SMTPs as posted with the version that was seen of each; which one is moved, how far.
+
+    It is moved by 0 where its new place is the one that it was posted at.
+    """
+    try:
+        pairs = [place.partition(":") for place in request.form.getlist("place")]
+        seen = {
+            validators.object_id(name): validators.integer(version, 0, 2**31 - 1)
+            for name, _colon, version in pairs
+        }
+        steps = {"up": -1, "down": 1, "moved": 0}
+        named = [name for name in steps if name in request.form]
+        moved = validators.object_id(request.form[named[0]]) if len(named) == 1 else ""
+        if moved not in seen or len(seen) < len(pairs):
+            raise ValueError(Sentence("Must be one of the SMTPs, each named once."))
+    except ValueError as error:
+        raise BadInput({"order": [error.args[0]]}) from None
+    return seen, moved, steps[named[0]]
+
+
+@bp.route("/apps/<id:app_id>/edit", methods=["GET", "POST"])
+def edit_app(app_id: str) -> AnyResponse:
+    """Change an app."""
+    user = auth.user()
+    app = apps.find(user.id, app_id)
+    form = AppForm(AppForm.of(app))
+    if form.validate_on_submit():
+        with form.catches():
+            apps.save(user.id, form.changes(), app.id, version=form.accepted.get("version"))
+            flash(_("%(app)s was saved.", app=app.name), "success")
+            return redirect(url_for(".show_app", app_id=app.id), 303)
+        if form.conflict:
+            form.compare(AppForm.of(apps.find(user.id, app_id)))
+    focus = None if form.errors else request.args.get("field")
+    return form.page("apps/edit.html", app=app, focus=focus)
+
+
+@bp.get("/apps/<id:app_id>/remove")
+def ask_to_remove_app(app_id: str) -> str:
+    """Ask first, and say what goes with the app."""
+    app = apps.find(auth.user().id, app_id)
+    first, _total = overview.find_smtps(app, overview.ALL_SMTPS, 0, NAMED_WHEN_REMOVED)
+    losses = overview.losses(app.id)
+    return render_template("apps/remove.html", app=app, smtps=first, losses=losses)
+
+
+@bp.post("/apps/<id:app_id>/remove")
+def remove_app(app_id: str) -> AnyResponse:
+    """Remove an app."""
+    app = apps.find(auth.user().id, app_id)
+    apps.remove(auth.user().id, app.id)
+    flash(_("%(app)s was removed.", app=app.name), "success")
+    return redirect(url_for(".list_apps"), 303)

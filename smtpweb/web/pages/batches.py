@@ -1,0 +1,85 @@
+"""The pages of a batch: check many SMTPs of an app, and see how far that has come."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from flask import flash, redirect, render_template, request, url_for
+from flask_babel import gettext as _
+from werkzeug.datastructures import MultiDict
+from werkzeug.wrappers import Response as AnyResponse
+
+from ... import validators
+from ...checking import batches, service
+from ...checking.batches import Batch
+from ...database.session import now
+from ...errors import BadInput, Busy, Sentence
+from ...registry import apps
+from ..http import auth
+from ..http.i18n import say
+from .blueprint import bp
+
+MOST_CHOSEN = 50  # as many as a page shows; their ids stand in the address
+
+
+@bp.post("/apps/<id:app_id>/checks")
+def check_many(app_id: str) -> AnyResponse:
+    """Begin to check the SMTPs that were chosen, or all; or go on with those that are left."""
+    app = apps.find(auth.user().id, app_id)
+    batch = _batch(app.id, request.form)
+    if not batch.smtp_ids and "all" not in request.form:
+        flash(_("Choose the SMTPs to check first: tick the boxes before them."), "warning")
+        return redirect(url_for(".show_app", app_id=app.id), 303)
+    try:
+        batches.start(auth.page_caller(), batch, auth.base_url())
+    except Busy as error:
+        flash(say(error.detail), "warning")
+    where = url_for(
+        ".show_batch", app_id=app.id, since=_seconds(batch.since), begun=_seconds(now()),
+        smtp=batch.smtp_ids,
+    )  # fmt: skip
+    return redirect(where, 303)
+
+
+@bp.get("/apps/<id:app_id>/checks")
+def show_batch(app_id: str) -> str:
+    """How far a batch has come; it is known by its address alone."""
+    app = apps.find(auth.user().id, app_id)
+    batch = _batch(app.id, request.args)
+    begun = _moment(request.args, "begun")
+    return render_template(
+        "checks/batch.html",
+        app=app,
+        batch=batch,
+        since=_seconds(batch.since),
+        standing=batches.standing(auth.user().id, batch, begun),
+        most=service.CHECKS_PER_USER,
+        minutes=service.CHECK_MINUTES,
+    )
+
+
+def _batch(app_id: str, sent: MultiDict[str, str]) -> Batch:
+    try:
+        ids = tuple(dict.fromkeys(validators.object_id(one) for one in sent.getlist("smtp")))
+        if len(ids) > MOST_CHOSEN:
+            raise ValueError(Sentence("At most %(number)s at once.", number=MOST_CHOSEN))
+    except ValueError as error:
+        raise BadInput({"smtp": [error.args[0]]}) from None
+    return Batch(app_id, _moment(sent, "since"), () if "all" in sent else ids)
+
+
+def _moment(sent: MultiDict[str, str], name: str) -> datetime:
+    """A time in whole seconds since 1970, never in the future; without one: now."""
+    moment = now()
+    if sent.get(name):
+        try:
+            seconds = validators.integer(sent[name], 0, 2**32)
+        except ValueError as error:
+            raise BadInput({name: [error.args[0]]}) from None
+        moment = min(moment, datetime.fromtimestamp(seconds, UTC))
+    # A page that is opened much later shows what has been checked since, not what runs.
+    return max(moment, now() - timedelta(days=30)).replace(microsecond=0)
+
+
+def _seconds(moment: datetime) -> int:
+    return int(moment.timestamp())

@@ -1,0 +1,55 @@
+"""The HTML door: what the pages of apps, SMTPs and checks share."""
+
+from __future__ import annotations
+
+from flask import Blueprint, redirect, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from ... import validators
+from ...errors import BadInput, Sentence
+from ...registry.overview import Wanted
+from ..http import auth
+
+bp = Blueprint("pages", __name__)
+bp.url_value_preprocessor(auth.require_utf8)
+bp.before_request(auth.require_login)
+
+
+@bp.get("/")
+def home() -> AnyResponse:
+    """The first page is the list of apps."""
+    return redirect(url_for(".list_apps"))
+
+
+def page_number() -> int:
+    """The page that is asked for, counted from 0; in the address it is counted from 1."""
+    try:
+        return validators.integer(request.args.get("page", "1"), 1, 10**6) - 1
+    except ValueError as error:
+        raise BadInput({"page": [error.args[0]]}) from None
+
+
+def wanted(states: tuple[str, ...], sorts: tuple[str, ...]) -> Wanted:
+    """What of a list the address asks for: ``q``, ``state``, ``sort``; the first is the usual."""
+    errors = {}
+    try:
+        text = validators.text(request.args.get("q", "").strip(), most=100)
+    except ValueError as error:
+        text, errors["q"] = "", [error.args[0]]
+    chosen = {}
+    for name, known in (("state", states), ("sort", sorts)):
+        chosen[name] = request.args.get(name) or known[0]
+        if chosen[name] not in known:
+            errors[name] = [
+                Sentence("Must be one of: %(words)s.", words=", ".join(filter(None, known)))
+            ]
+    if errors:
+        raise BadInput(errors)
+    return Wanted(text, **chosen)
+
+
+def address_of(wanted: Wanted, sorts: tuple[str, ...]) -> dict[str, str]:
+    """The parameters that ask for the same list again, such as on its next page."""
+    sort = "" if wanted.sort == sorts[0] else wanted.sort
+    asked = {"q": wanted.text, "state": wanted.state, "sort": sort}
+    return {name: value for name, value in asked.items() if value}

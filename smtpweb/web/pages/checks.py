@@ -1,0 +1,89 @@
+"""The pages of checks: start one, follow it, show what came of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from flask import (
+    Response,
+    flash,
+    get_template_attribute,
+    redirect,
+    render_template,
+    stream_with_context,
+    url_for,
+)
+from flask_babel import gettext as _
+from werkzeug.wrappers import Response as AnyResponse
+
+from ...checking import runner, service
+from ...errors import Busy, SecretUnreadable, TooMany
+from ..http import auth
+from ..http.i18n import say
+from ..presentation import causes, labels, plain_text
+from .blueprint import bp
+
+
+@bp.post("/smtps/<id:smtp_id>/check")
+def check_smtp(smtp_id: str) -> AnyResponse:
+    """Check an SMTP, then show how it goes."""
+    return start(smtp_id, "")
+
+
+@bp.get("/checks/<id:check_id>")
+def show_check(check_id: str) -> str:
+    """One check: the cause, what to do, the stages, the transcript; or how far it has come."""
+    check = service.find(auth.user().id, check_id)
+    report = causes.said(check.report)
+    return render_template(
+        "checks/show.html",
+        check=check,
+        smtp=check.smtp,
+        app=check.smtp.app,
+        report=report,
+        diagnosis=plain_text.text(check, report) if report else "",
+    )
+
+
+@bp.get("/checks/<id:check_id>/progress")
+def follow_check(check_id: str) -> Response:
+    """The stages of a check as they happen, as server-sent events; ends with the check."""
+    following = runner.Following(auth.user().id, check_id)
+    response = Response(stream_with_context(_events(following)), mimetype="text/event-stream")
+    response.headers["X-Accel-Buffering"] = "no"  # nginx passes each event on as it comes
+    response.call_on_close(following.close)
+    return response
+
+
+def start(smtp_id: str, done: str) -> AnyResponse:
+    """Check, and lead to the check's own page; ``done`` is what stands even if it cannot run."""
+    try:
+        check_id = runner.start(auth.page_caller(), smtp_id, auth.base_url())
+    except (Busy, TooMany, SecretUnreadable) as error:
+        # Not an error page: what was saved is saved, and the user is led to where it can be seen.
+        told = [done, say(error.detail)]
+        if hasattr(error, "retry_after"):
+            told.append(_("Try again in %(seconds)s s.", seconds=error.retry_after))
+        flash(" ".join(filter(None, told)), "warning")
+        return redirect(url_for(".show_smtp", smtp_id=smtp_id), 303)
+    return redirect(url_for(".show_check", check_id=check_id), 303)
+
+
+def _events(following: runner.Following) -> Iterator[str]:
+    """Event "stages": the rungs of the ladder that changed, as HTML; "end": look at the result."""
+    rung = get_template_attribute("checks/_ladder.html", "rung")
+    shown: dict[str, str] = {}
+    for steps in following:
+        if steps is None:
+            yield ":\n\n"  # a comment: is anybody still there?
+            continue
+        drawn = {one.stage.value: str(rung(one)) for one in labels.rungs(steps)}
+        changed = {name: html for name, html in drawn.items() if shown.get(name) != html}
+        shown = drawn
+        yield _event("stages", {"rungs": changed, "said": labels.now_doing(steps)})
+    yield _event("end", {"said": _("The check has ended.")})
+
+
+def _event(name: str, data: dict[str, object]) -> str:
+    return f"event: {name}\ndata: {json.dumps(data)}\n\n"

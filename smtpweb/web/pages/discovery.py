@@ -1,0 +1,61 @@
+"""The page that finds the settings for a mail address."""
+
+from __future__ import annotations
+
+import dns.resolver
+from flask import current_app
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+from werkzeug.wrappers import Response as AnyResponse
+from wtforms import SubmitField
+
+from ... import validators
+from ...checking import service
+from ...config import settings
+from ...errors import Busy
+from ...providers import discovery
+from ...registry import apps
+from ..http import auth
+from ..http.i18n import say
+from ..presentation import causes
+from .blueprint import bp
+from .forms import Form, text_field
+
+
+class FindForm(Form):
+    """The address to find settings for."""
+
+    email = text_field(lazy_gettext("Mail address"), validators.email)
+    submit = SubmitField(lazy_gettext("Find"))
+
+
+@bp.route("/apps/<id:app_id>/smtps/find", methods=["GET", "POST"])
+def find_settings(app_id: str) -> AnyResponse:
+    """Ask for an address, and show what was found. Searching is a POST, as it asks servers."""
+    app = apps.find(auth.user().id, app_id)
+    form = FindForm()
+    found = None
+    if form.validate_on_submit():
+        with form.catches():
+            found = _search(form)
+    return form.page("smtps/find.html", app=app, found=found, title=causes.title)
+
+
+def _search(form: FindForm) -> discovery.Found | None:
+    config = settings()
+    reach = discovery.Reach(config.egress, config.ehlo_name, config.ca_file)
+    # A test puts one of its own there
+    resolver = current_app.extensions.get("smtpweb.dns")
+    try:
+        with current_app.extensions["smtpweb.searches"].search(auth.user().id):
+            slots = service.take_slot()
+            try:
+                resolver = resolver or dns.resolver.Resolver()
+                return discovery.find(form.accepted["email"], resolver, reach)
+            finally:
+                slots.release()
+    except Busy as error:
+        form.form_errors.append(say(error.detail))
+    except dns.resolver.NoResolverConfiguration:
+        form.form_errors.append(_("This machine has no DNS server in its settings."))
+    return None

@@ -1,0 +1,48 @@
+"""The page that tells an error."""
+
+from __future__ import annotations
+
+from flask import Response, g, render_template
+
+from ...errors import Sentence
+from ..errors import Problem
+from ..http import i18n
+
+# What a page says instead of Werkzeug's own words; the names of the statuses are its titles.
+_HTTP_NAMES = (
+    Sentence("Bad Request"),
+    Sentence("Not Found"),
+    Sentence("Method Not Allowed"),
+    Sentence("Request Entity Too Large"),
+    Sentence("Unsupported Media Type"),
+)
+_HTTP_DETAILS = {
+    404: Sentence("There is no page at this address. If you typed it, check its spelling."),
+    405: Sentence("This address cannot be asked in this way."),
+    413: Sentence("What was sent is too large. Nothing was changed."),
+}
+
+
+def reply(problem: Problem) -> Response:
+    """The page for an error, in the reader's language."""
+    g.failed = True  # the layout must not ask the storage who is signed in
+    page = render_template(
+        "errors/error.html",
+        title=i18n.say(problem.title),
+        detail=_detail(problem),
+        status=problem.status_of_page,
+    )
+    response = Response(page, problem.status_of_page, mimetype="text/html")
+    response.headers.update(problem.headers)
+    return response
+
+
+def _detail(problem: Problem) -> str:
+    if problem.members.get("type") == "about:blank":
+        return i18n.say(_HTTP_DETAILS.get(problem.status_of_page, problem.detail))
+    messages: dict[str, list[str]] = {}
+    for error in problem.members.get("errors", ()):
+        messages.setdefault(error["parameter"], []).append(i18n.say(error["message"]))
+    if messages:
+        return "; ".join(f"{name}: {' '.join(texts)}" for name, texts in messages.items())
+    return i18n.say(problem.detail)

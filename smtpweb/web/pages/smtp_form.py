@@ -1,0 +1,291 @@
+"""The form of an SMTP: what is typed, filled in by a preset or an address, and likely to fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext, ngettext
+from wtforms import (
+    BooleanField,
+    Field,
+    HiddenField,
+    PasswordField,
+    RadioField,
+    SelectChoice,
+    SubmitField,
+)
+from wtforms.validators import Optional
+
+from ... import validators
+from ...database.models import App, Smtp
+from ...errors import SecretUnreadable
+from ...mailcheck import Encryption, Report
+from ...providers import preflight, presets
+from ...providers.presets import Choice
+from ...registry import smtps
+from ...registry.smtps import SmtpChanges
+from ..http.i18n import say
+from .forms import Form, LineField, Reads, in_words, text_field, version_number
+
+
+def _encryption(value: str) -> str:
+    return Encryption(value).value
+
+
+# What an address may fill in, by its name there
+_FROM_ADDRESS: dict[str, Callable[[str], Any]] = {
+    "host": validators.host,
+    "encryption": _encryption,
+    "port": validators.port,
+}
+_NAMED = 5  # of the providers that fit what was typed
+_JUDGED = ("host", "encryption", "port", "username", "password", "defaultfromemail")
+
+
+def _which(found: list[Choice]) -> str:
+    if not found:
+        return str(_("There is no provider of this name in the list: type its host instead."))
+    labels = "; ".join(choice.label for choice in found[:_NAMED])
+    more = len(found) - _NAMED
+    if more <= 0:
+        return str(_("Several fit: %(labels)s. Type more of the name.", labels=labels))
+    return str(
+        ngettext(
+            "Several fit: %(labels)s, and %(num)s more. Type more of the name.",
+            "Several fit: %(labels)s, and %(num)s more. Type more of the name.",
+            more,
+            labels=labels,
+        )
+    )
+
+
+class SmtpForm(Form):
+    """Create or edit an SMTP."""
+
+    provider = LineField(lazy_gettext("Provider"), [Optional()])
+    use = SubmitField(lazy_gettext("Fill in"))
+    host = text_field(lazy_gettext("Host"), validators.host)
+    encryption = RadioField(
+        lazy_gettext("Encryption"),
+        choices=[
+            SelectChoice(Encryption.STARTTLS.value, lazy_gettext("STARTTLS (usual: 587)")),
+            SelectChoice(
+                Encryption.IMPLICIT.value, lazy_gettext("TLS from the start (usual: 465)")
+            ),
+            SelectChoice(Encryption.NONE.value, lazy_gettext("None: unencrypted")),
+        ],
+        default=Encryption.STARTTLS.value,
+    )
+    port = text_field(lazy_gettext("Port"), validators.port, required=False, default="587")
+    auth = BooleanField(lazy_gettext("The server wants a login"), default=True)
+    # Browsers fill in what they take for the login of this site: hence the names in HTML.
+    username = LineField(
+        lazy_gettext("User name"), [Optional(), Reads(validators.credential)], name="smtp_login"
+    )
+    password = PasswordField(
+        lazy_gettext("Password"),
+        # Blanks alone are a password too: only nothing at all means that there is none.
+        [Optional(strip_whitespace=False), Reads(validators.credential)],
+        name="smtp_secret",
+    )
+    defaultfromemail = text_field(lazy_gettext("From email"), validators.email, required=False)
+    defaultfromname = text_field(lazy_gettext("From name"), validators.display_name, required=False)
+    priority = text_field(lazy_gettext("Priority"), validators.priority, default="10")
+    version = HiddenField(validators=[Optional(), Reads(version_number)])
+    save_and_check = SubmitField()
+    save = SubmitField(lazy_gettext("Save without checking"))
+
+    def __init__(self, smtp: Smtp | None = None) -> None:
+        super().__init__(self.of(smtp) if smtp else None)
+        self.smtp = smtp
+        self.focus: Field | None = None if smtp else self.provider
+        self.unsaved: list[str] = []  # labels of what was filled in
+        self.ignored: list[str] = []  # labels of what could not be
+        for name in _JUDGED:
+            self._fields[name].warnings = []
+        self.username.hint = self.password.hint = ""
+
+    @staticmethod
+    def of(smtp: Smtp) -> dict[str, Any]:
+        """The values of an SMTP as the form has them; the password is never among them."""
+        return {
+            "host": smtp.host,
+            "encryption": smtp.encryption.value,
+            "port": str(smtp.port),
+            "auth": smtp.auth,
+            "username": smtp.username or "",
+            "defaultfromemail": smtp.defaultfromemail or "",
+            "defaultfromname": smtp.defaultfromname or "",
+            "priority": str(smtp.priority),
+            "version": smtp.version,
+        }
+
+    # -- filling in
+
+    @property
+    def asks_for_preset(self) -> bool:
+        """Whether it was sent to be filled in; also by Enter behind the name of a provider."""
+        named = self.provider.data and not (self.host.data or self.save.data)
+        return bool(self.is_submitted() and (self.use.data or named))
+
+    def fill_preset(self) -> None:
+        """Fill in host, encryption and port of the provider that was chosen, and nothing else."""
+        found = presets.named(self.provider.data or "")
+        if len(found) != 1:
+            self.provider.errors = [_which(found)]
+            return
+        (choice,) = found
+        self._show("host", choice.host)
+        self._show("encryption", choice.mode.encryption.value)
+        self._show("port", str(choice.mode.port))
+        # What was left out of the host is typed next
+        self.focus = self.host if choice.host.startswith(".") else self._typed_next()
+
+    def fill_from(self, address: Mapping[str, str]) -> None:
+        """Take values and the place of the cursor from the query of an address, if they will do.
+
+        They come from outside: whatever cannot be read is left out, and the page says so.
+        """
+        read = {}
+        for name, rule in _FROM_ADDRESS.items():
+            if name in address:
+                try:
+                    read[name] = str(rule(address[name]))
+                except ValueError:
+                    self.ignored.append(self._fields[name].label.text)
+        if "encryption" in read and "port" not in address and self._port_is_usual():
+            read["port"] = str(presets.USUAL_PORTS[Encryption(read["encryption"])])
+        for name, value in read.items():
+            self._show(name, value)
+        wanted = address.get("field")
+        named = {self._fields[name].name: self._fields[name] for name in _JUDGED}
+        self.focus = named.get(wanted) or (self._typed_next() if read else self.focus)
+
+    @property
+    def needs_password(self) -> bool:
+        """Whether the stored password will not do: it was entered for another place or login."""
+        smtp = self.smtp
+        return bool(
+            smtp
+            and smtp.password_sealed
+            and self.auth.data
+            and not self.password.data
+            and (self._moves(smtp) or not smtp.auth)
+        )
+
+    def _typed_next(self) -> Field:
+        return self.password if self.needs_password else self.username
+
+    def _port_is_usual(self) -> bool:
+        return self.port.data in map(str, presets.USUAL_PORTS.values())
+
+    def _show(self, name: str, value: str) -> None:
+        field = self._fields[name]
+        if field.data == value:
+            return
+        if self.smtp:
+            field.stored = in_words(field, self.of(self.smtp)[name])
+        field.data = value
+        self.unsaved.append(field.label.text)
+
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        """What the list of providers offers."""
+        return presets.choices()
+
+    # -- what is likely to fail
+
+    def judge(self, app: App) -> None:
+        """Put to the fields what is likely to fail, and the hints of the provider."""
+        known = presets.of_host((self.host.data or "").strip())
+        if known:
+            self.username.hint = f"{known.name}: {say(known.user)}"
+            self.password.hint = f"{known.name}: {say(known.password)}"
+        for warning in preflight.warnings(self._settings(app)):
+            field = self._fields[warning.field]
+            field.warnings = [*field.warnings, say(warning.text)]
+
+    def tell_cause(self, name: str, report: Report) -> None:
+        """Put to the field of this name in HTML what a check found to be wrong with it."""
+        for field in self:
+            if field.name == name:
+                field.cause = (report.title, *report.advice[:1])
+
+    def _settings(self, app: App) -> preflight.Settings:
+        """What stands in the form, as far as it can be read."""
+        smtp = self.smtp
+        try:
+            port = validators.port(self.port.data or "")
+        except ValueError:
+            port = None
+        try:
+            encryption = Encryption(self.encryption.data)
+        except ValueError:
+            encryption = Encryption.STARTTLS
+        username = self.username.data or ""
+        return preflight.Settings(
+            host=(self.host.data or "").strip(),
+            port=port,
+            encryption=encryption,
+            auth=bool(self.auth.data),
+            username=username,
+            password=self.password.data or self._stored_password(),
+            mail_from=smtps.sender_of(self.defaultfromemail.data, app.defaultfromemail, username),
+            both_flags=bool(
+                smtp and smtp.starttls and smtp.ssltls and smtp.encryption is encryption
+            ),
+        )
+
+    def _stored_password(self) -> str:
+        if self.smtp is None:
+            return ""
+        try:
+            return smtps.open_password(self.smtp) or ""
+        except SecretUnreadable as error:
+            self.password.warnings = [say(error.title)]
+            return ""
+
+    def findings(self) -> dict[str, Any]:
+        """The same for a script: texts by the names that the fields have in HTML."""
+        return {
+            "warnings": {self._fields[name].name: self._fields[name].warnings for name in _JUDGED},
+            "hints": {field.name: field.hint for field in (self.username, self.password)},
+        }
+
+    # -- saving
+
+    def changes(self) -> SmtpChanges:
+        """What the form says of the SMTP, or of a new one; an empty password keeps the stored."""
+        smtp = self.smtp
+        changes: SmtpChanges = {
+            "host": self.accepted["host"],
+            "port": self._port(),
+            "priority": self.accepted["priority"],
+            "auth": self.auth.data,
+            "username": self.accepted.get("username"),
+            "defaultfromemail": self.accepted.get("defaultfromemail"),
+            "defaultfromname": self.accepted.get("defaultfromname"),
+        }
+        # A client of the API may have set both flags: what was not touched stays as it is.
+        if smtp is None or self.encryption.data != smtp.encryption.value:
+            changes["starttls"] = self.encryption.data == Encryption.STARTTLS.value
+            changes["ssltls"] = self.encryption.data == Encryption.IMPLICIT.value
+        if self.password.data:
+            changes["password"] = self.accepted["password"]
+        elif smtp and not self.auth.data and (smtp.auth or self._moves(smtp)):
+            changes["password"] = None  # a password that is not used any more is forgotten
+        return changes
+
+    def _port(self) -> int:
+        """What was typed, or the usual port of the encryption."""
+        usual = presets.USUAL_PORTS[Encryption(self.encryption.data)]
+        return int(self.accepted.get("port", usual))
+
+    def _moves(self, smtp: Smtp) -> bool:
+        stored = self.of(smtp)
+        return any(
+            (self._fields[name].data or "") != stored[name]
+            for name in ("host", "port", "username", "encryption")
+        )

@@ -1,0 +1,168 @@
+"""The pages of SMTPs: add, show, edit, remove."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import flash, redirect, render_template, request, url_for
+from flask_babel import gettext as _
+from flask_babel import ngettext
+from werkzeug.wrappers import Response as AnyResponse
+
+from ...checking import service
+from ...database.models import App, Smtp
+from ...registry import apps, overview, smtps
+from ..http import auth
+from ..http.i18n import say
+from ..presentation import causes, remedies
+from ..presentation.sparkline import bar
+from . import checks
+from .blueprint import bp, page_number
+from .smtp_form import SmtpForm
+
+CHECKS_PER_PAGE = 20
+
+
+@bp.route("/apps/<id:app_id>/smtps/new", methods=["GET", "POST"])
+def new_smtp(app_id: str) -> AnyResponse:
+    """Add an SMTP to an app, and check it if asked to."""
+    app = apps.find(auth.user().id, app_id)
+    form = SmtpForm()
+    if form.asks_for_preset:
+        form.fill_preset()
+    elif form.validate_on_submit():
+        with form.catches():
+            smtp = smtps.save(auth.user().id, app.id, form.changes())
+            return _after_save(smtp, form)
+    elif request.method == "GET":
+        form.fill_from(request.args)
+    return _form(form, app)
+
+
+@bp.get("/smtps/<id:smtp_id>")
+def show_smtp(smtp_id: str) -> str:
+    """An SMTP, the result of its last check, and its history."""
+    smtp = smtps.find(auth.user().id, smtp_id)
+    page = page_number()
+    rows, total = service.history(smtp, page, CHECKS_PER_PAGE)
+    newest = service.history(smtp, 0, 1)[0] if page else rows[:1]
+    return render_template(
+        "smtps/show.html",
+        smtp=smtp,
+        app=smtp.app,
+        warnings=_warnings(smtp),
+        last=newest[0] if newest else None,
+        summary=overview.summaries([smtp.app_id]).get(smtp.app_id),
+        drawn=bar(overview.marks([smtp.id])[smtp.id]),
+        tally=overview.tally(smtp.id),
+        checks=rows,
+        total=total,
+        page=page,
+        pages=-(-total // CHECKS_PER_PAGE),
+    )
+
+
+@bp.route("/smtps/<id:smtp_id>/edit", methods=["GET", "POST"])
+def edit_smtp(smtp_id: str) -> AnyResponse:
+    """Change an SMTP, and check it if asked to."""
+    user = auth.user()
+    smtp = smtps.find(user.id, smtp_id)
+    form = SmtpForm(smtp)
+    if form.asks_for_preset:
+        form.fill_preset()
+    elif form.validate_on_submit():
+        with form.catches():
+            version = form.accepted.get("version")
+            saved = smtps.save(user.id, smtp.app_id, form.changes(), smtp.id, version=version)
+            return _after_save(saved, form)
+        if form.conflict:
+            form.compare(SmtpForm.of(smtps.find(user.id, smtp_id)))
+    elif request.method == "GET":
+        form.fill_from(request.args)
+        if not form.unsaved:
+            _tell_cause(form, smtp)
+    return _form(form, smtp.app)
+
+
+@bp.post("/apps/<id:app_id>/smtps/preflight")
+@bp.post("/smtps/<id:smtp_id>/preflight")
+def preflight(app_id: str = "", smtp_id: str = "") -> dict[str, Any]:
+    """What is likely to fail of what stands in the form; for its script. Nothing is kept."""
+    user = auth.user()
+    smtp = smtps.find(user.id, smtp_id) if smtp_id else None
+    form = SmtpForm(smtp)
+    form.judge(smtp.app if smtp else apps.find(user.id, app_id))
+    return form.findings()
+
+
+@bp.get("/smtps/<id:smtp_id>/remove")
+def ask_to_remove_smtp(smtp_id: str) -> str:
+    """Ask first, and say what goes with the SMTP."""
+    smtp = smtps.find(auth.user().id, smtp_id)
+    return render_template(
+        "smtps/remove.html",
+        smtp=smtp,
+        app=smtp.app,
+        losses=overview.losses(smtp.app_id, smtp.id),
+        summary=overview.summaries([smtp.app_id]).get(smtp.app_id),
+    )
+
+
+@bp.post("/smtps/<id:smtp_id>/remove")
+def remove_smtp(smtp_id: str) -> AnyResponse:
+    """Remove an SMTP."""
+    smtp = smtps.find(auth.user().id, smtp_id)
+    smtps.remove(auth.user().id, smtp.id)
+    flash(_("%(name)s was removed.", name=f"{smtp.host}:{smtp.port}"), "success")
+    return redirect(url_for(".show_app", app_id=smtp.app_id), 303)
+
+
+def _form(form: SmtpForm, app: App) -> AnyResponse:
+    form.judge(app)
+    return form.page("smtps/edit.html", app=app, smtp=form.smtp)
+
+
+def _tell_cause(form: SmtpForm, smtp: Smtp) -> None:
+    """Say at the field that is at fault what the last check found, if it was of these settings."""
+    newest = service.history(smtp, 0, 1)[0]
+    report = causes.said(newest[0].report) if newest else None
+    if report and not report.accepted and newest[0].smtp_version >= smtp.settings_version:
+        form.tell_cause(remedies.field_at_fault(report), report)
+
+
+def _warnings(smtp: Smtp) -> list[tuple[str, str, str]]:
+    """What is likely to fail of an SMTP as stored: field, text, and where it can be mended."""
+    _password, found = smtps.judge(smtp, smtp.app.defaultfromemail)
+    form = SmtpForm(smtp)
+    fields = [form[one.field] for one in found]
+    return [
+        (
+            str(field.label.text),
+            say(one.text),
+            url_for(".edit_smtp", smtp_id=smtp.id, field=field.name),
+        )
+        for one, field in zip(found, fields, strict=True)
+    ]
+
+
+def _after_save(smtp: Smtp, form: SmtpForm) -> AnyResponse:
+    warnings = _warnings(smtp)
+    if form.save.data:
+        if warnings:
+            flash(_("Saved, with warnings. It was not checked."), "warning")
+        else:
+            flash(_("Saved. It was not checked."), "success")
+        return redirect(url_for(".show_smtp", smtp_id=smtp.id), 303)
+    if warnings:
+        # One box for all: the result, which comes next, must not be pushed off the screen
+        texts = " ".join(f"{label}: {text}" for label, text, _url in warnings)
+        flash(
+            ngettext(
+                "Saved, with a warning. %(texts)s",
+                "Saved, with %(num)s warnings. %(texts)s",
+                len(warnings),
+                texts=texts,
+            ),
+            "warning",
+        )
+    return checks.start(smtp.id, _("Saved, but not checked."))

@@ -1,0 +1,76 @@
+"""One check as plain text, fit for a support ticket: all that helps, and no secret.
+
+A report holds no credentials, and the mail with its arrival link is not part of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flask_babel import gettext as _
+
+from ...database.models import Check
+from ...mailcheck import Report
+from . import labels
+
+
+def text(check: Check, report: Report) -> str:
+    """The whole diagnosis; every paragraph is left out where nothing is known for it."""
+    paragraphs = (
+        _head(check, report),
+        [report.meaning],
+        [f"{number}. {step}" for number, step in enumerate(report.advice, 1)],
+        _under(_("Also noticed"), list(report.warnings)),
+        _under(_("Stages"), _stages(report)),
+        _under(_("Addresses"), _addresses(report)),
+        _under("TLS", [f"{name}: {value}" for name, value in labels.tls_facts(report)]),
+        _under(_("Capabilities"), list(report.capabilities)),
+        _under(_("Transcript (milliseconds from the start)"), _transcript(report)),
+    )
+    return "\n\n".join("\n".join(lines) for lines in map(list, paragraphs) if lines)
+
+
+def _under(title: str, lines: list[str]) -> list[str]:
+    return [f"{title}:", *(f"  {line}" for line in lines)] if lines else []
+
+
+def _head(check: Check, report: Report) -> Iterator[str]:
+    yield report.title
+    mode = f", {labels.ENCRYPTION[report.encryption]}" if report.encryption else ""
+    yield _("Server: %(where)s", where=f"{report.host}:{report.port}{mode}")
+    yield _("Stage: %(stage)s", stage=labels.stage(report.stage))
+    yield _("Code: %(code)s", code=report.code)
+    if report.reply:
+        yield _("The server said: %(words)s", words=labels.quoted(report.reply))
+    if report.queue_id:
+        yield _("Queue id: %(id)s", id=report.queue_id)
+    if report.message_id:
+        yield f"Message-ID: {report.message_id}"
+    if report.mail_from:
+        yield _("From: %(address)s", address=report.mail_from)
+    yield _("To: %(address)s", address=report.rcpt_to)
+    took = labels.duration(report.milliseconds)
+    yield _("Checked: %(moment)s, took %(time)s", moment=labels.exact(check.started), time=took)
+    if check.arrived:
+        yield _("Arrival confirmed: %(moment)s", moment=labels.exact(check.arrived))
+    yield _("Check: %(id)s", id=check.id)
+
+
+def _stages(report: Report) -> list[str]:
+    return [
+        f"{one.name}: {one.outcome.words}"
+        + (f", {labels.duration(one.milliseconds)}" if one.milliseconds is not None else "")
+        for one in labels.rungs(report.steps)
+    ]
+
+
+def _addresses(report: Report) -> list[str]:
+    return [
+        f"{one.address}: {one.outcome}"
+        + (f", {labels.duration(one.milliseconds)}" if one.milliseconds is not None else "")
+        for one in report.addresses
+    ]
+
+
+def _transcript(report: Report) -> list[str]:
+    return [f"{line.milliseconds:6.0f} {line.direction}: {line.text}" for line in report.transcript]

@@ -1,0 +1,71 @@
+"""Where the user mends what a check found: which form, and which field in it is at fault."""
+
+from __future__ import annotations
+
+from flask import url_for
+
+from ...database.models import Smtp
+from ...mailcheck import Mode, Report, Side, Stage
+
+# The cause, where it says more than the stage
+_BY_CODE = {
+    "SMTP_POLICY_NO_FROM": "defaultfromemail",
+    "SMTP_POLICY_PORT": "port",
+    "SMTP_CONNECT_LOCALHOST_IN_CONTAINER": "host",
+    "SMTP_TLS_EXPECTED": "encryption",
+    "SMTP_EHLO_MASKED": "encryption",
+    "SMTP_AUTH_NEEDS_TLS": "encryption",
+    "SMTP_AUTH_BEFORE_TLS": "encryption",
+    "SMTP_AUTH_NOT_OFFERED": "port",
+    "SMTP_AUTH_SENDGRID_CREDENTIALS": "smtp_login",  # is "apikey", and easily something else
+    "SMTP_STARTTLS_REQUIRED": "encryption",
+    "SMTP_LOGIN_REQUIRED": "smtp_login",
+    "SMTP_CLIENT_REJECTED": "smtp_login",
+    "SMTP_RCPT_RELAY_DENIED": "smtp_login",
+    "SMTP_MICROSOFT_LOGIN_REQUIRED": "smtp_login",
+    "SMTP_SENDGRID_LOGIN_REQUIRED": "smtp_login",
+}
+_BY_STAGE = {
+    Stage.POLICY: "host",
+    Stage.RESOLVE: "host",
+    Stage.CONNECT: "port",
+    Stage.TLS: "encryption",
+    Stage.GREETING: "port",
+    Stage.EHLO: "port",
+    Stage.STARTTLS: "encryption",
+    Stage.AUTH: "smtp_secret",
+    Stage.MAIL: "defaultfromemail",
+    Stage.RCPT: "defaultfromemail",
+    Stage.DATA: "defaultfromemail",
+}
+# What the server refuses of these is the test address, which belongs to the app
+_OF_THE_APP = ("SMTP_RCPT_",)
+_OF_THE_CERTIFICATE = "SMTP_TLS_CERTIFICATE_"
+
+
+def field_at_fault(report: Report) -> str:
+    """The name of the field in the form of the SMTP, or "testemail" in that of its app."""
+    if report.side is Side.APP and report.code.startswith(_OF_THE_APP):
+        return "testemail"
+    if report.credential:
+        return "smtp_login" if report.credential == "login" else "smtp_secret"
+    if report.code.startswith(_OF_THE_CERTIFICATE):
+        return "host"  # not at the encryption: nobody should be led to switch it off
+    return _BY_CODE.get(report.code) or _BY_STAGE.get(report.stage, "host")
+
+
+def fix_url(report: Report, smtp: Smtp) -> str:
+    """The form in which the user can mend it, with the cursor in the field; "" where none can."""
+    if report.side is Side.MACHINE:
+        return ""
+    field = field_at_fault(report)
+    if field == "testemail":
+        return url_for("pages.edit_app", app_id=smtp.app_id, field=field)
+    return url_for("pages.edit_smtp", smtp_id=smtp.id, field=field)
+
+
+def mode_url(mode: Mode, smtp: Smtp) -> str:
+    """The form with another port and encryption filled in, for the user to save."""
+    return url_for(
+        "pages.edit_smtp", smtp_id=smtp.id, port=mode.port, encryption=mode.encryption.value
+    )

@@ -1,0 +1,70 @@
+"""The bar of the last checks: what a page draws, and what it says instead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from flask_babel import gettext as _
+from flask_babel import ngettext
+
+from ...registry.overview import MARKS
+
+_STEP = 5  # units of the drawing from one check to the next
+
+
+class Bar(NamedTuple):
+    """Paths of an SVG that is ``width`` wide and 16 high, the newest check at the right.
+
+    The shapes differ, not the colours alone: an accepted check is a tall stroke, a failed one a
+    cross, one without an outcome a dot.
+    """
+
+    words: str
+    width: int
+    accepted: str
+    failed: str
+    other: str
+    missing: str
+
+
+def bar(marks: Sequence[Any]) -> Bar:
+    """Draw these checks, of which the newest comes first."""
+    shapes: dict[str, list[str]] = {"accepted": [], "failed": [], "other": [], "missing": []}
+    counts = {"accepted": 0, "failed": 0, "other": 0}
+    for index in range(MARKS):
+        x = (MARKS - 1 - index) * _STEP + 2
+        if index >= len(marks):
+            shapes["missing"].append(f"M{x} 13h1")
+            continue
+        kind = _kind(marks[index])
+        counts[kind] += 1
+        shapes[kind].append(
+            {
+                "accepted": f"M{x} 2v12",
+                "failed": f"M{x - 1.5} 5l3.5 6m0-6l-3.5 6",
+                "other": f"M{x} 8h1",
+            }[kind]
+        )
+    paths = {name: "".join(found) for name, found in shapes.items()}
+    return Bar(_words(counts), MARKS * _STEP, **paths)
+
+
+def _kind(mark: Any) -> str:
+    if mark.finished is None or mark.stage == "policy":
+        return "other"  # under way, interrupted, or not tried
+    return "accepted" if mark.accepted else "failed"
+
+
+def _words(counts: dict[str, int]) -> str:
+    total = sum(counts.values())
+    if not total:
+        return str(_("No checks"))
+    parts = [
+        ngettext("%(num)d check", "%(num)d checks", total),
+        _("%(count)d accepted", count=counts["accepted"]),
+        _("%(count)d failed", count=counts["failed"]),
+    ]
+    if counts["other"]:
+        parts.append(_("%(count)d without a result", count=counts["other"]))
+    return ", ".join(parts)

@@ -1,0 +1,59 @@
+"""What the templates stand on: strict variables, filters, static files that may be cached."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, Response, request
+from flask_login import current_user
+from jinja2 import StrictUndefined
+
+from ...registry import overview
+from . import causes, dark_theme, labels, remedies
+
+_YEAR = 365 * 86400
+
+
+def register(app: Flask) -> None:
+    """Prepare the application's templates and static files."""
+    app.jinja_env.undefined = StrictUndefined
+    app.jinja_env.trim_blocks = True
+    app.jinja_env.lstrip_blocks = True
+    app.jinja_env.filters |= {
+        "relative": labels.relative,
+        "exact": labels.exact,
+        "duration": labels.duration,
+    }
+    app.jinja_env.globals |= {
+        "words": labels,
+        "causes": causes,
+        "fixes": remedies,
+        "current_user": current_user,
+        "count_broken": overview.count_broken,
+    }
+    folders = {"static": app.static_folder}
+    folders["bootstrap.static"] = app.blueprints["bootstrap"].static_folder
+
+    @app.url_defaults
+    def name_version(endpoint: str, values: dict[str, Any]) -> None:
+        folder = folders.get(endpoint)
+        if folder and "filename" in values:
+            values["v"] = _digest(Path(folder) / values["filename"])
+        elif endpoint == "dark.rules":
+            values["v"] = _digest(dark_theme.source())
+
+    @app.after_request
+    def cache(response: Response) -> Response:
+        # A URL with a version names this content for ever.
+        kept = request.endpoint in folders or request.endpoint == "dark.rules"
+        if kept and "v" in request.args and response.status_code < 400:
+            response.headers["Cache-Control"] = f"public, max-age={_YEAR}, immutable"
+        return response
+
+
+@functools.cache
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]

@@ -1,0 +1,156 @@
+"""Migrations: one head, forward only, whole or not at all, on both databases."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from flask import Flask
+from sqlalchemy import create_engine, inspect, text
+
+from smtpweb.app import create_app
+from smtpweb.config import ROOT
+from smtpweb.database.session import Base, db
+from tests.conftest import DATABASES, KEY, create_database, migrate, settings_for
+
+
+@pytest.fixture(params=DATABASES)
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database without tables."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/empty.db"
+    return create_database(request.getfixturevalue("postgres_server"), "empty")
+
+
+@pytest.fixture
+def empty_app(empty_url: str) -> Iterator[Flask]:
+    app = create_app(settings_for(empty_url))
+    yield app
+    with app.app_context():
+        db.engine.dispose()
+
+
+def scripts() -> ScriptDirectory:
+    return ScriptDirectory(str(ROOT / "migrations"))
+
+
+def test_there_is_one_head_and_one_way_to_it() -> None:
+    assert len(scripts().get_heads()) == 1
+    revisions = list(scripts().walk_revisions())
+    assert [revision.revision for revision in revisions] == sorted(
+        (revision.revision for revision in revisions), reverse=True
+    )
+
+
+def test_the_migrations_make_what_the_models_say(empty_url: str, empty_app: Flask) -> None:
+    migrate(empty_url)
+    with empty_app.app_context(), db.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_a_second_upgrade_changes_nothing(empty_url: str) -> None:
+    migrate(empty_url)
+    migrate(empty_url)
+
+
+def test_every_step_from_the_first_release_keeps_the_data(empty_url: str) -> None:
+    """Rows written under each revision are there under the next ones."""
+    revisions = [revision.revision for revision in reversed(list(scripts().walk_revisions()))]
+    migrate(empty_url, revisions[0])
+    engine = create_engine(empty_url)
+    user, app = "a" * 24, "b" * 24
+    moment = "2026-01-02 03:04:05"
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                'INSERT INTO "user" (id, name, name_key, email, password_hash, is_admin,'
+                " created, modified) VALUES (:id, 'Ana', 'ana', 'a@b.example', 'x', :no, :at, :at)"
+            ),
+            {"id": user, "no": False, "at": moment},
+        )
+        connection.execute(
+            text(
+                "INSERT INTO app (id, user_id, name, testemail, strategy, version, created,"
+                " modified) VALUES (:id, :user, 'shop', 't@b.example', 'PRIORITY', 1, :at, :at)"
+            ),
+            {"id": app, "user": user, "at": moment},
+        )
+        connection.execute(
+            text(
+                "INSERT INTO smtp (id, app_id, priority, host, port, auth, starttls, ssltls, debug,"
+                " enabled, numerrors, version, created, modified) VALUES (:id, :app, 10, 'h', 25,"
+                " :no, :no, :no, :no, :no, 3, 1, :at, :at)"
+            ),
+            {"id": "c" * 24, "app": app, "no": False, "at": moment},
+        )
+        connection.execute(
+            text(
+                'INSERT INTO "check" (id, smtp_id, user_id, smtp_version, started, ends_by,'
+                " finished, accepted, applied, stage) VALUES (:id, :smtp, :user, 1, :at, :at, :at,"
+                " :no, :no, 'auth')"
+            ),
+            {"id": "d" * 24, "smtp": "c" * 24, "user": user, "no": False, "at": moment},
+        )
+    for revision in revisions[1:] or ["head"]:
+        migrate(empty_url, revision)
+        with engine.connect() as connection:
+            assert connection.execute(text("SELECT host, numerrors FROM smtp")).all() == [("h", 3)]
+            assert connection.execute(text('SELECT stage FROM "check"')).all() == [("auth",)]
+    engine.dispose()
+
+
+def test_two_starters_at_once_migrate_once(empty_url: str) -> None:
+    """Processes: Alembic keeps its context in a global."""
+    environ = os.environ | {
+        "SMTPWEB_DATABASE_URL": empty_url,
+        "SMTPWEB_SECRET_KEY": "x" * 32,
+        "SMTPWEB_ENCRYPTION_KEYS": KEY,
+    }
+    starters = [
+        subprocess.Popen(
+            [sys.executable, "-m", "flask", "--app", "wsgi", "db", "upgrade"],
+            env=environ,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        for _ in range(2)
+    ]
+    for starter in starters:
+        told, _ = starter.communicate(timeout=60)
+        assert starter.returncode == 0, told.decode()
+
+
+def test_a_revision_that_fails_leaves_nothing_behind(
+    empty_url: str, empty_app: Flask, tmp_path: Path
+) -> None:
+    """Also on SQLite, whose driver would commit each CREATE TABLE by itself."""
+    migrate(empty_url)
+    extra = tmp_path / "versions"
+    extra.mkdir()
+    head = scripts().get_current_head()
+    (extra / "9999_broken.py").write_text(
+        "import sqlalchemy as sa\nfrom alembic import op\n"
+        f"revision, down_revision, branch_labels, depends_on = '9999', '{head}', None, None\n"
+        "def upgrade():\n"
+        "    op.create_table('half', sa.Column('id', sa.Integer(), primary_key=True))\n"
+        "    op.execute('SELECT * FROM no_such_table')\n"
+    )
+    with empty_app.app_context():
+        config = empty_app.extensions["migrate"].migrate.get_config()
+        config.set_main_option("version_locations", f"{ROOT}/migrations/versions;{extra}")
+        config.set_main_option("path_separator", ";")
+        with pytest.raises(Exception, match="no_such_table"):
+            command.upgrade(config, "9999")
+        assert "half" not in inspect(db.engine).get_table_names()
+        with db.engine.connect() as connection:
+            assert MigrationContext.configure(connection).get_current_revision() == head

@@ -1,0 +1,54 @@
+"""Sealing of SMTP passwords."""
+
+from __future__ import annotations
+
+import pytest
+
+from smtpweb.database.secret_box import SecretBox, new_key
+from smtpweb.errors import ConfigError, SecretUnreadable
+
+OLD, NEW = new_key(), new_key()
+
+
+def test_what_was_sealed_opens_for_its_row_only() -> None:
+    box = SecretBox((NEW,))
+    sealed = box.seal("row", "pässwörd ✓")
+    assert box.open("row", sealed) == "pässwörd ✓"
+    assert "pässwörd" not in sealed
+    with pytest.raises(SecretUnreadable):
+        box.open("another", sealed)
+
+
+def test_the_same_secret_never_looks_the_same() -> None:
+    box = SecretBox((NEW,))
+    assert box.seal("row", "x") != box.seal("row", "x")
+
+
+def test_older_keys_only_open() -> None:
+    sealed = SecretBox((OLD,)).seal("row", "x")
+    box = SecretBox((NEW, OLD))
+    assert box.open("row", sealed) == "x"
+    assert box.seal("row", "x").startswith(box.seal_prefix)
+    assert not sealed.startswith(box.seal_prefix)
+
+
+@pytest.mark.parametrize("sealed", ["", "x", "v1.x", "v1.00000000.x", "v2.a.b", "v1..", "ü.ü.ü"])
+def test_what_is_not_sealed_by_us_is_unreadable(sealed: str) -> None:
+    with pytest.raises(SecretUnreadable):
+        SecretBox((NEW,)).open("row", sealed)
+
+
+def test_a_changed_letter_is_noticed() -> None:
+    box = SecretBox((NEW,))
+    sealed = box.seal("row", "x")
+    other = "A" if sealed[-5] != "A" else "B"
+    with pytest.raises(SecretUnreadable):
+        box.open("row", sealed[:-5] + other + sealed[-4:])
+
+
+@pytest.mark.parametrize("keys", [(), ("",), ("short",), (NEW, "x" * 44)])
+def test_bad_keys_are_refused_without_showing_them(keys: tuple[str, ...]) -> None:
+    with pytest.raises(ConfigError) as told:
+        SecretBox(keys)
+    assert not any(key and key in str(told.value) for key in keys)
+    assert NEW not in repr(SecretBox((NEW,)))

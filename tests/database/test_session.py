@@ -1,0 +1,196 @@
+"""The database under stress: many writers, a lock, a lost connection, a full disk."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import event, text
+from sqlalchemy.exc import StatementError
+
+from smtpweb.database.models import App, User
+from smtpweb.database.session import db, fetch, now, writing
+from tests.support.people import Person
+
+ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+ON_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+
+
+def at_once(count: int, work: Callable[[int], Any]) -> list[Any]:
+    """The answers of ``count`` threads that begin together."""
+    answers: list[Any] = []
+    gate = threading.Barrier(count)
+
+    def one(number: int) -> None:
+        gate.wait()
+        answers.append(work(number))
+
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
+
+
+def is_sqlite(app: Flask) -> bool:
+    return str(app.config["SQLALCHEMY_DATABASE_URI"]).startswith("sqlite")
+
+
+def test_many_saves_at_once_are_all_kept(alice: Person) -> None:
+    idapp = alice.make_app()["_id"]
+    replies = at_once(
+        32,
+        lambda number: (
+            alice.post("/private/smtps/save", idapp=idapp, host=f"h{number}", port=25).status_code
+        ),
+    )
+    assert Counter(replies) == {200: 32}
+    assert {smtp["host"] for smtp in alice.smtps(idapp)} == {f"h{n}" for n in range(32)}
+
+
+def test_of_many_apps_with_one_name_one_is_made(alice: Person) -> None:
+    replies = at_once(16, lambda _: alice.post("/private/apps/save", name="shop").status_code)
+    assert Counter(replies) == {200: 1, 406: 15}
+
+
+def test_edits_at_once_never_mix(alice: Person) -> None:
+    idapp = alice.make_app()["_id"]
+    smtp = alice.make_smtp(idapp)
+
+    def edit(number: int) -> int:
+        return alice.post(
+            "/private/smtps/save", idapp=idapp, idsmtp=smtp["_id"], host=f"h{number}",
+            port=1000 + number, priority=number, password=f"p{number}",
+        ).status_code  # fmt: skip
+
+    assert Counter(at_once(12, edit)) == {200: 12}
+    last = alice.smtp(smtp["_id"])
+    number = last["priority"]
+    assert (last["host"], last["port"], last["password"]) == (
+        f"h{number}", 1000 + number, f"p{number}",
+    )  # fmt: skip
+
+
+def test_edits_of_different_parts_at_once_are_both_kept(alice: Person) -> None:
+    idapp = alice.make_app()["_id"]
+    smtp = alice.make_smtp(idapp)
+    edit = {"idapp": idapp, "idsmtp": smtp["_id"], "host": smtp["host"], "port": smtp["port"]}
+    parts = [{"priority": 3}, {"debug": "true"}, {"defaultfromname": "Shop"}]
+    replies = at_once(
+        3, lambda n: alice.post("/private/smtps/save", **(edit | parts[n])).status_code
+    )
+    assert replies == [200] * 3
+    last = alice.smtp(smtp["_id"])
+    assert (last["priority"], last["debug"], last["defaultfromname"]) == (3, True, "Shop")
+
+
+def test_while_another_program_writes_reads_go_on_and_writes_answer_503(
+    alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not is_sqlite(alice.app):
+        blocker = ("lock_timeout = '300ms'", 'LOCK TABLE "app" IN ACCESS EXCLUSIVE MODE')
+    else:
+        blocker = ("busy_timeout = 300", "BEGIN EXCLUSIVE")
+    shop = alice.make_app()
+
+    with alice.app.app_context():
+
+        def hurry(connection: Any, *_: Any) -> None:
+            word = "PRAGMA" if is_sqlite(alice.app) else "SET"
+            connection.execute(f"{word} {blocker[0]}")
+            connection.commit()
+
+        db.engine.dispose()
+        event.listen(db.engine, "connect", hurry)
+        if is_sqlite(alice.app):
+            other = sqlite3.connect(db.engine.url.database or "", isolation_level=None)
+            other.execute(blocker[1])
+            reply = alice.post("/private/apps/save", name="two")
+            assert alice.get("/private/apps/findById", idapp=shop["_id"]).json == shop
+            other.execute("ROLLBACK")
+            other.close()
+        else:
+            with db.engine.connect() as locker:
+                locker.execute(text(blocker[1]))
+                reply = alice.post("/private/apps/save", name="two")
+    assert reply.status_code == 503
+    assert (reply.json["code"], reply.headers["Retry-After"]) == ("STORAGE", "5")
+    assert alice.make_app("two")["name"] == "two"
+    assert alice.get("/private/apps/findAll", page=0, size=9).json["totalElements"] == 2
+
+
+@ON_POSTGRESQL
+def test_lost_connections_cost_a_read_nothing(alice: Person, app: Flask) -> None:
+    shop = alice.make_app()
+    smtp = alice.make_smtp(shop["_id"])
+    with app.app_context():
+        for _ in range(2):
+            with db.engine.connect() as connection:
+                connection.execute(
+                    text(
+                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                    )
+                )
+                connection.invalidate()  # and this one too
+    assert alice.smtps(shop["_id"]) == [smtp]
+    assert alice.make_app("after")["name"] == "after"
+
+
+@ON_SQLITE
+def test_a_full_disk_is_told_and_reads_go_on(alice: Person, app: Flask) -> None:
+    idapp = alice.make_app()["_id"]
+    with app.app_context():
+
+        def full(connection: Any, *_: Any) -> None:
+            connection.execute("PRAGMA max_page_count = 1")
+
+        db.engine.dispose()
+        event.listen(db.engine, "connect", full)
+    replies = [
+        alice.post("/private/smtps/save", idapp=idapp, host="h", port=25, password="x" * 1000)
+        for _ in range(20)
+    ]
+    told = [reply for reply in replies if reply.status_code != 200]
+    assert told
+    assert {reply.status_code for reply in told} == {503}
+    assert "full" in told[0].json["detail"]
+    assert len(alice.smtps(idapp)) == len(replies) - len(told)
+
+
+@ON_SQLITE
+def test_sqlite_is_opened_as_promised(app: Flask, inside: None) -> None:
+    with db.engine.connect() as connection:
+        for pragma, value in (("journal_mode", "wal"), ("foreign_keys", 1), ("synchronous", 2)):
+            assert connection.exec_driver_sql(f"PRAGMA {pragma}").scalar() == value
+
+
+def test_what_fails_inside_a_write_leaves_nothing(app: Flask, inside: None) -> None:
+    user = User(name="x", name_key="x", email="x@y.example", password_hash="h")
+
+    def fail() -> None:
+        with writing() as session:
+            session.add(user)
+            session.flush()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert fetch(db.select(User.id)) == []
+
+
+def test_times_come_back_aware_and_naive_ones_are_refused(app: Flask, inside: None) -> None:
+    moment = now()
+    with writing() as session:
+        session.add(User(name="x", name_key="x", email="e", password_hash="h", created=moment))
+    assert fetch(db.select(User.created)) == [(moment,)]
+    assert moment.tzinfo is UTC
+    with pytest.raises(StatementError):
+        fetch(db.select(App.id).where(App.created > datetime(2026, 1, 1)))

@@ -1,0 +1,237 @@
+"""Each misbehaving server gets the right name, in time, and harms nobody."""
+
+import os
+import threading
+import time
+import tracemalloc
+
+import pytest
+
+from smtpweb.mailcheck import Encryption, Stage
+from tests.support.fake_smtp import (
+    MISBEHAVIOURS,
+    SILENCE,
+    AfterNoise,
+    HangUpAfter,
+    Slowly,
+    fake_smtp,
+)
+
+EXPECTED = {
+    "silent from the start": ("greeting", "SMTP_GREETING_SILENT"),
+    "hangs up without a greeting": ("greeting", "SMTP_GREETING_CLOSED"),
+    "resets without a greeting": ("greeting", "SMTP_GREETING_CLOSED"),
+    "drips its greeting": ("greeting", "SMTP_GREETING_SILENT"),
+    "drips the reply to EHLO": ("ehlo", "SMTP_SILENT"),
+    "floods the greeting": ("greeting", "SMTP_TOO_LONG"),
+    "floods the reply to EHLO": ("ehlo", "SMTP_TOO_LONG"),
+    "never ends a line": ("ehlo", "SMTP_TOO_LONG"),
+    "goes silent after EHLO": ("ehlo", "SMTP_SILENT"),
+    "goes silent at MAIL": ("mail", "SMTP_SILENT"),
+    "goes silent after the dot": ("data", "SMTP_VERDICT_MISSING"),
+    "hangs up after EHLO": ("ehlo", "SMTP_CLOSED"),
+    "hangs up after the dot": ("data", "SMTP_VERDICT_MISSING"),
+    "resets after the dot": ("data", "SMTP_VERDICT_MISSING"),
+    "floods after the verdict": ("accepted", "SMTP_ACCEPTED"),
+    "drips after the verdict": ("accepted", "SMTP_ACCEPTED"),
+    "resets at QUIT": ("accepted", "SMTP_ACCEPTED"),
+    "hangs up at QUIT": ("accepted", "SMTP_ACCEPTED"),
+    "ignores QUIT": ("accepted", "SMTP_ACCEPTED"),
+    "says everything at once": ("ehlo", "SMTP_OUT_OF_STEP"),
+    "injects behind STARTTLS": ("starttls", "SMTP_STARTTLS_INJECTED"),
+    "goes on in clear after STARTTLS": ("starttls", "SMTP_STARTTLS_BROKEN"),
+    "loses pipelined commands": ("accepted", "SMTP_ACCEPTED"),
+    "speaks HTTP": ("greeting", "SMTP_WRONG_PROTOCOL"),
+    "speaks SSH": ("greeting", "SMTP_WRONG_PROTOCOL"),
+    "speaks IMAP": ("greeting", "SMTP_WRONG_PROTOCOL"),
+    "speaks POP3": ("greeting", "SMTP_WRONG_PROTOCOL"),
+    "speaks FTP": ("ehlo", "SMTP_WRONG_PROTOCOL"),
+    "sends binary": ("greeting", "SMTP_MALFORMED"),
+}
+
+
+def test_every_misbehaviour_is_expected_something_of():
+    assert EXPECTED.keys() == MISBEHAVIOURS.keys()
+
+
+@pytest.mark.parametrize("name", MISBEHAVIOURS)
+def test_a_server_that(check, name):
+    threads, handles = threading.active_count(), len(os.listdir("/proc/self/fd"))
+    with fake_smtp(name) as server:
+        begun = time.monotonic()
+        report = check(server.target(timeout=0.6))
+        took = time.monotonic() - begun
+    assert (report.stage, report.code) == EXPECTED[name]
+    # A mail is taken if and only if success is reported
+    assert bool(server.mails) == report.accepted
+    assert took < 0.6 + 1
+    assert threading.active_count() <= threads
+    assert len(os.listdir("/proc/self/fd")) <= handles
+
+
+@pytest.mark.parametrize("name", ["floods the reply to EHLO", "floods the greeting"])
+def test_memory_stays_flat_under_a_flood(check, name):
+    with fake_smtp(name) as server:
+        check(server.target(timeout=0.3))
+        tracemalloc.start()
+        check(server.target(timeout=0.3))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < 2 * 1024 * 1024
+
+
+@pytest.mark.parametrize("stage", ["EHLO", "MAIL", "RCPT", "DATA", "dot"])
+def test_a_goodbye_at_any_stage_is_taken_as_the_servers_words(check, stage):
+    reply = b"421 4.3.2 Service shutting down\r\n"
+    with fake_smtp(replies={stage: reply}, capabilities=[]) as server:
+        report = check(server.target())
+    assert (report.code, report.temporary) == ("SMTP_SERVER_BUSY", True)
+    assert report.reply.code == 421
+
+
+def test_a_goodbye_that_came_before_the_command_is_no_desynchronised_server(check):
+    greeting = b"220 hello\r\n421 4.3.2 closing\r\n"
+    with fake_smtp(replies={"connect": greeting}) as server:
+        report = check(server.target())
+    assert (report.stage, report.code) == (Stage.EHLO, "SMTP_SERVER_BUSY")
+
+
+def test_a_last_word_without_a_line_end_still_names_the_cause(check):
+    with fake_smtp(replies={"EHLO": HangUpAfter(b"554 5.7.1 go away")}) as server:
+        report = check(server.target())
+    assert (report.stage, report.reply.text) == (Stage.EHLO, "go away")
+
+
+def test_two_verdicts_are_one_success(check):
+    """After the final 250 nothing changes the result."""
+    with fake_smtp(replies={"dot": b"250 ok\r\n554 changed my mind\r\n"}) as server:
+        assert check(server.target()).accepted is True
+
+
+def test_replies_of_mixed_codes_are_no_reply(check):
+    with fake_smtp(replies={"EHLO": b"250-a\r\n251-b\r\n250 c\r\n"}) as server:
+        assert check(server.target()).code == "SMTP_MALFORMED"
+
+
+def test_a_slow_server_is_waited_for(check):
+    replies = {"connect": Slowly(0.5, "220 sorry, I am slow")}
+    with fake_smtp(replies=replies) as server:
+        report = check(server.target(timeout=3))
+    assert report.accepted
+
+
+# -- the wrong kind of port
+
+
+def test_plain_spoken_to_a_tls_port_is_named_so(check):
+    with fake_smtp(tls="implicit") as server:
+        report = check(server.target(encryption=Encryption.NONE, timeout=1.2))
+    assert (report.stage, report.code) == (Stage.GREETING, "SMTP_TLS_EXPECTED")
+    assert report.milliseconds < 1100
+
+
+def test_tls_spoken_to_a_plain_port_is_named_so(check):
+    with fake_smtp() as server:
+        report = check(server.target(encryption=Encryption.IMPLICIT))
+    assert (report.stage, report.code) == (Stage.TLS, "SMTP_TLS_NOT_SPOKEN")
+    assert report.reply.code == 220
+    # A probe for STARTTLS came afterwards, on a connection of its own
+    assert not any(line.startswith(("AUTH", "MAIL")) for line in server.heard)
+
+
+def test_tls_spoken_to_a_plain_port_that_is_slow_to_greet_is_found_by_a_second_look(check):
+    with fake_smtp(replies={"connect": [SILENCE, "220 there I am"]}) as server:
+        # the second connection is the first to be greeted
+        server.knobs["replies"]["connect"] = Slowly(0.5, "220 there I am")
+        report = check(server.target(encryption=Encryption.IMPLICIT, timeout=2.4))
+    assert report.code == "SMTP_TLS_NOT_SPOKEN"
+
+
+def test_another_protocol_behind_tls_is_named(check):
+    with fake_smtp(tls="implicit", replies={"connect": b"* OK IMAP4rev1 ready\r\n"}) as server:
+        report = check(server.target())
+    assert report.code == "SMTP_WRONG_PROTOCOL"
+    assert "IMAP" in report.title
+
+
+def test_a_web_server_that_waits_for_us_is_found_by_a_second_look(check):
+    """It says nothing to a client that waits to be greeted; TLS's first bytes make it speak."""
+    answer = AfterNoise(b"HTTP/1.1 400 Bad Request\r\nServer: inner\r\n\r\n")
+    with fake_smtp(replies={"connect": answer}) as server:
+        report = check(server.target(timeout=1))
+    assert report.code == "SMTP_WRONG_PROTOCOL"
+    assert "HTTP" in report.title
+    assert "inner" not in str(report.to_dict())
+
+
+def test_the_words_of_other_services_are_not_shown(check):
+    with fake_smtp(replies={"connect": b"SSH-2.0-secret-inner-host\r\n"}) as server:
+        report = check(server.target())
+    assert "secret-inner-host" not in str(report.to_dict())
+
+
+# -- PIPELINING
+
+
+def test_a_pipelining_liar_is_checked_again_one_by_one(check):
+    with fake_smtp("loses pipelined commands", login=("u", "a secret")) as server:
+        report = check(server.target(timeout=3))
+    assert report.accepted
+    assert len(server.mails) == 1
+    assert any("PIPELINING" in warning for warning in report.warnings)
+    assert server.connections == 2
+
+
+def test_a_liar_that_stays_in_step_is_not_logged_in_to_again(check):
+    replies = {"RCPT": ["503 5.5.1 bad sequence", "250 ok"], "DATA": ["503 no", "354 go"]}
+    with fake_smtp(replies=replies, login=("u", "a secret")) as server:
+        report = check(server.target())
+    assert report.accepted
+    assert server.connections == 1
+    assert sum(line.startswith("AUTH") for line in server.heard) == 1
+    assert "RSET" in server.heard
+
+
+def test_a_refusal_that_stays_the_same_one_by_one_is_no_lie(check):
+    with fake_smtp(replies={"RCPT": "503 5.5.1 not here"}) as server:
+        report = check(server.target())
+    assert (report.stage, report.reply.code) == (Stage.RCPT, 503)
+    assert report.warnings == ()
+
+
+def test_a_refused_login_is_never_tried_twice(check):
+    with fake_smtp(login=("u", "another"), mechanisms="PLAIN LOGIN CRAM-MD5") as server:
+        report = check(server.target(password="wrong password"))
+    assert report.code == "SMTP_AUTH_WRONG_CREDENTIALS"
+    assert sum(line.startswith("AUTH") for line in server.heard) == 1
+    assert server.connections == 1
+
+
+def test_an_opened_data_is_closed_by_a_lone_dot_when_the_recipient_was_refused(check):
+    """RFC 2920 3.1."""
+    replies = {"RCPT": "550 5.1.1 User unknown", "DATA": "354 go", "dot": "554 no recipients"}
+    with fake_smtp(replies=replies) as server:
+        report = check(server.target())
+    assert (report.stage, report.code) == (Stage.RCPT, "SMTP_RCPT_UNKNOWN")
+    assert b".\r\n" in b"".join(server.reads)
+    assert server.mails == []
+
+
+def test_no_empty_mail_is_delivered_where_only_the_sender_was_refused(check):
+    replies = {"MAIL": "550 5.7.1 no", "RCPT": "250 ok", "DATA": "354 go"}
+    with fake_smtp(replies=replies) as server:
+        report = check(server.target())
+    assert report.stage is Stage.MAIL
+    assert b".\r\n" not in b"".join(server.reads)
+
+
+@pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA", "dot"])
+@pytest.mark.parametrize("capabilities", [[], ["PIPELINING"]])
+def test_a_refusal_is_reported_at_its_own_stage(check, verb, capabilities):
+    with fake_smtp(replies={verb: "550 5.7.0 no"}, capabilities=capabilities) as server:
+        report = check(server.target())
+    assert report.stage == {"dot": "data"}.get(verb, verb.lower())
+    assert (report.reply.code, report.reply.enhanced, report.reply.text) == (550, "5.7.0", "no")
+    failed = [step.stage for step in report.steps if step.outcome == "failed"]
+    assert failed == [report.stage]
+    assert server.mails == []

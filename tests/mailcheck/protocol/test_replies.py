@@ -1,0 +1,128 @@
+"""The reply reader: any bytes, cut anywhere, end in a reply or a clear error."""
+
+import itertools
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from smtpweb.mailcheck.core.raw_reply import RawReply
+from smtpweb.mailcheck.protocol.replies import (
+    MAX_LINE,
+    MAX_LINES,
+    MAX_REPLY,
+    BadReply,
+    ReplyReader,
+)
+
+
+def read(*pieces):
+    """Every reply and how it ended: "more" or the error."""
+    reader = ReplyReader()
+    answers = []
+    try:
+        for piece in pieces:
+            reader.feed(piece)
+            while (answer := reader.next()) is not None:
+                answers.append(answer)
+    except BadReply as bad:
+        return answers, ("too long" if bad.too_long else "bad")
+    return answers, "empty" if reader.is_empty else "more"
+
+
+@pytest.mark.parametrize(
+    ("data", "code", "lines"),
+    [
+        (b"220 hello\r\n", 220, (b"hello",)),
+        (b"220\r\n", 220, (b"",)),
+        (b"220 \r\n", 220, (b"",)),
+        (b"220 hello\n", 220, (b"hello",)),
+        (b"250-a\r\n250 b\r\n", 250, (b"a", b"b")),
+        (b"250-a\r\n250\r\n", 250, (b"a", b"")),
+        (b"250-\r\n250 b\r\n", 250, (b"", b"b")),
+        (b"599 x\r\n", 599, (b"x",)),
+        (b"250 bare \r inside\r\n", 250, (b"bare \r inside",)),
+    ],
+)
+def test_replies_that_are_understood(data, code, lines):
+    assert read(data) == ([RawReply(code, lines)], "empty")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"\r\n", b"hello\r\n", b"25 x\r\n", b"2500 x\r\n", b"150 x\r\n", b"650 x\r\n", b"2x0 x\r\n",
+     b" 250 x\r\n", b"250x\r\n", b"250\tx\r\n", b"250-a\r\n251 b\r\n", b"250-a\r\n\r\n",
+     b"\xff\xfe\r\n", b"\xd9\xa2\xd9\xa5\xd9\xa0 x\r\n", b"\0250 x\r\n"],
+)  # fmt: skip
+def test_replies_that_are_none(data):
+    assert read(data) == ([], "bad")
+
+
+def test_the_bounds_of_a_reply():
+    longest = b"250 " + b"x" * (MAX_LINE - 4)
+    assert read(longest + b"\r\n")[1] == "empty"
+    assert read(longest + b"x\r\n")[1] == "too long"
+    assert read(b"2" * (MAX_LINE + 2))[1] == "too long"
+    assert read(b"250-x\r\n" * (MAX_LINES - 1) + b"250 x\r\n")[1] == "empty"
+    assert read(b"250-x\r\n" * MAX_LINES + b"250 x\r\n")[1] == "too long"
+    wide = b"250-" + b"x" * 1000 + b"\r\n"
+    assert read(wide * (MAX_REPLY // len(wide) + 1))[1] == "too long"
+
+
+@pytest.mark.parametrize(
+    ("data", "enhanced", "text"),
+    [
+        (b"535 5.7.8 denied\r\n", "5.7.8", "denied"),
+        (b"535-5.7.8 denied, see\r\n535 5.7.8 https://x\r\n", "5.7.8", "denied, see https://x"),
+        (b"250 ok\r\n", "", "ok"),
+        (b"250 5.7.8 is not of class 2\r\n", "", "5.7.8 is not of class 2"),
+        (b"550 5.7.1\r\n", "5.7.1", ""),
+        (b"550 5.7.1x\r\n", "", "5.7.1x"),
+        (b"220 gr\xfc\xdfe\r\n", "", "grüße"),
+        (b"220 gr\xc3\xbc\xc3\x9fe\r\n", "", "grüße"),
+    ],
+)
+def test_enhanced_codes_and_words(data, enhanced, text):
+    [answer], _ = read(data)
+    assert (answer.enhanced, answer.text) == (enhanced, text)
+
+
+SCRAPS = st.lists(
+    st.one_of(
+        st.binary(max_size=30),
+        st.sampled_from(
+            [b"250 ok\r\n", b"250-a\r\n", b"250 b\r\n", b"\r", b"\n", b"\r\n", b"220", b" ", b"-"]
+        ),
+        st.just(b"x" * 900),
+    ),
+    max_size=40,
+).map(b"".join)
+
+
+@settings(deadline=None)
+@given(SCRAPS, st.lists(st.integers(0, 4000), max_size=12))
+def test_it_does_not_matter_how_the_stream_is_cut(stream, cuts):
+    ends = sorted({min(cut, len(stream)) for cut in cuts} | {0, len(stream)})
+    pieces = [stream[a:b] for a, b in itertools.pairwise(ends)]
+    assert read(*pieces) == read(stream)
+
+
+@settings(deadline=None)
+@given(SCRAPS)
+def test_byte_by_byte_is_no_different(stream):
+    assert read(*(bytes([byte]) for byte in stream)) == read(stream)
+
+
+@settings(deadline=None)
+@given(st.lists(st.binary(min_size=1, max_size=3000), max_size=30))
+def test_what_is_held_is_bounded(pieces):
+    reader = ReplyReader()
+    try:
+        for piece in pieces:
+            reader.feed(piece)
+            while reader.next() is not None:
+                pass
+            assert len(reader._buffer) <= MAX_LINE + 2
+            assert reader._size <= MAX_REPLY
+    except BadReply:
+        pass  # the connection is over

@@ -1,0 +1,176 @@
+"""TLS is proved or nothing is sent."""
+
+import contextlib
+import socket
+import ssl
+import threading
+import warnings
+
+import pytest
+
+from smtpweb.mailcheck import EgressPolicy, Encryption, Stage, Target
+from smtpweb.mailcheck import check as blocking_check
+from smtpweb.mailcheck.protocol import tls
+from tests.support.fake_certificates import ca_file, server_context
+from tests.support.fake_smtp import fake_smtp
+
+LOGIN = ("u", "a secret")
+
+
+@pytest.mark.parametrize(
+    ("certificate", "code"),
+    [
+        ("expired", "SMTP_TLS_CERTIFICATE_EXPIRED"),
+        ("not-yet-valid", "SMTP_TLS_CERTIFICATE_NOT_YET_VALID"),
+        ("wrong-name", "SMTP_TLS_CERTIFICATE_NAME"),
+        ("untrusted", "SMTP_TLS_CERTIFICATE_UNTRUSTED"),
+        ("self-signed", "SMTP_TLS_CERTIFICATE_SELF_SIGNED"),
+        ("no-intermediate", "SMTP_TLS_CERTIFICATE_INCOMPLETE"),
+    ],
+)
+@pytest.mark.parametrize(("way", "stage"), [("implicit", "tls"), ("starttls", "starttls")])
+def test_a_bad_certificate_is_named_and_gets_nothing(check, certificate, code, way, stage):
+    with fake_smtp(tls=way, certificate=certificate, login=LOGIN) as server:
+        report = check(server.target())
+    assert (report.stage, report.code) == (stage, code)
+    assert report.tls.problem == report.title
+    assert report.tls.issuer
+    assert {line.split(" ")[0] for line in server.heard} <= {"EHLO", "STARTTLS"}
+
+
+def test_a_wrong_name_says_which_names_there_are(check):
+    with fake_smtp(tls="implicit", certificate="wrong-name") as server:
+        report = check(server.target())
+    assert report.tls.names == ("mail.example.org",)
+    assert "mail.example.org" in report.meaning
+
+
+def test_the_facts_of_a_good_session(check):
+    with fake_smtp(tls="implicit") as server:
+        facts = check(server.target()).tls
+    assert (facts.version, facts.problem) == ("TLSv1.3", "")
+    assert "localhost" in facts.names
+    assert facts.cipher.startswith("TLS_")
+    assert facts.days_left > 21
+
+
+def test_a_certificate_that_expires_soon_is_warned_of(check):
+    with fake_smtp(tls="implicit", certificate="expires-soon") as server:
+        report = check(server.target())
+    assert report.accepted
+    assert any("in 5 days" in warning for warning in report.warnings)
+
+
+def test_starttls_that_is_asked_for_is_required(check):
+    with fake_smtp(login=LOGIN) as server:
+        report = check(server.target(encryption=Encryption.STARTTLS))
+    assert (report.stage, report.code) == (Stage.STARTTLS, "SMTP_STARTTLS_NOT_OFFERED")
+    assert [line.split(" ")[0] for line in server.heard] == ["EHLO", "QUIT"]
+
+
+def test_starttls_that_is_refused_ends_the_check(check):
+    with fake_smtp(
+        tls="starttls", login=LOGIN, replies={"STARTTLS": "454 4.7.0 TLS not available"}
+    ) as server:
+        report = check(server.target())
+    assert report.code == "SMTP_STARTTLS_UNAVAILABLE"
+    assert not any(line.startswith(("AUTH", "MAIL")) for line in server.heard)
+
+
+def test_a_device_that_masks_starttls_is_named(check):
+    lines = b"220 *****************\r\n"
+    with fake_smtp(replies={"connect": lines}, capabilities=["XXXXXXXA", "PIPELINING"]) as server:
+        report = check(server.target(encryption=Encryption.STARTTLS))
+    assert report.code == "SMTP_STARTTLS_STRIPPED"
+
+
+def test_capabilities_from_before_tls_are_forgotten(check):
+    with fake_smtp(tls="starttls", login=LOGIN) as server:
+        report = check(server.target())
+    assert not any(line.startswith("STARTTLS") for line in report.capabilities)
+
+
+def test_old_tls_is_refused(check):
+    # OpenSSL's default security level forbids TLS 1.1 to the server as well
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # to be old is what this server is for
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+    with tls_server(context) as target:
+        report = check(target)
+    assert (report.stage, report.code) == (Stage.TLS, "SMTP_TLS_TOO_OLD")
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_client_certificate_that_is_wanted_belongs_to_tls(check, version):
+    """Under TLS 1.3 the handshake succeeds, and the refusal comes with the first read."""
+    context = server_context("good", True, version)
+    with tls_server(context) as target:
+        report = check(target)
+    assert report.stage is Stage.TLS
+    if version is ssl.TLSVersion.TLSv1_3:
+        assert report.code == "SMTP_TLS_CLIENT_CERTIFICATE"
+    else:
+        assert report.code == "SMTP_TLS_ALERT"  # TLS 1.2 only says "handshake failure"
+
+
+def test_a_missing_close_notify_is_forgiven(check):
+    """Postfix and others just close; an answer that came is an answer."""
+    with fake_smtp(tls="implicit", replies={"connect": b"554 5.7.1 no\r\n"}) as server:
+        assert check(server.target()).reply.code == 554
+
+
+def test_the_context_is_made_once_for_each_trust_setting():
+    with fake_smtp(tls="implicit") as server:
+        first = tls.context_for(server.ca_file)
+        assert blocking_check(server.target()).accepted
+        assert tls.context_for(server.ca_file) is first
+        assert tls.context_for(None) is not first
+
+
+def test_a_ca_file_that_is_gone_is_our_fault(check, tmp_path):
+    with fake_smtp(tls="implicit") as server:
+        report = check(server.target(ca_file=tmp_path / "nothing.pem"))
+    assert (report.stage, report.side) == (Stage.TLS, "machine")
+    assert report.code == "SMTP_TLS_CA_FILE_UNREADABLE"
+
+
+@contextlib.contextmanager
+def tls_server(context):
+    """A TLS server on blocking sockets, because asyncio does not send its alerts."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.settimeout(10)
+
+    def serve():
+        while True:
+            try:
+                raw, _ = listener.accept()
+            except OSError:
+                return
+            raw.settimeout(2)
+            try:
+                with context.wrap_socket(raw, server_side=True) as secured:
+                    secured.sendall(b"220 hello\r\n")
+                    secured.recv(100)
+            except OSError:
+                raw.close()
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield Target(
+            "localhost",
+            listener.getsockname()[1],
+            "app@example.com",
+            "test@example.com",
+            Encryption.IMPLICIT,
+            timeout=2,
+            policy=EgressPolicy.parse("127.0.0.0/8", "*"),
+            ca_file=ca_file(),
+        )
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join(5)

@@ -1,0 +1,101 @@
+"""What is known of providers is consistent in itself, and with what a check knows of them."""
+
+from __future__ import annotations
+
+import datetime
+import tomllib
+
+import pytest
+
+from smtpweb import validators
+from smtpweb.mailcheck import Encryption
+from smtpweb.mailcheck.diagnosis.catalogue import provider_of, providers
+from smtpweb.providers import presets
+
+ENTRIES = tomllib.loads(presets.FILE.read_text())["provider"]
+SPOKEN = {
+    465: {Encryption.IMPLICIT},
+    2465: {Encryption.IMPLICIT},
+    587: {Encryption.STARTTLS},
+    2525: {Encryption.STARTTLS},
+    2587: {Encryption.STARTTLS},
+    25: {Encryption.STARTTLS},
+    1025: {Encryption.STARTTLS, Encryption.NONE},  # on one's own machine
+}
+
+
+@pytest.mark.parametrize("preset", presets.presets(), ids=lambda preset: preset.id)
+def test_a_preset_can_be_filled_into_the_form(preset):
+    assert preset.modes
+    for mode in preset.modes:
+        assert mode.encryption in SPOKEN[mode.port]
+        assert mode.port not in preset.missing
+    for host in preset.hosts.values():
+        name = f"mine{host}" if host.startswith(".") else host
+        assert validators.host(name) == name
+        if "127.0.0.1" not in host and host != "localhost":
+            assert presets.of_host(name) is preset
+    for host in (*preset.domains, *preset.mx):
+        assert host in preset.hosts.values()
+    assert preset.user and preset.password
+
+
+def test_ids_labels_hosts_and_domains_are_unique():
+    for seen in (
+        [preset.id for preset in presets.presets()],
+        [choice.label.casefold() for choice in presets.choices()],
+        [choice.host for choice in presets.choices()],
+        [d for p in presets.presets() for found in p.domains.values() for d in found],
+        [m for p in presets.presets() for found in p.mx.values() for m in found],
+    ):
+        assert sorted(seen) == sorted(set(seen))
+        assert seen
+
+
+def test_every_entry_says_where_it_was_read_and_when():
+    known = {"host", "hosts", "also", "modes", "missing", "word", "user", "password", "from",
+             "passwords", "domains", "domains_of", "mx", "mx_of", "id", "name", "source",
+             "checked"}  # fmt: skip
+    for entry in ENTRIES:
+        assert set(entry) <= known, entry["id"]
+        assert set(entry["source"].split()) <= set("WIOLV"), entry["id"]
+        assert isinstance(entry["checked"], datetime.date), entry["id"]
+        assert ("host" in entry) != ("hosts" in entry), entry["id"]
+        assert ("word" in entry) != ("user" in entry), entry["id"]
+
+
+def test_a_check_knows_the_same_providers_by_the_same_hosts():
+    """The check has a file of its own, as it depends on nothing else; the ids tie both."""
+    of_checks = {provider.id for provider in providers()}
+    assert of_checks <= {preset.id for preset in presets.presets()}
+    for choice in presets.choices():
+        found = provider_of(choice.host, "")
+        if choice.preset.id in of_checks:
+            assert found and found.id == choice.preset.id, choice.host
+
+
+@pytest.mark.parametrize(
+    ("typed", "hosts"),
+    [
+        ("sendgrid", ["smtp.sendgrid.net"]),
+        ("Gmail", ["smtp.gmail.com"]),
+        ("hotm", ["smtp-mail.outlook.com"]),
+        (" Mailgun (EU) ", ["smtp.eu.mailgun.org"]),
+        ("frankfurt", ["email-smtp.eu-central-1.amazonaws.com"]),
+        ("smtp.resend.com", ["smtp.resend.com"]),
+        ("Zoho Mail", ["smtp.zoho.com"]),
+        ("mailgun", ["smtp.eu.mailgun.org", "smtp.mailgun.org"]),
+        ("nobody", []),
+        (" ", []),
+    ],
+)
+def test_a_preset_is_found_by_its_label_by_a_word_of_it_or_by_its_host(typed, hosts):
+    assert [choice.host for choice in presets.named(typed)] == hosts
+
+
+def test_the_owner_of_a_domain_is_known_by_its_addresses_or_its_mx():
+    assert presets.of_domain("GMX.de").host == "mail.gmx.net"
+    assert presets.of_domain("gmx.com").host == "mail.gmx.com"
+    assert presets.of_mx("aspmx.l.google.com.").host == "smtp.gmail.com"
+    assert presets.of_mx("example-org.mail.protection.outlook.com").preset.id == "microsoft"
+    assert presets.of_mx("notgoogle.com") is None

@@ -1,0 +1,91 @@
+"""What page tests begin with: values typed into forms, rows as the database has them."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import timedelta
+from typing import Any
+
+from flask import Flask
+
+from smtpweb.database.models import Check, Smtp
+from smtpweb.database.session import db, now
+from tests.support.fake_smtp import FakeServer
+from tests.support.people import Person
+
+SECRET = 'Zwölf <b>Boxkämpfer</b> & "Söhne"'
+SAVE, CHECK = "Save without checking", "Save and send a test mail to alice@example.com"
+
+
+def typed(**changes: Any) -> dict[str, Any]:
+    """What is typed into the form of a new SMTP."""
+    given = {
+        "host": "mail.example.net",
+        "port": "587",
+        "encryption": "starttls",
+        "smtp_login": "shop",
+        "smtp_secret": SECRET,
+    }
+    return given | changes
+
+
+def for_server(server: FakeServer, **changes: Any) -> dict[str, Any]:
+    """What is typed for a server that is really there."""
+    login, password = server.knobs["login"]
+    given = typed(
+        host=server.host, port=str(server.port), encryption="none", smtp_login=login,
+        smtp_secret=password,
+    )  # fmt: skip
+    return given | changes
+
+
+def only_smtp(app: Flask) -> Smtp:
+    with app.app_context():
+        return db.session.query(Smtp).one()
+
+
+def only_check(app: Flask) -> Check:
+    with app.app_context():
+        return db.session.query(Check).one()
+
+
+def trust(app: Flask, server: FakeServer) -> None:
+    """Let the application's checks believe the certificate of a fake server."""
+    settings = app.extensions["smtpweb.settings"]
+    app.extensions["smtpweb.settings"] = dataclasses.replace(settings, ca_file=server.ca_file)
+
+
+def count(app: Flask, model: type[Any]) -> int:
+    with app.app_context():
+        return db.session.query(model).count()
+
+
+def make_check(
+    alice: Person,
+    idapp: str,
+    *,
+    finished: bool = True,
+    ends_in: float = 0,
+    host: str = "mail.example.net",
+    smtp_id: str | None = None,
+) -> Check:
+    """A check as the database has it; inside an application context."""
+    ends_by = now() + timedelta(seconds=ends_in)
+    if smtp_id is None:
+        smtp = Smtp(app_id=idapp, host=host, port=25)
+        if ends_in > 0:
+            smtp.checking_until = ends_by
+        db.session.add(smtp)
+        db.session.flush()
+        smtp_id = smtp.id
+    check = Check(
+        smtp_id=smtp_id,
+        user_id=alice.user_id,
+        smtp_version=1,
+        ends_by=ends_by,
+        finished=now() if finished else None,
+        accepted=True if finished else None,
+    )
+    db.session.add(check)
+    db.session.commit()
+    return check

@@ -1,0 +1,98 @@
+"""Who uses smtpweb in the tests: people with an account, and what they do over the API."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from smtpweb.accounts import tokens, users
+from smtpweb.database.models import User
+from smtpweb.database.session import db
+
+PASSWORD = "correct horse battery staple"
+_HASH = users._hasher.hash(PASSWORD)  # once: hashing is slow on purpose
+
+
+class Visitor:
+    """A client of the API, with a token or without; checks what holds for every reply."""
+
+    def __init__(self, app: Flask, token: str | None = None) -> None:
+        self.app = app
+        self.token = token
+
+    def request(self, method: str, path: str, **options: Any) -> TestResponse:
+        headers = dict(options.pop("headers", {}))
+        if self.token and "Authorization" not in headers:
+            headers["Authorization"] = f"Bearer {self.token}"
+        client = self.app.test_client(use_cookies=False)
+        reply = client.open(path, method=method, headers=headers, **options)
+        assert reply.status_code != 500, reply.text
+        if reply.status_code >= 400:
+            assert reply.mimetype == "application/problem+json", reply.text
+            assert reply.json["status"] == reply.status_code
+            assert reply.data.isascii()
+            assert b"\n" not in reply.data
+        return reply
+
+    def get(self, path: str, **parameters: Any) -> TestResponse:
+        return self.request("GET", path, query_string=parameters)
+
+    def post(self, path: str, **parameters: Any) -> TestResponse:
+        return self.request("POST", path, data=parameters)
+
+    # The calls that most tests begin with.
+
+    def make_app(self, name: str = "shop", **parameters: Any) -> dict[str, Any]:
+        reply = self.post("/private/apps/save", name=name, **parameters)
+        assert reply.status_code == 200, reply.text
+        return json.loads(reply.data)
+
+    def make_smtp(self, idapp: str, **parameters: Any) -> dict[str, Any]:
+        given = {"host": "mail.example.net", "port": 25, "idapp": idapp} | parameters
+        reply = self.post("/private/smtps/save", **given)
+        assert reply.status_code == 200, reply.text
+        return json.loads(reply.data)
+
+    def smtp(self, idsmtp: str) -> dict[str, Any]:
+        reply = self.get("/private/smtps/findById", idsmtp=idsmtp)
+        assert reply.status_code == 200, reply.text
+        return json.loads(reply.data)
+
+    def smtps(self, idapp: str) -> list[dict[str, Any]]:
+        reply = self.get("/private/smtps/findByApp", idapp=idapp)
+        assert reply.status_code == 200, reply.text
+        return json.loads(reply.data)
+
+
+class Person(Visitor):
+    """Somebody with an account, calling with a login token."""
+
+    def __init__(self, app: Flask, user_id: str, name: str, token: str) -> None:
+        super().__init__(app, token)
+        self.user_id = user_id
+        self.name = name
+        self.password = PASSWORD
+
+    def with_scopes(self, *scopes: str) -> Visitor:
+        """The same person, calling with a personal token."""
+        with self.app.app_context():
+            user = db.session.get_one(User, self.user_id)
+            return Visitor(self.app, tokens.personal_token(user, "test", scopes))
+
+
+def make_person(app: Flask, name: str, *, is_admin: bool = False) -> Person:
+    with app.app_context():
+        user = User(
+            name=name,
+            name_key=name,
+            email=f"{name}@example.com",
+            password_hash=_HASH,
+            is_admin=is_admin,
+        )
+        db.session.add(user)
+        db.session.commit()
+        token = tokens.login_token(user)
+        return Person(app, user.id, name, token)

@@ -1,0 +1,171 @@
+"""Real servers for tests: smtpweb under gunicorn, and other programs, always ended afterwards."""
+
+from __future__ import annotations
+
+import functools
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from smtpweb.__main__ import gunicorn
+from smtpweb.config import ROOT
+from smtpweb.database import secret_box
+
+PATIENCE = 60  # seconds, for a program to start or to end on a busy machine
+
+
+# Below the ports that the kernel gives to clients and to port 0, which would take them from a
+# server that is only about to start; and each is given out once.
+_PORTS = iter(random.SystemRandom().sample(range(12000, 32000), 20000))
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on, and that nobody else here will be given."""
+    for port in _PORTS:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+    raise AssertionError("no port is left")
+
+
+def clean_environment(home: Path, **settings: str) -> dict[str, str]:
+    """What a newcomer's shell has, and these settings; nothing from whoever runs the tests."""
+    return {
+        "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+        "HOME": str(home),
+        "LANG": "C.UTF-8",
+        **settings,
+    }
+
+
+def installation_settings(folder: Path) -> dict[str, str]:
+    """Settings of an installation of its own, with a SQLite database in ``folder``."""
+    return {
+        "SMTPWEB_DATABASE_URL": f"sqlite:///{folder / 'smtpweb.db'}",
+        "SMTPWEB_SECRET_KEY": "a secret key of a test",
+        "SMTPWEB_ENCRYPTION_KEYS": secret_box.new_key(),
+        "SMTPWEB_EHLO_NAME": "smtpweb.example",
+    }
+
+
+@dataclass
+class Program:
+    """A program under way in a process group of its own; its output goes to a file."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def output(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def wait_for(self, ready: Callable[[], bool]) -> None:
+        until = time.monotonic() + PATIENCE
+        while not ready():
+            assert self.process.poll() is None, f"ended too early:\n{self.output}"
+            assert time.monotonic() < until, f"not ready in time:\n{self.output}"
+            time.sleep(0.05)
+
+    def interrupt(self) -> int:
+        """What Ctrl-C does: tell the whole group, wait until the program has ended."""
+        os.killpg(self.process.pid, signal.SIGINT)
+        return self.process.wait(PATIENCE)
+
+
+@contextmanager
+def program(
+    command: Sequence[str], *, env: Mapping[str, str], log: Path, cwd: Path = ROOT
+) -> Iterator[Program]:
+    """Run a program; at the end its whole group is killed, whatever happened."""
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env=dict(env),
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield Program(process, log)
+    finally:
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, number)
+        except ProcessLookupError:
+            break
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            continue
+    process.wait(PATIENCE)
+
+
+@contextmanager
+def smtpweb_server(folder: Path, **settings: str) -> Iterator[tuple[str, Program]]:
+    """smtpweb under gunicorn as deployed, migrated and ready; gives its URL."""
+    port = free_port()
+    env = clean_environment(folder, PORT=str(port), **(installation_settings(folder) | settings))
+    if "SMTPWEB_DATABASE_URL" in settings:
+        flask(env, "db", "upgrade")
+    else:
+        (folder / "smtpweb.db").write_bytes(_migrated())
+    with program(gunicorn(), env=env, log=folder / "smtpweb.log") as served:
+        served.wait_for(lambda: "smtpweb is ready" in served.output)
+        yield f"http://127.0.0.1:{port}", served
+
+
+@functools.cache
+def _migrated() -> bytes:
+    """A migrated SQLite database without rows; made once, as a process for it takes seconds."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        flask(clean_environment(folder, **installation_settings(folder)), "db", "upgrade")
+        assert [path.name for path in folder.iterdir()] == ["smtpweb.db"]  # nothing beside it
+        return (folder / "smtpweb.db").read_bytes()
+
+
+def flask(
+    env: Mapping[str, str], *words: str, given: str = "", cwd: Path = ROOT
+) -> subprocess.CompletedProcess[str]:
+    """Run a ``flask`` command as a real process; it must succeed."""
+    command = [sys.executable, "-m", "flask", "--app", "wsgi", *words]
+    return subprocess.run(
+        command, cwd=cwd, env=dict(env), input=given, capture_output=True, text=True, check=True
+    )
+
+
+def fresh_clone(folder: Path) -> Path:
+    """The project as it would be cloned, with this interpreter's packages as its .venv."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    clone = folder / "clone"
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).is_file():
+            (clone / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, clone / name)
+    venv = clone / ".venv"
+    venv.mkdir()
+    for entry in Path(sys.prefix).iterdir():
+        if not entry.name.endswith(".stamp"):
+            (venv / entry.name).symlink_to(entry)
+    for lock in ("run", "demo", "dev"):  # all that is in the lock files is installed
+        (venv / f"{lock}.stamp").touch()
+    return clone

@@ -1,0 +1,140 @@
+"""An installation with something of everything in it, and the addresses of all its pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Page
+
+from smtpweb import config
+from smtpweb.accounts import users
+from smtpweb.accounts.tokens import ALL_SCOPES, Caller
+from smtpweb.app import create_app
+from smtpweb.checking import service
+from smtpweb.database.models import Check, new_id
+from smtpweb.database.session import db, now
+from smtpweb.registry import apps, smtps
+from tests.support.fake_certificates import ca_file
+from tests.support.fake_smtp import fake_smtp
+from tests.support.people import PASSWORD
+from tests.support.serving import clean_environment, installation_settings, smtpweb_server
+
+NAME = "ana"
+LOGIN = ("shop@example.com", "s3cret")
+EHLO = ["PIPELINING", "SIZE 10240000", "8BITMIME", "ENHANCEDSTATUSCODES"]
+
+# What is registered, in the order of its use: the server's knobs, and what differs here.
+SERVERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "refused": (
+        {"replies": {"AUTH": "535 5.7.8 Username and Password not accepted"}},
+        {"password": "yesterday's"},
+    ),
+    "accepted": ({"replies": {"dot": "250 2.0.0 Ok: queued as 4F2A1C09D7"}}, {}),
+    "expired": ({"certificate": "expired"}, {}),
+    "expires": ({"certificate": "expires-soon"}, {}),
+}
+
+
+@dataclass(frozen=True)
+class Tour:
+    """A running installation; ``pages`` are addresses by what is to be seen there."""
+
+    url: str
+    pages: dict[str, str]
+
+    def sign_in(self, page: Page) -> None:
+        """As the person whose apps these are."""
+        page.goto(f"{self.url}/login")
+        page.locator("input[name=name]").fill(NAME)
+        page.locator("input[name=password]").fill(PASSWORD)
+        page.locator("main button[type=submit], main input[type=submit]").click()
+        page.wait_for_url("**/apps")
+
+
+@contextmanager
+def tour(folder: Path) -> Iterator[Tour]:
+    """Serve it; every check in it was really made, the older ones are copies put back in time."""
+    settings = installation_settings(folder) | {
+        "SMTPWEB_EGRESS_ALLOW": "127.0.0.0/8",
+        "SMTPWEB_EGRESS_PORTS": "*",
+        "SMTPWEB_CA_FILE": str(ca_file()),
+    }
+    with smtpweb_server(folder, **settings) as (url, _):
+        app = create_app(config.load(clean_environment(folder, **settings)))
+        with app.app_context(), ExitStack() as servers:
+            pages = _furnish(servers)
+            db.session.remove()
+            db.engine.dispose()
+        yield Tour(url, pages)
+
+
+def _furnish(servers: ExitStack) -> dict[str, str]:
+    user = users.create_user(NAME, "ana@example.com", PASSWORD, is_admin=True)
+    caller = Caller(user.id, ALL_SCOPES)
+    shop = apps.save(user.id, {"name": "Web shop", "testemail": "postmaster@example.com",
+                               "defaultfromemail": "shop@example.com"})  # fmt: skip
+    checked = {}
+    for priority, (what, (knobs, changes)) in enumerate(SERVERS.items()):
+        server = servers.enter_context(
+            fake_smtp(tls="starttls", login=LOGIN, capabilities=EHLO, **knobs)
+        )
+        values = {"host": "localhost", "port": server.port, "starttls": True, "auth": True,
+                  "username": LOGIN[0], "password": LOGIN[1], "priority": priority}  # fmt: skip
+        smtp = smtps.save(user.id, shop.id, values | changes)
+        checked[what] = service.run(caller, smtp.id)
+        _put_back_in_time(checked[what], failed=checked["refused"])
+    sandbox = apps.save(user.id, {"name": "Newsletter", "testemail": "postmaster@example.com"})
+    fresh = smtps.save(user.id, sandbox.id, {"host": "smtp.example.net", "port": 587,
+                                             "starttls": True})  # fmt: skip
+    empty = apps.save(user.id, {"name": "Intranet", "testemail": "postmaster@example.com"})
+    refused, accepted = checked["refused"], checked["accepted"]
+    return {
+        "apps": "/apps",
+        "new-app": "/apps/new",
+        "app": f"/apps/{shop.id}",
+        "batch": f"/apps/{shop.id}/checks?since=0",
+        "app-empty": f"/apps/{empty.id}",
+        "edit-app": f"/apps/{shop.id}/edit",
+        "remove-app": f"/apps/{shop.id}/remove",
+        "new-smtp": f"/apps/{empty.id}/smtps/new",
+        "new-smtp-filled": f"/apps/{empty.id}/smtps/new?host=smtp.gmail.com&port=587"
+        "&encryption=implicit&field=nothing",
+        "find-smtp": f"/apps/{empty.id}/smtps/find",
+        "smtp": f"/smtps/{refused.smtp_id}",
+        "smtp-accepted": f"/smtps/{accepted.smtp_id}",
+        "smtp-fresh": f"/smtps/{fresh.id}",
+        "edit-smtp": f"/smtps/{refused.smtp_id}/edit",
+        "remove-smtp": f"/smtps/{accepted.smtp_id}/remove",
+        "check-refused": f"/checks/{refused.id}",
+        "check-accepted": f"/checks/{accepted.id}",
+        "check-expired": f"/checks/{checked['expired'].id}",
+        "account": "/account",
+        "docs": "/docs",
+        "not-found": "/nothing",
+        "received": "/received/nothing",
+    }
+
+
+def _put_back_in_time(last: Check, failed: Check) -> None:
+    """A past for this SMTP: some thirty checks, of which every seventh failed as this one did."""
+    for number in range(1, 33):
+        past = Check(
+            id=new_id(),
+            smtp_id=last.smtp_id,
+            user_id=last.user_id,
+            smtp_version=last.smtp_version,
+            started=last.started - timedelta(hours=9 * number),
+            ends_by=last.ends_by - timedelta(hours=9 * number),
+            finished=now() - timedelta(hours=9 * number),
+            accepted=number % 7 != 0,
+            applied=True,
+        )
+        if not past.accepted:
+            past.stage, past.code, past.title = failed.stage, failed.code, failed.title
+        db.session.add(past)
+    db.session.commit()

@@ -1,0 +1,171 @@
+"""Guards on the house itself: what every route, template and document must keep to."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+
+import pytest
+from flask import Flask
+from jinja2 import nodes
+from werkzeug.routing import Rule
+
+import smtpweb
+from smtpweb import errors
+from smtpweb.config import ROOT
+from smtpweb.mailcheck import Stage
+from tests.support.people import Person, Visitor
+
+ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+# What anybody may ask for. A new route that is not here must refuse a visitor.
+PUBLIC = {
+    "static", "bootstrap.static", "dark.rules",
+    "api_login.login", "api_login_base.login",
+    "login.set_up", "login.sign_in",
+    "received.ask", "received.confirm",
+    "probes.healthz", "probes.readyz", "probes.metrics", "probes.description", "probes.docs",
+}  # fmt: skip
+UNKNOWN = "f" * 24
+
+
+def routes(app: Flask) -> list[tuple[str, Rule]]:
+    return [
+        (method, rule)
+        for rule in app.url_map.iter_rules()
+        for method in sorted((rule.methods or set()) & {"GET", "POST", "PUT", "DELETE", "PATCH"})
+    ]
+
+
+def path_of(rule: Rule) -> str:
+    return re.sub("<[^>]+>", UNKNOWN, rule.rule)
+
+
+@ON_SQLITE
+def test_every_api_route_refuses_those_without_a_good_token(app: Flask, visitor: Visitor) -> None:
+    paths = [(m, path_of(r)) for m, r in routes(app) if "/private/" in r.rule]
+    assert len(paths) == 18  # nine calls under two base paths
+    for method, path in paths:
+        assert visitor.request(method, path).status_code == 401, path
+        stranger = Visitor(app, "smw_stranger")
+        assert stranger.request(method, path).status_code == 403, path
+
+
+@ON_SQLITE
+def test_every_page_sends_a_visitor_to_the_login(app: Flask, alice: Person) -> None:
+    app.config["WTF_CSRF_ENABLED"] = False  # so that the guard itself is what refuses
+    client = app.test_client()
+    seen = set()
+    for method, rule in routes(app):
+        if rule.endpoint in PUBLIC or "/private/" in rule.rule:
+            seen.add(rule.endpoint)
+            continue
+        reply = client.open(path_of(rule), method=method)
+        assert reply.status_code in (302, 303), (rule.rule, reply.status_code)
+        assert reply.location.split("?")[0] == "/login", rule.rule
+    assert seen >= PUBLIC, "the list of public routes names one that is gone"
+
+
+@ON_SQLITE
+def test_every_post_of_a_page_wants_its_csrf_token(app: Flask, alice: Person) -> None:
+    client = app.test_client()
+    for method, rule in routes(app):
+        if method == "POST" and not re.search("/private/|/auth/", rule.rule):
+            assert client.post(path_of(rule)).status_code == 400, rule.rule
+
+
+@ON_SQLITE
+def test_no_get_route_has_a_name_that_writes(app: Flask) -> None:
+    for method, rule in routes(app):
+        if method == "GET":
+            assert not re.search(r"/(save|logout|revoke|check)$", rule.rule), rule.rule
+
+
+@ON_SQLITE
+def test_every_reply_carries_the_protecting_headers(app: Flask, alice: Person) -> None:
+    client = app.test_client()
+    for path in ("/login", "/apps", "/nothing", "/private/nothing", "/healthz", "/docs"):
+        headers = client.get(path).headers
+        policy = headers["Content-Security-Policy"]
+        for part in ("default-src 'none'", "base-uri 'none'", "frame-ancestors 'none'",
+                     "form-action 'self'", "script-src 'self'"):  # fmt: skip
+            assert part in policy
+        assert "unsafe" not in policy
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Cache-Control"] == "no-store"
+
+
+@ON_SQLITE
+def test_templates_compile_and_import_nothing_in_vain(app: Flask) -> None:
+    paths = sorted((ROOT / "templates").rglob("*.html"))
+    assert paths
+    for path in paths:
+        source = path.read_text()
+        app.jinja_env.get_template(str(path.relative_to(ROOT / "templates")))
+        for node in app.jinja_env.parse(source).find_all((nodes.FromImport, nodes.Import)):
+            names = (
+                [name if isinstance(name, str) else name[1] for name in node.names]
+                if isinstance(node, nodes.FromImport)
+                else [node.target]
+            )
+            for name in names:
+                assert len(re.findall(rf"\b{name}\b", source)) > 1, (path, name)
+
+
+def test_templates_trust_nothing_and_hold_no_script() -> None:
+    for path in (ROOT / "templates").rglob("*.html"):
+        source = path.read_text()
+        assert not re.search(r"\|\s*safe\b|autoescape", source), path
+        assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=", source), path
+        assert not re.search(r"""(src|href)=["']https?://""", source) or "docs" in path.name, path
+
+
+def tracked() -> list[str]:
+    told = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
+    return told.stdout.splitlines()
+
+
+def test_lock_files_pin_hashes_and_name_no_index() -> None:
+    for path in (ROOT / "requirements").glob("*.lock"):
+        lock = path.read_text()
+        assert not re.search(r"https?://|--(extra-)?index|--find-links", lock), path
+        pins = re.findall(r"^([a-z0-9][^ ]*)", lock, re.MULTILINE)
+        assert pins and all("==" in pin for pin in pins), path
+        assert len(re.findall("--hash=sha256:", lock)) >= len(pins), path
+
+
+def test_every_setting_is_in_the_readme() -> None:
+    source = (ROOT / "smtpweb/config.py").read_text()
+    names = set(re.findall(r'source\.(?:read|text)\(\s*"([A-Z_]+)"', source))
+    assert len(names) >= 12
+    readme = (ROOT / "README.md").read_text()
+    for name in names:
+        assert f"SMTPWEB_{name}" in readme, name
+
+
+def test_every_error_of_the_api_is_documented() -> None:
+    documented = (ROOT / "docs/api.md").read_text()
+    for error in errors.SmtpwebError.__subclasses__():
+        if error.__module__ != errors.__name__:
+            continue  # of the command line alone
+        if error not in (errors.ConfigError, errors.EditConflict, errors.NotFound):
+            assert error.title in documented, error
+            assert error.code in documented, error
+    for word in ("SMTP not found", "App not found", *Stage):
+        assert word in documented, word
+
+
+def test_small_rooms() -> None:
+    """A file that has outgrown its first sentence is split."""
+    for name in tracked():
+        if name.startswith("smtpweb/") and name.endswith(".py"):
+            assert len((ROOT / name).read_text().splitlines()) <= 420, name
+
+
+def test_package_docstring_lists_the_layers_of_the_contract() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    layers = project["tool"]["importlinter"]["contracts"][0]["layers"]
+    rows = [re.findall(r"``(\w+)``", line[:41]) for line in (smtpweb.__doc__ or "").splitlines()]
+    listed = [name for row in rows for name in row]
+    assert listed == [name for layer in layers for name in layer.split(" | ")]

@@ -1,0 +1,402 @@
+"""/private/smtps/check: a real mail through a real (if scripted) server, and what it decides."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+from werkzeug.test import TestResponse
+
+from smtpweb import mailcheck
+from smtpweb.checking import service
+from smtpweb.database.models import Check, Smtp
+from smtpweb.database.session import db, now
+from tests.support.fake_smtp import FakeServer, Slowly, fake_smtp
+from tests.support.people import Person
+
+SECRET = "Tr0ub4dor&3 ñ"
+
+
+@pytest.fixture
+def idapp(alice: Person) -> str:
+    return alice.make_app("shop", testemail="test@shop.example")["_id"]
+
+
+def register(alice: Person, idapp: str, server: FakeServer, **more: Any) -> str:
+    given = {"host": "127.0.0.1", "port": server.port, "defaultfromemail": "app@shop.example"}
+    smtp_id: str = alice.make_smtp(idapp, **(given | more))["_id"]
+    return smtp_id
+
+
+def check(alice: Person, smtp_id: str) -> TestResponse:
+    return alice.post("/private/smtps/check", idsmtp=smtp_id)
+
+
+def kept(alice: Person) -> list[Check]:
+    with alice.app.app_context():
+        return list(db.session.scalars(select(Check).order_by(Check.started)))
+
+
+def until(condition: Callable[[], Any]) -> None:
+    for _ in range(500):
+        if condition():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it never came")
+
+
+def in_background(work: Callable[[], Any]) -> tuple[threading.Thread, list[Any]]:
+    answers: list[Any] = []
+    thread = threading.Thread(target=lambda: answers.append(work()))
+    thread.start()
+    return thread, answers
+
+
+@pytest.mark.parametrize("name", ["idsmtp", "idapp"])
+def test_an_accepted_mail_answers_200_and_enables(alice: Person, idapp: str, name: str) -> None:
+    with fake_smtp() as server:
+        smtp_id = register(alice, idapp, server, defaultfromname="Jürgen")
+        with alice.app.app_context():
+            db.session.execute(update(Smtp).values(enabled=False, numerrors=7))
+            db.session.commit()
+        assert alice.smtp(smtp_id)["status"] == "D"
+        reply = alice.post("/private/smtps/check", **{name: smtp_id})
+        assert (reply.status_code, reply.data) == (200, b"")
+    smtp = alice.smtp(smtp_id)
+    assert (smtp["status"], smtp["numerrors"]) == ("A", 0)
+    [(mail_from, recipients, message)] = server.mails
+    assert (mail_from, recipients) == ("app@shop.example", ["test@shop.example"])
+    assert b"\r\nAuto-Submitted: auto-generated\r\n" in message
+    [row] = kept(alice)
+    assert (row.accepted, row.applied, row.stage, row.code) == (
+        True, True, "accepted", "SMTP_ACCEPTED",
+    )  # fmt: skip
+    assert row.user_id == alice.user_id
+    assert row.finished >= row.started
+
+
+def test_a_failure_answers_406_disables_and_counts(alice: Person, idapp: str) -> None:
+    with fake_smtp(replies={"MAIL": "550 5.7.1 not you\u202e <b>"}) as server:
+        smtp_id = register(alice, idapp, server)
+        for failures in (1, 2):
+            reply = check(alice, smtp_id)
+            assert reply.status_code == 406
+            smtp = alice.smtp(smtp_id)
+            assert (smtp["status"], smtp["numerrors"]) == ("D", failures)
+    problem = reply.json
+    assert problem["stage"] == "mail"
+    assert problem["code"].startswith("SMTP_")
+    assert problem["reply"] == {"code": 550, "enhanced": "5.7.1", "text": "not you\ufffd <b>"}
+    assert problem["temporary"] is False
+    assert problem["title"] and problem["detail"] and problem["advice"]
+    assert problem["idcheck"] == kept(alice)[-1].id
+    assert reply.data.isascii()
+    with fake_smtp() as server:
+        alice.make_smtp(idapp, idsmtp=smtp_id, host="127.0.0.1", port=server.port)
+        assert check(alice, smtp_id).status_code == 200
+    smtp = alice.smtp(smtp_id)
+    assert (smtp["status"], smtp["numerrors"]) == ("A", 0)
+
+
+def test_another_mode_that_works_is_told(alice: Person, idapp: str) -> None:
+    with fake_smtp(tls="starttls") as server:
+        settings = alice.app.extensions["smtpweb.settings"]
+        alice.app.extensions["smtpweb.settings"] = dataclasses.replace(
+            settings, ca_file=server.ca_file
+        )
+        smtp_id = register(alice, idapp, server, host="localhost", ssltls="true")
+        reply = check(alice, smtp_id)
+        assert reply.json["code"] == "SMTP_TLS_NOT_SPOKEN"
+        assert reply.json["alternatives"] == [{"port": server.port, "encryption": "starttls"}]
+        register(alice, idapp, server, idsmtp=smtp_id, host="localhost", starttls="true",
+                 ssltls="false")  # fmt: skip
+        assert check(alice, smtp_id).status_code == 200
+
+
+def test_what_the_policy_refuses_is_no_judgement(alice: Person, idapp: str) -> None:
+    smtp_id = alice.make_smtp(idapp, host="10.1.2.3", port=25, defaultfromemail="a@b.example")[
+        "_id"
+    ]
+    reply = check(alice, smtp_id)
+    assert reply.status_code == 406
+    assert reply.json["stage"] == "policy"
+    assert reply.json["code"].startswith("SMTP_POLICY_")
+    told = json.dumps(reply.json)
+    for word in ("10.1.2.3", "10.0.0.0/8", "SMTPWEB_EGRESS_ALLOW"):
+        assert word in told
+    smtp = alice.smtp(smtp_id)
+    assert (smtp["status"], smtp["numerrors"]) == ("A", 0)
+    [row] = kept(alice)
+    assert (row.accepted, row.applied) == (False, False)
+
+
+def test_a_ca_file_that_went_bad_is_no_judgement(alice: Person, idapp: str, tmp_path: Path) -> None:
+    """Else one faulty file of ours would disable every SMTP that is checked."""
+    settings = alice.app.extensions["smtpweb.settings"]
+    alice.app.extensions["smtpweb.settings"] = dataclasses.replace(
+        settings, ca_file=tmp_path / "gone.pem"
+    )
+    with fake_smtp(tls="starttls") as server:
+        smtp_id = register(alice, idapp, server, starttls="true")
+        reply = check(alice, smtp_id)
+    assert (reply.status_code, reply.json["side"]) == (406, "machine")
+    smtp = alice.smtp(smtp_id)
+    assert (smtp["status"], smtp["numerrors"]) == ("A", 0)
+    [row] = kept(alice)
+    assert (row.accepted, row.applied) == (False, False)
+
+
+def test_the_sender_is_the_smtps_then_the_apps_then_the_login(alice: Person, idapp: str) -> None:
+    login = {"username": "login@shop.example", "password": "p"}
+    with fake_smtp() as server:
+        smtp_id = register(alice, idapp, server, defaultfromemail="", **login)
+        assert check(alice, smtp_id).status_code == 200
+        alice.post("/private/apps/save", idapp=idapp, defaultfromemail="app@shop.example")
+        assert check(alice, smtp_id).status_code == 200
+        register(alice, idapp, server, idsmtp=smtp_id, defaultfromemail="smtp@shop.example")
+        assert check(alice, smtp_id).status_code == 200
+    assert [mail[0] for mail in server.mails] == [
+        "login@shop.example", "app@shop.example", "smtp@shop.example",
+    ]  # fmt: skip
+
+
+def test_without_any_sender_nothing_is_sent(alice: Person, idapp: str) -> None:
+    with fake_smtp() as server:
+        smtp_id = register(alice, idapp, server, defaultfromemail="", username="user1")
+        reply = check(alice, smtp_id)
+    assert (reply.status_code, reply.json["code"]) == (406, "SMTP_POLICY_NO_FROM")
+    assert server.connections == 0
+    assert alice.smtp(smtp_id)["status"] == "A"
+
+
+def test_a_wrong_test_address_is_the_apps_fault(alice: Person, idapp: str) -> None:
+    with fake_smtp(replies={"RCPT": "550 5.1.1 User unknown"}) as server:
+        reply = check(alice, register(alice, idapp, server))
+    assert (reply.status_code, reply.json["stage"]) == (406, "rcpt")
+    assert reply.json["side"] == "app"
+    assert "test" in reply.json["title"].lower()
+
+
+@pytest.mark.parametrize("tls", ["starttls", "implicit"])
+def test_a_login_over_tls_is_verified_against_the_configured_ca(
+    alice: Person, idapp: str, tls: str
+) -> None:
+    flags = {"starttls": "true"} if tls == "starttls" else {"sslTls": "true"}
+    with fake_smtp(tls=tls, login=("ana", SECRET)) as server:
+        smtp_id = register(
+            alice, idapp, server, auth="true", username="ana", password=SECRET, **flags
+        )
+        reply = check(alice, smtp_id)
+        assert (reply.status_code, server.mails) == (406, [])
+        assert reply.json["stage"] == ("tls" if tls == "implicit" else "starttls")
+        settings = alice.app.extensions["smtpweb.settings"]
+        alice.app.extensions["smtpweb.settings"] = dataclasses.replace(
+            settings, ca_file=server.ca_file
+        )
+        assert check(alice, smtp_id).status_code == 200
+        assert len(server.mails) == 1
+
+
+def test_a_password_that_the_server_echoes_is_kept_nowhere(alice: Person, idapp: str) -> None:
+    whole = base64.b64encode(f"\0ana\0{SECRET}".encode()).decode()
+    alone = base64.b64encode(SECRET.encode()).decode()
+    with fake_smtp(
+        login=("ana", "another"),
+        replies={"AUTH": f"535 5.7.8 no: {whole} {alone} {SECRET}"},
+    ) as server:
+        reply = check(
+            alice,
+            register(alice, idapp, server, auth="true", username="ana", password=SECRET),
+        )
+    assert (reply.status_code, reply.json["stage"]) == (406, "auth")
+    [row] = kept(alice)
+    stored = json.dumps(row.report_json, ensure_ascii=False) + json.dumps(row.report_json)
+    for secret in (SECRET, whole, alone, whole.rstrip("="), alone.rstrip("=")):
+        assert secret not in stored
+        assert secret not in reply.text
+        assert secret not in json.dumps(reply.json, ensure_ascii=False)
+
+
+def test_no_connection_of_the_database_is_held_while_the_server_is_silent(
+    alice: Person, idapp: str
+) -> None:
+    with fake_smtp(replies={"dot": Slowly(1.0, "250 2.0.0 queued")}) as server:
+        smtp_id = register(alice, idapp, server)
+        thread, answers = in_background(lambda: check(alice, smtp_id))
+        until(lambda: "DATA" in server.heard)
+        with alice.app.app_context():
+            assert db.engine.pool.checkedout() == 0
+        assert alice.smtp(smtp_id)["status"] == "A"
+        thread.join()
+    assert answers[0].status_code == 200
+
+
+def test_an_smtp_is_checked_by_one_at_a_time(alice: Person, idapp: str) -> None:
+    with fake_smtp(replies={"dot": Slowly(0.5, "250 2.0.0 queued")}) as server:
+        smtp_id = register(alice, idapp, server)
+        thread, answers = in_background(lambda: check(alice, smtp_id))
+        until(lambda: "DATA" in server.heard)
+        reply = check(alice, smtp_id)
+        assert reply.status_code == 503
+        assert 1 <= int(reply.headers["Retry-After"]) <= 11
+        thread.join()
+        assert answers[0].status_code == 200
+        assert len(server.mails) == 1
+        assert check(alice, smtp_id).status_code == 200
+
+
+def test_a_check_that_never_ended_blocks_only_for_its_lease(alice: Person, idapp: str) -> None:
+    with fake_smtp() as server:
+        smtp_id = register(alice, idapp, server)
+        for until_when, status in ((timedelta(seconds=30), 503), (timedelta(seconds=-1), 200)):
+            with alice.app.app_context():
+                db.session.execute(update(Smtp).values(checking_until=now() + until_when))
+                db.session.commit()
+            assert check(alice, smtp_id).status_code == status
+
+
+def test_a_user_has_two_checks_at_once(alice: Person, charlie: Person, idapp: str) -> None:
+    with fake_smtp(replies={"dot": Slowly(0.7, "250 2.0.0 queued")}) as server:
+        ids = [register(alice, idapp, server) for _ in range(3)]
+        begun = [in_background(lambda each=each: check(alice, each)) for each in ids[:2]]
+        until(lambda: server.heard.count("DATA") == 2)
+        reply = check(alice, ids[2])
+        assert (reply.status_code, reply.json["title"]) == (429, "Too many requests")
+        assert int(reply.headers["Retry-After"]) > 0
+        other = charlie.make_app()["_id"]
+        assert check(charlie, register(charlie, other, server)).status_code == 200
+        for thread, answers in begun:
+            thread.join()
+            assert answers[0].status_code == 200
+
+
+def test_a_user_has_thirty_checks_in_ten_minutes(alice: Person, idapp: str) -> None:
+    with fake_smtp() as server:
+        smtp_id = register(alice, idapp, server)
+        moment = now()
+        with alice.app.app_context():
+            for age in range(30):
+                started = moment - timedelta(seconds=599 - age)
+                db.session.add(
+                    Check(
+                        smtp_id=smtp_id,
+                        user_id=alice.user_id,
+                        smtp_version=1,
+                        started=started,
+                        ends_by=started,
+                        finished=started,
+                    )
+                )
+            db.session.commit()
+        reply = check(alice, smtp_id)
+        assert reply.status_code == 429
+        assert 1 <= int(reply.headers["Retry-After"]) <= 2
+        assert server.connections == 0
+        with alice.app.app_context():
+            oldest = select(db.func.min(Check.started)).scalar_subquery()
+            db.session.execute(
+                update(Check)
+                .where(Check.started == oldest)
+                .values(started=moment - timedelta(minutes=11))
+            )
+            db.session.commit()
+        assert check(alice, smtp_id).status_code == 200
+
+
+def test_beyond_the_slots_of_a_worker_it_is_503_at_once(alice: Person, idapp: str) -> None:
+    with fake_smtp() as server:
+        smtp_id = register(alice, idapp, server)
+        slots = alice.app.extensions["smtpweb.check_slots"]
+        taken = 0
+        while slots.acquire(blocking=False):
+            taken += 1
+        assert taken == alice.app.extensions["smtpweb.settings"].check_slots
+        reply = check(alice, smtp_id)
+        assert (reply.status_code, reply.headers["Retry-After"]) == (503, "5")
+        assert kept(alice) == []
+        slots.release()
+        assert check(alice, smtp_id).status_code == 200
+        assert check(alice, smtp_id).status_code == 200  # the slot was given back
+
+
+def test_an_edit_during_the_check_keeps_its_own_state(alice: Person, idapp: str) -> None:
+    with fake_smtp(replies={"dot": Slowly(0.5, "554 5.0.0 no")}) as server:
+        smtp_id = register(alice, idapp, server)
+        thread, answers = in_background(lambda: check(alice, smtp_id))
+        until(lambda: "DATA" in server.heard)
+        register(alice, idapp, server, idsmtp=smtp_id, priority=1)
+        thread.join()
+    assert answers[0].status_code == 406
+    smtp = alice.smtp(smtp_id)
+    assert (smtp["status"], smtp["numerrors"], smtp["priority"]) == ("A", 0, 1)
+    [row] = kept(alice)
+    assert (row.accepted, row.applied) == (False, False)
+    with fake_smtp() as server:
+        register(alice, idapp, server, idsmtp=smtp_id)
+        assert check(alice, smtp_id).status_code == 200
+
+
+def test_a_removal_during_the_check_wins(alice: Person, idapp: str) -> None:
+    with fake_smtp(replies={"dot": Slowly(0.5, "250 2.0.0 queued")}) as server:
+        smtp_id = register(alice, idapp, server)
+        thread, answers = in_background(lambda: check(alice, smtp_id))
+        until(lambda: "DATA" in server.heard)
+        assert alice.post("/private/smtps/remove", idsmtp=smtp_id).status_code == 200
+        thread.join()
+    assert (answers[0].status_code, answers[0].json["title"]) == (406, "SMTP not found")
+    assert kept(alice) == []
+    assert alice.smtps(idapp) == []
+
+
+def test_our_own_bug_in_a_check_is_a_500_and_blocks_nothing(
+    alice: Person, idapp: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: Any) -> None:
+        raise ZeroDivisionError(SECRET)
+
+    with fake_smtp() as server:
+        smtp_id = register(alice, idapp, server)
+        with monkeypatch.context() as patch:
+            patch.setattr(mailcheck, "check", broken)
+            client = alice.app.test_client(use_cookies=False)
+            reply = client.post(
+                "/private/smtps/check",
+                data={"idsmtp": smtp_id},
+                headers={"Authorization": f"Bearer {alice.token}"},
+            )
+        assert (reply.status_code, reply.json["title"]) == (500, "Internal error")
+        assert reply.json["request"] in caplog.text
+        assert "ZeroDivisionError" not in reply.text
+        assert alice.smtp(smtp_id)["status"] == "A"
+        [row] = kept(alice)
+        assert (row.finished, row.accepted) == (None, None)
+        with alice.app.app_context():  # it counts as under way until its time is over
+            db.session.execute(update(Check).values(ends_by=now() - timedelta(seconds=1)))
+            db.session.commit()
+        assert check(alice, smtp_id).status_code == 200
+
+
+def test_the_report_of_a_check_survives_its_storage(alice: Person, idapp: str) -> None:
+    with fake_smtp() as server:
+        check(alice, register(alice, idapp, server))
+    [row] = kept(alice)
+    report = row.report
+    assert report is not None
+    assert report == mailcheck.Report.from_dict(json.loads(json.dumps(report.to_dict())))
+    assert [step.stage for step in report.steps] == list(mailcheck.Stage)
+    assert report.transcript
+
+
+def test_the_limits_are_those_that_the_documents_promise() -> None:
+    assert (service.CHECKS_PER_USER, service.CHECK_WINDOW, service.CHECKS_AT_ONCE) == (
+        30, timedelta(minutes=10), 2,
+    )  # fmt: skip

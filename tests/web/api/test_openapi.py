@@ -1,0 +1,173 @@
+"""The API's description and the API: the same calls, names, limits and defaults."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import Any
+
+import pytest
+from flask import Flask
+from openapi_spec_validator import validate
+
+from smtpweb import validators
+from smtpweb.config import ROOT
+from smtpweb.mailcheck import Side, Stage
+from smtpweb.web.api import openapi, schema
+from tests.support.people import Person
+
+DOCUMENT = openapi.document()
+CALLS = [(method, path) for path, item in DOCUMENT["paths"].items() for method in item]
+SCHEMAS = DOCUMENT["components"]["schemas"]
+
+
+def operation(method: str, path: str) -> dict[str, Any]:
+    found: dict[str, Any] = DOCUMENT["paths"][path][method]
+    return found
+
+
+def scope_of(method: str, path: str) -> str:
+    return "".join(operation(method, path)["security"][0]["token"]) if path[1] == "p" else ""
+
+
+def test_it_is_openapi_3_1() -> None:
+    validate(DOCUMENT)
+    assert DOCUMENT["openapi"].startswith("3.1.")
+
+
+def test_it_is_of_this_version() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert DOCUMENT["info"]["version"] == project["version"]
+    assert DOCUMENT["info"]["license"]["identifier"] == project["license"]
+
+
+def test_it_is_served_whole(app: Flask) -> None:
+    reply = app.test_client().get("/openapi.json")
+    assert reply.content_type == "application/json"
+    assert reply.json == DOCUMENT
+
+
+@pytest.mark.parametrize("base", [server["url"].rstrip("/") for server in DOCUMENT["servers"]])
+def test_it_has_every_route_and_no_other(app: Flask, base: str) -> None:
+    routed = {
+        (method.lower(), rule.rule.removeprefix(base))
+        for rule in app.url_map.iter_rules()
+        if rule.rule.startswith((f"{base}/auth/", f"{base}/private/"))
+        for method in rule.methods - {"HEAD", "OPTIONS"}
+    }
+    assert routed == set(CALLS)
+
+
+def test_each_call_needs_the_scope_that_its_view_asks_for(app: Flask) -> None:
+    needed = {
+        rule.rule: app.view_functions[rule.endpoint].needs_scope  # type: ignore[attr-defined]
+        for rule in app.url_map.iter_rules()
+        if rule.rule.startswith("/private/")
+    }
+    assert needed == {path: scope_of(method, path) for method, path in CALLS if path[1] == "p"}
+    assert operation("post", "/auth/login")["security"] == []
+
+
+def test_each_post_takes_the_same_in_every_form() -> None:
+    for method, path in CALLS:
+        if method == "post":
+            content = operation(method, path)["requestBody"]["content"]
+            assert set(content) == {openapi.FORM, "multipart/form-data", "application/json"}
+            assert len({media["schema"]["$ref"] for media in content.values()}) == 1
+
+
+def test_names_and_spellings_are_those_that_are_read() -> None:
+    described = SCHEMAS["SaveSmtp"]["properties"]
+    aliases = {name: of["x-alias-of"] for name, of in described.items() if "x-alias-of" in of}
+    assert aliases == schema._ALIASES
+    assert set(described) - set(aliases) == {"idsmtp", "idapp", *schema._SMTP_RULES}
+
+
+# --- limits, defaults, required parameters -----------------------------------------------------
+
+
+def test_numbers_and_words_are_those_of_the_rules() -> None:
+    for name in ("SaveSmtp", "Smtp"):
+        ports, priorities = (SCHEMAS[name]["properties"][key] for key in ("port", "priority"))
+        assert (ports["minimum"], ports["maximum"]) == validators.PORTS
+        assert (priorities["minimum"], priorities["maximum"]) == validators.PRIORITIES
+    for name in ("SaveApp", "App"):
+        assert set(SCHEMAS[name]["properties"]["strategy"]["enum"]) == set(validators.STRATEGIES)
+    stages = SCHEMAS["FailedCheck"]["properties"]["stage"]["enum"]
+    assert stages == [str(stage) for stage in Stage]
+    sides = SCHEMAS["FailedCheck"]["properties"]["side"]["enum"]
+    assert set(sides) == {str(side) for side in Side} - {"none"}
+    for scope in validators.SCOPES:
+        assert scope in DOCUMENT["components"]["securitySchemes"]["token"]["description"]
+
+
+def of_length(schema: dict[str, Any], length: int, name: str) -> str:
+    """An otherwise acceptable value of this length."""
+    if schema.get("format") == "email":
+        domain = "d" * 60 + "." + "e" * 60 + "." + "f" * 60
+        return f"{'a' * (length - len(domain) - 5)}@{domain}.org"
+    if name == "host":
+        return ("h" * 49 + ".") * 5 + "i" * (length - 250)
+    return "x" * length
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        (path, name)
+        for path, schema in (("/private/apps/save", "SaveApp"), ("/private/smtps/save", "SaveSmtp"))
+        for name, described in SCHEMAS[schema]["properties"].items()
+        if "maxLength" in described
+    ],
+)
+def test_the_longest_value_is_accepted_and_one_more_character_is_not(
+    alice: Person, path: str, name: str
+) -> None:
+    schema = SCHEMAS["SaveApp" if "apps" in path else "SaveSmtp"]["properties"][name]
+    given = {"idapp": alice.make_app()["_id"], "host": "h.example", "port": 25, "name": "other"}
+    most = schema["maxLength"]
+    assert alice.post(path, **given | {name: of_length(schema, most, name)}).status_code == 200
+    reply = alice.post(path, **given | {name: of_length(schema, most + 1, name)})
+    assert reply.status_code == 400
+    told = [error["parameter"] for error in reply.json["errors"]]
+    assert told == [schema.get("x-alias-of", name)]
+
+
+def test_page_numbers_and_sizes_end_where_described(alice: Person) -> None:
+    limits = {
+        node["name"]: (node["schema"]["minimum"], node["schema"]["maximum"])
+        for node in operation("get", "/private/apps/findAll")["parameters"]
+    }
+    for name, (least, most) in limits.items():
+        for value, status in ((least, 200), (most, 200), (least - 1, 400), (most + 1, 400)):
+            given = {"page": 0, "size": 5} | {name: value}
+            assert alice.get("/private/apps/findAll", **given).status_code == status
+
+
+def test_defaults_are_those_that_are_stored(alice: Person) -> None:
+    app = alice.make_app()
+    smtp = alice.make_smtp(app["_id"])
+    assert app["strategy"] == SCHEMAS["SaveApp"]["properties"]["strategy"]["default"]
+    described = {
+        "sslTls" if name == "ssltls" else name: schema["default"]
+        for name, schema in SCHEMAS["SaveSmtp"]["properties"].items()
+        if "default" in schema
+    }
+    assert len(described) == 5
+    assert {name: smtp[name] for name in described} == described
+
+
+def test_required_parameters_are_required_and_no_others(alice: Person) -> None:
+    for method, path in CALLS:
+        required = {
+            one.name
+            for call in openapi.calls()
+            if call.path == path
+            for one in call.parameters
+            if one.required
+        }
+        required |= {"/private/apps/save": {"name"}}.get(path, set())  # to create one
+        if path in ("/private/smtps/remove", "/private/smtps/check"):
+            required = {"idapp"}  # or idsmtp
+        reply = alice.request(method.upper(), path)
+        assert reply.status_code == 400
+        assert {error["parameter"] for error in reply.json["errors"]} == required, path

@@ -1,0 +1,261 @@
+"""Every answer of the API is as described, and everything described is really answered."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from flask import Flask
+from jsonschema import Draft202012Validator
+from werkzeug.test import TestResponse
+
+from smtpweb.app import create_app
+from smtpweb.checking import service
+from smtpweb.config import Settings
+from smtpweb.database.models import Check, Smtp
+from smtpweb.database.session import db, now
+from smtpweb.web.api import openapi, schema
+from tests.conftest import settings_for
+from tests.support.fake_smtp import ca_file, fake_smtp
+from tests.support.people import Person
+
+DOCUMENT = openapi.document()
+CALLS = [(method, path) for path, item in DOCUMENT["paths"].items() for method in item]
+NOBODYS = "f" * 24
+
+
+def operation(method: str, path: str) -> dict[str, Any]:
+    found: dict[str, Any] = DOCUMENT["paths"][path][method]
+    return found
+
+
+def response_of(method: str, path: str, status: int) -> dict[str, Any]:
+    return openapi.resolve(operation(method, path)["responses"][str(status)])
+
+
+@dataclass(frozen=True)
+class Seen:
+    """An answer of the API."""
+
+    method: str
+    path: str
+    reply: TestResponse
+
+    @property
+    def where(self) -> tuple[str, str, int]:
+        return self.method, self.path, self.reply.status_code
+
+
+class Story:
+    """Somebody who does with the API all that it can do, and keeps what it answered."""
+
+    def __init__(self, person: Person) -> None:
+        self.person = person
+        self.client = person.app.test_client(use_cookies=False)
+        self.seen: list[Seen] = []
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        token: str | None = "",
+        app: Flask | None = None,
+        **options: Any,
+    ) -> TestResponse:
+        client = app.test_client(use_cookies=False) if app else self.client
+        token = self.person.token if token == "" else token
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        reply = client.open(path, method=method.upper(), headers=headers, **options)
+        self.seen.append(Seen(method, path, reply))
+        return reply
+
+    def example(self, path: str, **changes: Any) -> Any:
+        """Make the call as its example does, with ids that exist."""
+        (method,) = DOCUMENT["paths"][path]
+        if method == "get":
+            nodes = map(openapi.resolve, operation(method, path)["parameters"])
+            given = {node["name"]: node["example"] for node in nodes} | changes
+            reply = self.ask(method, path, query_string=given)
+        else:
+            content = operation(method, path)["requestBody"]["content"]
+            reply = self.ask(method, path, data=content[openapi.FORM]["example"] | changes)
+        return reply.json if reply.data else None
+
+    def live(self) -> None:
+        """Every call with every outcome that is up to the caller."""
+        self.example("/auth/login")
+        app = self.example("/private/apps/save")["_id"]
+        self.example("/private/apps/findAll")
+        self.example("/private/apps/findById", idapp=app)
+        self.example("/private/apps/save")  # the name is taken
+        smtp = self.example("/private/smtps/save", idapp=app)["_id"]
+        self.example("/private/smtps/findById", idsmtp=smtp)
+        self.example("/private/smtps/findByApp", idapp=app)
+        self.example("/private/smtps/save", idapp=app, port="70000", username="")
+        self.check(app, smtp)
+        self.example("/private/smtps/remove", idsmtp=smtp)
+        self.example("/private/apps/remove", idapp=app)
+        for path in DOCUMENT["paths"]:
+            if path.startswith("/private/") and not path.endswith("/findAll"):
+                changes = {"idapp": NOBODYS} if "/apps/" in path or "ByApp" in path else {}
+                self.example(path, **changes or {"idapp": NOBODYS, "idsmtp": NOBODYS})
+
+    def check(self, app: str, smtp: str) -> None:
+        login = ("user@yourserver.net", "smtppassword1234")
+        refusal = "535 5.7.8 Authentication credentials invalid"
+        with fake_smtp(tls="starttls", login=login) as good:
+            self.move(app, smtp, good.host, good.port)
+            self.example("/private/smtps/check", idsmtp=smtp)
+        with fake_smtp(tls="starttls", login=login, replies={"AUTH": refusal}) as bad:
+            self.move(app, smtp, bad.host, bad.port)
+            self.example("/private/smtps/check", idsmtp=smtp)
+        self.example("/private/smtps/findById", idsmtp=smtp)
+        with self.person.app.app_context():
+            db.session.get_one(Smtp, smtp).checking_until = now() + service.CHECK_WINDOW
+            db.session.commit()
+        self.example("/private/smtps/check", idsmtp=smtp)
+        with self.person.app.app_context():
+            row = db.session.get_one(Smtp, smtp)
+            row.checking_until = None
+            for _ in range(service.CHECKS_PER_USER):
+                db.session.add(
+                    Check(
+                        smtp_id=smtp, user_id=self.person.user_id, smtp_version=1, ends_by=now(),
+                        finished=now(), accepted=True, stage="accepted",
+                    )
+                )  # fmt: skip
+            db.session.commit()
+        self.example("/private/smtps/check", idsmtp=smtp)
+
+    def move(self, app: str, smtp: str, host: str, port: int) -> None:
+        given = {"idapp": app, "idsmtp": smtp, "host": host, "port": port}
+        self.example("/private/smtps/save", **given)
+
+    def suffer(self, monkeypatch: pytest.MonkeyPatch, lost: Flask) -> None:
+        """Every call with every outcome that is not about what it asks for."""
+        for method, path in CALLS:
+            self.ask(method, path)
+            self.ask(method, path, token=None)
+            self.ask(method, path, token="smw_unknown")
+            self.ask(method, path, app=lost, data={"username": "alice", "password": "x"})
+            if method == "post":
+                self.ask(method, path, data=b"x" * (2 * 1024 * 1024), content_type=openapi.FORM)
+                self.ask(method, path, data=b"<x/>", content_type="text/xml")
+        for _ in range(11):
+            self.ask("post", "/auth/login", data={"username": "mallory", "password": "x"})
+        with monkeypatch.context() as patch:
+            patch.setattr(schema, "_pairs", lambda: 1 / 0)  # a bug, for once
+            for method, path in CALLS:
+                self.ask(method, path)
+
+
+@pytest.fixture
+def settings(database_url: str) -> Settings:
+    return settings_for(database_url, ca_file=ca_file())
+
+
+@pytest.fixture
+def lost(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    """The application, with its storage gone."""
+    nowhere = tmp_path_factory.mktemp("lost") / "nowhere" / "smtpweb.db"
+    app = create_app(settings_for(f"sqlite:///{nowhere}"))
+    yield app
+    with app.app_context():
+        db.engine.dispose()
+
+
+@pytest.fixture
+def answers(alice: Person, lost: Flask, monkeypatch: pytest.MonkeyPatch) -> list[Seen]:
+    story = Story(alice)
+    story.live()
+    story.suffer(monkeypatch, lost)
+    return story.seen
+
+
+def closed(node: Any, *, open_: bool = False) -> Any:
+    """The schema, with members that it does not describe refused: clients must expect more ones.
+
+    For us one that is missing in the description is a mistake.
+    """
+    if isinstance(node, list):
+        return [closed(one) for one in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        return closed(openapi.resolve(node), open_=open_)
+    copy = {
+        name: [closed(one, open_=True) for one in inner] if name == "allOf" else closed(inner)
+        for name, inner in node.items()
+    }
+    if "properties" in node and not open_:
+        copy["unevaluatedProperties"] = False
+    return copy
+
+
+def faults(response: dict[str, Any], reply: TestResponse) -> list[str]:
+    """In what an answer differs from its description."""
+    found = [
+        f"no {name}" for name in response.get("headers", {}) if name not in reply.headers
+    ]  # the media type comes next
+    content = response.get("content")
+    if content is None:
+        return found + (["a body"] if reply.data else [])
+    if reply.mimetype not in content:
+        return [*found, f"media type {reply.mimetype}"]
+    validator = Draft202012Validator(closed(content[reply.mimetype]["schema"]))
+    return found + [error.message for error in validator.iter_errors(json.loads(reply.data))]
+
+
+def masked(body: Any) -> str:
+    """The body without what is different every time."""
+    text = json.dumps(body)
+    text = re.sub(r"\b[0-9a-f]{24}\b", "ID", text)
+    text = re.sub(r"\b[0-9a-f]{16}\b", "NUMBER", text)
+    text = re.sub(r"smw_[\w-]{43}", "TOKEN", text)
+    return re.sub(r"\d{4}-\d\d-\d\dT[\d:.]{12}", "TIME", text)
+
+
+def test_every_answer_is_as_described_and_every_description_is_answered(
+    answers: list[Seen],
+) -> None:
+    described = {
+        (method, path, int(status))
+        for method, path in CALLS
+        for status in operation(method, path)["responses"]
+    }
+    assert {one.where for one in answers} == described
+    for one in answers:
+        assert faults(response_of(*one.where), one.reply) == [], (one.where, one.reply.text)
+
+
+def test_every_example_is_what_was_really_answered(answers: list[Seen]) -> None:
+    given: dict[tuple[str, str, int], set[str]] = {}
+    anywhere = set()
+    for one in answers:
+        if one.reply.data:
+            told = masked(json.loads(one.reply.data))
+            given.setdefault(one.where, set()).add(told)
+            anywhere.add(told)
+    for method, path in CALLS:
+        for status, node in operation(method, path)["responses"].items():
+            for media in openapi.resolve(node).get("content", {}).values():
+                example = masked(media["example"])
+                # Answers that many calls share have one example.
+                told = anywhere if "$ref" in node else given[method, path, int(status)]
+                assert example in told, (method, path, status)
+
+
+def test_answers_that_differ_from_the_description_are_noticed(alice: Person) -> None:
+    app = alice.make_app()
+    reply = alice.get("/private/apps/findById", idapp=app["_id"])
+    described = response_of("get", "/private/apps/findById", 200)
+    assert faults(described, reply) == []
+    for changes in ({"strategy": "X"}, {"created": "2026-01-01T00:00:00Z"}, {"surprise": 1}):
+        reply.data = json.dumps(app | changes)
+        assert len(faults(described, reply)) == 1
+    reply.data = json.dumps({name: app[name] for name in app if name != "name"})
+    assert len(faults(described, reply)) == 1

@@ -1,0 +1,287 @@
+"""How clients write their requests, and what the public Java client trips over."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from werkzeug.test import TestResponse
+
+from tests.support.people import Person
+
+LATIN = "application/x-www-form-urlencoded; charset=ISO-8859-1"
+FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.fixture
+def idapp(alice: Person) -> str:
+    return alice.make_app()["_id"]
+
+
+def save(alice: Person, body: bytes | str, content_type: str, query: str = "") -> TestResponse:
+    return alice.request(
+        "POST", f"/private/smtps/save{query}", data=body, content_type=content_type
+    )
+
+
+def test_the_form_of_the_java_client_is_understood(alice: Person, idapp: str) -> None:
+    body = (
+        f"idapp={idapp}&priority&host=h.example&port=587&username=a%F1a&password=p%E9&auth=true"
+        "&starttls=true&sslTls=false&debug=false&defaultfromemail=a%40b.example"
+        "&defaultfromname=Jos%E9&unknown=%F1"
+    )
+    reply = save(alice, body, LATIN)
+    assert reply.status_code == 200
+    smtp = reply.json
+    assert (smtp["username"], smtp["password"], smtp["defaultfromname"]) == ("aña", "pé", "José")
+    assert (smtp["priority"], smtp["sslTls"], smtp["debug"]) == (10, False, False)
+
+
+def test_bare_names_and_empty_values_are_absent(alice: Person, idapp: str) -> None:
+    reply = save(alice, f"idapp={idapp}&priority&host=h&port=25&username=&auth", FORM)
+    assert reply.status_code == 200
+    assert (reply.json["priority"], reply.json["username"]) == (10, None)
+    assert reply.json["auth"] is False
+    reply = save(alice, f"idapp={idapp}&host&port=", FORM)
+    assert {error["parameter"] for error in reply.json["errors"]} == {"host", "port"}
+
+
+@pytest.mark.parametrize("name", ["ssltls", "sslTls"])
+def test_both_spellings_of_ssltls_mean_one(alice: Person, idapp: str, name: str) -> None:
+    smtp = alice.make_smtp(idapp, **{name: "true"})
+    assert smtp["sslTls"] is True
+    assert "ssltls" not in smtp
+
+
+@pytest.mark.parametrize("name", ["defaulfromemail", "defaultfromemail"])
+def test_both_spellings_of_the_default_from_mean_one(alice: Person, idapp: str, name: str) -> None:
+    smtp = alice.make_smtp(idapp, **{name: "a@b.example"})
+    assert smtp["defaultfromemail"] == "a@b.example"
+
+
+@pytest.mark.parametrize("name", ["starttls", "startstls"])
+def test_both_spellings_of_starttls_mean_one(alice: Person, idapp: str, name: str) -> None:
+    assert alice.make_smtp(idapp, **{name: "true"})["starttls"] is True
+
+
+@pytest.mark.parametrize(
+    ("word", "meaning"),
+    [("true", True), ("TRUE", True), ("on", True), ("Yes", True), ("1", True),
+     ("false", False), ("False", False), ("off", False), ("NO", False), ("0", False)],
+)  # fmt: skip
+def test_flags_have_many_spellings(alice: Person, idapp: str, word: str, meaning: bool) -> None:
+    assert alice.make_smtp(idapp, starttls=word)["starttls"] is meaning
+
+
+def ways(alice: Person, given: dict[str, str]) -> dict[str, TestResponse]:
+    path = "/private/smtps/save"
+    return {
+        "query": alice.request("POST", path, query_string=given),
+        "form": alice.request("POST", path, data=given),
+        "multipart": alice.request("POST", path, data=given, content_type="multipart/form-data"),
+        "json": alice.request("POST", path, json=given),
+        "mixed": alice.request(
+            "POST",
+            path,
+            query_string={"idapp": given["idapp"]},
+            data={name: value for name, value in given.items() if name != "idapp"},
+        ),
+    }
+
+
+def test_query_form_multipart_and_json_are_equal(alice: Person, idapp: str) -> None:
+    given = {"idapp": idapp, "host": "münchen.example", "port": "25", "auth": "false"}
+    replies = ways(alice, given)
+    assert {way: reply.status_code for way, reply in replies.items()} == dict.fromkeys(replies, 200)
+    assert {reply.json["host"] for reply in replies.values()} == {"münchen.example"}
+
+
+def test_json_may_use_its_own_types(alice: Person, idapp: str) -> None:
+    body = {"idapp": idapp, "host": "h", "port": 25, "priority": 0, "auth": False,
+            "starttls": True, "username": None, "password": ""}  # fmt: skip
+    reply = alice.request("POST", "/private/smtps/save", json=body)
+    assert reply.status_code == 200
+    assert (reply.json["port"], reply.json["starttls"]) == (25, True)
+    assert reply.json["username"] is None
+
+
+@pytest.mark.parametrize(
+    "value", [True, 25.0, "25 ", [25], {"a": 25}, -1, 0, 65536, 2**63, "٣"], ids=repr
+)
+def test_json_of_the_wrong_type_is_refused(alice: Person, idapp: str, value: Any) -> None:
+    reply = alice.request(
+        "POST", "/private/smtps/save", json={"idapp": idapp, "host": "h", "port": value}
+    )
+    assert (reply.status_code, reply.json["errors"][0]["parameter"]) == (400, "port")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"[]", b"[1]", b'"x"', b"null", b"\xff\xfe", b'{"a":1}x', b"NaN", b'{"port":NaN}',
+     b"[" * 100_000, b'{"a":' * 100_000, b'{"port":' + b"9" * 5000 + b"}"],
+    ids=lambda body: body[:12].decode("latin-1"),
+)  # fmt: skip
+def test_broken_json_is_a_400(alice: Person, body: bytes) -> None:
+    assert save(alice, body, "application/json").status_code == 400
+
+
+def test_a_lone_surrogate_is_a_400(alice: Person, idapp: str) -> None:
+    body = json.dumps({"idapp": idapp, "host": "h", "port": 25, "username": "\ud800"})
+    assert save(alice, body, "application/json").status_code == 400
+    assert alice.smtps(idapp) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "query"),
+    [
+        ("host=h&host=h&port=25", FORM, ""),
+        ("host=h&port=25", FORM, "?port=25"),
+        ('{"host":"h","host":"g","port":25}', "application/json", ""),
+        ("host=h&port=25&ssltls=true&sslTls=false", FORM, ""),
+    ],
+)
+def test_a_parameter_sent_twice_is_refused(
+    alice: Person, idapp: str, body: str, content_type: str, query: str
+) -> None:
+    if content_type == FORM:
+        body += f"&idapp={idapp}"
+    else:
+        body = body[:-1] + f',"idapp":"{idapp}"}}'
+    reply = save(alice, body, content_type, query)
+    assert reply.status_code == 400
+    assert reply.json["errors"][0]["message"] == "Was sent more than once."
+    assert alice.smtps(idapp) == []
+
+
+def test_one_flag_in_two_spellings_may_say_the_same_twice(alice: Person, idapp: str) -> None:
+    assert alice.make_smtp(idapp, ssltls="true", sslTls="true")["sslTls"] is True
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b"host=%FF", FORM),
+        (b"host=\xff", FORM),
+        (b"host=%E9", FORM + "; charset=utf-8"),
+        (b"host=%E9", FORM + "; charset=us-ascii"),
+    ],
+)
+def test_what_is_not_valid_in_its_charset_is_a_400(
+    alice: Person, body: bytes, content_type: str
+) -> None:
+    assert save(alice, body, content_type).status_code == 400
+
+
+def test_an_invalid_query_string_is_a_400(alice: Person) -> None:
+    assert alice.request("GET", "/private/smtps/findByApp?idapp=%FF").status_code == 400
+
+
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/xml", FORM + "; charset=utf-16", "nonsense"]
+)
+def test_another_content_type_is_a_415(alice: Person, content_type: str) -> None:
+    assert save(alice, "host=h", content_type).status_code == 415
+
+
+def test_too_many_parameters_are_a_400(alice: Person) -> None:
+    assert save(alice, "&".join(f"a{n}=1" for n in range(200)), FORM).status_code == 400
+
+
+@pytest.mark.parametrize("content_type", [FORM, "application/json", "multipart/form-data"])
+def test_a_huge_body_is_a_413(alice: Person, content_type: str) -> None:
+    reply = save(alice, b"a=" + b"x" * 10_000_000, content_type)
+    assert reply.status_code == 413
+
+
+def test_a_huge_field_of_a_multipart_form_is_a_413(alice: Person) -> None:
+    part = b'--b\r\nContent-Disposition: form-data; name="host"\r\n\r\n' + b"x" * 2_000_000
+    reply = save(alice, part + b"\r\n--b--\r\n", "multipart/form-data; boundary=b")
+    assert reply.status_code == 413
+
+
+def test_a_multipart_form_that_is_not_utf_8_is_a_400(alice: Person) -> None:
+    part = b'--b\r\nContent-Disposition: form-data; name="host"\r\n\r\n\xe9\r\n--b--\r\n'
+    assert save(alice, part, "multipart/form-data; boundary=b").status_code == 400
+
+
+@pytest.mark.parametrize("prefix", ["", "/api"])
+def test_every_call_stands_under_both_base_paths(alice: Person, prefix: str) -> None:
+    login = alice.request(
+        "POST",
+        f"{prefix}/auth/login",
+        data={"username": alice.name, "password": alice.password},
+    )
+    assert login.status_code == 200
+    app = alice.post(f"{prefix}/private/apps/save", name="one").json
+    smtp = alice.post(f"{prefix}/private/smtps/save", idapp=app["_id"], host="h", port=1).json
+    assert alice.get(f"{prefix}/private/smtps/findByApp", idapp=app["_id"]).json == [smtp]
+    assert alice.get(f"{prefix}/private/smtps/findById", idsmtp=smtp["_id"]).json == smtp
+    assert alice.post(f"{prefix}/private/smtps/remove", idapp=smtp["_id"]).status_code == 200
+    assert alice.get(f"{prefix}/private/apps/findById", idapp=app["_id"]).json == app
+    assert alice.get(f"{prefix}/private/apps/findAll", page=0, size=5).json["totalElements"] == 1
+    assert alice.post(f"{prefix}/private/apps/remove", idapp=app["_id"]).status_code == 200
+
+
+def test_a_slash_too_many_is_no_redirect(alice: Person, idapp: str) -> None:
+    reply = alice.post("/private/smtps/save/", idapp=idapp, host="h", port=25)
+    assert reply.status_code == 200
+
+
+def test_integers_and_flags_of_the_reply_have_json_types(alice: Person, idapp: str) -> None:
+    smtp = alice.make_smtp(idapp, priority=2**31 - 1)
+    assert {type(smtp[name]) for name in ("priority", "port", "numerrors")} == {int}
+    assert {type(smtp[name]) for name in ("auth", "starttls", "sslTls", "debug")} == {bool}
+
+
+def test_replies_are_one_ascii_line(alice: Person, idapp: str) -> None:
+    alice.make_smtp(idapp, defaultfromname="José ✓")
+    reply = alice.get("/private/smtps/findByApp", idapp=idapp)
+    assert reply.data.isascii()
+    assert b"\n" not in reply.data
+    assert reply.json[0]["defaultfromname"] == "José ✓"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/private/smtps/save", 405),
+        ("POST", "/private/smtps/findById", 405),
+        ("DELETE", "/private/apps/remove", 405),
+        ("GET", "/auth/login", 405),
+        ("GET", "/api/auth/login", 405),
+        ("GET", "/private/nothing", 404),
+        ("GET", "/auth/nothing", 404),
+        ("GET", "/api/nothing", 404),
+        ("GET", "/api", 404),
+        ("GET", "/private/", 404),
+        ("GET", "/private", 404),
+    ],
+)
+def test_unknown_paths_and_methods_are_problems(
+    alice: Person, method: str, path: str, status: int
+) -> None:
+    reply = alice.request(method, path)
+    assert reply.status_code == status
+    assert reply.json["type"] == "about:blank"
+    if status == 405:
+        assert reply.headers["Allow"]
+
+
+def test_one_unreadable_password_does_not_hide_the_other_smtps(alice: Person, idapp: str) -> None:
+    from smtpweb.database.models import Smtp
+    from smtpweb.database.session import db
+
+    good = alice.make_smtp(idapp, password="good")
+    bad = alice.make_smtp(idapp, password="bad", defaultfromemail="a@b.example")
+    with alice.app.app_context():
+        row = db.session.get_one(Smtp, bad["_id"])
+        row.password_sealed = db.session.get_one(Smtp, good["_id"]).password_sealed
+        db.session.commit()
+    shown = alice.smtps(idapp)
+    assert [smtp["password"] for smtp in shown] == ["good", None]
+    (warning,) = shown[1]["warnings"]
+    assert (warning["parameter"], warning["code"]) == ("password", "PASSWORD_UNREADABLE")
+    assert "enter it again" in warning["message"]
+    reply = alice.post("/private/smtps/check", idsmtp=bad["_id"])
+    assert (reply.status_code, reply.json["code"]) == (406, "SMTP_PASSWORD_UNREADABLE")

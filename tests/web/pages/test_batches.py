@@ -1,0 +1,213 @@
+"""Checking many SMTPs at once from the list, and the page that tells how far that has come."""
+
+from __future__ import annotations
+
+import re
+import signal
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from smtpweb.checking import batches, service
+from smtpweb.database.models import Check, Smtp
+from smtpweb.database.session import db, now
+from tests.support.browser import Browser, Page, one_database, signed_in
+from tests.support.counting import statements
+from tests.support.fake_smtp import FakeServer, Slowly, fake_smtp
+from tests.support.guest import Guest
+from tests.support.people import PASSWORD, Person
+from tests.support.serving import smtpweb_server
+from tests.web.api.test_check import until
+from tests.web.pages.test_lists import add_check, add_smtp, fill_app, rows
+
+
+def add_served(alice: Person, idapp: str, *servers: FakeServer) -> list[str]:
+    """An SMTP of the app for each server."""
+    return [
+        alice.make_smtp(idapp, host=server.host, port=server.port, priority=number)["_id"]
+        for number, server in enumerate(servers)
+    ]
+
+
+def begin(browser: Browser, page: Page, button: str, smtp: list[str] | None = None) -> Page:
+    """Tick these boxes of the list, and press a button above it."""
+    form = page.form("")
+    form.fill(smtp=smtp or [])
+    data = dict(form.values)
+    if form.buttons[button]:
+        name, value = form.buttons[button] or ("", "")
+        data[name] = [value]
+    return browser.post(f"{page.url}/checks", data)
+
+
+def until_ended(browser: Browser, path: str) -> Page:
+    """What the page says once it does not look again by itself."""
+    until = time.monotonic() + 20
+    while True:
+        page = browser.get(path)
+        if "data-going-on" not in page.html:
+            assert "http-equiv" not in page.html
+            return page
+        assert page.root.find(".//meta[@http-equiv='refresh']") is not None
+        assert time.monotonic() < until, page.text
+        time.sleep(0.05)
+
+
+def test_the_chosen_smtps_are_checked_one_after_the_other(browser, alice, idapp):
+    with fake_smtp() as good, fake_smtp(replies={"MAIL": "550 5.7.1 no"}) as bad, fake_smtp() as no:
+        first, second, third = add_served(alice, idapp, good, bad, no)
+        page = begin(browser, browser.get(f"/apps/{idapp}"), "Check the chosen", [first, second])
+        assert page.heading == "Checks of shop"
+        page = until_ended(browser, page.address)
+        assert "2 of 2 checked: 1 accepted, 1 failed." in page.text
+        bar = page.one("progress")
+        assert (bar.get("value"), bar.get("max")) == ("2", "2")
+        assert "Accepted" in rows(page)[0]
+        assert "Failed" in rows(page)[1]
+        assert "at MAIL FROM" in rows(page)[1]
+        assert (good.connections, bad.connections, no.connections) == (1, 1, 0)
+        with alice.app.app_context():
+            begun = [check.started for check in db.session.query(Check).order_by(Check.started)]
+            ended = [check.finished for check in db.session.query(Check).order_by(Check.started)]
+            assert begun[1] >= ended[0]
+            assert db.session.get_one(Smtp, third).judged is False
+
+
+def test_what_was_never_tried_is_not_counted_as_failed(browser, alice, idapp):
+    with fake_smtp() as good:
+        add_served(alice, idapp, good)
+        alice.make_smtp(idapp, host="169.254.169.254", port=25)
+        page = begin(browser, browser.get(f"/apps/{idapp}"), "Check all 2")
+        page = until_ended(browser, page.address)
+    assert "2 of 2 checked: 1 accepted, 0 failed, 1 without a result." in page.text
+
+
+def test_what_the_limit_forbids_is_said_and_can_be_gone_on_with(browser, alice, idapp):
+    with fake_smtp() as server:
+        for _number in range(3):
+            add_served(alice, idapp, server)
+        elsewhere = alice.make_app("blog")["_id"]
+        with alice.app.app_context():
+            busy = add_smtp(elsewhere, 1)
+            for number in range(service.CHECKS_PER_USER - 1):
+                add_check(busy, 2 + number / 100, accepted=True, user_id=alice.user_id)
+        page = begin(browser, browser.get(f"/apps/{idapp}"), "Check all 3")
+        page = until_ended(browser, page.address)
+        assert "1 of 3 checked: 1 accepted, 0 failed." in page.text
+        assert "The limit of 30 checks in 10 minutes was reached, the rest was not" in page.text
+        assert "You can go on in 8 minutes." in page.text
+        assert sum("not checked" in row for row in rows(page)) == 2
+        with alice.app.app_context():
+            old = now() - service.CHECK_WINDOW
+            db.session.query(Check).filter(Check.smtp_id == busy).update({"started": old})
+            db.session.commit()
+        page = browser.send(page, page.form(), "Check the other 2")
+        page = until_ended(browser, page.address)
+        assert "3 of 3 checked: 3 accepted, 0 failed." in page.text
+        assert server.connections == 3  # none of them twice
+
+
+def test_another_worker_shows_what_a_stopped_one_left(browser, alice, idapp):
+    """All is in the rows and in the address: nothing of this batch is in memory."""
+    with alice.app.app_context():
+        first, second = add_smtp(idapp, 1), add_smtp(idapp, 2)
+        add_check(first, 1, accepted=True, user_id=alice.user_id)
+    since = int((now() - timedelta(minutes=2)).timestamp())
+    path = f"/apps/{idapp}/checks?since={since}&begun="
+    page = browser.get(f"{path}{int(now().timestamp())}")
+    assert "data-going-on" in page.html
+    assert "waits for its turn" in page.text
+    page = browser.get(f"{path}{since}")
+    assert "data-going-on" not in page.html
+    assert "1 of 2 checked: 1 accepted, 0 failed. The rest was not checked" in page.text
+    assert "Check the other one" in page.form().buttons
+    page = browser.get(f"/apps/{idapp}/checks?since={since}&smtp={first}")
+    assert "1 of 1 checked: 1 accepted, 0 failed." in page.text
+    assert second not in page.html
+
+
+def test_one_batch_at_a_time_and_who_chose_nothing_is_told(browser, alice, idapp):
+    page = browser.get(f"/apps/{idapp}")
+    with fake_smtp() as server:
+        add_served(alice, idapp, server, server)
+        page = browser.get(f"/apps/{idapp}")
+        assert "tick the boxes" in begin(browser, page, "Check the chosen").text
+        queues = alice.app.extensions["smtpweb.queues"]
+        queues._of[alice.user_id] = object()  # one that never ends
+        page = begin(browser, page, "Check all 2")
+        assert "wait until that has ended" in page.text
+        del queues._of[alice.user_id]
+        assert server.connections == 0
+
+
+@one_database
+@pytest.mark.parametrize(
+    "query",
+    ["since=x", "since=-1", "begun=x", "smtp=x", "&".join(f"smtp={n:024x}" for n in range(51))],
+)
+def test_what_is_no_batch_is_refused(browser, idapp, query):
+    assert browser.get(f"/apps/{idapp}/checks?{query}", status=400).heading
+
+
+def test_nobody_else_begins_or_sees_a_batch(browser, alice, charlie, idapp):
+    with fake_smtp() as server:
+        (smtp_id,) = add_served(alice, idapp, server)
+        stranger = signed_in(alice.app, charlie)
+        token = stranger.get("/apps/new").form().values["csrf_token"]
+        stranger.get(f"/apps/{idapp}/checks?smtp={smtp_id}", status=404)
+        data: dict[str, Any] = {"csrf_token": token, "all": ["1"]}
+        assert stranger.post(f"/apps/{idapp}/checks", data).status == 404
+        # Nor by way of an app of one's own.
+        mine = charlie.make_app("mine")["_id"]
+        page = stranger.post(f"/apps/{mine}/checks", {"csrf_token": token, "smtp": [smtp_id]})
+        assert "There is no SMTP to check" in page.text
+        assert server.connections == 0
+
+
+def test_a_worker_that_is_told_to_stop_begins_no_more_checks(tmp_path):
+    """Not even while it waits for others to end: a check that is too late would be killed."""
+    slowly = {"EHLO": Slowly(2.5, "250 slow.example.com")}
+    settings = {
+        "SMTPWEB_EGRESS_ALLOW": "127.0.0.0/8",
+        "SMTPWEB_EGRESS_PORTS": "*",
+        "GUNICORN_CMD_ARGS": "--workers 1",
+    }
+    with (
+        fake_smtp(replies={"EHLO": Slowly(0.3, "250 quick.example.com")}) as quick,
+        fake_smtp(replies=slowly) as slow,
+        smtpweb_server(tmp_path, **settings) as (url, served),
+    ):
+        guest = Guest(url)
+        code = re.search("enter the code (.*)", served.output)[1]
+        typed = {"name": "ana", "email": "ana@example.com", "password": PASSWORD}
+        guest.send("/setup", code=code, again=PASSWORD, **typed)
+        smtp_id = guest.register(slow)
+        app = re.search("/apps/[0-9a-f]{24}", guest.get(f"/smtps/{smtp_id}"))[0]
+        for _number in range(9):
+            guest.send(
+                f"{app}/smtps/new", host=quick.host, port=str(quick.port), encryption="none",
+                priority="20", save="1",
+            )  # fmt: skip
+        guest.check(smtp_id)
+        guest.send(app, f"{app}/checks", all="1")
+        until(lambda: len(quick.mails) == 1)
+        begun = quick.connections
+        served.process.send_signal(signal.SIGTERM)
+        assert served.process.wait(30) == 0
+        assert len(slow.mails) == 1
+        assert quick.connections == len(quick.mails) <= begun + 2  # while the signal was under way
+
+
+def test_a_batch_of_a_large_app_takes_as_many_statements(browser, alice, idapp):
+    def count() -> int:
+        with statements() as seen:
+            page = browser.get(f"/apps/{idapp}/checks?since={int(now().timestamp())}")
+        assert f"and {10_000 + 5 - batches.SHOWN} more" in page.text or len(rows(page)) == 5
+        return len(seen)
+
+    fill_app(alice, idapp, 5, 0)
+    few = count()
+    fill_app(alice, idapp, 10_000, 0)
+    assert count() == few <= 15

@@ -1,0 +1,278 @@
+"""A check begun from a page: it goes on by itself, and its stages are shown as they happen."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import update
+from sqlalchemy.exc import OperationalError
+
+from smtpweb import mailcheck
+from smtpweb.checking import runner, service
+from smtpweb.database.models import Check
+from smtpweb.database.session import db, now
+from smtpweb.mailcheck import Outcome, Stage
+from tests.support.browser import Browser, Page, one_database, signed_in
+from tests.support.counting import statements
+from tests.support.factories import count, make_check, only_check
+from tests.support.fake_smtp import FakeServer, Slowly, fake_smtp
+from tests.support.guest import Guest
+from tests.support.people import PASSWORD, Person
+from tests.support.serving import smtpweb_server
+
+SLOW = {"EHLO": Slowly(1.2, "250 fake.example.com")}
+
+
+def register(alice: Person, idapp: str, server: FakeServer) -> str:
+    made = alice.make_smtp(idapp, host=server.host, port=server.port)
+    return str(made["_id"])
+
+
+def begin(browser: Browser, smtp_id: str) -> Page:
+    return browser.press(browser.get(f"/smtps/{smtp_id}"), f"/smtps/{smtp_id}/check")
+
+
+def until(condition: Callable[[], object]) -> None:
+    for _ in range(500):
+        if condition():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it never came")
+
+
+def events(chunks: Iterator[bytes]) -> Iterator[tuple[str, dict[str, object]]]:
+    """The events of a stream as they come."""
+    text = ""
+    for chunk in chunks:
+        text += chunk.decode()
+        while "\n\n" in text:
+            event, _, text = text.partition("\n\n")
+            if event.startswith("event: "):
+                name, _, data = event.removeprefix("event: ").partition("\ndata: ")
+                yield name, json.loads(data)
+
+
+@contextmanager
+def streaming(browser: Browser, path: str) -> Iterator[list[tuple[str, dict[str, object]]]]:
+    """What is told, while it is told; at its end, to the end."""
+    told: list[tuple[str, dict[str, object]]] = []
+
+    def listen() -> None:
+        reply = browser.client.get(path, buffered=False)
+        told.extend(events(reply.iter_encoded()))
+        reply.close()
+
+    thread = threading.Thread(target=listen)
+    thread.start()
+    try:
+        yield told
+    finally:
+        thread.join()
+
+
+def test_the_page_comes_at_once_and_fills_in_until_the_result(browser, alice, idapp):
+    with fake_smtp(replies=SLOW) as server:
+        page = begin(browser, register(alice, idapp, server))
+        assert page.heading == "Check under way"
+        assert server.mails == []  # nobody waited for the server
+        until(lambda: only_check(alice.app).progress)
+        page = browser.get(page.url)
+        assert "EHLO The server says what it can do under way" in page.text
+        assert "Greeting The server says who it is done" in page.text
+        assert "MAIL FROM The server accepts the sender not yet" in page.text
+        page = browser.result(page)
+    assert page.heading == "The server accepted the mail"
+    assert "The server calls it 4FAKE1D in its queue." in page.text
+    assert only_check(alice.app).applied
+
+
+def test_a_result_is_kept_where_nobody_looks(browser, alice, idapp):
+    with fake_smtp(replies={"MAIL": "550 5.7.1 no"}) as server:
+        smtp_id = register(alice, idapp, server)
+        begin(browser, smtp_id)
+        runner.wait_for_all()
+    assert only_check(alice.app).report.stage == Stage.MAIL
+    assert alice.smtp(smtp_id)["status"] == "D"
+
+
+def test_the_stream_tells_each_stage_and_ends_with_the_check(browser, alice, idapp):
+    with fake_smtp(replies=SLOW) as server:
+        page = begin(browser, register(alice, idapp, server))
+        reply = browser.client.get(f"{page.url}/progress")
+        assert (reply.status_code, reply.mimetype) == (200, "text/event-stream")
+        assert reply.headers["X-Accel-Buffering"] == "no"
+        assert reply.headers["Cache-Control"] == "no-store"
+        *told, last = events(iter([reply.data]))
+        assert len(server.mails) == 1
+    assert last == ("end", {"said": "The check has ended."})
+    rungs: dict[str, str] = {}
+    for name, data in told:
+        assert name == "stages"
+        assert data["rungs"], "an event without news"
+        rungs |= data["rungs"]
+    assert list(rungs) == [stage.value for stage in Stage if stage is not Stage.ACCEPTED]
+    assert 'id="stage-mail"' in rungs["mail"]
+    assert "done" in rungs["greeting"]
+    assert any("under way" in str(data["rungs"].get("ehlo")) for _, data in told)
+    assert any(data["said"] == "EHLO: The server says what it can do" for _, data in told)
+
+
+def test_a_stream_holds_no_connection_of_the_database_and_makes_room_at_its_end(
+    browser, alice, idapp
+):
+    slots = alice.app.extensions["smtpweb.stream_slots"]
+    with fake_smtp(replies=SLOW) as server:
+        page = begin(browser, register(alice, idapp, server))
+        with streaming(browser, f"{page.url}/progress") as told:
+            until(lambda: told)
+            with alice.app.app_context():
+                until(lambda: db.engine.pool.checkedout() == 0)
+            assert server.mails == []
+            taken = 1
+            while slots.acquire(blocking=False):
+                taken += 1
+            assert taken == runner.STREAMS
+            full = browser.client.get(f"{page.url}/progress")
+            assert full.status_code == 503
+            assert full.headers["Retry-After"] == "5"
+        assert [name for name, _ in told][-1] == "end"
+        assert slots.acquire(blocking=False)
+    for _ in range(runner.STREAMS):
+        slots.release()
+
+
+def test_whoever_leaves_a_stream_makes_room_before_the_check_has_ended(browser, alice, idapp):
+    slots = alice.app.extensions["smtpweb.stream_slots"]
+    with alice.app.app_context():
+        check = make_check(alice, idapp, finished=False, ends_in=60)
+    reply = browser.client.get(f"/checks/{check.id}/progress", buffered=False)
+    assert next(events(reply.iter_encoded()))[0] == "stages"
+    assert slots._value == runner.STREAMS - 1
+    reply.close()
+    assert slots._value == runner.STREAMS
+
+
+def test_a_stream_of_a_check_that_was_interrupted_or_removed_ends(browser, alice, idapp):
+    with alice.app.app_context():
+        interrupted = make_check(alice, idapp, finished=False, ends_in=-1)
+    reply = browser.client.get(f"/checks/{interrupted.id}/progress")
+    assert [name for name, _ in events(iter([reply.data]))] == ["stages", "end"]
+    with fake_smtp(replies=SLOW) as server:
+        smtp_id = register(alice, idapp, server)
+        page = begin(browser, smtp_id)
+        with streaming(browser, f"{page.url}/progress") as told:
+            until(lambda: told)
+            assert alice.post("/private/smtps/remove", idsmtp=smtp_id).status_code == 200
+        assert [name for name, _ in told][-1] == "end"
+
+
+@one_database
+def test_a_stream_is_the_owners_alone(browser, alice, charlie, idapp):
+    with alice.app.app_context():
+        check = make_check(alice, idapp, finished=False, ends_in=60)
+    assert signed_in(alice.app, charlie).get(f"/checks/{check.id}/progress", status=404)
+
+
+def test_a_check_by_the_api_writes_no_progress_and_costs_no_more(alice, idapp):
+    with fake_smtp(replies=SLOW) as server:
+        smtp_id = register(alice, idapp, server)
+        with statements() as seen:
+            assert alice.post("/private/smtps/check", idsmtp=smtp_id).status_code == 200
+    assert [sent for sent in seen if "progress" in sent and sent.startswith("UPDATE")] == []
+    assert len(seen) <= 9, seen
+    assert only_check(alice.app).progress is None
+
+
+def test_progress_that_cannot_be_written_does_not_hurt_the_check(
+    browser, alice, idapp, monkeypatch, caplog
+):
+    def full():
+        raise OperationalError("UPDATE", {}, Exception("database or disk is full"))
+
+    with fake_smtp(replies=SLOW) as server:
+        smtp_id = register(alice, idapp, server)
+        monkeypatch.setattr(runner, "writing", full)
+        page = browser.result(begin(browser, smtp_id))
+    assert page.heading == "The server accepted the mail"
+    assert "progress was not written: database or disk is full" in caplog.text
+
+
+def test_a_bug_in_a_check_ends_it_gives_the_slot_back_and_is_logged(
+    browser, alice, idapp, monkeypatch, caplog
+):
+    def broken(*_):
+        raise ZeroDivisionError
+
+    slots = alice.app.extensions["smtpweb.check_slots"]
+    before = slots._value
+    smtp_id = alice.make_smtp(idapp)["_id"]
+    monkeypatch.setattr(mailcheck, "check", broken)
+    page = begin(browser, smtp_id)
+    runner.wait_for_all()
+    assert slots._value == before
+    assert "ended by a bug of ours" in caplog.text
+    with alice.app.app_context():
+        db.session.execute(update(Check).values(ends_by=now()))
+        db.session.commit()
+    assert browser.get(page.url).heading == "Check interrupted"
+
+
+def test_what_was_told_of_later_stages_is_void_where_the_conversation_starts_over(app):
+    class Told(runner._Background):
+        def __init__(self):
+            self._steps = ()
+
+    told = Told()
+    for stage, outcome in (
+        (Stage.CONNECT, Outcome.DONE),
+        (Stage.GREETING, Outcome.DONE),
+        (Stage.MAIL, Outcome.UNDER_WAY),
+        (Stage.GREETING, Outcome.UNDER_WAY),
+    ):
+        told._note(mailcheck.Step(stage, outcome))
+    assert [(step.stage, step.outcome) for step in told._steps] == [
+        (Stage.CONNECT, Outcome.DONE),
+        (Stage.GREETING, Outcome.UNDER_WAY),
+    ]
+
+
+def test_no_more_checks_are_begun_than_there_is_room_for(browser, alice, idapp):
+    with fake_smtp(replies={"EHLO": Slowly(3, "250 fake.example.com")}) as server:
+        ids = [register(alice, idapp, server) for _ in range(service.CHECKS_AT_ONCE + 1)]
+        begun = [begin(browser, smtp_id) for smtp_id in ids]
+        assert [page.url.split("/")[1] for page in begun] == ["checks", "checks", "smtps"]
+        assert "wait for one of them" in begun[-1].text
+        for page in begun[:2]:
+            assert "Accepted" in browser.result(page).text
+    assert count(alice.app, Check) == 2
+
+
+def test_a_worker_that_is_told_to_stop_lets_its_checks_end(tmp_path):
+    """The request that began it is long over: only the worker itself can wait."""
+    with (
+        fake_smtp(replies=SLOW) as smtp,
+        smtpweb_server(tmp_path, SMTPWEB_EGRESS_ALLOW="127.0.0.0/8", SMTPWEB_EGRESS_PORTS="*") as (
+            url,
+            served,
+        ),
+    ):
+        guest = Guest(url)
+        code = re.search("enter the code (.*)", served.output)[1]
+        typed = {"name": "ana", "email": "ana@example.com", "password": PASSWORD}
+        guest.send("/setup", code=code, again=PASSWORD, **typed)
+        page = guest.check(guest.register(smtp))
+        until(lambda: smtp.heard)
+        served.process.send_signal(signal.SIGTERM)
+        assert served.process.wait(30) == 0
+        assert len(smtp.mails) == 1
+    with sqlite3.connect(tmp_path / "smtpweb.db") as connection:
+        rows = connection.execute('SELECT id, accepted FROM "check"').fetchall()
+    connection.close()
+    assert rows == [(page.removeprefix("/checks/"), 1)]

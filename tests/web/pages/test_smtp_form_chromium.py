@@ -1,0 +1,95 @@
+"""The script of the form of an SMTP, in a real browser."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.support.chromium import PHONE, Watched, fits
+
+
+@pytest.fixture
+def tab(chromium, served):
+    """A new SMTP is about to be typed."""
+    url, program = served
+    with chromium.new_context(viewport=PHONE) as context:
+        tab = Watched(context)
+        tab.set_up(url, program)
+        tab.make_app()
+        tab.page.get_by_role("link", name="Add the first SMTP").click()
+        tab.heading("New SMTP")
+        yield tab
+        assert tab.complaints == []
+
+
+def test_a_provider_fills_in_and_the_cursor_goes_to_the_user_name(tab):
+    page = tab.page
+    expect(page.get_by_label("Provider")).to_be_focused()
+    page.get_by_label("Password", exact=True).fill("kept")
+    page.get_by_label("Provider").fill("sendgr")
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Host")).to_have_value("smtp.sendgrid.net")
+    expect(page.get_by_label("Port")).to_have_value("587")
+    expect(page.get_by_label("User name")).to_be_focused()
+    expect(page.get_by_label("User name")).to_have_value("")
+    expect(page.get_by_label("Password", exact=True)).to_have_value("kept")
+    expect(page.get_by_text("SendGrid: Always the word apikey.")).to_be_visible()
+    page.get_by_label("Provider").fill("gmail")
+    page.get_by_role("button", name="Fill in").click()
+    expect(page.get_by_label("Host")).to_have_value("smtp.gmail.com")
+    page.get_by_label("Provider").fill("Resend")
+    page.get_by_role("button", name="Fill in").click()
+    expect(page.get_by_label("TLS from the start")).to_be_checked()
+    expect(page.get_by_label("Port")).to_have_value("465")
+    fits(page)
+
+
+def test_a_provider_that_fits_takes_away_the_error_of_one_that_did_not(chromium, served):
+    url, program = served
+    with chromium.new_context(viewport=PHONE) as context:
+        tab = Watched(context)
+        tab.set_up(url, program)
+        tab.make_app()
+        page = tab.page
+        page.get_by_role("link", name="Add the first SMTP").click()
+        page.get_by_label("Provider").fill("nobody")
+        page.get_by_role("button", name="Fill in").click()
+        expect(page.get_by_role("alert")).to_contain_text("no provider of this name")
+        fits(page)
+        page.get_by_label("Provider").fill("sendgrid")
+        page.get_by_role("button", name="Fill in").click()
+        expect(page.get_by_label("Host")).to_have_value("smtp.sendgrid.net")
+        expect(page.get_by_role("alert")).to_have_count(0)
+        expect(page.get_by_text("no provider of this name")).to_have_count(0)
+
+
+def test_the_port_follows_the_encryption_while_it_is_a_usual_one(tab):
+    page = tab.page
+    port = page.get_by_label("Port")
+    expect(port).to_have_value("587")
+    page.get_by_label("TLS from the start").check()
+    expect(port).to_have_value("465")
+    page.get_by_label("None: unencrypted").check()
+    expect(port).to_have_value("25")
+    port.fill("2525")
+    page.get_by_label("STARTTLS (usual: 587)").check()
+    expect(port).to_have_value("2525")
+
+
+def test_what_is_likely_to_fail_is_said_while_it_is_typed(tab):
+    page = tab.page
+    asked = []
+    page.on("request", lambda r: asked.append(r.url) if "preflight" in r.url else None)
+    page.get_by_label("Host").fill("smtp.gmail.com")
+    page.get_by_label("User name").fill("shop@gmail.com")
+    page.get_by_label("Password", exact=True).fill("mein Hund!")
+    page.get_by_label("Port").fill("465")
+    expect(page.locator("#port-warnings")).to_contain_text("usually speaks TLS from the start")
+    expect(page.locator("#smtp_secret-warnings")).to_contain_text("16 letters")
+    page.get_by_label("TLS from the start").check()
+    page.get_by_label("Password", exact=True).fill("abcd efgh ijkl mnop")
+    expect(page.locator("#port-warnings")).to_be_empty()
+    expect(page.locator("#smtp_secret-warnings")).to_be_empty()
+    assert 1 <= len(asked) <= 6
+    assert not any("Hund" in url for url in asked)
+    fits(page)

@@ -1,0 +1,258 @@
+"""The pages of SMTPs, as people meet them in a browser."""
+
+from __future__ import annotations
+
+import pytest
+
+from smtpweb.checking import service
+from smtpweb.database.models import Check, Smtp
+from smtpweb.database.session import db
+from smtpweb.registry import overview
+from tests.support.browser import one_database
+from tests.support.factories import SAVE, SECRET, count, make_check, only_smtp, typed
+from tests.web.api.test_check import in_background
+
+
+def test_an_smtp_is_saved_without_checking(browser, alice, idapp):
+    page = browser.submit(f"/apps/{idapp}/smtps/new", SAVE, **typed(host=" mail.example.net "))
+    assert page.heading == "mail.example.net:587"
+    assert "Active, not checked yet" in page.text
+    (smtp,) = alice.smtps(idapp)
+    assert (smtp["host"], smtp["port"], smtp["username"]) == ("mail.example.net", 587, "shop")
+    assert (smtp["auth"], smtp["starttls"], smtp["sslTls"]) == (True, True, False)
+    assert (smtp["password"], smtp["priority"]) == (SECRET, 10)
+    assert count(alice.app, Check) == 0
+
+
+@pytest.mark.parametrize(
+    ("encryption", "starttls", "ssltls"),
+    [("starttls", True, False), ("implicit", False, True), ("none", False, False)],
+)
+def test_one_choice_of_encryption_becomes_two_flags(
+    browser, alice, idapp, encryption, starttls, ssltls
+):
+    browser.submit(f"/apps/{idapp}/smtps/new", SAVE, **typed(encryption=encryption))
+    (smtp,) = alice.smtps(idapp)
+    assert (smtp["starttls"], smtp["sslTls"]) == (starttls, ssltls)
+    page = browser.get(f"/smtps/{smtp['_id']}/edit")
+    assert page.form().value("encryption") == encryption
+
+
+@one_database
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("host", ""),
+        ("host", "smtp://mail.example.net"),
+        ("host", "mail.example.net:25"),
+        ("host", "127.1"),
+        ("host", "a\x00b"),
+        ("host", "mail.example.net\r\nQUIT"),
+        ("host", "x" * 300),
+        ("port", "0"),
+        ("port", "65536"),
+        ("port", "-1"),
+        ("port", "1e9"),
+        ("port", "٣"),
+        ("priority", str(2**63)),
+        ("priority", "-1"),
+        ("encryption", "rot13"),
+        ("smtp_login", "a\r\nb"),
+        ("smtp_login", "x" * 1025),
+        ("smtp_login", ""),
+        ("smtp_secret", "a\x00b"),
+        ("smtp_secret", "\t"),
+        ("smtp_secret", "x" * 1025),
+        ("smtp_secret", ""),
+        ("defaultfromemail", "nobody"),
+        ("defaultfromemail", "a@example.com\r\nBcc: b@example.com"),
+        ("defaultfromname", "a\nb"),
+        ("defaultfromname", "x" * 201),
+    ],
+)
+def test_a_bad_smtp_form_names_the_field_and_saves_nothing(browser, alice, idapp, field, value):
+    page = browser.submit(
+        f"/apps/{idapp}/smtps/new", SAVE, **typed(**{"defaultfromname": "kept", field: value})
+    )
+    assert page.status == 422
+    assert list(page.errors()) == [field]
+    assert count(alice.app, Smtp) == 0
+    if field != "defaultfromname":
+        assert page.form().value("defaultfromname") == "kept"
+
+
+def test_a_password_may_be_of_blanks_alone(browser, alice, idapp):
+    browser.submit(f"/apps/{idapp}/smtps/new", SAVE, **typed(smtp_secret="   "))
+    (smtp,) = alice.smtps(idapp)
+    assert smtp["password"] == "   "
+    page = browser.submit(f"/smtps/{smtp['_id']}/edit", SAVE, smtp_secret="  ")
+    assert page.status == 200
+    assert alice.smtp(smtp["_id"])["password"] == "  "
+
+
+def test_text_that_is_not_utf8_is_refused(browser, alice, idapp):
+    token = browser.get(f"/apps/{idapp}/smtps/new").form().value("csrf_token")
+    reply = browser.client.post(
+        f"/apps/{idapp}/smtps/new",
+        data=f"csrf_token={token}&host=h&port=25&priority=1&encryption=none"
+        "&save=1&defaultfromname=%F1",
+        content_type="application/x-www-form-urlencoded",
+    )
+    assert reply.status_code == 400
+    assert count(alice.app, Smtp) == 0
+
+
+def test_a_server_without_login_needs_neither_user_nor_password(browser, alice, idapp):
+    given = typed(auth=False, smtp_login="", smtp_secret="")
+    browser.submit(f"/apps/{idapp}/smtps/new", SAVE, **given)
+    (smtp,) = alice.smtps(idapp)
+    assert (smtp["auth"], smtp["username"], smtp["password"]) == (False, None, None)
+
+
+def test_an_empty_password_keeps_the_stored_one(browser, alice, idapp):
+    browser.submit(f"/apps/{idapp}/smtps/new", SAVE, **typed())
+    smtp = only_smtp(alice.app)
+    page = browser.get(f"/smtps/{smtp.id}/edit")
+    secret = page.by_id("smtp_secret")
+    assert secret.get("value", "") == ""
+    assert secret.get("placeholder") == "leave empty to keep the stored password"
+    assert secret.get("autocomplete") == "new-password"
+    browser.send(page, page.form().fill(priority="3"), SAVE)
+    kept = alice.smtp(smtp.id)
+    assert (kept["priority"], kept["password"]) == (3, SECRET)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("host", "other.example.net"),
+        ("port", "25"),
+        ("smtp_login", "other"),
+        ("encryption", "none"),
+    ],
+)
+def test_a_stored_password_goes_nowhere_else(browser, alice, idapp, field, value):
+    browser.submit(f"/apps/{idapp}/smtps/new", SAVE, **typed())
+    smtp = only_smtp(alice.app)
+    page = browser.submit(f"/smtps/{smtp.id}/edit", SAVE, **{field: value})
+    assert page.status == 422
+    assert "Enter the password again" in page.errors()["smtp_secret"]
+    assert page.form().value(field) == value
+    assert only_smtp(alice.app).version == smtp.version
+
+
+def test_switching_the_login_off_forgets_the_password(browser, alice, idapp):
+    browser.submit(f"/apps/{idapp}/smtps/new", SAVE, **typed())
+    smtp = only_smtp(alice.app)
+    assert "none stored" in browser.submit(f"/smtps/{smtp.id}/edit", SAVE, auth=False).text
+    assert only_smtp(alice.app).password_sealed is None
+
+
+def test_a_password_that_was_stored_without_a_login_is_kept(browser, alice, idapp):
+    """By the API both may be stored with auth left at its default of false."""
+    smtp = alice.make_smtp(idapp, username="u", password=SECRET)
+    browser.submit(f"/smtps/{smtp['_id']}/edit", SAVE, priority="4")
+    assert alice.smtp(smtp["_id"])["password"] == SECRET
+    browser.submit(f"/smtps/{smtp['_id']}/edit", SAVE, host="other.example.net")
+    assert alice.smtp(smtp["_id"])["password"] is None
+
+
+def test_flags_that_the_form_cannot_show_stay_as_they_are(browser, alice, idapp):
+    smtp = alice.make_smtp(
+        idapp, starttls="true", ssltls="true", auth="true", username="u", password=SECRET
+    )
+    browser.submit(f"/smtps/{smtp['_id']}/edit", SAVE, priority="4")
+    kept = alice.smtp(smtp["_id"])
+    assert (kept["starttls"], kept["sslTls"], kept["priority"]) == (True, True, 4)
+    assert kept["password"] == SECRET
+
+
+def test_an_smtp_changed_meanwhile_is_not_overwritten_unknowingly(browser, alice, idapp):
+    browser.submit(f"/apps/{idapp}/smtps/new", SAVE, **typed())
+    smtp = only_smtp(alice.app)
+    form = browser.get(f"/smtps/{smtp.id}/edit")
+    elsewhere = browser.get(f"/smtps/{smtp.id}/edit")
+    browser.send(elsewhere, elsewhere.form().fill(priority="1", defaultfromname="Theirs"), SAVE)
+    page = browser.send(form, form.form().fill(priority="2"), SAVE)
+    assert page.status == 409
+    assert "Stored now: 1" in page.text
+    assert "Stored now: Theirs" in page.text
+    assert page.form().value("priority") == "2"
+    assert alice.smtp(smtp.id)["priority"] == 1
+    browser.send(page, page.form(), SAVE)
+    assert alice.smtp(smtp.id)["priority"] == 2
+
+
+def test_the_smtps_of_an_app_stand_in_the_order_of_their_use(browser, alice, idapp):
+    for priority, host in ((20, "late"), (5, "down"), (10, "used")):
+        made = alice.make_smtp(idapp, host=f"{host}.example.net", priority=priority)
+        if host == "down":
+            with alice.app.app_context():
+                db.session.get_one(Smtp, made["_id"]).enabled = False
+                db.session.commit()
+    text = browser.get(f"/apps/{idapp}").text
+    down, used, late = (text.index(f"{host}.example.net") for host in ("down", "used", "late"))
+    assert down < used < late
+    assert "Disabled by a failed check" in text[down:used]
+    assert "in use" not in text[down:used]
+    assert "in use" in text[used:late]
+    assert "reserve" in text[late:]
+    browser.submit(f"/apps/{idapp}/edit", strategy="RANDOM")
+    text = browser.get(f"/apps/{idapp}").text
+    assert "reserve" not in text
+    assert text.count("in use") == 2
+
+
+def test_an_app_without_an_active_smtp_says_what_that_means(browser, alice, idapp):
+    made = alice.make_smtp(idapp)
+    with alice.app.app_context():
+        db.session.get_one(Smtp, made["_id"]).enabled = False
+        db.session.commit()
+    assert "mails of this app will not be sent" in browser.get(f"/apps/{idapp}").text
+
+
+def test_the_removal_of_an_smtp_asks_first_and_names_what_is_lost(browser, alice, idapp):
+    made = alice.make_smtp(idapp)
+    page = browser.get(f"/smtps/{made['_id']}/remove")
+    assert "last active SMTP of shop" in page.text
+    assert "never checked" in page.text
+    page = browser.send(page, page.form())
+    assert page.url == f"/apps/{idapp}"
+    assert count(alice.app, Smtp) == 0
+
+
+@pytest.mark.parametrize(("module", "look"), [(service, "history"), (overview, "tally")])
+def test_an_smtp_removed_while_its_page_is_made_is_no_bug(
+    browser, alice, idapp, monkeypatch, module, look
+):
+    with alice.app.app_context():
+        smtp_id = make_check(alice, idapp).smtp_id
+    before = getattr(module, look)
+
+    def and_remove(*given):
+        found = before(*given)
+        # In a thread: here it would take part in the transaction of the page
+        in_background(lambda: alice.post("/private/smtps/remove", idsmtp=smtp_id))[0].join()
+        return found
+
+    monkeypatch.setattr(module, look, and_remove)
+    # SQLite goes on showing what was there when the page was begun; PostgreSQL looks again.
+    reply = browser.client.get(f"/smtps/{smtp_id}")
+    assert reply.status_code in (200, 404)
+    monkeypatch.undo()
+    assert browser.get(f"/smtps/{smtp_id}", status=404).heading == "SMTP not found"
+
+
+@one_database
+@pytest.mark.parametrize("sent", ["a\x00b", "\ufffe", "<\x1b[31m"])
+def test_whatever_is_sent_in_any_field_comes_back_in_a_page_that_browsers_can_read(
+    browser, idapp, sent
+):
+    for path in ("/apps/new", f"/apps/{idapp}/smtps/new", "/account"):
+        page = browser.get(path)
+        for form in page.one("main").iter("form"):
+            names = {one.get("name") for one in form.iter() if one.get("name")} - {"csrf_token"}
+            token = form.find(".//input[@name='csrf_token']").get("value")
+            given = {name: [sent] for name in names}
+            reply = browser.post(form.get("action") or path, given | {"csrf_token": [token]})
+            assert reply.status == 422, (path, form.get("action"))

@@ -1,0 +1,354 @@
+"""English and Spanish: both are whole, hold the same facts, and every page speaks one of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import string
+from collections.abc import Iterator
+from io import BytesIO
+
+import pytest
+from babel.messages.catalog import Catalog, Message
+from babel.messages.mofile import read_mo
+
+from smtpweb import validators
+from smtpweb.accounts import tokens
+from smtpweb.app import create_app
+from smtpweb.database.models import Check, User
+from smtpweb.database.secret_box import digest_of
+from smtpweb.database.session import db
+from smtpweb.mailcheck import Report
+from smtpweb.mailcheck.core.types import AddressOutcome
+from smtpweb.mailcheck.diagnosis.catalogue import causes as all_causes
+from smtpweb.mailcheck.diagnosis.facts import WARNINGS
+from smtpweb.mailcheck.diagnosis.matcher import diagnose
+from smtpweb.web.http.i18n import LANGUAGES
+from smtpweb.web.presentation import causes
+from tests.conftest import settings_for
+from tests.mailcheck.diagnosis.test_catalogue import EXAMPLES, seen
+from tests.support.browser import Browser, Page, one_database, signed_in
+from tests.support.factories import SECRET, for_server, make_check, only_check
+from tests.support.fake_smtp import fake_smtp
+from translations import collect
+
+FILES = collect.files()
+EACH = pytest.mark.parametrize("path", FILES, ids=lambda path: path.parent.parent.name)
+WANTED = collect.template()
+
+
+def pairs(message: Message) -> Iterator[tuple[str, str]]:
+    """Each English text with what stands for it."""
+    if isinstance(message.id, str):
+        yield message.id, str(message.string)
+    else:
+        for number, text in enumerate(message.string):
+            yield message.id[min(number, 1)], text
+
+
+def facts(text: str) -> set[str]:
+    """What a text names in the two ways of the house, and its marks."""
+    named = {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
+    return named | set(re.findall(r"%\(\w+\)[sd]|%(?!\()|`[^`]*`|</?[a-z][^>]*>", text))
+
+
+def test_there_is_a_file_for_each_language_but_english() -> None:
+    assert {path.parent.parent.name for path in FILES} == set(LANGUAGES) - {"en"}
+    assert set(LANGUAGES) == set(validators.LANGUAGES)
+
+
+@EACH
+def test_every_text_of_the_pages_is_translated(path) -> None:
+    catalog = collect.read(path)
+    told = {(message.id, message.context) for message in catalog if message.id}
+    wanted = {(message.id, message.context) for message in WANTED if message.id}
+    assert wanted - told == set(), "run `make words` and translate what is new"
+    assert told - wanted == set(), "run `make words`: these are gone from the pages"
+    assert collect.lacking(catalog) == []
+    assert [message.id for message in catalog if message.id and message.fuzzy] == []
+
+
+@EACH
+def test_a_translation_names_the_same_facts(path) -> None:
+    for message in collect.read(path):
+        if not message.id:
+            continue
+        known = facts("".join(message.id))
+        for english, text in pairs(message):
+            if isinstance(message.id, str):
+                assert facts(text) == facts(english), text
+            else:  # "one app" needs no number in it
+                assert facts(text) <= known, text
+            assert text == text.strip() and text, english
+
+
+@EACH
+def test_what_the_pages_read_is_compiled_from_what_was_translated(path) -> None:
+    def texts(catalog: Catalog) -> set[tuple[str, str]]:
+        return {("".join(one.id), "".join(one.string)) for one in catalog if one.id}
+
+    compiled = read_mo(BytesIO(path.with_suffix(".mo").read_bytes()))
+    assert texts(compiled) == texts(collect.read(path)), "run `make words`"
+
+
+# --- what a check found --------------------------------------------------------------------
+
+
+def report_of(example) -> Report:
+    found = seen(example)
+    told = diagnose(found)
+    return Report(
+        accepted=False,
+        stage=found.stage,
+        code=told.id,
+        title=told.title,
+        meaning=told.meaning,
+        advice=told.steps,
+        temporary=told.temporary,
+        side=told.side,
+    )
+
+
+@pytest.fixture(scope="module")
+def bare_app(tmp_path_factory):
+    """An application that no test asks for its database."""
+    return create_app(settings_for(f"sqlite:///{tmp_path_factory.mktemp('words')}/unused.db"))
+
+
+@pytest.fixture
+def spanish(bare_app):
+    """A page in Spanish is being made."""
+    with bare_app.test_request_context("/login", headers={"Accept-Language": "es"}):
+        yield
+
+
+@pytest.mark.usefixtures("spanish")
+@pytest.mark.parametrize(("cause", "example"), EXAMPLES)
+def test_a_cause_is_said_in_spanish_with_the_facts_of_the_check(cause, example):
+    report = report_of(example)
+    entry = next(one for one in all_causes() if one.id == cause)
+    told = causes.said(report)
+    given = [(entry.title, report.title, told.title), (entry.meaning, report.meaning, told.meaning)]
+    given += zip(entry.steps, report.advice, told.advice, strict=True)
+    for template, english, text in given:
+        assert text != english or english == "STARTTLS"
+        assert "{" not in text
+        for name, value in causes.facts_in(template, english).items():
+            if name not in ("stage", "outcomes") and value not in set(causes.texts()):
+                assert value in text
+    assert causes.title(Check(code=report.code, title=report.title)) == told.title
+
+
+@pytest.mark.parametrize(
+    ("template", "given"),
+    [
+        ("{host} port {port} is odd.", {"host": "a port b", "port": "25."}),
+        ("It said: {words}. No mail was sent.", {"words": "No. No mail was sent. {port}"}),
+        ("{host} is not {host}.", {"host": "mail.example.com"}),
+        ("({outcomes})", {"outcomes": "192.0.2.1: refused; ::1: timed out"}),
+        ("no facts at all", {}),
+    ],
+)
+def test_facts_are_found_again_or_the_text_is_left_alone(template, given):
+    text = template.format(**given)
+    found = causes.facts_in(template, text)
+    assert found is None or template.format(**found) == text
+    assert causes.facts_in(template, text + "!") is None or template.endswith("}")
+
+
+@pytest.mark.usefixtures("spanish")
+def test_warnings_and_addresses_of_a_report_are_said_in_spanish():
+    words = {"day": "2026-12-01", "days": "9", "address": "192.0.2.1", "outcome": "timed out"}
+    report = dataclasses.replace(
+        report_of(EXAMPLES[0][1]),
+        warnings=tuple(warning.format(**words) for warning in WARNINGS),
+        addresses=(AddressOutcome("192.0.2.1", "refused"), AddressOutcome("::1", "EWHATEVER")),
+    )
+    told = causes.said(report)
+    assert not set(told.warnings) & set(report.warnings)
+    assert "La dirección 192.0.2.1 no ha respondido: sin respuesta a tiempo." in told.warnings
+    assert [one.outcome for one in told.addresses] == ["rechazada", "EWHATEVER"]
+
+
+@pytest.mark.usefixtures("spanish")
+def test_a_check_whose_entry_is_gone_keeps_its_words():
+    report = dataclasses.replace(report_of(EXAMPLES[0][1]), code="SMTP_GONE", title="Long ago")
+    assert causes.said(report).title == "Long ago"
+
+
+# --- the pages -----------------------------------------------------------------------------
+
+# Words that no Spanish text holds. Names of commands and what people typed are set apart by tags.
+ENGLISH = re.compile(
+    r"\b(the|and|your|with|this|not|was|were|from|are|of|for|to|is|it|check|failed|priority|server"
+    r"|password|user|name|settings|language|account|save|add|edit|remove|mail|page|test)\b",
+    re.IGNORECASE,
+)
+_NOT_PROSE = {"code", "pre", "blockquote", "script", "option"}
+_NAMES = re.compile(
+    # commands, examples, scopes of tokens, and names of parameters before their fault
+    r"\S+@\S+|MAIL FROM|RCPT TO|\S*example\.com|Mail Send|^page:|PRIORITY"
+    r"|(read|write|check|secrets) \(\w.*?\)"
+)
+
+
+def english_in(page: Page) -> list[str]:
+    """What a page says in English."""
+    found = []
+
+    def look(element, apart: bool) -> None:
+        apart = apart or element.tag in _NOT_PROSE or element.get("lang") == "en"
+        if not apart and element.text:
+            found.append(element.text)
+        names = ("aria-label", "title", "placeholder", "alt", "data-done", "data-failed")
+        found.extend(element.get(name) or "" for name in names)
+        for child in element:
+            look(child, apart)
+            if not apart and child.tail:
+                found.append(child.tail)
+
+    look(page.root, False)
+    return [text.strip() for text in found if ENGLISH.search(_NAMES.sub("", text.strip()))]
+
+
+def in_spanish(browser: Browser) -> Browser:
+    browser.client.environ_base["HTTP_ACCEPT_LANGUAGE"] = "es-MX,es;q=0.9,en;q=0.5"
+    return browser
+
+
+@one_database
+def test_every_page_speaks_spanish_to_a_spanish_browser(alice, idapp):
+    browser = in_spanish(signed_in(alice.app, alice))
+    replies = {"AUTH": "535 5.7.8 Username and Password not accepted"}
+    with fake_smtp(login=("shop", "s3cret"), replies=replies) as server:
+        given = for_server(server, smtp_secret="other")
+        page = browser.submit(
+            f"/apps/{idapp}/smtps/new",
+            "Guardar y enviar un correo de prueba a alice@example.com",
+            **given,
+        )
+        failed = browser.result(page)
+    with alice.app.app_context():
+        token = "x" * 43
+        others = [
+            make_check(alice, idapp, host="one.example.net"),
+            make_check(alice, idapp, finished=False, ends_in=60, host="two.example.net"),
+            make_check(alice, idapp, finished=False, ends_in=-1, host="three.example.net"),
+        ]
+        others[0].stage = "accepted"
+        others[0].arrival_digest = digest_of(token)
+        alice_user = db.session.get_one(User, alice.user_id)
+        tokens.personal_token(alice_user, "uno", ["read"])
+        db.session.commit()
+        checks = [only.id for only in others] + [failed.url.rpartition("/")[2]]
+        smtps = {only.smtp_id for only in db.session.query(Check)}
+    ids = {"app_id": [idapp], "smtp_id": smtps, "check_id": checks, "token": [token]}
+    seen_pages = 0
+    for rule in alice.app.url_map.iter_rules():
+        if "GET" not in rule.methods or rule.endpoint.split(".")[0] in ("static", "bootstrap"):
+            continue
+        for path in paths_of(rule, ids):
+            reply = browser.client.get(path)
+            if reply.mimetype != "text/html" or reply.status_code in (301, 302, 303):
+                reply.close()
+                continue
+            page = Page(reply)
+            assert page.one("html").get("lang") == "es", path
+            assert reply.headers["Content-Language"] == "es"
+            assert "Accept-Language" in reply.headers["Vary"]
+            assert english_in(page) == [], path
+            seen_pages += 1
+    assert seen_pages > 20
+    assert browser.get("/", status=200).one("html").get("lang") == "es"
+
+
+def paths_of(rule, ids) -> Iterator[str]:
+    if "private" in rule.rule:
+        return
+    found = [rule.rule]
+    for name in rule.arguments:
+        found = [
+            re.sub(rf"<[^>]*{name}>", value, path) for path in found for value in sorted(ids[name])
+        ]
+    yield from found
+
+
+@one_database
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/nothing", 404), ("/checks/" + "0" * 24, 404), ("/apps?page=x", 400), ("/logout", 405)],
+)
+def test_an_error_page_speaks_spanish(alice, path, status):
+    page = in_spanish(signed_in(alice.app, alice)).get(path, status=status)
+    assert page.one("html").get("lang") == "es"
+    assert english_in(page) == []
+
+
+@one_database
+def test_what_is_wrong_in_a_form_is_said_in_spanish(alice, idapp):
+    browser = in_spanish(signed_in(alice.app, alice))
+    pages = [
+        browser.submit(
+            f"/apps/{idapp}/smtps/new", "Guardar sin comprobar", host="smtp://a:1",
+            port="x", smtp_login="a\x00", defaultfromemail="nobody",
+        ),
+        browser.submit("/apps/new", name="shop", testemail="a b@example.com"),
+        browser.submit("/apps/new", name="", testemail="a..b@example.com"),
+    ]  # fmt: skip
+    page = browser.get("/account")
+    wrong = {"old_password": "no", "password": "password1234", "again": "password1234"}
+    pages += [
+        browser.send(page, page.form("/account/password").fill(**given))
+        for given in (wrong, wrong | {"password": "", "again": "x"})
+    ]
+    for page in pages:
+        assert page.status == 422
+        assert page.errors()
+        assert english_in(page) == []
+
+
+@one_database
+def test_a_failed_check_is_in_spanish_on_its_page_and_in_english_in_the_api(alice, idapp):
+    browser = in_spanish(signed_in(alice.app, alice))
+    replies = {"AUTH": "535 5.7.8 Username and Password not accepted"}
+    with fake_smtp(login=("shop", "s3cret"), replies=replies) as server:
+        given = for_server(server, smtp_secret=SECRET)
+        new = browser.get(f"/apps/{idapp}/smtps/new")
+        button = next(label for label in new.form().buttons if label.startswith("Guardar y"))
+        page = browser.result(browser.send(new, new.form().fill(**given), button))
+        idsmtp = only_check(alice.app).smtp_id
+        reply = alice.request(
+            "POST", "/private/smtps/check", data={"idsmtp": idsmtp},
+            headers={"Accept-Language": "es"},
+        )  # fmt: skip
+    events = browser.client.get(f"{page.url}/progress").text
+    assert json.loads(events.rpartition("data: ")[2])["said"] == "La comprobación ha terminado."
+    assert page.heading == "Usuario o contraseña incorrectos"
+    assert "El servidor no acepta este usuario con esta contraseña." in page.text
+    assert "535 5.7.8 Username and Password not accepted" in page.text
+    assert "en AUTH: Usuario o contraseña incorrectos" in browser.get(f"/apps/{idapp}").text
+    assert reply.json["title"] == "Wrong login or password"
+    assert reply.headers.get("Content-Language") is None
+
+
+@one_database
+@pytest.mark.parametrize(
+    ("asked", "spoken"),
+    [("es", "es"), ("es-419,en;q=0.1", "es"), ("de,fr;q=0.9", "en"), ("en;q=0.5,es;q=0.9", "es"),
+     ("*", "en"), ("", "en"), ("es;q=0,en", "en"), ("x;q=,,es", "es")],
+)  # fmt: skip
+def test_a_visitor_is_spoken_to_as_the_browser_asks(app, asked, spoken):
+    client = app.test_client()
+    reply = client.get("/docs", headers={"Accept-Language": asked})
+    assert Page(reply).one("html").get("lang") == spoken
+    assert ("Todas las llamadas" in reply.text) == (spoken == "es")
+
+
+@one_database
+def test_the_first_visit_speaks_spanish(app):
+    browser = in_spanish(Browser(app))
+    page = browser.submit("/setup", code="x", name="", email="nobody", password="p", again="q")
+    assert page.one("html").get("lang") == "es"
+    assert page.errors()
+    assert english_in(page) == []
