@@ -19,6 +19,7 @@ except ConfigError as error:
     sys.exit(2)
 
 wsgi_app = "wsgi:app"
+pythonpath = os.path.dirname(os.path.abspath(__file__))
 bind = [f"127.0.0.1:{os.environ.get('PORT') or 8000}"]
 
 worker_class = "gthread"

@@ -17,3 +17,5 @@ A module imports only from layers below its own (``make lint`` checks it):
 ``logs`` ``extensions`` ``errors``       logging; Flask's extensions; what can go wrong
 =======================================  =====================================================
 """
+
+__version__ = "0.1.0"

@@ -1,4 +1,7 @@
-"""What ``make run`` does: first keys, migrations, then gunicorn in the place of this process."""
+"""``python -m smtpweb``: make keys, migrate, then become gunicorn; with words, run a command.
+
+``python -m smtpweb users create ...`` is what ``flask --app wsgi users create ...`` is.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import os
 import socket
 import sys
 
+from flask import Flask
+from flask.cli import FlaskGroup
 from flask_migrate import upgrade
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -16,6 +21,13 @@ from .errors import ConfigError
 
 
 def main() -> None:
+    """Serve, or run the command that the arguments name."""
+    if len(sys.argv) > 1:
+        FlaskGroup(create_app=_application, add_version_option=False).main(prog_name="smtpweb")
+    serve()
+
+
+def serve() -> None:
     """Serve; on a user's mistake end with one sentence on stderr."""
     os.umask(0o077)  # the database is for this user only, like the keys
     try:
@@ -25,8 +37,16 @@ def main() -> None:
     except ConfigError as error:
         print(f"smtpweb: {error}", file=sys.stderr)
         sys.exit(2)
-    os.chdir(config.ROOT)
+    os.chdir(config.HOME)
     os.execv(sys.executable, gunicorn())  # noqa: S606, our own words
+
+
+def _application() -> Flask:
+    try:
+        return create_app(config.load())
+    except ConfigError as error:
+        print(f"smtpweb: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 def gunicorn() -> list[str]:

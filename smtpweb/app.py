@@ -11,7 +11,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from . import cli, web
 from .accounts import sessions
 from .checking import batches, runner
-from .config import ROOT, Settings
+from .config import INSTANCE, ROOT, Settings
 from .database import models
 from .database.session import db, engine_options
 from .extensions import bootstrap, csrf, login_manager, migrate
@@ -28,7 +28,7 @@ def create_app(settings: Settings) -> Flask:
         root_path=str(ROOT),
         template_folder=str(ROOT / "templates"),
         static_folder=str(ROOT / "static"),
-        instance_path=str(ROOT / "instance"),
+        instance_path=str(INSTANCE),
     )
     app.config.update(
         SECRET_KEY=settings.secret_key,

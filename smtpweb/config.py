@@ -22,8 +22,12 @@ from .mailcheck import EgressPolicy, EgressRuleError
 
 T = TypeVar("T")
 
-ROOT = Path(__file__).resolve().parent.parent
-INSTANCE = ROOT / "instance"
+# Templates, migrations and the like lie beside the package in a checkout; a wheel brings them
+# inside it, and keeps its state where it is started.
+_BUNDLED = Path(__file__).resolve().parent / "project"
+ROOT = _BUNDLED if _BUNDLED.is_dir() else _BUNDLED.parents[1]
+HOME = Path.cwd() if _BUNDLED.is_dir() else ROOT
+INSTANCE = HOME / "instance"
 
 
 @dataclass(frozen=True)
@@ -198,7 +202,7 @@ def _database_url(value: str) -> str:
         if not url.database or url.database == ":memory:":
             raise ValueError("must name a file when it is SQLite")
         # Flask-SQLAlchemy would take a relative path from its instance folder.
-        return url.set(database=str(ROOT / url.database)).render_as_string(hide_password=False)
+        return url.set(database=str(HOME / url.database)).render_as_string(hide_password=False)
     if url.drivername != "postgresql+psycopg":
         raise ValueError("must start with sqlite:/// or postgresql+psycopg://")
     return value

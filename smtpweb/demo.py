@@ -59,7 +59,7 @@ def main() -> None:
         launcher.refuse_taken(port)
         servers = open_sandboxes()
         environment = prepare(servers, port)
-        server = subprocess.Popen(launcher.gunicorn(), cwd=config.ROOT, env=environment)  # noqa: S603
+        server = subprocess.Popen(launcher.gunicorn(), cwd=config.HOME, env=environment)  # noqa: S603
         sys.exit(server.wait())
     except ConfigError as error:
         print(f"smtpweb: {error}", file=sys.stderr)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from ... import __version__
 from ...errors import Sentence
 
 _FILE = Path(__file__).with_name("openapi.json")
@@ -30,6 +31,7 @@ def text() -> str:
 def document() -> dict[str, Any]:
     """The description; do not change it."""
     loaded: dict[str, Any] = json.loads(_FILE.read_text(encoding="utf-8"))
+    loaded["info"]["version"] = __version__
     return loaded
 
 
