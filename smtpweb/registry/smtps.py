@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
-from sqlalchemy import Select, and_, select, update
+from sqlalchemy import JSON, Integer, Select, and_, cast, func, literal, select, update
 from sqlalchemy.orm import contains_eager
 
 from .. import installation, validators
@@ -18,9 +18,6 @@ from ..database.session import AnyRow, AnySelect, db, fetch, now, writing
 from ..errors import BadInput, EditConflict, NotFound, SecretUnreadable, Sentence
 from ..providers import preflight
 from . import apps, priorities
-
-# At once. Thousands in another order would take minutes, in which nobody else could save anything.
-MOST_IN_ORDER = 50
 
 
 class SmtpChanges(TypedDict, total=False):
@@ -253,8 +250,7 @@ def reorder(user_id: str, app_id: str, seen: Mapping[str, int]) -> list[AnyRow]:
 
     ``seen``: the version at which each of them was shown. Returns all SMTPs of the app in their
     new order, as rows (id, host, port, priority, created, version) of before. Raises
-    :class:`EditConflict` unless all are still at the version seen, :class:`NotFound`, and
-    :class:`BadInput` for more than ``MOST_IN_ORDER``.
+    :class:`EditConflict` unless all are still at the version seen, and :class:`NotFound`.
     """
     with writing():
         line = _line(user_id, app_id, seen)
@@ -277,8 +273,6 @@ def move(
 
 def _line(user_id: str, app_id: str, seen: Mapping[str, int]) -> list[AnyRow]:
     """All SMTPs of the app in the order of their use, locked; refuses what was seen too early."""
-    if len(seen) > MOST_IN_ORDER:
-        raise BadInput({"order": [Sentence("At most %(number)s at once.", number=MOST_IN_ORDER)]})
     # One at a time changes the order; SMTPs may be added meanwhile, as they stand nowhere yet.
     if db.session.scalar(apps.owned(user_id, app_id).with_for_update(key_share=True)) is None:
         raise NotFound("App")
@@ -301,18 +295,19 @@ def _renumber(line: list[AnyRow]) -> list[AnyRow]:
 
     That is an edit to whoever has a form open, but not to a check: it tests the same as before.
     """
-    moment = now()
-    renumbered = priorities.renumber(
+    changed = priorities.renumber(
         [priorities.Place(smtp.priority, smtp.created, smtp.id) for smtp in line]
     )
-    changes = [
-        {"id": smtp.id, "priority": renumbered[smtp.id], "version": smtp.version + 1,
-         "modified": moment}
-        for smtp in line
-        if smtp.id in renumbered
-    ]  # fmt: skip
-    if changes:
-        db.session.execute(update(Smtp), changes)
+    if changed:
+        # One statement and one parameter, however many: a JSON object is a table to both databases
+        name = "json_each" if db.engine.dialect.name == "sqlite" else "json_each_text"
+        new = getattr(func, name)(literal(changed, JSON)).table_valued("key", "value", name="new")
+        db.session.execute(
+            update(Smtp)
+            .where(Smtp.id == new.c.key)
+            .values(priority=cast(new.c.value, Integer), version=Smtp.version + 1, modified=now()),
+            execution_options={"synchronize_session": False},
+        )
     return line
 
 

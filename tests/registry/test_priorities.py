@@ -27,24 +27,25 @@ def put(places: list[Place], order: str) -> dict[str, int]:
     return renumber([by_name[name] for name in order])
 
 
-def test_what_stands_in_order_is_left_alone() -> None:
+def test_renumber_leaves_an_order_that_holds_alone() -> None:
     assert put(line(1, 1, 5, 5, 9), "abcde") == {}
     assert renumber([]) == {}
 
 
-def test_one_that_moves_into_a_gap_is_the_only_one_to_change() -> None:
-    assert put(line(10, 20, 30), "bca") == {"a": 31}
-    assert put(line(10, 20, 30), "cab") == {"c": 9}
-    assert put(line(10, 20, 30), "acb") == {"c": 10}  # it was created after a
-    assert put(line(10, 10, 10), "bac") == {"b": 9}
+def test_renumber_hands_out_the_priorities_in_use() -> None:
+    assert put(line(10, 20, 30), "bca") == {"b": 10, "c": 20, "a": 30}
+    assert put(line(10, 20, 30), "acb") == {"c": 20, "b": 30}
+    assert put(line(10, 20, 30, 90), "bacd") == {"b": 10, "a": 20}
 
 
-def test_where_there_is_no_gap_the_side_with_fewer_makes_room() -> None:
-    assert put(line(10, *[10] * 20), "acb" + "defghijklmnopqrstu") == {"a": 9, "c": 9}
-    # Nothing is below 0: there the others have to go up.
-    assert put(line(0, 1, 2), "cab") == {"c": 0, "a": 1}
+def test_renumber_tells_equal_priorities_apart() -> None:
+    assert put(line(10, 10, 10), "bac") == {"a": 11, "c": 11}
+    assert put(line(10, 10, 10, 20), "cbad") == {"b": 11, "a": 12}
+
+
+def test_renumber_starts_from_0_where_the_largest_would_be_passed() -> None:
     most = PRIORITIES[1]
-    assert put(line(most, most, most), "cba") == {"c": most - 2, "b": most - 1}
+    assert put(line(most, most, most), "cba") == {"c": 0, "b": 1, "a": 2}
 
 
 @given(
@@ -56,7 +57,7 @@ def test_where_there_is_no_gap_the_side_with_fewer_makes_room() -> None:
         )
     )
 )
-def test_the_order_is_the_one_that_was_wanted(given_: tuple[list[Place], list[int]]) -> None:
+def test_renumber_gives_the_wanted_order(given_: tuple[list[Place], list[int]]) -> None:
     places, permutation = given_
     wanted = [places[index] for index in permutation]
     changes = renumber(wanted)

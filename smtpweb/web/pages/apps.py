@@ -16,7 +16,7 @@ from .blueprint import address_of, bp, page_number, wanted
 from .forms import AppForm
 
 APPS_PER_PAGE = 50
-SMTPS_PER_PAGE = smtps.MOST_IN_ORDER
+SMTPS_PER_PAGE = 50
 NAMED_WHEN_REMOVED = 50
 
 

@@ -7,6 +7,7 @@ import pytest
 from smtpweb.database.models import Check, Smtp
 from smtpweb.database.session import db
 from tests.support.browser import Browser, Page, one_database
+from tests.support.counting import statements
 from tests.support.fake_smtp import Slowly, fake_smtp
 from tests.support.people import Person
 from tests.web.api.test_check import in_background, until
@@ -143,14 +144,15 @@ def test_what_is_no_order_is_refused(browser, alice, idapp, data):
     assert page.status == 400
 
 
-@one_database
-def test_more_than_a_page_of_smtps_is_not_put_into_order_at_once(browser, alice, idapp):
-    """The others of an installation could save nothing for as long as it takes."""
-    fill_app(alice, idapp, 51, 0)
+def test_order_of_thousands_is_written_by_one_statement(browser, alice, idapp):
+    fill_app(alice, idapp, 3000, 0)
     places = [f"{smtp['_id']}:1" for smtp in reversed(alice.smtps(idapp))]
     token = browser.get(f"/apps/{idapp}").form("").values["csrf_token"]
     data = {"csrf_token": token, "place": places, "moved": [places[0].partition(":")[0]]}
-    page = browser.post(f"/apps/{idapp}/order", data)
-    assert page.status == 400
-    assert "At most 50 at once." in page.text
-    assert len({smtp["priority"] for smtp in alice.smtps(idapp)}) == 1
+    with statements() as made:
+        page = browser.post(f"/apps/{idapp}/order", data)
+    assert page.status == 200
+    assert len([sql for sql in made if sql.startswith("UPDATE smtp ")]) == 1
+    assert len(made) <= 15
+    stored = [f"{smtp['_id']}:1" for smtp in alice.smtps(idapp)]
+    assert stored == places
