@@ -169,3 +169,11 @@ def test_package_docstring_lists_the_layers_of_the_contract() -> None:
     rows = [re.findall(r"``(\w+)``", line[:41]) for line in (smtpweb.__doc__ or "").splitlines()]
     listed = [name for row in rows for name in row]
     assert listed == [name for layer in layers for name in layer.split(" | ")]
+
+
+def test_owner_of_an_app_is_named_in_one_module() -> None:
+    """Sharing apps between people must become one change."""
+    for name in tracked():
+        if name.startswith("smtpweb/") and name.endswith(".py"):
+            names_it = "App.user_id" in (ROOT / name).read_text()
+            assert names_it == (name == "smtpweb/accounts/ownership.py"), name

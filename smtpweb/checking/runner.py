@@ -15,12 +15,13 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from typing import cast
 
 from flask import Flask, current_app
-from sqlalchemy import select, update
+from sqlalchemy import update
 from sqlalchemy.exc import SQLAlchemyError
 
 from .. import mailcheck
+from ..accounts.ownership import visible_checks
 from ..accounts.tokens import Caller
-from ..database.models import App, Check, Smtp, steps_of
+from ..database.models import Check, steps_of
 from ..database.session import AnyRow, cause, db, fetch, writing
 from ..errors import Busy, NotFound, Sentence
 from ..mailcheck import Report, Stage, Step, Target
@@ -136,10 +137,9 @@ class Following:
     def __init__(self, user_id: str, check_id: str) -> None:
         """Raises :class:`NotFound`, and :class:`Busy` where too many are followed."""
         self._which = (
-            select(Check.progress, Check.finished, Check.ends_by)
-            .join(Check.smtp)
-            .join(Smtp.app)
-            .where(Check.id == check_id, App.user_id == user_id)
+            visible_checks(user_id)
+            .where(Check.id == check_id)
+            .with_only_columns(Check.progress, Check.finished, Check.ends_by)
         )
         self._first = self._look()
         if self._first is None:

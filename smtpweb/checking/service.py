@@ -10,12 +10,13 @@ from typing import cast
 
 from flask import current_app
 from sqlalchemy import func, select
-from sqlalchemy.orm import contains_eager, defer, joinedload
+from sqlalchemy.orm import defer, joinedload
 
 from .. import mailcheck
+from ..accounts.ownership import visible_checks
 from ..accounts.tokens import Caller
 from ..config import settings
-from ..database.models import App, Check, Smtp, User
+from ..database.models import Check, Smtp, User
 from ..database.session import AnyRow, db, now, writing
 from ..errors import Busy, NotFound, Sentence, TooMany
 from ..mailcheck import Report, Side, Stage, Target
@@ -231,11 +232,7 @@ def _claimed(begun: Check) -> Smtp | None:
 def find(user_id: str, check_id: str) -> Check:
     """One check with its SMTP and app; raises :class:`NotFound`."""
     found = db.session.scalar(
-        select(Check)
-        .join(Check.smtp)
-        .join(Smtp.app)
-        .options(contains_eager(Check.smtp).contains_eager(Smtp.app), joinedload(Check.user))
-        .where(Check.id == check_id, App.user_id == user_id)
+        visible_checks(user_id).options(joinedload(Check.user)).where(Check.id == check_id)
     )
     if found is None:
         raise NotFound("Check")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func
 from sqlalchemy.exc import IntegrityError
 
+from ..accounts.ownership import visible_apps
 from ..database.models import App, User
 from ..database.session import db, now, writing
 from ..errors import EditConflict, NameTaken, NotFound, Sentence
@@ -24,7 +25,7 @@ class AppChanges(TypedDict, total=False):
 
 def owned(user_id: str, app_id: str) -> Select[App]:
     """Select the app if it is this user's."""
-    return select(App).where(App.id == app_id, App.user_id == user_id)
+    return visible_apps(user_id).where(App.id == app_id)
 
 
 def find(user_id: str, app_id: str) -> App:
@@ -45,15 +46,13 @@ def find_to_fill(user_id: str, app_id: str) -> App:
 
 def find_all(user_id: str, page: int, size: int) -> tuple[list[App], int]:
     """One page of the user's apps by name (``page`` counts from 0), and how many there are."""
-    total = db.session.scalar(select(func.count()).where(App.user_id == user_id)) or 0
+    visible = visible_apps(user_id)
+    counted = visible.with_only_columns(func.count(), maintain_column_froms=True)
+    total = db.session.scalar(counted) or 0
     if page * size >= total:
         return [], total
     rows = db.session.scalars(
-        select(App)
-        .where(App.user_id == user_id)
-        .order_by(func.lower(App.name), App.id)
-        .offset(page * size)
-        .limit(size)
+        visible.order_by(func.lower(App.name), App.id).offset(page * size).limit(size)
     )
     return list(rows), total
 

@@ -22,6 +22,7 @@ from sqlalchemy.orm import selectinload
 
 from .. import validators
 from ..accounts import users
+from ..accounts.ownership import may_see_app
 from ..database.models import App, Smtp, User
 from ..database.session import db, writing
 from ..errors import BadInput, NameTaken, NotFound, SmtpwebError
@@ -82,12 +83,12 @@ def dump(*, user_id: str | None = None, with_passwords: bool = False) -> str:
     """
     statement = (
         select(App, User.name)
-        .join(User, User.id == App.user_id)
+        .join(User, may_see_app(User.id))
         .options(selectinload(App.smtps))
         .order_by(User.name_key, App.name, App.id)
     )
     if user_id is not None:
-        statement = statement.where(App.user_id == user_id)
+        statement = statement.where(may_see_app(user_id))
     by_account: dict[str, list[dict[str, Any]]] = {}
     for app, owner in db.session.execute(statement):
         servers = [_smtp(smtp, with_passwords) for smtp in app.smtps]

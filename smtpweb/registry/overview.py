@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, String, and_, case, cast, func, literal, or_, select
 
+from ..accounts.ownership import may_see_app, visible_apps, visible_smtps
 from ..database.models import App, Check, Smtp
 from ..database.session import AnyRow, UtcDateTime, db, now
 from ..mailcheck import Stage
@@ -71,7 +72,7 @@ class Summary(NamedTuple):
 
 def find_apps(user_id: str, wanted: Wanted, page: int, size: int) -> tuple[list[App], int]:
     """One page of the user's apps (``page`` counts from 0), and how many fit what is wanted."""
-    statement = select(App).where(App.user_id == user_id)
+    statement = visible_apps(user_id)
     if wanted.text:
         statement = statement.where(_holds(App.name.expression, wanted.text))
     by_name = (func.lower(App.name), App.id)
@@ -86,7 +87,7 @@ def find_apps(user_id: str, wanted: Wanted, page: int, size: int) -> tuple[list[
                 func.count().filter(Smtp.enabled).label("active"),
             )
             .join(Smtp.app)
-            .where(App.user_id == user_id)
+            .where(may_see_app(user_id))
             .group_by(Smtp.app_id)
             .subquery()
         )
@@ -147,8 +148,9 @@ def summaries(app_ids: Sequence[str]) -> dict[str, Summary]:
 
 def count_broken(user_id: str) -> int:
     """How many of the user's SMTPs are disabled: what the icon of every page tells."""
-    statement = select(func.count()).select_from(Smtp).join(Smtp.app).where(App.user_id == user_id)
-    return db.session.scalar(statement.where(~Smtp.enabled)) or 0
+    broken = visible_smtps(user_id).where(~Smtp.enabled)
+    counted = broken.with_only_columns(func.count(), maintain_column_froms=True)
+    return db.session.scalar(counted) or 0
 
 
 class Losses(NamedTuple):

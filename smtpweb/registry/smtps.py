@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 from sqlalchemy import JSON, Integer, Select, and_, cast, func, literal, select, update
-from sqlalchemy.orm import contains_eager
 
 from .. import installation, validators
 from ..accounts import tokens
+from ..accounts.ownership import may_see_app, owner_id, visible_smtps
 from ..database.models import ApiToken, App, Smtp, encryption_of, new_id
 from ..database.session import AnyRow, AnySelect, db, fetch, now, writing
 from ..errors import BadInput, EditConflict, NotFound, SecretUnreadable, Sentence
@@ -44,12 +44,7 @@ class SmtpChanges(TypedDict, total=False):
 
 def owned(user_id: str, smtp_id: str) -> Select[Smtp]:
     """Select the SMTP, with its app, if it is in an app of this user's."""
-    return (
-        select(Smtp)
-        .join(Smtp.app)
-        .options(contains_eager(Smtp.app))
-        .where(Smtp.id == smtp_id, App.user_id == user_id)
-    )
+    return visible_smtps(user_id).where(Smtp.id == smtp_id)
 
 
 def find(user_id: str, smtp_id: str) -> Smtp:
@@ -65,15 +60,15 @@ def with_owners(
 ) -> Sequence[tuple[str, str, str]]:
     """(id, owner's id, "host:port") of all SMTPs, of an app's, or of one: for the administrator."""
     statement = (
-        select(Smtp.id, App.user_id, Smtp.host, Smtp.port)
+        select(Smtp.id, owner_id.label("owner_id"), Smtp.host, Smtp.port)
         .join(Smtp.app)
-        .order_by(App.user_id, App.name, Smtp.priority, Smtp.created, Smtp.id)
+        .order_by(owner_id, App.name, Smtp.priority, Smtp.created, Smtp.id)
     )
     if smtp_id is not None:
         statement = statement.where(Smtp.id == smtp_id)
     if app_id is not None:
         statement = statement.where(Smtp.app_id == app_id)
-    return [(row.id, row.user_id, f"{row.host}:{row.port}") for row in fetch(statement)]
+    return [(row.id, row.owner_id, f"{row.host}:{row.port}") for row in fetch(statement)]
 
 
 _OURS = ("version", "settings_version", "judged", "checking_until")  # not told by the API
@@ -107,7 +102,7 @@ def _token_and_app(digest: str, which: Any) -> AnySelect:
         tokens.token_rows(digest)
         .add_columns(App.id.label("app_found"), App.defaultfromemail.label("app_sender"), *_COLUMNS)
         .select_from(ApiToken)
-        .outerjoin(App, and_(App.user_id == ApiToken.user_id, which))
+        .outerjoin(App, and_(may_see_app(ApiToken.user_id), which))
     )
 
 

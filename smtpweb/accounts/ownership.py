@@ -1,0 +1,41 @@
+"""Who may see an app and what belongs to it: the one place that asks.
+
+Every query that a user's request leads to starts from one of these selects; what is not among its
+rows does not exist for that user.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy.orm import InstrumentedAttribute, contains_eager
+
+from ..database.models import App, Check, Smtp
+
+# For administrators, who see the apps of all users, each with its owner.
+owner_id: InstrumentedAttribute[str] = App.user_id
+
+
+def may_see_app(user_id: str | InstrumentedAttribute[str]) -> ColumnElement[bool]:
+    """Whether the user may see the row of ``App`` beside it: a condition for a WHERE or a JOIN."""
+    return App.user_id == user_id
+
+
+def visible_apps(user_id: str) -> Select[App]:
+    """The apps that the user may see."""
+    return select(App).where(may_see_app(user_id))
+
+
+def visible_smtps(user_id: str) -> Select[Smtp]:
+    """The SMTP servers that the user may see, each with its app."""
+    return select(Smtp).join(Smtp.app).options(contains_eager(Smtp.app)).where(may_see_app(user_id))
+
+
+def visible_checks(user_id: str) -> Select[Check]:
+    """The checks that the user may see, each with its server and app."""
+    return (
+        select(Check)
+        .join(Check.smtp)
+        .join(Smtp.app)
+        .options(contains_eager(Check.smtp).contains_eager(Smtp.app))
+        .where(may_see_app(user_id))
+    )
