@@ -72,7 +72,7 @@ def register(app: Flask, reply: Callable[[Problem], Response]) -> None:
 
         app.register_error_handler(error, answer)
 
-    handle(SmtpwebError, _known)
+    handle(SmtpwebError, describe)
     handle(HTTPException, _http)
     handle(CSRFError, _not_from_our_form)
     for failure in (OperationalError, InterfaceError, PoolTimeout):
@@ -81,7 +81,8 @@ def register(app: Flask, reply: Callable[[Problem], Response]) -> None:
     handle(Exception, _bug)
 
 
-def _known(error: SmtpwebError) -> Problem:
+def describe(error: SmtpwebError) -> Problem:
+    """The problem that an error of ours is."""
     on_api, on_page = _STATUS[type(error)]
     headers = {}
     if isinstance(error, Busy | TooMany):

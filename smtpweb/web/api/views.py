@@ -7,13 +7,23 @@ from flask import Blueprint, Response, g
 from ... import validators
 from ...accounts import tokens, users
 from ...checking import service
-from ...errors import BadInput, CredentialsNotValid, NotFound
+from ...errors import BadInput, CredentialsNotValid, NotAuthorized, NotFound
 from ...registry import apps, smtps
+from ..errors import describe
 from ..http import auth
 from . import problems, schema
 
 bp = Blueprint("api", __name__)
 bp.before_request(auth.require_token)
+
+
+@bp.after_request
+def require_caller(response: Response) -> Response:
+    """Let only errors leave without an authenticated caller, whatever a view forgot."""
+    if response.status_code < 400 and "caller" not in g:
+        return problems.reply(describe(NotAuthorized("No token was looked up for this call.")))
+    return response
+
 
 login_bp = Blueprint("api_login", __name__)  # the one call that nobody has a token for yet
 

@@ -7,9 +7,12 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from flask import Response
 
 from smtpweb.database.models import App, Smtp
 from smtpweb.database.session import db, writing
+from smtpweb.web.http import auth
+from tests.support.browser import one_database
 from tests.support.counting import statements
 from tests.support.people import Person, Visitor
 
@@ -405,3 +408,16 @@ def test_a_visitor_is_refused_before_anything_is_read(visitor: Visitor) -> None:
         reply = visitor.get("/private/smtps/findByApp")
     assert reply.status_code == 401
     assert seen == []
+
+
+@one_database
+@pytest.mark.parametrize("joined", [False, True])
+def test_api_view_that_forgets_its_caller_answers_401(alice: Person, joined: bool) -> None:
+    def careless() -> Response:
+        return Response("everything", 200)
+
+    view = auth.needs("read", joined=True)(careless) if joined else careless
+    alice.app.view_functions["api.find_apps"] = view
+    reply = alice.get("/private/apps/findAll", page=0, size=1)
+    assert reply.status_code == 401
+    assert "everything" not in reply.text
