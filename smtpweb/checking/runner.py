@@ -148,7 +148,9 @@ class Following:
         slots = limits.of_worker().streams
         full = slots.take(user_id)
         if full == "user":
-            raise TooMany(Sentence("Too many of your pages are following a check: close one of them."), 5)
+            raise TooMany(
+                Sentence("Too many of your pages are following a check: close one of them."), 5
+            )
         if full:
             raise Busy(Sentence("Too many checks are watched at this moment."), retry_after=5)
         self._user_id = user_id
