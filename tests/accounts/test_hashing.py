@@ -59,8 +59,15 @@ def test_beyond_the_places_and_the_queue_a_login_is_refused_at_once(
         for _ in range(hashing.PLACES + hashing.WAITING)
     ]
     until(lambda: hasher.running == hashing.PLACES and hashing._places._value == 0)
-    with pytest.raises(TooMany):
-        hashing.matches("hash", "password")
+
+    def is_refused() -> bool:
+        with pytest.raises(TooMany):
+            hashing.matches("hash", "password")
+        return True
+
+    thread, answers = in_background(is_refused)
+    thread.join(10)
+    assert answers == [True], "it waits"
     reply = Visitor(alice.app).post("/auth/login", username="alice", password=PASSWORD)
     assert (reply.status_code, reply.headers["Retry-After"]) == (429, "2")
     hasher.may_go_on.set()

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -186,6 +186,17 @@ def test_waiting_for_the_other_threads_is_bounded(
         reply = in_time(lambda: alice.post("/private/apps/save", name="shop"))
     assert (reply.status_code, reply.json["code"]) == (503, "STORAGE")
     assert alice.make_app("shop")
+
+
+@ON_SQLITE
+def test_a_write_waits_for_the_lock_for_what_its_turn_has_left_of_the_time(
+    alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "BUSY_SECONDS", 4 * LATE)
+    monkeypatch.setattr(sessions, "_turn_to_write", lambda _seconds: nullcontext(0.1))
+    with locked_by_another_process(path_of(alice.app)):
+        reply = in_time(lambda: alice.post("/private/apps/save", name="shop"))
+    assert (reply.status_code, reply.json["code"]) == (503, "STORAGE")
 
 
 @ON_SQLITE
