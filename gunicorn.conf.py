@@ -26,7 +26,7 @@ worker_class = "gthread"
 workers = 2
 # More threads make reads no faster: they are there to wait for SMTP servers. Beyond the checks
 # and the pages that follow one there are always some left, so that neither starves readers.
-threads = max(24, _settings.check_slots + runner.STREAMS + 8)
+threads = max(24, _settings.check_slots + _settings.stream_slots + 8)
 # Settings are read, and a wrong one stops the start, before any worker exists.
 preload_app = True
 

@@ -41,7 +41,7 @@ def run(connection: Connection) -> None:
 
 
 engine = current_app.extensions["migrate"].db.engine
-with engine.connect().execution_options(**write_option()) as connection:
+with engine.connect().execution_options(**write_option(seconds=60)) as connection:
     driver = connection.connection.driver_connection
     if connection.dialect.name == "sqlite":
         # SQLite changes a table by copying and dropping it; with foreign keys on, the drop would

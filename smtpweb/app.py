@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import timedelta
 
 from flask import Flask
@@ -10,13 +9,12 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from . import cli, web
 from .accounts import sessions
-from .checking import batches, runner
+from .checking import batches, limits
 from .config import INSTANCE, ROOT, Settings
 from .database import models
 from .database.session import db, engine_options
 from .extensions import bootstrap, csrf, login_manager, migrate
-from .providers import discovery
-from .web.http import chunked_body
+from .web.http import chunked_body, host_header
 
 MOST_BODY = 1024 * 1024
 
@@ -50,11 +48,10 @@ def create_app(settings: Settings) -> Flask:
     app.url_map.strict_slashes = False  # an API client follows no redirect on POST
     app.url_map.merge_slashes = False  # likewise; and such a redirect would repeat the Host header
     app.extensions["smtpweb.settings"] = settings
-    app.extensions["smtpweb.searches"] = discovery.Allowance()
-    app.extensions["smtpweb.check_slots"] = threading.BoundedSemaphore(settings.check_slots)
-    app.extensions["smtpweb.queues"] = batches.Queues()
-    app.extensions["smtpweb.stream_slots"] = threading.BoundedSemaphore(runner.STREAMS)
+    app.extensions["smtpweb.limits"] = limits.WorkerLimits.of(settings)
+    app.extensions["smtpweb.queues"] = batches.Queues(settings.batch_slots)
 
+    host_header.register(app, settings.base_url)
     if settings.trusted_proxies:
         count = settings.trusted_proxies
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]

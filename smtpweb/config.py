@@ -41,6 +41,12 @@ class Settings:
     production: bool = False
     check_slots: int = 16
     check_timeout: int = 25
+    checks_per_user: int = 30  # of these four, 0 means no limit
+    checks_minutes: int = 10
+    checks_at_once: int = 2
+    streams_per_user: int = 4
+    stream_slots: int = 8
+    batch_slots: int = 8
     egress: EgressPolicy = field(default_factory=EgressPolicy)
     ca_file: Path | None = None
     ehlo_name: str | None = None
@@ -85,6 +91,12 @@ def load(environ: Mapping[str, str] | None = None, instance: Path = INSTANCE) ->
         production=production == "production",
         check_slots=source.read("CHECK_SLOTS", _whole(1, 1000), 16),
         check_timeout=source.read("CHECK_TIMEOUT", _whole(1, 300), 25),
+        checks_per_user=source.read("CHECKS_PER_USER", _whole(0, 100_000), 30),
+        checks_minutes=source.read("CHECKS_MINUTES", _whole(0, 1440), 10),
+        checks_at_once=source.read("CHECKS_AT_ONCE", _whole(0, 1000), 2),
+        streams_per_user=source.read("STREAMS_PER_USER", _whole(0, 1000), 4),
+        stream_slots=source.read("STREAM_SLOTS", _whole(1, 1000), 8),
+        batch_slots=source.read("BATCH_SLOTS", _whole(1, 1000), 8),
         egress=_egress(source, database_url, redis_url),
         ca_file=source.read("CA_FILE", _ca_file),
         ehlo_name=source.read("EHLO_NAME", _ehlo_name),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import unicodedata
 from collections.abc import Callable
 
 import idna
@@ -27,6 +28,13 @@ LANGUAGES = ("en", "es")
 # controls, and lone surrogates, which neither database can store.
 _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+# Unicode's Default_Ignorable_Code_Point and format characters, the empty Braille pattern, and the
+# object replacement: nothing of them can be seen, so that two names would look the same.
+_IGNORABLE = re.compile(
+    "[\u00ad\u034f\u0600-\u0605\u061c\u06dd\u070f\u08e2\u115f\u1160\u17b4\u17b5\u180b-\u180f"
+    "\u200b-\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffc"
+    "\U000110bd\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 _INTEGER = re.compile(r"[0-9]{1,10}", re.ASCII)  # int() alone also takes "٣", "1_0" and " 25\n"
 _OBJECT_ID = re.compile(r"[0-9a-f]{24}")
@@ -218,13 +226,34 @@ def app_name(value: str) -> str:
 
 
 def user_name(value: str) -> str:
-    """The name of an account: 1 to 100 characters without blanks at its ends."""
+    """The name of an account: 1 to 100 characters that can be seen, without blanks at its ends."""
     name = text(value, most=100).strip()
-    if not name:
+    if found := _IGNORABLE.search(name):
+        raise ValueError(
+            Sentence(
+                "Must not hold characters that cannot be seen (U+%(code)s at position"
+                " %(position)s).",
+                code=f"{ord(found[0]):04X}",
+                position=found.start() + 1,
+            )
+        )
+    key = name_key(name)
+    if not key:
         raise ValueError(Sentence("Must have 1 to 100 characters."))
-    if len(name.casefold()) > 200:  # names are compared so, and a few letters become three
-        raise ValueError(Sentence("Must have at most %(most)s characters.", most=66))
+    if len(key) > 200:  # a few letters become three or more
+        raise ValueError(
+            Sentence("Is too long in the form in which names are compared: choose a shorter one.")
+        )
     return name
+
+
+def name_key(name: str) -> str:
+    """The name of an account as names are compared: case and compatibility forms are one.
+
+    Unicode 3.13, D146 (compatibility caseless match), but that nothing is left out.
+    """
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFD", name)).casefold()
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", folded).casefold()).strip()
 
 
 def strategy(value: str) -> str:

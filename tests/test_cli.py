@@ -202,7 +202,10 @@ def test_checks_go_on_after_one_that_failed_or_could_not_be_done(
 def test_a_person_may_check_thirty_times_but_the_command_line_is_not_limited(
     app: Flask, alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("smtpweb.checking.service.CHECKS_PER_USER", 1)
+    configured = app.extensions["smtpweb.settings"]
+    monkeypatch.setitem(
+        app.extensions, "smtpweb.settings", dataclasses.replace(configured, checks_per_user=1)
+    )
     with fake_smtp() as server:
         smtp = alice.make_smtp(alice.make_app()["_id"], **at(server))["_id"]
         assert [flask(app, "smtps", "check", smtp).exit_code for _ in range(3)] == [0, 0, 0]

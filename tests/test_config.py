@@ -30,6 +30,12 @@ def test_the_defaults_are_those_of_the_contract(instance: Path) -> None:
     settings = config.load({}, instance)
     assert settings.database_url == f"sqlite:///{instance / 'smtpweb.db'}"
     assert (settings.check_slots, settings.check_timeout) == (16, 25)
+    assert (settings.checks_per_user, settings.checks_minutes, settings.checks_at_once) == (
+        30,
+        10,
+        2,
+    )
+    assert (settings.stream_slots, settings.streams_per_user, settings.batch_slots) == (8, 4, 8)
     assert settings.trusted_proxies == 0
     assert not settings.production
     assert settings.redis_url is None

@@ -11,7 +11,7 @@ from sqlalchemy.orm import joinedload
 
 from ..database.models import BrowserSession, User
 from ..database.secret_box import digest_of
-from ..database.session import db, now, writing
+from ..database.session import db, note, now, writing
 
 SESSION_IDLE = timedelta(hours=12)
 SESSION_LIFE = timedelta(days=7)
@@ -39,12 +39,7 @@ def session_user(key: str) -> User | None:
         return None
     user = found.user
     if found.seen < now() - LAST_USED_GRAIN:
-        with writing() as session:
-            session.execute(
-                update(BrowserSession)
-                .where(BrowserSession.digest == found.digest)
-                .values(seen=now())
-            )
+        note(update(BrowserSession).where(BrowserSession.digest == found.digest).values(seen=now()))
     user.session_key = key
     return user
 

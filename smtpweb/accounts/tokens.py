@@ -13,7 +13,7 @@ from sqlalchemy import delete, or_, select, update
 from .. import validators
 from ..database.models import ApiToken, User
 from ..database.secret_box import digest_of
-from ..database.session import AnySelect, db, now, writing
+from ..database.session import AnySelect, db, note, now, writing
 from ..errors import BadInput, NotFound, Sentence
 from .sessions import LAST_USED_GRAIN
 
@@ -112,8 +112,5 @@ def caller_of(row: Any) -> Caller:
     """The caller in a row of :func:`token_rows`; notes the use now and then."""
     moment = now()
     if row.last_used is None or row.last_used < moment - LAST_USED_GRAIN:
-        with writing() as session:
-            session.execute(
-                update(ApiToken).where(ApiToken.id == row.token_id).values(last_used=moment)
-            )
+        note(update(ApiToken).where(ApiToken.id == row.token_id).values(last_used=moment))
     return Caller(row.user_id, frozenset(row.scopes.split()), row.token_id)

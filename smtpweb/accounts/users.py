@@ -3,35 +3,31 @@
 from __future__ import annotations
 
 import ipaddress
-import os
-import secrets
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
 from datetime import timedelta
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from zxcvbn import zxcvbn
 
 from .. import validators
 from ..database.models import ApiToken, BrowserSession, FailedLogin, Installation, User
 from ..database.secret_box import digest_of
-from ..database.session import db, fetch, now, writing
+from ..database.session import db, fetch, note, now, writing
 from ..errors import BadInput, CredentialsNotValid, NotFound, Sentence, TooMany
+from . import hashing
 
 THROTTLE_WINDOW = timedelta(minutes=5)
 FAILURES_PER_ACCOUNT = 10  # per account and network
 FAILURES_PER_NETWORK = 100
 
-# OWASP's minimum for Argon2id. The library's default takes 64 MiB a hash, so that a burst of
-# logins would take the machine down.
-_hasher = PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1)
-_hashing = threading.BoundedSemaphore((os.cpu_count() or 1) + 1)
-# Verified where the user is unknown, so that the answer takes as long as for a known one.
-_DUMMY_HASH = _hasher.hash(secrets.token_urlsafe(16))
+# An address as it stands in REMOTE_ADDR or X-Forwarded-For: bare, or with a port
+_ADDRESS = re.compile(
+    r"\[([0-9a-f:.]+(?:%[\w.-]+)?)\](?::[0-9]{1,5})?"
+    r"|([0-9.]+)(?::[0-9]{1,5})?"
+    r"|([0-9a-f:.]+(?:%[\w.-]+)?)",
+    re.ASCII | re.IGNORECASE,
+)
 
 
 # --- users ---------------------------------------------------------------------------------
@@ -39,30 +35,36 @@ _DUMMY_HASH = _hasher.hash(secrets.token_urlsafe(16))
 
 def create_user(name: str, email: str, password: str, *, is_admin: bool = False) -> User:
     """Add a user; raises :class:`BadInput`."""
+    user = _new_user(name, email, password, is_admin=is_admin)
     with writing():
-        return _add_user(name, email, password, is_admin=is_admin)
+        return _add_user(user)
 
 
 def create_first_user(name: str, email: str, password: str) -> User:
     """Add the administrator of a fresh installation; raises :class:`CredentialsNotValid` later."""
+    user = _new_user(name, email, password, is_admin=True)
     with writing() as session:
         # The row lock serialises two visitors that set up at the same moment.
         session.execute(select(Installation).with_for_update())
         if session.scalar(select(func.count()).select_from(User)):
             raise CredentialsNotValid(Sentence("This installation has its first account already."))
-        return _add_user(name, email, password, is_admin=True)
+        return _add_user(user)
 
 
-def _add_user(name: str, email: str, password: str, *, is_admin: bool) -> User:
+def _new_user(name: str, email: str, password: str, *, is_admin: bool) -> User:
+    """The row of a new user: made before the transaction, which must not wait for the hash."""
     accepted = validators.accept(name=(validators.user_name, name), email=(validators.email, email))
     name = accepted["name"]
-    user = User(
+    return User(
         name=name,
-        name_key=name.casefold(),
+        name_key=validators.name_key(name),
         email=accepted["email"],
         password_hash=_hash(password, name),
         is_admin=is_admin,
     )
+
+
+def _add_user(user: User) -> User:
     db.session.add(user)
     _flush_name()
     return user
@@ -70,19 +72,36 @@ def _add_user(name: str, email: str, password: str, *, is_admin: bool) -> User:
 
 def find_user(name: str) -> User:
     """The user of this name; raises :class:`NotFound`."""
-    user: User | None = db.session.scalar(
-        select(User).where(User.name_key == name.strip().casefold())
-    )
+    user = _user_named(name)
     if user is None:
         raise NotFound("User")
     return user
 
 
+def _user_named(name: str) -> User | None:
+    """The user of this name, or None.
+
+    A few old names became equal when they began to be compared by NFKC: they kept the key that
+    they had, so that each of them is still found by the name as it was.
+    """
+    try:
+        as_typed = validators.text(name.strip(), most=100).casefold()
+    except ValueError:
+        return None  # a name that cannot exist, such as one with a NUL
+    found = select(User).where(User.name_key.in_([as_typed, validators.name_key(name)]))
+    user: User | None = db.session.scalar(found.order_by((User.name_key == as_typed).desc()))
+    return user
+
+
 def set_password(user_id: str, password: str, *, keep_personal: bool = False) -> None:
     """Set a new password. All sessions and login tokens end, and personal tokens unless kept."""
+    # Before the transaction: no writer should wait for a hash
+    name = db.session.get_one(User, user_id).name
+    db.session.commit()
+    hashed = _hash(password, name)
     with writing() as session:
         user = session.get_one(User, user_id, with_for_update=True, populate_existing=True)
-        user.password_hash = _hash(password, user.name)
+        user.password_hash = hashed
         user.modified = now()
         session.execute(delete(BrowserSession).where(BrowserSession.user_id == user_id))
         tokens = delete(ApiToken).where(ApiToken.user_id == user_id)
@@ -103,7 +122,7 @@ def change_profile(user: User, name: str, email: str, password: str, network: st
     _confirm(user, "present_password", password, network)
     with writing() as session:
         changed = session.get_one(User, user.id, with_for_update=True, populate_existing=True)
-        changed.name, changed.name_key = accepted["name"], accepted["name"].casefold()
+        changed.name, changed.name_key = accepted["name"], validators.name_key(accepted["name"])
         changed.email, changed.modified = accepted["email"], now()
         _flush_name()
 
@@ -133,8 +152,7 @@ def _flush_name() -> None:
 def _hash(password: str, name: str) -> str:
     if problem := password_problem(password, name):
         raise BadInput({"password": [problem]})
-    with _place_to_hash():
-        return _hasher.hash(password)
+    return hashing.hash_of(password)
 
 
 def password_problem(password: str, name: str = "") -> str | None:
@@ -156,26 +174,23 @@ def password_problem(password: str, name: str = "") -> str | None:
     return None
 
 
-@contextmanager
-def _place_to_hash() -> Iterator[None]:
-    """Hashing takes 20 MiB and a core: more at once than cores only makes all of them late."""
-    if not _hashing.acquire(timeout=3):
-        raise TooMany(Sentence("Too many logins at this moment."), retry_after=2)
-    try:
-        yield
-    finally:
-        _hashing.release()
-
-
 # --- signing in ----------------------------------------------------------------------------
 
 
 def network_of(address: str | None) -> str:
-    """The network that failed logins are counted for: a /24, or a /64 of IPv6."""
+    """The network that failed logins are counted for: a /24, or a /64 of IPv6.
+
+    Some proxies add the port. Whatever is no address gets no count of its own: all of them
+    together are one network, ``unknown``.
+    """
+    found = _ADDRESS.fullmatch((address or "").strip())
     try:
-        ip = ipaddress.ip_address(address or "")
+        ip = ipaddress.ip_address((found[1] or found[2] or found[3]) if found else "")
     except ValueError:
         return "unknown"
+    if isinstance(ip, ipaddress.IPv6Address):
+        # The same client, as a socket for both families shows it
+        ip = ip.ipv4_mapped or ipaddress.IPv6Address(int(ip))  # without its zone
     return str(ipaddress.ip_network((ip, 24 if ip.version == 4 else 64), strict=False))
 
 
@@ -185,30 +200,35 @@ def sign_in(name: str, password: str, network: str) -> User | None:
     Takes as long for an unknown name as for a known one. Failures are counted in the database,
     so that they hold across workers and restarts.
     """
-    account = digest_of(name.strip().casefold())
+    account = digest_of(validators.name_key(name))
     refuse_guessing(account, network)
-    try:
-        user = db.session.scalar(
-            select(User).where(User.name_key == validators.user_name(name).casefold())
-        )
-    except ValueError:
-        user = None  # a name that cannot exist, such as one with a NUL
+    user = _user_named(name)
+    hashed = user.password_hash if user else hashing.DUMMY_HASH
     db.session.commit()  # gives the connection back while we hash
-    with _place_to_hash():
-        try:
-            _hasher.verify(
-                user.password_hash if user else _DUMMY_HASH,
-                password.encode(errors="surrogatepass"),
-            )
-            known = user is not None
-        except (VerificationError, InvalidHashError):
-            known = False
+    known = hashing.matches(hashed, password) and user is not None
     if not known:
         count_failure(account, network)
     # Again, as others may have failed while we were hashing: many guesses sent at once must
     # tell no more than the same guesses one after the other.
     refuse_guessing(account, network, ours=0 if known else 1)
-    return user if known else None
+    if user is None or not known:
+        return None
+    if hashing.is_outdated(hashed):
+        _hash_again(user, hashed, password)
+    return user
+
+
+def _hash_again(user: User, outdated: str, password: str) -> None:
+    """Replace a hash of old parameters by one of the present ones; signing in needs it not."""
+    try:
+        fresh = hashing.hash_of(password)
+    except TooMany:
+        return
+    note(
+        update(User)
+        .where(User.id == user.id, User.password_hash == outdated)
+        .values(password_hash=fresh)
+    )
 
 
 def refuse_guessing(account: str, network: str, *, ours: int = 0) -> None:

@@ -19,16 +19,16 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..accounts.tokens import Caller
+from ..config import settings
 from ..database.models import Check, Smtp
 from ..database.session import AnyRow, cause, db, fetch, now
 from ..errors import Busy, NotFound, SecretUnreadable, Sentence, TooMany
 from ..mailcheck import Stage
 from ..registry import apps
-from . import runner, service
+from . import limits, runner, service
 
 log = logging.getLogger(__name__)
 
-QUEUES = 8  # in one worker, each with a thread that mostly waits
 PATIENCE = 30  # seconds that a queue waits for room; without news for so long it has stopped
 SHOWN = 500  # rows of a batch that are read for its page, and of each kind
 _PACE = 0.3  # seconds between two looks at a check
@@ -123,7 +123,7 @@ def standing(user_id: str, batch: Batch, begun: datetime) -> Standing:
         .order_by(Smtp.priority, Smtp.created, Smtp.id)
         .limit(SHOWN)
     )
-    under_way, limited_for = service.used_share(user_id)
+    under_way, limited_for = limits.used_share(user_id)
     moments = [begun, *(row.started for row in rows), *(row.finished for row in rows)]
     quiet = now() - max(moment for moment in moments if moment)
     going_on = any(map(service.is_under_way, rows)) or (
@@ -152,7 +152,7 @@ def start(caller: Caller, batch: Batch, base_url: str | None = None) -> None:
         select(Smtp.id)
         .where(Smtp.app_id == app_id, batch.holds(), _unchecked(batch))
         .order_by(Smtp.priority, Smtp.created, Smtp.id)
-        .limit(service.CHECKS_PER_USER)  # more are not allowed at once
+        .limit(settings().checks_per_user or None)  # more are not allowed at once
     )
     app = cast(Flask, current_app._get_current_object())  # type: ignore[attr-defined]
     queue = _Queue(app, caller, batch, [row.id for row in rows], base_url)
@@ -162,10 +162,12 @@ def start(caller: Caller, batch: Batch, base_url: str | None = None) -> None:
 class Queues:
     """The queues of this worker: a few, and one of each user.
 
-    ``is_over``: whether the worker was told to end. It waits for its checks, not for new ones.
+    ``most``: how many, each with a thread that mostly waits. ``is_over``: whether the worker was
+    told to end. It waits for its checks, not for new ones.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self._most = most
         self._lock = threading.Lock()
         self._of: dict[str, _Queue] = {}
         self.stopped = threading.Event()
@@ -179,7 +181,7 @@ class Queues:
                     Sentence("Several of your SMTPs are being checked: wait until that has ended."),
                     retry_after=PATIENCE,
                 )
-            if len(self._of) >= QUEUES:
+            if len(self._of) >= self._most:
                 raise Busy(
                     Sentence("Too many checks are under way: nothing was changed."),
                     retry_after=PATIENCE,

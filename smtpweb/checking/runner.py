@@ -23,13 +23,12 @@ from ..accounts.ownership import visible_checks
 from ..accounts.tokens import Caller
 from ..database.models import Check, steps_of
 from ..database.session import AnyRow, cause, db, fetch, writing
-from ..errors import Busy, NotFound, Sentence
+from ..errors import Busy, NotFound, Sentence, TooMany
 from ..mailcheck import Report, Stage, Step, Target
-from . import service
+from . import limits, service
 
 log = logging.getLogger(__name__)
 
-STREAMS = 8  # pages that are told of their check at the same time, in one worker
 PACE = 0.25  # seconds between two looks at a check, and at least between two writes
 _HEARTBEAT = 5.0  # seconds without news after which the connection is tried
 _ORDER = {stage: place for place, stage in enumerate(Stage)}
@@ -41,7 +40,7 @@ _ORDER = {stage: place for place, stage in enumerate(Stage)}
 def start(caller: Caller, smtp_id: str, base_url: str | None = None) -> str:
     """Begin a check and let it go on by itself; gives its id. Raises what ``checks.run`` raises."""
     app = cast(Flask, current_app._get_current_object())  # type: ignore[attr-defined]
-    slots = service.take_slot()
+    slots = limits.take_slot()
     try:
         begun, target = service.begin(caller, smtp_id, base_url=base_url)
         db.session.expunge(begun)  # from here on it is the thread's
@@ -135,7 +134,9 @@ class Following:
     """
 
     def __init__(self, user_id: str, check_id: str) -> None:
-        """Raises :class:`NotFound`, and :class:`Busy` where too many are followed."""
+        """Raises :class:`NotFound`, and where too many are followed :class:`Busy`,
+        :class:`TooMany` where all of them are this user's.
+        """
         self._which = (
             visible_checks(user_id)
             .where(Check.id == check_id)
@@ -144,10 +145,16 @@ class Following:
         self._first = self._look()
         if self._first is None:
             raise NotFound("Check")
-        slots = current_app.extensions["smtpweb.stream_slots"]
-        if not slots.acquire(blocking=False):
+        slots = limits.of_worker().streams
+        full = slots.take(user_id)
+        if full == "user":
+            raise TooMany(
+                Sentence("Too many of your pages are following a check: close one of them."), 5
+            )
+        if full:
             raise Busy(Sentence("Too many checks are watched at this moment."), retry_after=5)
-        self._slots: threading.BoundedSemaphore | None = slots
+        self._user_id = user_id
+        self._slots: limits.Slots | None = slots
         # A stream lasts as long as its check: the connection of its request is given back now
         db.session.close()
 
@@ -172,4 +179,4 @@ class Following:
         """Make room for the next one."""
         slots, self._slots = self._slots, None
         if slots is not None:
-            slots.release()
+            slots.give_back(self._user_id)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
 from datetime import timedelta
-from typing import cast
 
-from flask import current_app
 from sqlalchemy import func, select
 from sqlalchemy.orm import defer, joinedload
 
@@ -16,19 +13,15 @@ from .. import mailcheck
 from ..accounts.ownership import visible_checks
 from ..accounts.tokens import Caller
 from ..config import settings
-from ..database.models import Check, Smtp, User
+from ..database.models import Check, Smtp, new_id
 from ..database.session import AnyRow, db, now, writing
-from ..errors import Busy, NotFound, Sentence, TooMany
+from ..errors import Busy, NotFound, Sentence
 from ..mailcheck import Report, Side, Stage, Target
 from ..registry import smtps
-from . import arrival
+from . import arrival, limits
 
 log = logging.getLogger(__name__)
 
-CHECKS_PER_USER = 30
-CHECK_MINUTES = 10
-CHECK_WINDOW = timedelta(minutes=CHECK_MINUTES)
-CHECKS_AT_ONCE = 2
 _LEASE_MARGIN = timedelta(seconds=5)  # beyond the deadline, for writing the outcome
 
 
@@ -41,19 +34,11 @@ def run(
     no link to confirm its arrival. Raises :class:`NotFound`, :class:`Busy` and :class:`TooMany`.
     No transaction and no connection is held while we wait for the network.
     """
-    slots = take_slot()
+    slots = limits.take_slot()
     try:
         return carry_out(*begin(caller, smtp_id, base_url=base_url, limited=limited))
     finally:
         slots.release()
-
-
-def take_slot() -> threading.BoundedSemaphore:
-    """Take one of the worker's slots, to be released after the check; raises :class:`Busy`."""
-    slots = cast(threading.BoundedSemaphore, current_app.extensions["smtpweb.check_slots"])
-    if not slots.acquire(blocking=False):
-        raise Busy(Sentence("Too many checks are under way: nothing was changed."), retry_after=5)
-    return slots
 
 
 def begin(
@@ -71,10 +56,12 @@ def begin(
                 Sentence("A check of this SMTP is under way."),
                 retry_after=int((smtp.checking_until - moment).total_seconds()) + 1,
             )
+        check_id = new_id()
         if limited:
-            _refuse_too_many(caller.user_id)
+            limits.take_share(caller.user_id, limits.CHECK, check_id, ends_by)
         target = _target(smtp, link)  # may find the password unreadable: before anything is written
         begun = Check(
+            id=check_id,
             smtp_id=smtp.id,
             user_id=caller.user_id,
             smtp_version=smtp.version,
@@ -108,47 +95,6 @@ def carry_out(
 def is_under_way(check: Check | AnyRow) -> bool:
     """Whether this check, or a row of one, runs now; outliving its time it was interrupted."""
     return check.finished is None and check.ends_by > now()
-
-
-def used_share(user_id: str) -> tuple[int, int]:
-    """How many checks of this user are under way; in how many seconds one more is allowed.
-
-    That is 0 until ``CHECKS_PER_USER`` began within ``CHECK_WINDOW``.
-    """
-    moment = now()
-    recent, oldest, under_way = db.session.execute(
-        select(
-            func.count(),
-            func.min(Check.started),
-            func.count().filter(Check.finished.is_(None), Check.ends_by > moment),
-        ).where(Check.user_id == user_id, Check.started > moment - CHECK_WINDOW)
-    ).one()
-    wait = 0
-    if recent >= CHECKS_PER_USER:
-        wait = int((oldest + CHECK_WINDOW - moment).total_seconds()) + 1
-    return under_way, wait
-
-
-def _refuse_too_many(user_id: str) -> None:
-    """Checks send mail and reach out into the network: each user has a share of them."""
-    db.session.execute(select(User.id).where(User.id == user_id).with_for_update())
-    under_way, wait = used_share(user_id)
-    if under_way >= CHECKS_AT_ONCE:
-        raise TooMany(
-            Sentence(
-                "You have %(number)s checks under way: wait for one of them.", number=under_way
-            ),
-            5,
-        )
-    if wait:
-        raise TooMany(
-            Sentence(
-                "At most %(number)s checks in %(minutes)s minutes.",
-                number=CHECKS_PER_USER,
-                minutes=CHECK_MINUTES,
-            ),
-            wait,
-        )
 
 
 def _target(smtp: Smtp, arrival_url: str) -> Target | Report:
@@ -196,27 +142,30 @@ def _target(smtp: Smtp, arrival_url: str) -> Target | Report:
 def _finish(begun: Check, report: Report) -> Check:
     """Keep the outcome, and let it decide about the SMTP unless that was edited meanwhile."""
     with writing() as session:
+        limits.give_back_share(begun.id)
         smtp = _claimed(begun)
-        if smtp is None:
-            raise NotFound("SMTP")  # removed meanwhile, and its checks with it
-        session.add(begun)
-        begun.finished = now()
-        begun.accepted = report.accepted
-        begun.stage, begun.code, begun.title = report.stage, report.code, report.title
-        begun.report_json = report.to_dict()
-        begun.applied = begun.smtp_version >= smtp.settings_version and report.judges
-        if begun.applied:
-            smtp.judged = True
-            smtp.enabled = report.accepted
-            smtp.numerrors = 0 if report.accepted else smtp.numerrors + 1
-        if smtp.checking_until == begun.ends_by:
-            smtp.checking_until = None
+        if smtp is not None:
+            session.add(begun)
+            begun.finished = now()
+            begun.accepted = report.accepted
+            begun.stage, begun.code, begun.title = report.stage, report.code, report.title
+            begun.report_json = report.to_dict()
+            begun.applied = begun.smtp_version >= smtp.settings_version and report.judges
+            if begun.applied:
+                smtp.judged = True
+                smtp.enabled = report.accepted
+                smtp.numerrors = 0 if report.accepted else smtp.numerrors + 1
+            if smtp.checking_until == begun.ends_by:
+                smtp.checking_until = None
+    if smtp is None:
+        raise NotFound("SMTP")  # removed meanwhile, and its checks with it
     return begun
 
 
 def release(begun: Check) -> None:
     """Let go of the SMTP of a check that ends without an outcome."""
     with writing():
+        limits.give_back_share(begun.id)
         smtp = _claimed(begun)
         if smtp and smtp.checking_until == begun.ends_by:
             smtp.checking_until = None

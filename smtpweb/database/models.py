@@ -45,7 +45,7 @@ class Installation(Base):
 
 
 class User(Base, UserMixin):
-    """An account. ``name_key`` is its name case-folded: "Ana" and "ana" are one account."""
+    """An account. ``name_key`` is its name as it is compared, see ``validators.name_key``."""
 
     __tablename__ = "user"
 
@@ -112,6 +112,23 @@ class FailedLogin(Base):
     account: Mapped[Digest]
     network: Mapped[str] = mapped_column(String(50))
     at: Mapped[Created]
+
+
+class StartedWork(Base):
+    """A check or a search that counts against its user's share.
+
+    Nothing that its user can remove leads to it. ``until``: it counts as under way until then at
+    the latest, so that one whose worker died ends by itself. ``id`` is the check's, for a check.
+    """
+
+    __tablename__ = "started_work"
+    __table_args__ = (Index(None, "user_id", "kind", "started"),)
+
+    id: Mapped[Id]
+    user_id: Mapped[str] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"))
+    kind: Mapped[str] = mapped_column(String(10))
+    started: Mapped[Created]
+    until: Mapped[Time]
 
 
 class App(Base):

@@ -1,30 +1,41 @@
 """The database: one place for how SQLite and PostgreSQL are opened, read and written.
 
-Three ways in, and no other: :func:`fetch` reads plain rows in one autocommitted statement (the
-API's hot path), ``db.session`` reads entities for pages, :func:`writing` is one write transaction.
+Four ways in, and no other: :func:`fetch` reads plain rows in one autocommitted statement (the
+API's hot path), ``db.session`` reads entities for pages, :func:`writing` is one write transaction,
+:func:`note` writes what a read leaves behind, if that can be done at once.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.session import Session
-from sqlalchemy import DateTime, Dialect, Engine, MetaData, Row, Select, String, event
+from sqlalchemy import DateTime, Dialect, Engine, MetaData, Row, Select, String, Update, event
 from sqlalchemy.engine import Connection, make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, scoped_session
 from sqlalchemy.types import TypeDecorator
+
+log = logging.getLogger(__name__)
 
 AnySelect = Select[*tuple[Any, ...]]
 AnyRow = Row[*tuple[Any, ...]]
 
-BUSY_SECONDS = 10
-_WAY = "smtpweb_way"  # execution option: how the next transaction of this connection is begun
+# That a transaction waits for another writer, or a request for a connection. A request has at most
+# two write transactions, so that it ends within 10 seconds whatever holds the storage.
+BUSY_SECONDS = 4
+_NOTE_SECONDS = 0.05  # on PostgreSQL, where only a change of the same row is waited for
+# Execution option: how the next transaction of this connection is begun. None: to read; "read": not
+# at all, each statement stands alone; a number: to write, after waiting at most so many seconds.
+_WAY = "smtpweb_way"
 
 
 class Base(DeclarativeBase):
@@ -125,15 +136,27 @@ def _on_begin(connection: Connection) -> None:
     if connection.dialect.name != "sqlite":
         return
     way = connection.get_execution_options().get(_WAY)
-    if way != "read":
+    if way == "read":
+        return
+    if way is None:
+        connection.exec_driver_sql("BEGIN")
+        return
+    driver: Any = connection.connection.driver_connection
+    driver.execute(f"PRAGMA busy_timeout = {int(way * 1000)}")
+    try:
         # A deferred transaction that reads and then writes fails at once with "database is
         # locked" instead of waiting; one that says so in the beginning waits for its turn.
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if way == "write" else "BEGIN")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    finally:
+        driver.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
 
 
-def write_option() -> dict[str, str]:
-    """The execution option of a connection whose next transaction will write."""
-    return {_WAY: "write"}
+def write_option(seconds: float) -> dict[str, float]:
+    """The execution option of a connection whose next transaction will write.
+
+    ``seconds``: how long it may wait for another writer of SQLite.
+    """
+    return {_WAY: seconds}
 
 
 @contextmanager
@@ -147,13 +170,10 @@ def writing() -> Iterator[scoped_session[Session]]:
         yield db.session
         return
     db.session.commit()  # ends the read transaction, which could not be upgraded on SQLite
-    sqlite = db.engine.dialect.name == "sqlite"
-    # One writer at a time per process: queueing here is fairer than SQLite's busy polling, and
-    # cuts the slowest saves to a quarter.
-    with _sqlite_writer if sqlite else nullcontext():
+    with _turn_to_write(BUSY_SECONDS) as seconds_left:
         try:
             db.session.info["writing"] = True
-            db.session.connection(execution_options=write_option())
+            db.session.connection(execution_options=write_option(seconds_left))
             yield db.session
             db.session.commit()
         except BaseException:
@@ -161,6 +181,44 @@ def writing() -> Iterator[scoped_session[Session]]:
             raise
         finally:
             db.session.info.pop("writing", None)
+
+
+@contextmanager
+def _turn_to_write(seconds: float) -> Iterator[float]:
+    """Wait for the other writers of this process; gives how many of the seconds are left."""
+    if db.engine.dialect.name != "sqlite":
+        yield seconds
+        return
+    # One writer at a time per process: queueing here is fairer than SQLite's busy polling, and
+    # cuts the slowest saves to a quarter.
+    until = time.monotonic() + seconds
+    if not _sqlite_writer.acquire(timeout=seconds):
+        raise PoolTimeout("other writes of this process take too long")
+    try:
+        yield max(0.0, until - time.monotonic())
+    finally:
+        _sqlite_writer.release()
+
+
+def note(statement: Update) -> None:
+    """Run a small write that a read leaves behind, such as the time of a token's last use.
+
+    The read must neither fail nor wait for it: where the storage is busy, full or read-only, it
+    is left out, and the next read tries again.
+    """
+    sqlite = db.engine.dialect.name == "sqlite"
+    try:
+        with (
+            _turn_to_write(0),
+            db.engine.connect().execution_options(**write_option(0)) as connection,
+        ):
+            if not sqlite:
+                milliseconds = int(_NOTE_SECONDS * 1000)
+                connection.exec_driver_sql(f"SET LOCAL lock_timeout = {milliseconds}")
+            connection.execute(statement)
+            connection.commit()
+    except SQLAlchemyError as error:
+        log.info("a time of last use was not noted: %s", cause(error))
 
 
 def cause(error: Exception) -> str:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +15,7 @@ from dns.rdtypes.ANY.MX import MX
 from dns.rdtypes.IN.SRV import SRV
 
 from .. import mailcheck, validators
-from ..errors import BadInput, Sentence, TooMany
+from ..errors import BadInput, Sentence
 from ..mailcheck import Answer, EgressPolicy, Encryption, Target
 from . import presets
 from .presets import Choice
@@ -62,57 +58,6 @@ class Found:
     domain: str
     tried: tuple[Tried, ...]
     notes: tuple[Sentence, ...]
-
-
-class Allowance:
-    """So many searches in so many seconds, and at once, for each user of this process."""
-
-    def __init__(self, most: int = 20, seconds: int = 600, at_once: int = 2) -> None:
-        self._most, self._seconds, self._at_once = most, seconds, at_once
-        self._taken: dict[str, deque[float]] = {}
-        self._under_way: Counter[str] = Counter()
-        self._lock = threading.Lock()
-
-    @contextmanager
-    def search(self, user_id: str) -> Iterator[None]:
-        """Count one more, which is under way in the block; raises :class:`TooMany`."""
-        with self._lock:
-            # Each holds a place of a check for seconds: one user must not take all of them
-            if self._under_way[user_id] >= self._at_once:
-                raise TooMany(
-                    Sentence(
-                        "You have %(number)s searches under way: wait for one of them.",
-                        number=self._at_once,
-                    ),
-                    5,
-                )
-            self._take(user_id)
-            self._under_way[user_id] += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._under_way[user_id] -= 1
-                self._under_way += Counter()  # forgets those with none
-
-    def _take(self, user_id: str) -> None:
-        now = time.monotonic()
-        for known, times in list(self._taken.items()):
-            while times and times[0] <= now - self._seconds:
-                times.popleft()
-            if not times:
-                del self._taken[known]
-        taken = self._taken.setdefault(user_id, deque())
-        if len(taken) >= self._most:
-            raise TooMany(
-                Sentence(
-                    "At most %(most)s searches in %(minutes)s minutes.",
-                    most=self._most,
-                    minutes=self._seconds // 60,
-                ),
-                int(taken[0] + self._seconds - now) + 1,
-            )
-        taken.append(now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from sqlalchemy.orm.exc import ObjectDeletedError
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import NotFound as PageNotFound
 
+from ..database.session import cause
 from ..errors import (
     BadInput,
     Busy,
@@ -128,9 +129,9 @@ def _not_from_our_form(_error: CSRFError) -> Problem:
 
 def _storage(error: DBAPIError | PoolTimeout) -> Problem:
     """The database is locked, full or away: ours to mend, and nothing was written."""
-    cause = str(getattr(error, "orig", None) or "no free connection").splitlines()[0]
-    log.error("storage: %s", cause)
-    full = "full" in cause or "No space" in cause
+    told = cause(error)
+    log.error("storage: %s", told)
+    full = "full" in told or "No space" in told
     detail = (
         Sentence("The storage is full. Nothing was changed.")
         if full

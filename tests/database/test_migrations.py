@@ -108,6 +108,36 @@ def test_every_step_from_the_first_release_keeps_the_data(empty_url: str) -> Non
     engine.dispose()
 
 
+def test_names_of_accounts_are_compared_anew_and_nobody_is_locked_out(empty_url: str) -> None:
+    migrate(empty_url, "0002")
+    names = {
+        "1": "Ana",
+        "2": "ａｎａ",
+        "3": "ﬁona",
+        "4": "b\u200bob",
+        "5": "ＥＶＥ",
+        "6": "ｅｖｅ²",
+    }
+    engine = create_engine(empty_url)
+    with engine.begin() as connection:
+        for number, name in names.items():
+            connection.execute(
+                text(
+                    'INSERT INTO "user" (id, name, name_key, email, password_hash, is_admin,'
+                    " created, modified) VALUES (:id, :name, :key, 'a@b.example', 'x', :no,"
+                    " :at, :at)"
+                ),
+                {"id": number * 24, "name": name, "key": name.casefold(), "no": False,
+                 "at": "2026-01-02 03:04:05"},
+            )  # fmt: skip
+    migrate(empty_url, "head")
+    with engine.connect() as connection:
+        keys = connection.execute(text('SELECT name_key FROM "user" ORDER BY id')).scalars().all()
+    engine.dispose()
+    # The second is left as it was: the first has the name that it would get
+    assert keys == ["ana", "ａｎａ", "fiona", "b\u200bob", "eve", "eve2"]
+
+
 def test_two_starters_at_once_migrate_once(empty_url: str) -> None:
     """Processes: Alembic keeps its context in a global."""
     environ = os.environ | {

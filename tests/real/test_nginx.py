@@ -12,7 +12,6 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import trustme
@@ -192,16 +191,47 @@ def test_links_and_cookies_are_those_of_the_public_name(front: Front) -> None:
         assert "HttpOnly" in cookie
 
 
-def test_many_logins_in_a_row_are_held_back_in_json(front: Front) -> None:
-    answers: list[Any] = []
+def held_back(front: Front, path: str) -> tuple[int, http.client.HTTPMessage, bytes] | None:
+    """The reply of the limit to one of many logins in a row; None if none was held back."""
     for _ in range(60):
-        answers.append(front.request("POST", "/auth/login", b""))
-        if answers[-1][0] == 429:
-            break
-    status, headers, body = answers[-1]
+        reply = front.request("POST", path, b"")
+        if reply[0] == 429:
+            return reply
+    return None
+
+
+# No fixed order is needed: once the limit is reached, it stays so for longer than these take
+LOGINS = [
+    "/auth/login", "/auth/login/", "/auth/login?a=b", "/auth/login/?a=b", "/auth/login//",
+    "/api/auth/login", "/api/auth/login/", "/api/auth/login//", "//auth/login",
+    "//api//auth//login/",
+    "/%61uth/login", "/auth%2flogin", "/auth/login%2F", "/auth/./login", "/x/../auth/login/",
+    "/api/%2e/auth/login", "/api/x/%2e%2e/auth/login/", "/auth/%6Cogin/#x",
+]  # fmt: skip
+PAGES = [
+    "/login", "/login/", "/login?next=/apps", "/login//", "//login", "/%6cogin", "/login%2f",
+    "/./login/", "/x/../login", "/setup", "/setup/", "//setup", "/%73etup%2F",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", LOGINS)
+def test_many_logins_in_a_row_are_held_back_in_json(front: Front, path: str) -> None:
+    reply = held_back(front, path)
+    assert reply is not None
+    status, headers, body = reply
     assert (status, headers["Content-Type"]) == (429, "application/problem+json")
     assert int(headers["Retry-After"]) > 0
     assert json.loads(body)["code"] == "TOO_MANY_REQUESTS"
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_many_logins_on_a_page_are_held_back(front: Front, path: str) -> None:
+    assert held_back(front, path) is not None
+
+
+@pytest.mark.parametrize("path", ["/private/apps/findAll", "/apps", "/loginx", "/auth/loginx"])
+def test_nothing_else_counts_as_a_login(front: Front, path: str) -> None:
+    assert held_back(front, path) is None
 
 
 def test_over_plain_http_pages_are_redirected_and_the_api_is_not(front: Front) -> None:

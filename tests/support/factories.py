@@ -8,7 +8,8 @@ from typing import Any
 
 from flask import Flask
 
-from smtpweb.database.models import Check, Smtp
+from smtpweb.checking import limits
+from smtpweb.database.models import Check, Smtp, StartedWork
 from smtpweb.database.session import db, now
 from tests.support.fake_smtp import FakeServer
 from tests.support.people import Person
@@ -58,6 +59,22 @@ def trust(app: Flask, server: FakeServer) -> None:
 def count(app: Flask, model: type[Any]) -> int:
     with app.app_context():
         return db.session.query(model).count()
+
+
+def use_share(
+    person: Person,
+    number: int,
+    *,
+    age: timedelta = timedelta(0),
+    kind: str = limits.CHECK,
+    lease: timedelta = timedelta(0),
+) -> None:
+    """Count so much work against a user's share, begun ``age`` ago; needs an app context."""
+    for _ in range(number):
+        db.session.add(
+            StartedWork(user_id=person.user_id, kind=kind, started=now() - age, until=now() + lease)
+        )
+    db.session.commit()
 
 
 def make_check(

@@ -8,12 +8,12 @@ from typing import Any
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from smtpweb.accounts import tokens, users
+from smtpweb.accounts import hashing, tokens
 from smtpweb.database.models import User
 from smtpweb.database.session import db
 
 PASSWORD = "correct horse battery staple"
-_HASH = users._hasher.hash(PASSWORD)  # once: hashing is slow on purpose
+_HASH = hashing.hash_of(PASSWORD)  # once: hashing is slow on purpose
 
 
 class Visitor:

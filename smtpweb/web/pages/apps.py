@@ -7,7 +7,7 @@ from flask_babel import gettext as _
 from werkzeug.wrappers import Response as AnyResponse
 
 from ... import validators
-from ...checking import service
+from ...config import settings
 from ...errors import BadInput, EditConflict, Sentence
 from ...registry import apps, overview, smtps
 from ..http import auth
@@ -70,8 +70,8 @@ def show_app(app_id: str) -> str:
             (smtp, marks[smtp.id][0] if marks[smtp.id] else None, bar(marks[smtp.id]))
             for smtp in found
         ],
-        most_checks=service.CHECKS_PER_USER,
-        minutes=service.CHECK_MINUTES,
+        most_checks=settings().checks_per_user,
+        minutes=settings().checks_minutes,
         wanted=asked,
         address=address_of(asked, overview.SMTP_SORTS),
         # Only where neighbours on the page are neighbours in use.

@@ -10,8 +10,9 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as AnyResponse
 
 from ... import validators
-from ...checking import batches, service
+from ...checking import batches
 from ...checking.batches import Batch
+from ...config import settings
 from ...database.session import now
 from ...errors import BadInput, Busy, Sentence
 from ...registry import apps
@@ -53,8 +54,8 @@ def show_batch(app_id: str) -> str:
         batch=batch,
         since=_seconds(batch.since),
         standing=batches.standing(auth.user().id, batch, begun),
-        most=service.CHECKS_PER_USER,
-        minutes=service.CHECK_MINUTES,
+        most=settings().checks_per_user,
+        minutes=settings().checks_minutes,
     )
 
 

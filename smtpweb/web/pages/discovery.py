@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from wtforms import SubmitField
 
 from ... import validators
-from ...checking import service
+from ...checking import limits
 from ...config import settings
 from ...errors import Busy
 from ...providers import discovery
@@ -47,13 +47,9 @@ def _search(form: FindForm) -> discovery.Found | None:
     # A test puts one of its own there
     resolver = current_app.extensions.get("smtpweb.dns")
     try:
-        with current_app.extensions["smtpweb.searches"].search(auth.user().id):
-            slots = service.take_slot()
-            try:
-                resolver = resolver or dns.resolver.Resolver()
-                return discovery.find(form.accepted["email"], resolver, reach)
-            finally:
-                slots.release()
+        with limits.search(auth.user().id):
+            resolver = resolver or dns.resolver.Resolver()
+            return discovery.find(form.accepted["email"], resolver, reach)
     except Busy as error:
         form.form_errors.append(say(error.detail))
     except dns.resolver.NoResolverConfiguration:

@@ -17,9 +17,9 @@ from sqlalchemy import select, update
 from werkzeug.test import TestResponse
 
 from smtpweb import mailcheck
-from smtpweb.checking import service
-from smtpweb.database.models import Check, Smtp
+from smtpweb.database.models import Check, Smtp, StartedWork
 from smtpweb.database.session import db, now
+from tests.support.factories import use_share
 from tests.support.fake_smtp import FakeServer, Slowly, fake_smtp
 from tests.support.people import Person
 
@@ -282,40 +282,30 @@ def test_a_user_has_two_checks_at_once(alice: Person, charlie: Person, idapp: st
 def test_a_user_has_thirty_checks_in_ten_minutes(alice: Person, idapp: str) -> None:
     with fake_smtp() as server:
         smtp_id = register(alice, idapp, server)
-        moment = now()
         with alice.app.app_context():
-            for age in range(30):
-                started = moment - timedelta(seconds=599 - age)
-                db.session.add(
-                    Check(
-                        smtp_id=smtp_id,
-                        user_id=alice.user_id,
-                        smtp_version=1,
-                        started=started,
-                        ends_by=started,
-                        finished=started,
-                    )
-                )
-            db.session.commit()
+            use_share(alice, 1, age=timedelta(seconds=599))
+            use_share(alice, 29, age=timedelta(seconds=300))
         reply = check(alice, smtp_id)
         assert reply.status_code == 429
         assert 1 <= int(reply.headers["Retry-After"]) <= 2
+        assert "At most 30 checks in 10 minutes." in reply.json["detail"]
         assert server.connections == 0
         with alice.app.app_context():
-            oldest = select(db.func.min(Check.started)).scalar_subquery()
+            oldest = select(db.func.min(StartedWork.started)).scalar_subquery()
             db.session.execute(
-                update(Check)
-                .where(Check.started == oldest)
-                .values(started=moment - timedelta(minutes=11))
+                update(StartedWork)
+                .where(StartedWork.started == oldest)
+                .values(started=now() - timedelta(minutes=11))
             )
             db.session.commit()
         assert check(alice, smtp_id).status_code == 200
+        assert check(alice, smtp_id).status_code == 429
 
 
 def test_beyond_the_slots_of_a_worker_it_is_503_at_once(alice: Person, idapp: str) -> None:
     with fake_smtp() as server:
         smtp_id = register(alice, idapp, server)
-        slots = alice.app.extensions["smtpweb.check_slots"]
+        slots = alice.app.extensions["smtpweb.limits"].checks
         taken = 0
         while slots.acquire(blocking=False):
             taken += 1
@@ -394,9 +384,3 @@ def test_the_report_of_a_check_survives_its_storage(alice: Person, idapp: str) -
     assert report == mailcheck.Report.from_dict(json.loads(json.dumps(report.to_dict())))
     assert [step.stage for step in report.steps] == list(mailcheck.Stage)
     assert report.transcript
-
-
-def test_the_limits_are_those_that_the_documents_promise() -> None:
-    assert (service.CHECKS_PER_USER, service.CHECK_WINDOW, service.CHECKS_AT_ONCE) == (
-        30, timedelta(minutes=10), 2,
-    )  # fmt: skip

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,12 +15,12 @@ from jsonschema import Draft202012Validator
 from werkzeug.test import TestResponse
 
 from smtpweb.app import create_app
-from smtpweb.checking import service
 from smtpweb.config import Settings
-from smtpweb.database.models import Check, Smtp
+from smtpweb.database.models import Smtp
 from smtpweb.database.session import db, now
 from smtpweb.web.api import openapi, schema
 from tests.conftest import settings_for
+from tests.support.factories import use_share
 from tests.support.fake_smtp import ca_file, fake_smtp
 from tests.support.people import Person
 
@@ -115,20 +116,14 @@ class Story:
             self.example("/private/smtps/check", idsmtp=smtp)
         self.example("/private/smtps/findById", idsmtp=smtp)
         with self.person.app.app_context():
-            db.session.get_one(Smtp, smtp).checking_until = now() + service.CHECK_WINDOW
+            db.session.get_one(Smtp, smtp).checking_until = now() + timedelta(minutes=10)
             db.session.commit()
         self.example("/private/smtps/check", idsmtp=smtp)
         with self.person.app.app_context():
             row = db.session.get_one(Smtp, smtp)
             row.checking_until = None
-            for _ in range(service.CHECKS_PER_USER):
-                db.session.add(
-                    Check(
-                        smtp_id=smtp, user_id=self.person.user_id, smtp_version=1, ends_by=now(),
-                        finished=now(), accepted=True, stage="accepted",
-                    )
-                )  # fmt: skip
             db.session.commit()
+            use_share(self.person, 30)
         self.example("/private/smtps/check", idsmtp=smtp)
 
     def move(self, app: str, smtp: str, host: str, port: int) -> None:

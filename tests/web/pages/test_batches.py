@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from smtpweb.checking import batches, service
-from smtpweb.database.models import Check, Smtp
+from smtpweb.checking import batches
+from smtpweb.database.models import Check, Smtp, StartedWork
 from smtpweb.database.session import db, now
 from tests.support.browser import Browser, Page, one_database, signed_in
 from tests.support.counting import statements
+from tests.support.factories import use_share
 from tests.support.fake_smtp import FakeServer, Slowly, fake_smtp
 from tests.support.guest import Guest
 from tests.support.people import PASSWORD, Person
@@ -88,11 +89,8 @@ def test_what_the_limit_forbids_is_said_and_can_be_gone_on_with(browser, alice, 
     with fake_smtp() as server:
         for _number in range(3):
             add_served(alice, idapp, server)
-        elsewhere = alice.make_app("blog")["_id"]
         with alice.app.app_context():
-            busy = add_smtp(elsewhere, 1)
-            for number in range(service.CHECKS_PER_USER - 1):
-                add_check(busy, 2 + number / 100, accepted=True, user_id=alice.user_id)
+            use_share(alice, 29, age=timedelta(minutes=2))
         page = begin(browser, browser.get(f"/apps/{idapp}"), "Check all 3")
         page = until_ended(browser, page.address)
         assert "1 of 3 checked: 1 accepted, 0 failed." in page.text
@@ -100,8 +98,7 @@ def test_what_the_limit_forbids_is_said_and_can_be_gone_on_with(browser, alice, 
         assert "You can go on in 8 minutes." in page.text
         assert sum("not checked" in row for row in rows(page)) == 2
         with alice.app.app_context():
-            old = now() - service.CHECK_WINDOW
-            db.session.query(Check).filter(Check.smtp_id == busy).update({"started": old})
+            db.session.query(StartedWork).update({"started": now() - timedelta(minutes=10)})
             db.session.commit()
         page = browser.send(page, page.form(), "Check the other 2")
         page = until_ended(browser, page.address)

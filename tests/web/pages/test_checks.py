@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import re
+from datetime import timedelta
 
 import pytest
 
 from smtpweb import mailcheck
-from smtpweb.checking import service
 from smtpweb.database.models import Check, Smtp
 from smtpweb.database.session import db
 from smtpweb.mailcheck.diagnosis import catalogue
@@ -24,6 +24,7 @@ from tests.support.factories import (
     only_smtp,
     trust,
     typed,
+    use_share,
 )
 from tests.support.fake_smtp import fake_smtp
 
@@ -88,13 +89,12 @@ def test_a_password_that_cannot_be_read_is_said_where_it_can_be_mended(browser, 
 
 def test_saving_is_not_lost_when_there_is_no_place_for_the_check(browser, alice, idapp):
     with alice.app.app_context():
-        for number in range(service.CHECKS_AT_ONCE):
-            make_check(alice, idapp, finished=False, ends_in=60, host=f"{number}.example.net")
+        use_share(alice, 2, lease=timedelta(seconds=60))
     page = browser.submit(f"/apps/{idapp}/smtps/new", CHECK, **typed())
     assert page.heading == "mail.example.net:587"
     assert "Saved, but not checked." in page.text
     assert "Try again in" in page.text
-    assert count(alice.app, Smtp) == service.CHECKS_AT_ONCE + 1
+    assert count(alice.app, Smtp) == 1
 
 
 def test_a_check_under_way_is_not_begun_twice(browser, alice, idapp):

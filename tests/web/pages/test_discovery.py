@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from contextlib import contextmanager
 
 import pytest
 
+from smtpweb.checking import limits
 from smtpweb.mailcheck import EgressPolicy
 from smtpweb.mailcheck.core import addresses
 from smtpweb.providers import discovery
@@ -205,9 +207,10 @@ def test_a_bad_address_is_an_error_at_its_field(browser, idapp, address):
 
 
 def test_searches_are_counted_and_take_a_slot(browser, idapp, app):
-    app.extensions["smtpweb.searches"] = discovery.Allowance(most=2, seconds=600)
+    configured = app.extensions["smtpweb.settings"]
+    app.extensions["smtpweb.settings"] = dataclasses.replace(configured, checks_per_user=1)
     with dns_of(app, {}):
-        slots = app.extensions["smtpweb.check_slots"]
+        slots = app.extensions["smtpweb.limits"].checks
         taken = [slots for _ in range(100) if slots.acquire(blocking=False)]
         page = browser.submit(f"/apps/{idapp}/smtps/find", "Find", email="ana@example.org")
         assert "Too many checks are under way" in page.text
@@ -216,7 +219,7 @@ def test_searches_are_counted_and_take_a_slot(browser, idapp, app):
         find(browser, idapp, "ana@example.org")
         page = browser.submit(f"/apps/{idapp}/smtps/find", "Find", email="ana@example.org")
     assert page.status == 429
-    assert "At most 2 searches in 10 minutes" in page.text
+    assert "At most 1 searches in 10 minutes" in page.text
     assert int(page.headers["Retry-After"]) > 500
 
 
@@ -225,11 +228,15 @@ def test_the_searches_of_one_user_leave_room_for_others(browser, alice, charlie,
     elsewhere = charlie.make_app("blog")["_id"]
     stranger = signed_in(app, charlie)
     silence = ("_submission._tcp.example.org", "SRV")
-    searches = app.extensions["smtpweb.searches"]
+
+    def under_way() -> int:
+        with app.app_context():
+            return limits.used_share(alice.user_id, limits.SEARCH)[0]
+
     with dns_of(app, {silence: "SILENCE"}) as dns:
         others = [signed_in(app, alice) for _ in range(2)]
         begun = [in_background(lambda one=one: find(one, idapp, "a@example.org")) for one in others]
-        until(lambda: searches._under_way[alice.user_id] == 2)
+        until(lambda: under_way() == 2)
         page = browser.submit(f"/apps/{idapp}/smtps/find", "Find", email="ana@example.org")
         assert page.status == 429
         assert "You have 2 searches under way: wait for one of them." in page.text

@@ -15,7 +15,7 @@ from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
 
 from smtpweb import mailcheck
-from smtpweb.checking import runner, service
+from smtpweb.checking import runner
 from smtpweb.database.models import Check
 from smtpweb.database.session import db, now
 from smtpweb.mailcheck import Outcome, Stage
@@ -127,7 +127,7 @@ def test_the_stream_tells_each_stage_and_ends_with_the_check(browser, alice, ida
 def test_a_stream_holds_no_connection_of_the_database_and_makes_room_at_its_end(
     browser, alice, idapp
 ):
-    slots = alice.app.extensions["smtpweb.stream_slots"]
+    slots = alice.app.extensions["smtpweb.limits"].streams
     with fake_smtp(replies=SLOW) as server:
         page = begin(browser, register(alice, idapp, server))
         with streaming(browser, f"{page.url}/progress") as told:
@@ -135,28 +135,51 @@ def test_a_stream_holds_no_connection_of_the_database_and_makes_room_at_its_end(
             with alice.app.app_context():
                 until(lambda: db.engine.pool.checkedout() == 0)
             assert server.mails == []
-            taken = 1
-            while slots.acquire(blocking=False):
-                taken += 1
-            assert taken == runner.STREAMS
+            assert slots.taken == 1
+            while not slots.take("others"):
+                pass
+            assert slots.taken == 5  # the others have no more than their share either
+            while not slots.take(str(slots.taken)):
+                pass
+            assert slots.taken == alice.app.extensions["smtpweb.settings"].stream_slots == 8
             full = browser.client.get(f"{page.url}/progress")
             assert full.status_code == 503
             assert full.headers["Retry-After"] == "5"
         assert [name for name, _ in told][-1] == "end"
-        assert slots.acquire(blocking=False)
-    for _ in range(runner.STREAMS):
-        slots.release()
+        assert slots.taken == 7
+        assert not slots.take("anybody")
+
+
+def test_the_streams_of_one_user_leave_room_for_others(browser, alice, charlie, idapp):
+    """Without it, whoever keeps eight pages open blinds the whole worker."""
+    elsewhere = charlie.make_app("blog")["_id"]
+    stranger = signed_in(alice.app, charlie)
+    with alice.app.app_context():
+        mine = make_check(alice, idapp, finished=False, ends_in=60).id
+        others = make_check(charlie, elsewhere, finished=False, ends_in=60).id
+    slots = alice.app.extensions["smtpweb.limits"].streams
+    for _ in range(4):
+        assert not slots.take(alice.user_id)
+    full = browser.client.get(f"/checks/{mine}/progress")
+    assert (full.status_code, full.headers["Retry-After"]) == (429, "5")
+    reply = stranger.client.get(f"/checks/{others}/progress", buffered=False)
+    assert reply.status_code == 200
+    reply.close()
+    slots.give_back(alice.user_id)
+    reply = browser.client.get(f"/checks/{mine}/progress", buffered=False)
+    assert reply.status_code == 200
+    reply.close()
 
 
 def test_whoever_leaves_a_stream_makes_room_before_the_check_has_ended(browser, alice, idapp):
-    slots = alice.app.extensions["smtpweb.stream_slots"]
+    slots = alice.app.extensions["smtpweb.limits"].streams
     with alice.app.app_context():
         check = make_check(alice, idapp, finished=False, ends_in=60)
     reply = browser.client.get(f"/checks/{check.id}/progress", buffered=False)
     assert next(events(reply.iter_encoded()))[0] == "stages"
-    assert slots._value == runner.STREAMS - 1
+    assert slots.taken == 1
     reply.close()
-    assert slots._value == runner.STREAMS
+    assert slots.taken == 0
 
 
 def test_a_stream_of_a_check_that_was_interrupted_or_removed_ends(browser, alice, idapp):
@@ -186,7 +209,7 @@ def test_a_check_by_the_api_writes_no_progress_and_costs_no_more(alice, idapp):
         with statements() as seen:
             assert alice.post("/private/smtps/check", idsmtp=smtp_id).status_code == 200
     assert [sent for sent in seen if "progress" in sent and sent.startswith("UPDATE")] == []
-    assert len(seen) <= 9, seen
+    assert len(seen) <= 11, seen
     assert only_check(alice.app).progress is None
 
 
@@ -210,7 +233,7 @@ def test_a_bug_in_a_check_ends_it_gives_the_slot_back_and_is_logged(
     def broken(*_):
         raise ZeroDivisionError
 
-    slots = alice.app.extensions["smtpweb.check_slots"]
+    slots = alice.app.extensions["smtpweb.limits"].checks
     before = slots._value
     smtp_id = alice.make_smtp(idapp)["_id"]
     monkeypatch.setattr(mailcheck, "check", broken)
@@ -245,7 +268,7 @@ def test_what_was_told_of_later_stages_is_void_where_the_conversation_starts_ove
 
 def test_no_more_checks_are_begun_than_there_is_room_for(browser, alice, idapp):
     with fake_smtp(replies={"EHLO": Slowly(3, "250 fake.example.com")}) as server:
-        ids = [register(alice, idapp, server) for _ in range(service.CHECKS_AT_ONCE + 1)]
+        ids = [register(alice, idapp, server) for _ in range(3)]
         begun = [begin(browser, smtp_id) for smtp_id in ids]
         assert [page.url.split("/")[1] for page in begun] == ["checks", "checks", "smtps"]
         assert "wait for one of them" in begun[-1].text

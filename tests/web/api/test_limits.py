@@ -1,0 +1,138 @@
+"""A user's share of checks: a setting, out of that user's reach, and the same for every worker."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select, update
+
+from smtpweb.app import create_app
+from smtpweb.checking import limits
+from smtpweb.database.models import StartedWork
+from smtpweb.database.session import db, now
+from tests.database.test_session import at_once
+from tests.support.factories import use_share
+from tests.support.fake_smtp import Slowly, fake_smtp
+from tests.support.people import Person
+from tests.web.api.test_check import check, in_background, register, until
+
+
+@pytest.fixture
+def idapp(alice: Person) -> str:
+    made: str = alice.make_app("shop", testemail="test@shop.example")["_id"]
+    return made
+
+
+def configure(app: Flask, **changes: int) -> None:
+    configured = app.extensions["smtpweb.settings"]
+    app.extensions["smtpweb.settings"] = dataclasses.replace(configured, **changes)
+
+
+def shares(app: Flask) -> int:
+    with app.app_context():
+        return db.session.scalar(select(func.count()).select_from(StartedWork)) or 0
+
+
+@pytest.mark.parametrize("removed", ["smtps", "apps"])
+def test_a_removed_server_or_app_gives_no_share_back(
+    alice: Person, idapp: str, removed: str
+) -> None:
+    configure(alice.app, checks_per_user=2)
+    with fake_smtp() as server:
+        for name in ("one", "two"):
+            of = alice.make_app(name, testemail="test@shop.example")["_id"]
+            smtp_id = register(alice, of, server)
+            assert check(alice, smtp_id).status_code == 200
+            gone = {"idsmtp": smtp_id} if removed == "smtps" else {"idapp": of}
+            assert alice.post(f"/private/{removed}/remove", **gone).status_code == 200
+        assert check(alice, register(alice, idapp, server)).status_code == 429
+        assert server.connections == 2
+
+
+def test_a_removed_server_frees_no_place_while_its_check_goes_on(alice: Person, idapp: str) -> None:
+    configure(alice.app, checks_at_once=1)
+    with fake_smtp(replies={"dot": Slowly(0.7, "250 2.0.0 queued")}) as server:
+        first, second = (register(alice, idapp, server) for _ in range(2))
+        thread, answers = in_background(lambda: check(alice, first))
+        until(lambda: "DATA" in server.heard)
+        assert alice.post("/private/smtps/remove", idsmtp=first).status_code == 200
+        assert check(alice, second).status_code == 429
+        thread.join()
+        assert answers[0].status_code == 406
+        assert check(alice, second).status_code == 200  # the place came back with its end
+
+
+def test_checks_at_once_are_counted_across_workers(alice: Person, idapp: str) -> None:
+    configure(alice.app, checks_at_once=1)
+    worker = create_app(alice.app.extensions["smtpweb.settings"])  # with slots of its own
+    elsewhere = Person(worker, alice.user_id, alice.name, alice.token or "")
+    with fake_smtp(replies={"dot": Slowly(0.7, "250 2.0.0 queued")}) as server:
+        first, second = (register(alice, idapp, server) for _ in range(2))
+        thread, answers = in_background(lambda: check(alice, first))
+        until(lambda: "DATA" in server.heard)
+        reply = check(elsewhere, second)
+        assert (reply.status_code, reply.headers["Retry-After"]) == (429, "5")
+        thread.join()
+        assert answers[0].status_code == 200
+        assert check(elsewhere, second).status_code == 200
+    with worker.app_context():
+        db.engine.dispose()
+
+
+def test_a_place_of_a_worker_that_died_comes_back_with_its_lease(alice: Person, idapp: str) -> None:
+    with fake_smtp() as server:
+        smtp_id = register(alice, idapp, server)
+        with alice.app.app_context():
+            use_share(alice, 2, lease=timedelta(seconds=60))
+        assert check(alice, smtp_id).status_code == 429
+        with alice.app.app_context():
+            db.session.execute(update(StartedWork).values(until=now()))
+            db.session.commit()
+        assert check(alice, smtp_id).status_code == 200
+
+
+def test_of_many_checks_sent_at_once_as_many_begin_as_are_allowed(
+    alice: Person, idapp: str
+) -> None:
+    with fake_smtp(replies={"dot": Slowly(1.5, "250 2.0.0 queued")}) as server:
+        ids = [register(alice, idapp, server) for _ in range(8)]
+        replies = [reply.status_code for reply in at_once(8, lambda n: check(alice, ids[n]))]
+    assert sorted(replies) == [200] * 2 + [429] * 6
+    assert shares(alice.app) == 2
+
+
+def test_zero_means_no_limit(alice: Person, idapp: str) -> None:
+    configure(alice.app, checks_per_user=0, checks_at_once=0)
+    with fake_smtp() as server:
+        smtp_id = register(alice, idapp, server)
+        with alice.app.app_context():
+            use_share(alice, 40, lease=timedelta(seconds=60))
+        assert check(alice, smtp_id).status_code == 200
+
+
+def test_what_counts_no_more_is_forgotten(alice: Person, charlie: Person, idapp: str) -> None:
+    with alice.app.app_context():
+        use_share(alice, 5, age=timedelta(minutes=11))
+        use_share(charlie, 1)
+    with fake_smtp() as server:
+        assert check(alice, register(alice, idapp, server)).status_code == 200
+    assert shares(alice.app) == 2  # this check, and charlie's
+
+
+def test_what_is_refused_does_not_count(alice: Person, idapp: str) -> None:
+    with fake_smtp() as server:
+        smtp_id = register(alice, idapp, server)
+        with alice.app.app_context():
+            use_share(alice, 2, lease=timedelta(seconds=60))
+        for _ in range(3):
+            assert check(alice, smtp_id).status_code == 429
+    assert shares(alice.app) == 2
+
+
+def test_searches_and_checks_have_a_share_each(alice: Person, inside: None) -> None:
+    use_share(alice, 30, kind=limits.SEARCH)
+    assert limits.used_share(alice.user_id, limits.SEARCH)[1] > 0
+    assert limits.used_share(alice.user_id) == (0, 0)
