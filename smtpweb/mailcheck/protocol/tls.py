@@ -6,6 +6,7 @@ import functools
 import re
 import ssl
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
 from ..core.failure import Symptom
 from ..core.redaction import cleaned, cut
-from ..core.types import TlsFacts
+from ..core.types import ServerText, TlsFacts
 
 # OpenSSL's X509_V_ERR_..., from openssl/x509_vfy.h
 _VERIFY_CODES = {
@@ -98,8 +99,11 @@ def words_of(error: ssl.SSLError) -> str:
     return (error.reason or "TLS failed").replace("_", " ").lower()
 
 
-def facts_of(session: ssl.SSLObject, problem: str = "") -> TlsFacts:
-    """The session and the certificate that the server showed."""
+def facts_of(session: ssl.SSLObject, said: Callable[[str], ServerText]) -> TlsFacts:
+    """The session and the certificate that the server showed; its names pass ``said``.
+
+    Who runs the server chooses what stands in its certificate, as in any of its replies.
+    """
     cipher = session.cipher()
     der = session.getpeercert(binary_form=True)
     shown = _certificate(der) if der else _NO_CERTIFICATE
@@ -108,12 +112,11 @@ def facts_of(session: ssl.SSLObject, problem: str = "") -> TlsFacts:
     return TlsFacts(
         version=session.version() or "",
         cipher=cipher[0] if cipher else "",
-        subject=subject,
-        names=names,
-        issuer=issuer,
+        subject=said(subject),
+        names=tuple(said(name) for name in names),
+        issuer=said(issuer),
         not_after="" if not_after is None else not_after.isoformat(),
         days_left=days,
-        problem=problem,
     )
 
 
