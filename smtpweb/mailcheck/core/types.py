@@ -203,7 +203,7 @@ class Report:
     mail_from: str = ""
     rcpt_to: str = ""
     message_id: str = ""
-    queue_id: ServerText = ServerText("")  # noqa: RUF009 - an immutable str
+    queue_id: ServerText = ServerText("")
     link: str = ""  # where to read more about the cause, if there is such a page
     encryption: Encryption | None = None  # None: in reports of before this was kept
     credential: str = ""  # "login" or "password" where that one alone is at fault
