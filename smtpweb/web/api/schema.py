@@ -97,6 +97,18 @@ class Sent:
             raise BadInput(self._faults)
 
 
+def refuse_in_query(*names: str) -> None:
+    """Raise :class:`BadInput` for what must not stand in an address, where proxies log it."""
+    faults = {
+        name: ["Must not be sent in the query string, which is logged on its way: send it as a form"
+               " or as JSON."]
+        for name in names
+        if any(request.args.getlist(name))  # an empty value means absent
+    }  # fmt: skip
+    if faults:
+        raise BadInput(faults)
+
+
 def smtp_changes(sent: Sent) -> smtps.SmtpChanges:
     """The parameters of ``/private/smtps/save`` that say something of the SMTP."""
     changes: smtps.SmtpChanges = {}

@@ -233,7 +233,7 @@ class PasswordForm(Form):
     again = PasswordField(
         lazy_gettext("New password, again"), [InputRequired(REQUIRED), EqualTo("password", SAME)]
     )
-    revoke = BooleanField(lazy_gettext("Also revoke my personal tokens"))
+    keep_tokens = BooleanField(lazy_gettext("Keep my personal tokens"))
     submit = SubmitField(lazy_gettext("Change the password"))
 
 
@@ -264,6 +264,7 @@ class TokenForm(Form):
         ],
         default="90",
     )
+    confirm_password = PasswordField(lazy_gettext("Current password"), [Optional()])
     submit = SubmitField(lazy_gettext("Create the token"))
 
     @property
