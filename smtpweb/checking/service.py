@@ -19,8 +19,9 @@ from ..database.models import App, Check, Smtp, User
 from ..database.session import AnyRow, db, now, writing
 from ..errors import Busy, NotFound, Sentence, TooMany
 from ..mailcheck import Report, Side, Stage, Target
+from ..mailcheck.core import report_size
 from ..registry import smtps
-from . import arrival
+from . import arrival, retention
 
 log = logging.getLogger(__name__)
 
@@ -202,7 +203,7 @@ def _finish(begun: Check, report: Report) -> Check:
         begun.finished = now()
         begun.accepted = report.accepted
         begun.stage, begun.code, begun.title = report.stage, report.code, report.title
-        begun.report_json = report.to_dict()
+        begun.report_json = report_size.within(report).to_dict()
         begun.applied = begun.smtp_version >= smtp.settings_version and report.judges
         if begun.applied:
             smtp.judged = True
@@ -210,6 +211,7 @@ def _finish(begun: Check, report: Report) -> Check:
             smtp.numerrors = 0 if report.accepted else smtp.numerrors + 1
         if smtp.checking_until == begun.ends_by:
             smtp.checking_until = None
+    retention.prune()
     return begun
 
 

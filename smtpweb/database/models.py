@@ -156,6 +156,8 @@ class Smtp(Base):
     port: Mapped[int]
     username: Mapped[str | None] = mapped_column(String(1024))
     password_sealed: Mapped[str | None] = mapped_column(Sealed)
+    # The user name is the password, too: a token of Postmark. Null: not known yet.
+    username_is_secret: Mapped[bool | None] = mapped_column(default=False)
     auth: Mapped[bool] = mapped_column(default=False)
     starttls: Mapped[bool] = mapped_column(default=False)
     ssltls: Mapped[bool] = mapped_column(default=False)
@@ -193,7 +195,8 @@ class Check(Base):
     __table_args__ = (
         Index(None, "smtp_id", "started"),
         Index(None, "user_id", "started"),
-        # The figures of a day are read from it alone: rows are large, and never go away.
+        Index(None, "started"),  # the oldest are removed
+        # The figures of a day are read from it alone: rows are large.
         Index(None, "finished", "accepted", "stage"),
     )
 

@@ -24,7 +24,7 @@ from .. import validators
 from ..accounts import users
 from ..database.models import App, Smtp, User
 from ..database.session import db, writing
-from ..errors import BadInput, NameTaken, NotFound, SmtpwebError
+from ..errors import BadInput, NameTaken, NotFound, QuotaReached, SmtpwebError
 from . import apps, smtps
 
 FORMAT = "smtpweb"
@@ -171,6 +171,8 @@ def _add_app(owner_id: str, place: str, given: dict[str, Any], added: Added) -> 
         app = apps.save(owner_id, cast(apps.AppChanges, changes))
     except NameTaken as error:
         raise BadDocument(f"{place}.name", error.detail) from None
+    except QuotaReached as error:
+        raise BadDocument(place, error.detail) from None
     added.apps += 1
     for smtp_place, smtp in _list(given, "smtps", place):
         rules = _SMTP | _PASSWORD
@@ -181,6 +183,8 @@ def _add_app(owner_id: str, place: str, given: dict[str, Any], added: Added) -> 
         except BadInput as error:
             name, messages = next(iter(error.errors.items()))
             raise BadDocument(f"{smtp_place}.{name}", messages[0]) from None
+        except QuotaReached as error:
+            raise BadDocument(smtp_place, error.detail) from None
         added.smtps += 1
 
 

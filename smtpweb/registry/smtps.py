@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
-from sqlalchemy import Select, and_, select, update
+from sqlalchemy import Select, and_, func, select, update
 from sqlalchemy.orm import contains_eager
 
 from .. import installation, validators
 from ..accounts import tokens
+from ..config import settings
 from ..database.models import ApiToken, App, Smtp, encryption_of, new_id
 from ..database.session import AnyRow, AnySelect, db, fetch, now, writing
-from ..errors import BadInput, EditConflict, NotFound, SecretUnreadable, Sentence
+from ..errors import BadInput, EditConflict, NotFound, QuotaReached, SecretUnreadable, Sentence
 from ..providers import preflight
 from . import apps, priorities
 
@@ -178,11 +179,12 @@ def save(
     """Create an SMTP in the app (host and port needed), or edit the one with this id there.
 
     ``version``: refuse with :class:`EditConflict` unless the SMTP is still at it. Raises
-    :class:`NotFound` and :class:`BadInput`.
+    :class:`NotFound`, :class:`BadInput` and :class:`QuotaReached`.
     """
     with writing() as session:
         app = apps.find_to_fill(user_id, app_id)
         if smtp_id is None:
+            _refuse_too_many(app)
             moment = now()
             smtp = Smtp(
                 id=new_id(), app_id=app.id, priority=10, auth=False, starttls=False, ssltls=False,
@@ -204,6 +206,19 @@ def save(
         smtp.version += 1
         smtp.settings_version, smtp.judged = smtp.version, False
         return smtp
+
+
+def _refuse_too_many(app: App) -> None:
+    """Refuse one more SMTP server in the app than ``SMTPWEB_MAX_SMTPS``."""
+    most = settings().max_smtps
+    if not most:
+        return
+    # One at a time counts: others wait here until the one before them is there to be counted.
+    db.session.execute(select(App.id).where(App.id == app.id).with_for_update(key_share=True))
+    if (db.session.scalar(select(func.count()).where(Smtp.app_id == app.id)) or 0) >= most:
+        raise QuotaReached(
+            Sentence("An app may have at most %(number)s SMTP servers here.", number=most)
+        )
 
 
 def _destination(smtp: Smtp) -> tuple[Any, ...]:

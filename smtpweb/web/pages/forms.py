@@ -30,7 +30,7 @@ from wtforms.widgets import CheckboxInput, ListWidget
 from ... import validators
 from ...database.models import App, User
 from ...database.session import now
-from ...errors import BadInput, EditConflict, NameTaken, SmtpwebError, TooMany
+from ...errors import BadInput, EditConflict, NameTaken, QuotaReached, SmtpwebError, TooMany
 from ...registry.apps import AppChanges
 from ..http.i18n import LANGUAGES, say
 from ..presentation.labels import printable
@@ -65,7 +65,7 @@ class Form(FlaskForm):
                     self.form_errors.extend(map(say, messages))
         elif isinstance(error, NameTaken):
             self._fields["name"].errors = [say(error.detail)]
-        elif isinstance(error, EditConflict):
+        elif isinstance(error, EditConflict | QuotaReached):
             self.conflict = True
             self.form_errors.append(say(error.detail))
         elif isinstance(error, TooMany):
