@@ -26,6 +26,11 @@ def encryption_of(starttls: bool, ssltls: bool) -> Encryption:
     return Encryption.STARTTLS if starttls else Encryption.NONE
 
 
+def hides_username(smtp: Any) -> bool:
+    """Whether the user name of an SMTP, or of a row of one, must not be shown."""
+    return bool(smtp.username) and smtp.username_is_secret is not False
+
+
 Id = Annotated[str, mapped_column(String(24), primary_key=True, default=new_id)]
 Email = Annotated[str, mapped_column(String(254))]
 Name = Annotated[str, mapped_column(String(200))]
@@ -178,6 +183,16 @@ class Smtp(Base):
     checks: Mapped[list[Check]] = relationship(
         back_populates="smtp", passive_deletes=True, order_by=lambda: Check.started.desc()
     )
+
+    @property
+    def hides_username(self) -> bool:
+        """Whether its user name must not be shown; also where that is not known yet."""
+        return hides_username(self)
+
+    @property
+    def shown_username(self) -> str | None:
+        """The user name, unless it is as secret as the password."""
+        return None if self.hides_username else self.username
 
     @property
     def encryption(self) -> Encryption:

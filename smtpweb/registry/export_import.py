@@ -102,6 +102,8 @@ def dump(*, user_id: str | None = None, with_passwords: bool = False) -> str:
 
 def _smtp(smtp: Smtp, with_passwords: bool) -> dict[str, Any]:
     members = _members(smtp, _SMTP)
+    if not with_passwords:
+        members["username"] = smtp.shown_username
     if with_passwords:
         try:
             members["password"] = smtps.open_password(smtp)

@@ -14,10 +14,10 @@ from sqlalchemy.orm import contains_eager
 from .. import installation, validators
 from ..accounts import tokens
 from ..config import settings
-from ..database.models import ApiToken, App, Smtp, encryption_of, new_id
+from ..database.models import ApiToken, App, Smtp, encryption_of, hides_username, new_id
 from ..database.session import AnyRow, AnySelect, db, fetch, now, writing
 from ..errors import BadInput, EditConflict, NotFound, QuotaReached, SecretUnreadable, Sentence
-from ..providers import preflight
+from ..providers import preflight, presets
 from . import apps, priorities
 
 # At once. Thousands in another order would take minutes, in which nobody else could save anything.
@@ -124,7 +124,9 @@ def open_password(smtp: Any) -> str | None:
 
 def sender(smtp: Any, app_sender: str | None) -> str:
     """The From of mails through an SMTP or a row of one; ``app_sender`` is its app's default."""
-    return sender_of(smtp.defaultfromemail, app_sender, smtp.username)
+    # A From goes to everybody: a user name that is a secret is none
+    username = None if hides_username(smtp) else smtp.username
+    return sender_of(smtp.defaultfromemail, app_sender, username)
 
 
 def sender_of(own: str | None, app_sender: str | None, username: str | None) -> str:
@@ -199,10 +201,16 @@ def save(
                 raise EditConflict(Sentence("This SMTP was changed after you opened the form."))
             smtp.modified = now()
         before = _destination(smtp)
+        hid_username = smtp_id is not None and smtp.hides_username
         for name, value in changes.items():
             if name != "password":
                 setattr(smtp, name, value)
-        _settle_password(smtp, changes, moved=_destination(smtp) != before)
+        moved = _destination(smtp) != before
+        if moved and hid_username and smtp.auth and "username" not in changes:
+            _refuse_to_move_name()
+        _settle_password(smtp, changes, moved=moved)
+        if moved or "password" in changes or smtp.username_is_secret is None:
+            smtp.username_is_secret = _is_secret_name(smtp)
         smtp.version += 1
         smtp.settings_version, smtp.judged = smtp.version, False
         return smtp
@@ -252,6 +260,26 @@ def _settle_password(smtp: Smtp, changes: SmtpChanges, *, moved: bool) -> None:
         errors["password"] = [Sentence("Required when auth is true.")]
     if errors:
         raise BadInput(errors)
+
+
+def _refuse_to_move_name() -> None:
+    raise BadInput(
+        {
+            "username": [
+                Sentence(
+                    "Enter the user name again: it is as secret as the password, and only sent to"
+                    " where it was entered for."
+                )
+            ]
+        }
+    )
+
+
+def _is_secret_name(smtp: Smtp) -> bool | None:
+    try:
+        return presets.is_secret_name(smtp.host, smtp.username, open_password(smtp))
+    except SecretUnreadable:
+        return None
 
 
 def remove(user_id: str, smtp_id: str) -> None:

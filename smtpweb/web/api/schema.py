@@ -15,7 +15,7 @@ from flask import Response, request
 from werkzeug.exceptions import UnsupportedMediaType
 
 from ... import validators
-from ...database.models import App
+from ...database.models import App, hides_username
 from ...errors import BadInput
 from ...providers import preflight
 from ...registry import smtps
@@ -144,7 +144,7 @@ def smtp(row: Any, app_sender: str | None, *, secrets: bool) -> dict[str, Any]:
         "priority": row.priority,
         "host": row.host,
         "port": row.port,
-        "username": row.username,
+        "username": row.username if secrets or not hides_username(row) else None,
         "password": password if secrets else None,
         "auth": row.auth,
         "starttls": row.starttls,
