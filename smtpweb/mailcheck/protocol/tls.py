@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
 from ..core.failure import Symptom
-from ..core.redaction import cleaned, cut
+from ..core.redaction import cut
 from ..core.types import ServerText, TlsFacts
 
 # OpenSSL's X509_V_ERR_..., from openssl/x509_vfy.h
@@ -93,9 +93,9 @@ def symptom_of(error: ssl.SSLError) -> Symptom:
 
 
 def words_of(error: ssl.SSLError) -> str:
-    """OpenSSL's own words, without its file names and line numbers."""
+    """OpenSSL's own words, without its file names and line numbers; not cleaned yet."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return cut(cleaned(error.verify_message), 200)
+        return error.verify_message
     return (error.reason or "TLS failed").replace("_", " ").lower()
 
 
@@ -126,6 +126,7 @@ _NO_CERTIFICATE: _Shown = ("", (), "", None)
 
 @functools.lru_cache(256)
 def _certificate(der: bytes) -> _Shown:
+    """Subject, names, issuer and end of a certificate, as it has them: not cleaned yet."""
     try:
         certificate = x509.load_der_x509_certificate(der)
         subject, issuer = _name(certificate.subject), _name(certificate.issuer)
@@ -140,14 +141,14 @@ def _certificate(der: bytes) -> _Shown:
         ]
     except (x509.ExtensionNotFound, ValueError):
         names = []
-    return subject, tuple(cut(cleaned(name), 255) for name in names[:100]), issuer, not_after
+    return subject, tuple(cut(name, 255) for name in names[:100]), issuer, not_after
 
 
 def _name(name: x509.Name) -> str:
     for oid in (NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME):
         for attribute in name.get_attributes_for_oid(oid):
-            return cut(cleaned(str(attribute.value)), 200)
-    return cut(cleaned(name.rfc4514_string()), 200)
+            return cut(str(attribute.value), 200)
+    return cut(name.rfc4514_string(), 200)
 
 
 def lacks_intermediate(session: ssl.SSLObject) -> bool:

@@ -145,3 +145,10 @@ def test_only_the_recorder_makes_words_of_a_server_fit_for_a_report():
     for kind, names in ((Reply, ("text", "enhanced")), (TlsFacts, ("subject", "issuer"))):
         for name in names:
             assert kind.__annotations__[name] == "ServerText"
+
+
+def test_a_password_like_the_name_of_a_mechanism_takes_none_away(check):
+    with fake_smtp(login=(USER, "login"), mechanisms="LOGIN") as server:
+        report = check(server.target())
+    assert report.accepted
+    assert "AUTH (hidden)" in report.capabilities
