@@ -16,7 +16,7 @@ from flask import current_app
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from .database import secret_box
+from .database import secret_box, servers
 from .errors import ConfigError
 from .mailcheck import EgressPolicy, EgressRuleError
 
@@ -52,11 +52,19 @@ class Settings:
     ehlo_name: str | None = None
     trusted_proxies: int = 0
     base_url: str | None = None
+    keep_checks: int = 90
+    max_apps: int = 0
+    max_smtps: int = 0
 
     @property
     def secure_cookies(self) -> bool:
-        """Cookies over TLS only: in production, unless its own base URL is plain http."""
-        return self.production and not (self.base_url or "").startswith("http://")
+        """Cookies over TLS only, where TLS is to be expected.
+
+        That is in production and behind a trusted proxy, unless the base URL is plain http.
+        """
+        if self.base_url:
+            return self.base_url.startswith("https://")
+        return self.production or self.trusted_proxies > 0
 
 
 def settings() -> Settings:
@@ -102,6 +110,9 @@ def load(environ: Mapping[str, str] | None = None, instance: Path = INSTANCE) ->
         ehlo_name=source.read("EHLO_NAME", _ehlo_name),
         trusted_proxies=source.read("TRUSTED_PROXIES", _whole(0, 10), 0),
         base_url=source.read("BASE_URL", _base_url),
+        keep_checks=source.read("KEEP_CHECKS", _whole(0, 36500), 90),
+        max_apps=source.read("MAX_APPS", _whole(0, 999_999), 0),
+        max_smtps=source.read("MAX_SMTPS", _whole(0, 999_999), 0),
     )
 
 
@@ -251,11 +262,9 @@ def _base_url(value: str) -> str:
 def _egress(source: _Source, database_url: str, redis_url: str | None) -> EgressPolicy:
     """The egress policy; our own database, Redis and web port are never a mail server."""
     own = {("127.0.0.1", web_port(source.environ))}
-    for url in filter(None, (database_url, redis_url)):
-        parsed = make_url(url)
-        if parsed.host:
-            default = 6379 if "redis" in parsed.drivername else 5432
-            own.add((parsed.host, parsed.port or default))
+    own |= servers.of_database(database_url, source.environ)
+    if redis_url:
+        own |= servers.of_redis(redis_url)
     try:
         return EgressPolicy.parse(
             source.text("EGRESS_ALLOW") or "",

@@ -106,6 +106,13 @@ class NameTaken(SmtpwebError):
     title = Sentence("App name already in use")
 
 
+class QuotaReached(SmtpwebError):
+    """As many apps or SMTP servers as a setting allows."""
+
+    code = "QUOTA_REACHED"
+    title = Sentence("No more of them are allowed")
+
+
 class SecretUnreadable(SmtpwebError):
     """A sealed SMTP password that no key opens."""
 

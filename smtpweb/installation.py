@@ -15,10 +15,11 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.elements import ColumnElement
 
 from .config import ROOT, settings
-from .database.models import Installation, User
+from .database.models import Installation, Smtp, User
 from .database.secret_box import SecretBox
 from .database.session import Base, Sealed, db, fetch, writing
 from .errors import ConfigError, SecretUnreadable
+from .providers.presets import is_secret_name
 
 _CANARY_ID = 1
 _BATCH = 200
@@ -44,8 +45,29 @@ def make_ready() -> None:
                 "SMTPWEB_ENCRYPTION_KEYS holds no key that opens this database:"
                 " put back the keys that its passwords were sealed with."
             ) from None
+    _mark_secret_names(box)
     db.session.remove()
     return None
+
+
+def _mark_secret_names(box: SecretBox) -> None:
+    """Find out of rows from before 0003 whether their user name is as secret as the password."""
+    columns = (Smtp.id, Smtp.host, Smtp.username, Smtp.password_sealed)
+    batch = select(*columns).where(Smtp.username_is_secret.is_(None)).order_by(Smtp.id)
+    rows = fetch(batch.limit(_BATCH))
+    while rows:
+        with writing() as session:
+            for smtp_id, host, username, sealed in rows:
+                try:
+                    password = sealed and box.open(smtp_id, sealed)
+                except SecretUnreadable:
+                    continue  # stays hidden
+                session.execute(
+                    update(Smtp)
+                    .where(Smtp.id == smtp_id, Smtp.username_is_secret.is_(None))
+                    .values(username_is_secret=is_secret_name(host, username, password))
+                )
+        rows = fetch(batch.where(Smtp.id > rows[-1][0]).limit(_BATCH))
 
 
 def schema_problem() -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from smtpweb import config
+from smtpweb.app import create_app
 from smtpweb.errors import ConfigError
 
 # Fixed, because it is part of test names.
@@ -42,6 +43,8 @@ def test_the_defaults_are_those_of_the_contract(instance: Path) -> None:
     assert settings.ca_file is None
     assert settings.ehlo_name is None
     assert settings.base_url is None
+    assert settings.keep_checks == 90
+    assert (settings.max_apps, settings.max_smtps) == (0, 0)
 
 
 def test_the_first_keys_are_made_once_and_readable_for_us_only(instance: Path) -> None:
@@ -83,6 +86,9 @@ BAD = [
     ("SMTPWEB_CHECK_SLOTS", "0"),
     ("SMTPWEB_CHECK_SLOTS", "many"),
     ("SMTPWEB_CHECK_TIMEOUT", "-1"),
+    ("SMTPWEB_KEEP_CHECKS", "-1"),
+    ("SMTPWEB_MAX_APPS", "some"),
+    ("SMTPWEB_MAX_SMTPS", "1000000"),
     ("SMTPWEB_CHECK_TIMEOUT", "1e2"),
     ("SMTPWEB_EGRESS_ALLOW", "10.0.0.0/33"),
     ("SMTPWEB_EGRESS_ALLOW", "everything"),
@@ -146,6 +152,25 @@ def test_plain_http_in_production_has_plain_cookies(instance: Path) -> None:
     )
     assert settings.base_url == "http://intranet:8000"
     assert not settings.secure_cookies
+
+
+@pytest.mark.parametrize(
+    ("given", "secure"),
+    [
+        ({}, False),
+        ({"SMTPWEB_BASE_URL": "https://smtps.example.com"}, True),
+        ({"SMTPWEB_TRUSTED_PROXIES": "1"}, True),
+        ({"SMTPWEB_BASE_URL": "http://intranet", "SMTPWEB_TRUSTED_PROXIES": "1"}, False),
+    ],
+)
+def test_cookies_are_secure_where_tls_is_to_be_expected(
+    instance: Path, given: dict[str, str], secure: bool
+) -> None:
+    settings = config.load(given, instance)
+    assert settings.secure_cookies is secure
+    app = create_app(settings)
+    assert app.config["SESSION_COOKIE_SECURE"] is secure
+    assert app.config["SESSION_COOKIE_NAME"].startswith("__Host-") is secure
 
 
 def test_without_keys_it_says_how_to_make_them(tmp_path: Path) -> None:

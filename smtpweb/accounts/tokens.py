@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,6 +15,7 @@ from ..database.models import ApiToken, User
 from ..database.secret_box import digest_of
 from ..database.session import AnySelect, db, note, now, writing
 from ..errors import BadInput, NotFound, Sentence
+from . import users
 from .sessions import LAST_USED_GRAIN
 
 LOGIN_TOKEN_LIFE = timedelta(hours=24)
@@ -57,6 +58,28 @@ def personal_token(
         raise BadInput({"scopes": [Sentence("Choose at least one.")]})
     with writing():
         return _add_token(user.id, True, accepted["label"], chosen, expires)
+
+
+def personal_token_in_browser(
+    user: User,
+    label: str,
+    scopes: Sequence[str],
+    expires: datetime | None,
+    *,
+    password: str,
+    network: str,
+) -> str:
+    """The same for who came in by a browser session; ``secrets`` needs the current password.
+
+    Else a browser that was left open for a minute would be enough to read all SMTP passwords, and
+    for ever. Raises :class:`TooMany` as signing in does.
+    """
+    if "secrets" in scopes:
+        if not password:
+            message = Sentence("Needed for a token that sees passwords.")
+            raise BadInput({"confirm_password": [message]})
+        users.confirm(user, "confirm_password", password, network)
+    return personal_token(user, label, scopes, expires)
 
 
 def _add_token(

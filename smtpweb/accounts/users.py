@@ -112,14 +112,14 @@ def set_password(user_id: str, password: str, *, keep_personal: bool = False) ->
 
 def change_password(user: User, old: str, new: str, network: str, *, keep_personal: bool) -> None:
     """Set a new password for somebody who knows the old one; guesses are throttled."""
-    _confirm(user, "old_password", old, network)
+    confirm(user, "old_password", old, network)
     set_password(user.id, new, keep_personal=keep_personal)
 
 
 def change_profile(user: User, name: str, email: str, password: str, network: str) -> None:
     """Set name and address for somebody who knows the password; raises :class:`BadInput`."""
     accepted = validators.accept(name=(validators.user_name, name), email=(validators.email, email))
-    _confirm(user, "present_password", password, network)
+    confirm(user, "present_password", password, network)
     with writing() as session:
         changed = session.get_one(User, user.id, with_for_update=True, populate_existing=True)
         changed.name, changed.name_key = accepted["name"], validators.name_key(accepted["name"])
@@ -136,8 +136,8 @@ def change_language(user: User, language: str | None) -> None:
         changed.language = language
 
 
-def _confirm(user: User, field: str, password: str, network: str) -> None:
-    """Refuse who does not know the password of the session's own user."""
+def confirm(user: User, field: str, password: str, network: str) -> None:
+    """Refuse who does not know the password of the session's own user; guesses are throttled."""
     if sign_in(user.name, password, network) is None:
         raise BadInput({field: [Sentence("This is not your present password.")]})
 

@@ -17,8 +17,9 @@ from ..database.models import Check, Smtp, new_id
 from ..database.session import AnyRow, db, now, writing
 from ..errors import Busy, NotFound, Sentence
 from ..mailcheck import Report, Side, Stage, Target
+from ..mailcheck.core import report_size
 from ..registry import smtps
-from . import arrival, limits
+from . import arrival, limits, retention
 
 log = logging.getLogger(__name__)
 
@@ -149,7 +150,7 @@ def _finish(begun: Check, report: Report) -> Check:
             begun.finished = now()
             begun.accepted = report.accepted
             begun.stage, begun.code, begun.title = report.stage, report.code, report.title
-            begun.report_json = report.to_dict()
+            begun.report_json = report_size.within(report).to_dict()
             begun.applied = begun.smtp_version >= smtp.settings_version and report.judges
             if begun.applied:
                 smtp.judged = True
@@ -159,6 +160,7 @@ def _finish(begun: Check, report: Report) -> Check:
                 smtp.checking_until = None
     if smtp is None:
         raise NotFound("SMTP")  # removed meanwhile, and its checks with it
+    retention.prune()
     return begun
 
 

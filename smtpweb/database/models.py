@@ -26,6 +26,11 @@ def encryption_of(starttls: bool, ssltls: bool) -> Encryption:
     return Encryption.STARTTLS if starttls else Encryption.NONE
 
 
+def hides_username(smtp: Any) -> bool:
+    """Whether the user name of an SMTP, or of a row of one, must not be shown."""
+    return bool(smtp.username) and smtp.username_is_secret is not False
+
+
 Id = Annotated[str, mapped_column(String(24), primary_key=True, default=new_id)]
 Email = Annotated[str, mapped_column(String(254))]
 Name = Annotated[str, mapped_column(String(200))]
@@ -173,6 +178,8 @@ class Smtp(Base):
     port: Mapped[int]
     username: Mapped[str | None] = mapped_column(String(1024))
     password_sealed: Mapped[str | None] = mapped_column(Sealed)
+    # The user name is the password, too: a token of Postmark. Null: not known yet.
+    username_is_secret: Mapped[bool | None] = mapped_column(default=False)
     auth: Mapped[bool] = mapped_column(default=False)
     starttls: Mapped[bool] = mapped_column(default=False)
     ssltls: Mapped[bool] = mapped_column(default=False)
@@ -195,6 +202,16 @@ class Smtp(Base):
     )
 
     @property
+    def hides_username(self) -> bool:
+        """Whether its user name must not be shown; also where that is not known yet."""
+        return hides_username(self)
+
+    @property
+    def shown_username(self) -> str | None:
+        """The user name, unless it is as secret as the password."""
+        return None if self.hides_username else self.username
+
+    @property
     def encryption(self) -> Encryption:
         """What its two flags mean."""
         return encryption_of(self.starttls, self.ssltls)
@@ -210,7 +227,8 @@ class Check(Base):
     __table_args__ = (
         Index(None, "smtp_id", "started"),
         Index(None, "user_id", "started"),
-        # The figures of a day are read from it alone: rows are large, and never go away.
+        Index(None, "started"),  # the oldest are removed
+        # The figures of a day are read from it alone: rows are large.
         Index(None, "finished", "accepted", "stage"),
     )
 

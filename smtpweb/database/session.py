@@ -8,11 +8,14 @@ API's hot path), ``db.session`` reads entities for pages, :func:`writing` is one
 from __future__ import annotations
 
 import logging
+import os
+import stat
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
@@ -57,6 +60,9 @@ class Base(DeclarativeBase):
 db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
 
 _sqlite_writer = threading.Lock()
+
+_BESIDE = ("-wal", "-shm", "-journal")
+_OTHERS = stat.S_IRWXO
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -109,6 +115,27 @@ def engine_options(url: str) -> dict[str, Any]:
             "options": f"-c lock_timeout={BUSY_SECONDS}s -c statement_timeout=30s",
         }
     return options
+
+
+@event.listens_for(Engine, "do_connect")
+def _before_connect(
+    dialect: Dialect, _record: Any, arguments: tuple[Any, ...], _options: dict[str, Any]
+) -> None:
+    """Let nobody else read an SQLite database, whatever the umask: it holds digests and mail.
+
+    SQLite gives the files beside it (-wal, -shm, -journal) the mode of the database.
+    """
+    if dialect.name != "sqlite":
+        return
+    name = str(arguments[0])
+    if not name or name.startswith((":memory:", "file:")):
+        return
+    path = Path(name)
+    with suppress(OSError):  # no such folder, or somebody else's file: connecting will say so
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        for file in (path, *(path.with_name(path.name + end) for end in _BESIDE)):
+            if file.exists() and (mode := stat.S_IMODE(file.stat().st_mode)) & _OTHERS:
+                file.chmod(mode & ~_OTHERS)
 
 
 @event.listens_for(Engine, "connect")

@@ -140,6 +140,19 @@ def of_host(host: str) -> Preset | None:
     return next((one for one in presets() if one.also and one.also.fullmatch(name)), None)
 
 
+def is_secret_name(host: str, username: str | None, password: str | None) -> bool:
+    """Whether the user name is as secret as the password.
+
+    Some providers want one token as both; and a user may have entered the same for both.
+    """
+    if not username:
+        return False
+    known = of_host(host)
+    if known is not None and known.password_form == "same":  # noqa: S105 - a kind of password
+        return True
+    return password is not None and username.strip() == password.strip()
+
+
 def of_domain(domain: str) -> Choice | None:
     """Who gives addresses in this domain to people."""
     return _by_domain().get(domain.lower())

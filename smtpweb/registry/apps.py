@@ -8,9 +8,10 @@ from sqlalchemy import Select, func
 from sqlalchemy.exc import IntegrityError
 
 from ..accounts.ownership import visible_apps
+from ..config import settings
 from ..database.models import App, User
 from ..database.session import db, now, writing
-from ..errors import EditConflict, NameTaken, NotFound, Sentence
+from ..errors import EditConflict, NameTaken, NotFound, QuotaReached, Sentence
 
 
 class AppChanges(TypedDict, total=False):
@@ -46,13 +47,11 @@ def find_to_fill(user_id: str, app_id: str) -> App:
 
 def find_all(user_id: str, page: int, size: int) -> tuple[list[App], int]:
     """One page of the user's apps by name (``page`` counts from 0), and how many there are."""
-    visible = visible_apps(user_id)
-    counted = visible.with_only_columns(func.count(), maintain_column_froms=True)
-    total = db.session.scalar(counted) or 0
+    total = count(user_id)
     if page * size >= total:
         return [], total
     rows = db.session.scalars(
-        visible.order_by(func.lower(App.name), App.id).offset(page * size).limit(size)
+        visible_apps(user_id).order_by(func.lower(App.name), App.id).offset(page * size).limit(size)
     )
     return list(rows), total
 
@@ -63,12 +62,13 @@ def save(
     """Create an app (name needed; test mails go to the account's address), or edit this one.
 
     ``version``: refuse with :class:`EditConflict` unless the app is still at it. Raises
-    :class:`NotFound` and :class:`NameTaken`.
+    :class:`NotFound`, :class:`NameTaken` and :class:`QuotaReached`.
     """
     with writing() as session:
         if app_id is None:
             moment = now()
-            owner = session.get_one(User, user_id)
+            owner = session.get_one(User, user_id, with_for_update=bool(settings().max_apps))
+            _refuse_too_many(user_id)
             app = App(
                 user_id=user_id, testemail=owner.email, strategy="PRIORITY", version=0,
                 created=moment, modified=moment,
@@ -89,6 +89,21 @@ def save(
                 Sentence("You have another app named '%(name)s'.", name=changes.get("name"))
             ) from None
         return app
+
+
+def _refuse_too_many(user_id: str) -> None:
+    """Refuse one more app than ``SMTPWEB_MAX_APPS``; the owner's row is locked."""
+    most = settings().max_apps
+    if most and count(user_id) >= most:
+        raise QuotaReached(
+            Sentence("An account may have at most %(number)s apps here.", number=most)
+        )
+
+
+def count(user_id: str) -> int:
+    """How many apps the user has."""
+    counted = visible_apps(user_id).with_only_columns(func.count(), maintain_column_froms=True)
+    return db.session.scalar(counted) or 0
 
 
 def remove(user_id: str, app_id: str) -> None:

@@ -25,7 +25,7 @@ from ..accounts import users
 from ..accounts.ownership import may_see_app
 from ..database.models import App, Smtp, User
 from ..database.session import db, writing
-from ..errors import BadInput, NameTaken, NotFound, SmtpwebError
+from ..errors import BadInput, NameTaken, NotFound, QuotaReached, SmtpwebError
 from . import apps, smtps
 
 FORMAT = "smtpweb"
@@ -103,6 +103,8 @@ def dump(*, user_id: str | None = None, with_passwords: bool = False) -> str:
 
 def _smtp(smtp: Smtp, with_passwords: bool) -> dict[str, Any]:
     members = _members(smtp, _SMTP)
+    if not with_passwords:
+        members["username"] = smtp.shown_username
     if with_passwords:
         try:
             members["password"] = smtps.open_password(smtp)
@@ -172,6 +174,8 @@ def _add_app(owner_id: str, place: str, given: dict[str, Any], added: Added) -> 
         app = apps.save(owner_id, cast(apps.AppChanges, changes))
     except NameTaken as error:
         raise BadDocument(f"{place}.name", error.detail) from None
+    except QuotaReached as error:
+        raise BadDocument(place, error.detail) from None
     added.apps += 1
     for smtp_place, smtp in _list(given, "smtps", place):
         rules = _SMTP | _PASSWORD
@@ -182,6 +186,8 @@ def _add_app(owner_id: str, place: str, given: dict[str, Any], added: Added) -> 
         except BadInput as error:
             name, messages = next(iter(error.errors.items()))
             raise BadDocument(f"{smtp_place}.{name}", messages[0]) from None
+        except QuotaReached as error:
+            raise BadDocument(smtp_place, error.detail) from None
         added.smtps += 1
 
 

@@ -186,7 +186,8 @@ def find_smtps(app: App, wanted: Wanted, page: int, size: int) -> tuple[list[Smt
     if wanted.text:
         columns = (
             Smtp.host + ":" + cast(Smtp.port, String),
-            Smtp.username.expression,
+            # Else its letters could be guessed one by one
+            case((Smtp.username_is_secret.is_(False), Smtp.username)),
             Smtp.defaultfromemail.expression,
             Smtp.defaultfromname.expression,
         )

@@ -13,10 +13,11 @@ from sqlalchemy import JSON, Integer, Select, and_, cast, func, literal, select,
 from .. import installation, validators
 from ..accounts import tokens
 from ..accounts.ownership import may_see_app, owner_id, visible_smtps
-from ..database.models import ApiToken, App, Smtp, encryption_of, new_id
+from ..config import settings
+from ..database.models import ApiToken, App, Smtp, encryption_of, hides_username, new_id
 from ..database.session import AnyRow, AnySelect, db, fetch, now, writing
-from ..errors import BadInput, EditConflict, NotFound, SecretUnreadable, Sentence
-from ..providers import preflight
+from ..errors import BadInput, EditConflict, NotFound, QuotaReached, SecretUnreadable, Sentence
+from ..providers import preflight, presets
 from . import apps, priorities
 
 
@@ -115,7 +116,9 @@ def open_password(smtp: Any) -> str | None:
 
 def sender(smtp: Any, app_sender: str | None) -> str:
     """The From of mails through an SMTP or a row of one; ``app_sender`` is its app's default."""
-    return sender_of(smtp.defaultfromemail, app_sender, smtp.username)
+    # A From goes to everybody: a user name that is a secret is none
+    username = None if hides_username(smtp) else smtp.username
+    return sender_of(smtp.defaultfromemail, app_sender, username)
 
 
 def sender_of(own: str | None, app_sender: str | None, username: str | None) -> str:
@@ -170,11 +173,12 @@ def save(
     """Create an SMTP in the app (host and port needed), or edit the one with this id there.
 
     ``version``: refuse with :class:`EditConflict` unless the SMTP is still at it. Raises
-    :class:`NotFound` and :class:`BadInput`.
+    :class:`NotFound`, :class:`BadInput` and :class:`QuotaReached`.
     """
     with writing() as session:
         app = apps.find_to_fill(user_id, app_id)
         if smtp_id is None:
+            _refuse_too_many(app)
             moment = now()
             smtp = Smtp(
                 id=new_id(), app_id=app.id, priority=10, auth=False, starttls=False, ssltls=False,
@@ -189,13 +193,32 @@ def save(
                 raise EditConflict(Sentence("This SMTP was changed after you opened the form."))
             smtp.modified = now()
         before = _destination(smtp)
+        hid_username = smtp_id is not None and smtp.hides_username
         for name, value in changes.items():
             if name != "password":
                 setattr(smtp, name, value)
-        _settle_password(smtp, changes, moved=_destination(smtp) != before)
+        moved = _destination(smtp) != before
+        if moved and hid_username and smtp.auth and "username" not in changes:
+            _refuse_to_move_name()
+        _settle_password(smtp, changes, moved=moved)
+        if moved or "password" in changes or smtp.username_is_secret is None:
+            smtp.username_is_secret = _is_secret_name(smtp)
         smtp.version += 1
         smtp.settings_version, smtp.judged = smtp.version, False
         return smtp
+
+
+def _refuse_too_many(app: App) -> None:
+    """Refuse one more SMTP server in the app than ``SMTPWEB_MAX_SMTPS``."""
+    most = settings().max_smtps
+    if not most:
+        return
+    # One at a time counts: others wait here until the one before them is there to be counted.
+    db.session.execute(select(App.id).where(App.id == app.id).with_for_update(key_share=True))
+    if (db.session.scalar(select(func.count()).where(Smtp.app_id == app.id)) or 0) >= most:
+        raise QuotaReached(
+            Sentence("An app may have at most %(number)s SMTP servers here.", number=most)
+        )
 
 
 def _destination(smtp: Smtp) -> tuple[Any, ...]:
@@ -229,6 +252,26 @@ def _settle_password(smtp: Smtp, changes: SmtpChanges, *, moved: bool) -> None:
         errors["password"] = [Sentence("Required when auth is true.")]
     if errors:
         raise BadInput(errors)
+
+
+def _refuse_to_move_name() -> None:
+    raise BadInput(
+        {
+            "username": [
+                Sentence(
+                    "Enter the user name again: it is as secret as the password, and only sent to"
+                    " where it was entered for."
+                )
+            ]
+        }
+    )
+
+
+def _is_secret_name(smtp: Smtp) -> bool | None:
+    try:
+        return presets.is_secret_name(smtp.host, smtp.username, open_password(smtp))
+    except SecretUnreadable:
+        return None
 
 
 def remove(user_id: str, smtp_id: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -55,6 +56,48 @@ def test_the_migrations_make_what_the_models_say(empty_url: str, empty_app: Flas
     with empty_app.app_context(), db.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, Base.metadata) == []
+
+
+def test_the_database_is_readable_for_us_only_whatever_the_umask(tmp_path: Path) -> None:
+    path = tmp_path / "new.db"
+    before = os.umask(0o022)
+    try:
+        command = [sys.executable, "-m", "flask", "--app", "wsgi", "db", "upgrade"]
+        environ = os.environ | {
+            "SMTPWEB_DATABASE_URL": f"sqlite:///{path}",
+            "SMTPWEB_SECRET_KEY": "x" * 32,
+            "SMTPWEB_ENCRYPTION_KEYS": KEY,
+        }
+        subprocess.run(command, env=environ, cwd=ROOT, check=True, capture_output=True)
+        engine = create_engine(f"sqlite:///{path}")
+        with engine.begin() as connection:
+            connection.execute(text("CREATE TABLE x (y)"))
+            modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}
+        engine.dispose()
+    finally:
+        os.umask(before)
+    assert modes == {"new.db": 0o600, "new.db-wal": 0o600, "new.db-shm": 0o600}
+
+
+@pytest.mark.parametrize(("mode", "after"), [(0o644, 0o640), (0o640, 0o640), (0o600, 0o600)])
+def test_a_database_that_everybody_can_read_is_closed(
+    tmp_path: Path, mode: int, after: int
+) -> None:
+    path = tmp_path / "old.db"
+    path.touch()
+    path.chmod(mode)
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.connect():
+        assert stat.S_IMODE(path.stat().st_mode) == after
+    engine.dispose()
+
+
+def test_a_database_in_memory_makes_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with create_engine("sqlite://").connect():
+        assert not list(tmp_path.iterdir())
 
 
 def test_a_second_upgrade_changes_nothing(empty_url: str) -> None:

@@ -43,9 +43,16 @@ class Front:
     database: Path
 
     def request(
-        self, method: str, path: str, body: bytes | None = None, **headers: str
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        source: str = "127.0.0.1",
+        **headers: str,
     ) -> tuple[int, http.client.HTTPMessage, bytes]:
-        with socket.create_connection(("127.0.0.1", self.https), timeout=30) as raw:
+        with socket.create_connection(
+            ("127.0.0.1", self.https), timeout=30, source_address=(source, 0)
+        ) as raw:
             connection = http.client.HTTPSConnection(NAME)
             connection.sock = self.trust.wrap_socket(raw, server_hostname=NAME)
             named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -118,6 +125,26 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
         smtpweb.wait_for(lambda: "smtpweb is ready" in smtpweb.output)
         running.wait_for(lambda: (folder / "pid").exists())
         yield Front(https, plain, trust, folder / "smtpweb.db")
+
+
+@pytest.mark.parametrize(
+    "path", ["/metrics", "/metrics/", "/metrics?x=1", "//metrics", "/%6detrics"]
+)
+def test_the_figures_are_for_this_machine_alone(front: Front, path: str) -> None:
+    status, _, body = front.request("GET", path, source="127.0.0.9")  # not one of those allowed
+    assert status == 403
+    assert b"smtpweb_" not in body
+
+
+def test_this_machine_reads_its_figures(front: Front) -> None:
+    status, _, body = front.request("GET", "/metrics")
+    assert status == 200
+    assert b"smtpweb_storage_reachable 1" in body
+
+
+def test_the_service_writes_no_core_dumps_and_lets_nobody_else_read_its_files() -> None:
+    unit = (ROOT / "deploy" / "smtpweb.service").read_text().splitlines()
+    assert {"LimitCORE=0", "UMask=0077"} <= set(unit)
 
 
 def test_errors_of_the_api_pass_as_json(front: Front) -> None:

@@ -69,6 +69,12 @@ def server_context(
         case "self-signed":
             _self_signed(context)
             issued = None
+        case _ if certificate.startswith("says "):
+            _saying(context, certificate.removeprefix("says "), trusted=True)
+            issued = None
+        case _ if certificate.startswith("untrusted, says "):
+            _saying(context, certificate.removeprefix("untrusted, says "), trusted=False)
+            issued = None
         case _:
             raise ValueError(certificate)
     if issued is not None:
@@ -103,6 +109,56 @@ def _without_intermediate(context: ssl.SSLContext, names: tuple[str, ...]) -> No
             critical=False,
         )
         .sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
+    )
+    path = Path(tempfile.mkdtemp(prefix="fake-smtp-")) / "leaf.pem"
+    path.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        + certificate.public_bytes(serialization.Encoding.PEM)
+    )
+    context.load_cert_chain(path)
+
+
+def _saying(context: ssl.SSLContext, text: str, *, trusted: bool) -> None:
+    """A certificate for localhost with ``text`` wherever a certificate can hold some.
+
+    The issuer's name can be chosen only where nobody is to trust it.
+    """
+    name = x509.Name(
+        [
+            x509.NameAttribute(NameOID.COMMON_NAME, text[:64]),
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, text[:64]),
+        ]
+    )
+    key = ec.generate_private_key(ec.SECP256R1())
+    now = datetime.datetime.now(datetime.UTC)
+    names = [x509.DNSName("localhost")]
+    if text.isascii():
+        names.append(x509.DNSName(text))
+    signer: ec.EllipticCurvePrivateKey = key
+    issuer = name
+    if trusted:
+        authority = _authority()
+        loaded = serialization.load_pem_private_key(authority.private_key_pem.bytes(), None)
+        assert isinstance(loaded, ec.EllipticCurvePrivateKey)
+        signer = loaded
+        issuer = x509.load_pem_x509_certificate(authority.cert_pem.bytes()).subject
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=90))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False
+        )
+        .sign(signer, hashes.SHA256())
     )
     path = Path(tempfile.mkdtemp(prefix="fake-smtp-")) / "leaf.pem"
     path.write_bytes(

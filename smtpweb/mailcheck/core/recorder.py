@@ -1,23 +1,32 @@
 """What is kept of a check while it runs: the stages with their times, and the transcript.
 
 Credentials are left out by construction: :meth:`Recorder.client` is told what to show, never
-what was sent. Text of a server is cleaned and scrubbed on its way in.
+what was sent. Every word of a server passes :meth:`Recorder.said`, the only maker of
+:data:`ServerText`: replies, capabilities, the names in its certificate, its queue id.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import logging
+import re
 from collections.abc import Callable
 
 from .raw_reply import RawReply, decoded
 from .redaction import HIDDEN, Secrets, cleaned, cut
-from .types import Line, Outcome, Reply, Stage, Step
+from .types import Line, Outcome, Reply, ServerText, Stage, Step, TlsFacts
 
 MAX_TRANSCRIPT = 400  # lines; a conversation without accidents has about thirty
 
 _log = logging.getLogger(__name__)
 
 Watch = Callable[[Step], None]
+
+_CODES = re.compile(r"[0-9]{3}[ -](?:[245]\.[0-9]{1,3}\.[0-9]{1,3}(?:\s|$))?", re.ASCII)
+
+
+def _without_codes(line: str) -> str:
+    return _CODES.sub("", line, count=1)
 
 
 class Recorder:
@@ -32,6 +41,7 @@ class Recorder:
         self._begun = self.started
         self._steps: dict[Stage, Step] = {}
         self._lines: list[Line] = []
+        self._sealed = False  # nothing of the server is shown any more
 
     def begin(self, stage: Stage) -> None:
         """The stage under way ends well, if it has not ended yet, and ``stage`` begins."""
@@ -91,17 +101,47 @@ class Recorder:
         """Something that is neither's words."""
         self._write("*", text)
 
-    def said(self, text: str) -> str:
-        """A server's words, fit to be kept."""
-        return self.secrets.scrubbed(cleaned(text))
+    def said(self, text: str) -> ServerText:
+        """A server's words, fit to be kept: on one line, without credentials, cut."""
+        if self._sealed:
+            return ServerText(HIDDEN if text else "")
+        return ServerText(cut(self.secrets.scrubbed(cleaned(text))))
+
+    def seal(self, *others: str) -> None:
+        """Hide all words of the server if a secret is spread over them.
+
+        Called before the report: ``others`` are words that are not in the transcript, in the
+        order in which they would be read.
+        """
+        lines = [line.text for line in self._lines if line.direction == "S"]
+        words = [_without_codes(line) for line in lines]
+        self._sealed = self.secrets.are_in("".join(words)) or self.secrets.are_in("".join(others))
 
     def reply(self, answer: RawReply) -> Reply:
         """A reply for the report."""
-        return Reply(answer.code, answer.enhanced, cut(self.said(answer.text)))
+        # Its digits are the server's choice too
+        enhanced = answer.enhanced if self.said(answer.enhanced) == answer.enhanced else ""
+        return Reply(answer.code, ServerText(enhanced), self.said(answer.text))
+
+    def tls(self, facts: TlsFacts) -> TlsFacts:
+        """What a certificate says, once more: what was said behind it may have sealed it."""
+        return dataclasses.replace(
+            facts,
+            subject=self.said(facts.subject),
+            names=tuple(self.said(name) for name in facts.names),
+            issuer=self.said(facts.issuer),
+        )
 
     def transcript(self) -> tuple[Line, ...]:
         """The lines so far."""
-        return tuple(self._lines)
+        if not self._sealed:
+            return tuple(self._lines)
+        return tuple(
+            dataclasses.replace(line, text=f"{line.text[:4]}{HIDDEN}")
+            if line.direction == "S"
+            else line
+            for line in self._lines
+        )
 
     def milliseconds(self) -> float:
         """Since the start."""

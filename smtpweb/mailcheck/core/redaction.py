@@ -1,18 +1,22 @@
 """Make a server's words fit to be kept and shown: cleaned, scrubbed of credentials, cut.
 
 A server may answer with anything: terminal escapes, text that runs backwards, or the very
-password that it was just given. Nothing of its text leaves this package but through here.
+password that it was just given. ``Recorder.said`` brings every word of a server here.
+
+What stands there as it was sent is cut out of the text. What shows only after decoding hides the
+whole text: where it begins and ends in its encoding is anybody's guess.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 import html
 import json
 import re
 import unicodedata
 import urllib.parse
+
+from . import encodings
 
 HIDDEN = "(hidden)"
 MAX_TEXT = 500
@@ -56,6 +60,8 @@ class Secrets:
         self._folded_tokens: list[str] = []
         self._letters: list[str] = []  # of the password, and what was sent in the course of AUTH
         self._short: re.Pattern[str] | None = None
+        self._exact = ""  # without blanks, where it has too few letters to be found by them
+        self._encodings: frozenset[str] = frozenset()  # squeezed
         # Servers repeat themselves: the greeting of EHLO comes twice, and is shown twice
         self._seen: dict[str, str] = {}
         if not password:
@@ -67,6 +73,10 @@ class Secrets:
         else:
             self._plain = sorted(_spellings(password), key=len, reverse=True)
             self._add_letters(password)
+            self._encodings = self._all_encodings()
+            letters = encodings.squeezed(password)
+            if len(letters) < encodings.MIN_LETTERS:
+                self._exact = _without_blanks(password)
         raw, user = self._raw, username.encode("utf-8", "surrogatepass")
         for secret in (raw, b"\0" + user + b"\0" + raw, user + b"\0" + user + b"\0" + raw):
             self.add_token(base64.b64encode(secret).decode())
@@ -88,6 +98,11 @@ class Secrets:
         letters = _BETWEEN.sub("", secret.lower())
         if len(letters) >= 6:  # fewer would be found across ordinary words
             self._letters.append(letters)
+
+    def _all_encodings(self) -> frozenset[str]:
+        letters = encodings.squeezed(self._password)
+        spelled = {letters, letters[::-1]} if len(letters) >= encodings.MIN_LETTERS else set()
+        return frozenset(spelled | encodings.encodings_of(self._raw))
 
     def scrubbed(self, text: str) -> str:
         """``text`` with every form of the credentials replaced."""
@@ -119,7 +134,24 @@ class Secrets:
                 text = re.sub(pattern, HIDDEN, text, flags=re.IGNORECASE)
         if self._short is not None:
             text = self._short.sub(HIDDEN, text)
-        return _RUN.sub(self._judged, text)
+        text = _RUN.sub(self._judged, text)
+        return HIDDEN if self.are_in(text) else text
+
+    def are_in(self, text: str) -> bool:
+        """Whether ``text`` holds the password in some encoding, or seems made to hide it."""
+        if not self._encodings and not self._letters:
+            return False
+        try:
+            views = encodings.views(text.replace(HIDDEN, " "))
+            return any(self._stand_in(view) for view in views)
+        except encodings.TooMuch:
+            return True
+
+    def _stand_in(self, view: str) -> bool:
+        squeezed = encodings.squeezed(view)
+        if any(form in squeezed for form in (*self._encodings, *self._letters)):
+            return True
+        return bool(self._exact) and self._exact in _without_blanks(view)
 
     def _judged(self, found: re.Match[str]) -> str:
         """Hide a run of base64 or hexadecimal that holds a credential or is part of one."""
@@ -128,23 +160,14 @@ class Secrets:
             # Also a token that was cut, folded over two lines or put between other words
             if run in token or (len(token) >= 8 and token in run):
                 return HIDDEN
-        # Base64 is the shorter of the two: four characters for three octets
-        if len(run) < max(16, len(self._raw) * 4 // 3) or len(self._password) < 4:
+        if len(run) < max(8, len(self._raw)):
             return found[0]
-        for shift in range(4):
-            if self._raw in _from_base64(run[shift:]):
-                return HIDDEN
-        return HIDDEN if self._raw.hex() in run.lower() else found[0]
+        squeezed = encodings.squeezed(run)
+        return HIDDEN if any(form in squeezed for form in self._encodings) else found[0]
 
 
-def _from_base64(run: str) -> bytes:
-    standard = run.replace("-", "+").replace("_", "/")
-    if len(standard) % 4 == 1:  # a lone sextet holds no octet
-        standard = standard[:-1]
-    try:
-        return binascii.a2b_base64(standard + "=" * (-len(standard) % 4))
-    except binascii.Error:
-        return b""
+def _without_blanks(text: str) -> str:
+    return "".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def _spellings(password: str) -> set[str]:

@@ -10,9 +10,13 @@ import dataclasses
 import enum
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NewType, Self
 
 from .egress import EgressPolicy
+
+# Words of a server that are fit to be kept. Only ``Recorder.said`` makes one, so that what has not
+# passed it cannot get into a report.
+ServerText = NewType("ServerText", str)
 
 
 class Stage(enum.StrEnum):
@@ -109,8 +113,8 @@ class Reply:
     """A server's reply, cleaned of control characters, scrubbed of credentials, cut at 500."""
 
     code: int
-    enhanced: str  # enhanced status code of RFC 3463 such as "5.7.8", or ""
-    text: str
+    enhanced: ServerText  # enhanced status code of RFC 3463 such as "5.7.8", or ""
+    text: ServerText
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +163,9 @@ class TlsFacts:
 
     version: str
     cipher: str
-    subject: str
-    names: tuple[str, ...]
-    issuer: str
+    subject: ServerText
+    names: tuple[ServerText, ...]
+    issuer: ServerText
     not_after: str  # ISO 8601, UTC
     days_left: int | None
     problem: str = ""  # in words, where the certificate was not accepted
@@ -191,7 +195,7 @@ class Report:
     transcript: tuple[Line, ...] = ()
     tls: TlsFacts | None = None
     addresses: tuple[AddressOutcome, ...] = ()
-    capabilities: tuple[str, ...] = ()
+    capabilities: tuple[ServerText, ...] = ()
     warnings: tuple[str, ...] = ()
     milliseconds: float = 0.0
     host: str = ""
@@ -199,7 +203,7 @@ class Report:
     mail_from: str = ""
     rcpt_to: str = ""
     message_id: str = ""
-    queue_id: str = ""
+    queue_id: ServerText = ServerText("")
     link: str = ""  # where to read more about the cause, if there is such a page
     encryption: Encryption | None = None  # None: in reports of before this was kept
     credential: str = ""  # "login" or "password" where that one alone is at fault

@@ -57,7 +57,7 @@ def facts_of_failure(
     }
     if session is not None:
         facts |= {
-            "banner": session.banner,
+            "banner": record.said(session.banner),
             "ehlo": session.ehlo_name,
             "local": str(session.local),
             "authenticated": session.authenticated,

@@ -126,7 +126,7 @@ def _in_words(cause: Cause, seen: Seen, facts: dict[str, str]) -> Diagnosis:
         temporary = seen.reply is not None and 400 <= seen.reply.code < 500
     return Diagnosis(
         id=cause.id,
-        title=told(cause.title),
+        title=cut(told(cause.title)),
         meaning=told(cause.meaning),
         steps=tuple(told(step) for step in cause.steps),
         temporary=temporary,

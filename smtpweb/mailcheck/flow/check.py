@@ -313,9 +313,12 @@ class _Course:
     def _report(self) -> Report:
         record, target, session = self.record, self.target, self.session
         failure = self.failure
-        seen = self._seen(failure)
-        diagnosis = diagnose(seen)
         facts = self.tls or (session.tls if session else None)
+        record.seal(*_words_beside(session, facts))
+        if facts is not None:
+            facts = record.tls(facts)
+        seen = self._seen(failure, facts if self.tls else None)
+        diagnosis = diagnose(seen)
         if facts is not None and failure is not None and failure.symptom in _CERTIFICATE_SYMPTOMS:
             facts = dataclasses.replace(facts, problem=diagnosis.title)
         if failure is None and session is not None:
@@ -343,19 +346,25 @@ class _Course:
             mail_from=cleaned(target.mail_from),
             rcpt_to=cleaned(target.rcpt_to),
             message_id=session.message.message_id if session and session.message else "",
-            queue_id=session.queue_id if session else "",
+            queue_id=record.said(session.queue_id if session else ""),
             link=diagnosis.link,
             encryption=target.encryption,
             credential=str(seen.facts.get("field", "")) if seen.stage is Stage.AUTH else "",
             alternatives=self.alternatives,
         )
 
-    def _seen(self, failure: Failure | None) -> Seen:
+    def _seen(self, failure: Failure | None, shown: TlsFacts | None) -> Seen:
         if failure is None:
             return Seen(Stage.ACCEPTED, Symptom.NONE, None, basic_facts(self.target))
-        facts = facts_of_failure(failure, self.record, self.target, self.session, self.tls)
+        facts = facts_of_failure(failure, self.record, self.target, self.session, shown)
         stage = failure.stage or self.record.stage
         return Seen(stage, failure.symptom, failure.reply, facts)
+
+
+def _words_beside(session: Session | None, shown: TlsFacts | None) -> list[str]:
+    """The words of the server that the transcript does not hold."""
+    words: list[str] = [shown.subject, *shown.names, shown.issuer] if shown else []
+    return [*words, session.queue_id] if session else words
 
 
 def _is_same(one: Failure, other: Failure) -> bool:

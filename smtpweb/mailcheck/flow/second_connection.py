@@ -13,7 +13,6 @@ from ..core.effects import Asks, Connect, Connected, NotConnected
 from ..core.egress import Address
 from ..core.failure import Failure, Symptom
 from ..core.recorder import Recorder
-from ..core.redaction import Secrets
 from ..core.types import Stage, TlsFacts
 from ..protocol import tls
 from ..protocol.connection import Connection
@@ -101,5 +100,5 @@ class SecondConnection:
         except NotConnected:
             return None
         # Its lines are kept apart, so that the transcript shows one conversation
-        aside = Recorder(self.record.clock, Secrets("", ""))
+        aside = Recorder(self.record.clock, self.record.secrets)
         return Connection(connected.handle, aside, until, PATIENCE)

@@ -198,7 +198,7 @@ class Connection:
 
     def tls_facts(self) -> TlsFacts | None:
         """The session and its certificate, once TLS is up."""
-        return None if self._tls is None else tls.facts_of(self._tls)
+        return None if self._tls is None else tls.facts_of(self._tls, self._record.said)
 
     @property
     def session(self) -> ssl.SSLObject | None:
@@ -225,14 +225,15 @@ class Connection:
 
     def _tls_failure(self, error: ssl.SSLError) -> Asks[Failure]:
         alert = self._to_peer.read()
-        self._record.remark(f"TLS failed: {tls.words_of(error)}")
+        words = self._record.said(tls.words_of(error))
+        self._record.remark(f"TLS failed: {words}")
         self.open = False
         self._gone = True
         yield HangUp(self._handle, alert)
         return Failure(
             tls.symptom_of(error),
             stage=self._handshake_stage,
-            words=tls.words_of(error),
+            words=words,
             verify_code=getattr(error, "verify_code", 0),
         )
 

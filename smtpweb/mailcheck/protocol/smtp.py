@@ -18,8 +18,8 @@ from ..core.egress import Address
 from ..core.failure import Failure, Symptom
 from ..core.raw_reply import RawReply, decoded
 from ..core.recorder import Recorder
-from ..core.redaction import cut
-from ..core.types import Encryption, Stage, Target, TlsFacts
+from ..core.redaction import cleaned
+from ..core.types import Encryption, ServerText, Stage, Target, TlsFacts
 from . import sasl, tls
 from .connection import Connection
 from .message import Message, compose
@@ -73,12 +73,15 @@ class Session:
     authenticated: bool = False
     tls: TlsFacts | None = None
     message: Message | None = None
-    queue_id: str = ""
+    queue_id: ServerText = ServerText("")  # noqa: RUF009 - an immutable str
 
     @property
-    def capabilities(self) -> tuple[str, ...]:
+    def capabilities(self) -> tuple[ServerText, ...]:
         """What the server offered, as it may be shown."""
-        return tuple(f"{keyword} {values}".strip() for keyword, values in self.keywords.items())
+        return tuple(
+            self.record.said(f"{keyword} {values}".strip())
+            for keyword, values in self.keywords.items()
+        )
 
 
 def converse(session: Session) -> Asks[None]:
@@ -124,7 +127,7 @@ def _greeting(session: Session) -> Asks[None]:
     # Time is left to find out whether another port would have answered
     until = session.link.limit(share=GREETING_SHARE)
     answer = yield from session.link.hear(until, on_silence)
-    session.banner = cut(session.record.said(answer.text))
+    session.banner = session.record.said(answer.text)
     if not answer.positive:
         raise Failure(Symptom.REFUSED, reply=answer)
 
@@ -161,7 +164,8 @@ def _expect_smtp(session: Session) -> None:
 def _note_capabilities(session: Session, answer: RawReply) -> None:
     mechanisms: dict[str, None] = {}
     for line in answer.lines[1:]:
-        words = session.record.said(decoded(line)).split()
+        # As it came: a password such as "login" must not take a mechanism out of the list
+        words = cleaned(decoded(line)).split()
         if not words:
             continue
         # "AUTH=LOGIN" is how servers before RFC 2554 said it, and some still do
@@ -305,7 +309,7 @@ def deliver(session: Session) -> Asks[None]:
     record.done()
     record.begin(Stage.ACCEPTED)
     record.done()
-    session.queue_id = _queue_id(record.said(answer.text))
+    session.queue_id = record.said(_queue_id(record.said(answer.text)))
 
 
 def _mailbox(session: Session, text: str) -> Mailbox:

@@ -6,6 +6,7 @@ import functools
 import re
 import ssl
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,8 +14,8 @@ from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
 from ..core.failure import Symptom
-from ..core.redaction import cleaned, cut
-from ..core.types import TlsFacts
+from ..core.redaction import cut
+from ..core.types import ServerText, TlsFacts
 
 # OpenSSL's X509_V_ERR_..., from openssl/x509_vfy.h
 _VERIFY_CODES = {
@@ -92,14 +93,17 @@ def symptom_of(error: ssl.SSLError) -> Symptom:
 
 
 def words_of(error: ssl.SSLError) -> str:
-    """OpenSSL's own words, without its file names and line numbers."""
+    """OpenSSL's own words, without its file names and line numbers; not cleaned yet."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return cut(cleaned(error.verify_message), 200)
+        return error.verify_message
     return (error.reason or "TLS failed").replace("_", " ").lower()
 
 
-def facts_of(session: ssl.SSLObject, problem: str = "") -> TlsFacts:
-    """The session and the certificate that the server showed."""
+def facts_of(session: ssl.SSLObject, said: Callable[[str], ServerText]) -> TlsFacts:
+    """The session and the certificate that the server showed; its names pass ``said``.
+
+    Who runs the server chooses what stands in its certificate, as in any of its replies.
+    """
     cipher = session.cipher()
     der = session.getpeercert(binary_form=True)
     shown = _certificate(der) if der else _NO_CERTIFICATE
@@ -108,12 +112,11 @@ def facts_of(session: ssl.SSLObject, problem: str = "") -> TlsFacts:
     return TlsFacts(
         version=session.version() or "",
         cipher=cipher[0] if cipher else "",
-        subject=subject,
-        names=names,
-        issuer=issuer,
+        subject=said(subject),
+        names=tuple(said(name) for name in names),
+        issuer=said(issuer),
         not_after="" if not_after is None else not_after.isoformat(),
         days_left=days,
-        problem=problem,
     )
 
 
@@ -123,6 +126,7 @@ _NO_CERTIFICATE: _Shown = ("", (), "", None)
 
 @functools.lru_cache(256)
 def _certificate(der: bytes) -> _Shown:
+    """Subject, names, issuer and end of a certificate, as it has them: not cleaned yet."""
     try:
         certificate = x509.load_der_x509_certificate(der)
         subject, issuer = _name(certificate.subject), _name(certificate.issuer)
@@ -137,14 +141,14 @@ def _certificate(der: bytes) -> _Shown:
         ]
     except (x509.ExtensionNotFound, ValueError):
         names = []
-    return subject, tuple(cut(cleaned(name), 255) for name in names[:100]), issuer, not_after
+    return subject, tuple(cut(name, 255) for name in names[:100]), issuer, not_after
 
 
 def _name(name: x509.Name) -> str:
     for oid in (NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME):
         for attribute in name.get_attributes_for_oid(oid):
-            return cut(cleaned(str(attribute.value)), 200)
-    return cut(cleaned(name.rfc4514_string()), 200)
+            return cut(str(attribute.value), 200)
+    return cut(name.rfc4514_string(), 200)
 
 
 def lacks_intermediate(session: ssl.SSLObject) -> bool:

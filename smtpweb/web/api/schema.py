@@ -15,7 +15,7 @@ from flask import Response, request
 from werkzeug.exceptions import UnsupportedMediaType
 
 from ... import validators
-from ...database.models import App
+from ...database.models import App, hides_username
 from ...errors import BadInput
 from ...providers import preflight
 from ...registry import smtps
@@ -97,6 +97,18 @@ class Sent:
             raise BadInput(self._faults)
 
 
+def refuse_in_query(*names: str) -> None:
+    """Raise :class:`BadInput` for what must not stand in an address, where proxies log it."""
+    faults = {
+        name: ["Must not be sent in the query string, which is logged on its way: send it as a form"
+               " or as JSON."]
+        for name in names
+        if any(request.args.getlist(name))  # an empty value means absent
+    }  # fmt: skip
+    if faults:
+        raise BadInput(faults)
+
+
 def smtp_changes(sent: Sent) -> smtps.SmtpChanges:
     """The parameters of ``/private/smtps/save`` that say something of the SMTP."""
     changes: smtps.SmtpChanges = {}
@@ -132,7 +144,7 @@ def smtp(row: Any, app_sender: str | None, *, secrets: bool) -> dict[str, Any]:
         "priority": row.priority,
         "host": row.host,
         "port": row.port,
-        "username": row.username,
+        "username": row.username if secrets or not hides_username(row) else None,
         "password": password if secrets else None,
         "auth": row.auth,
         "starttls": row.starttls,

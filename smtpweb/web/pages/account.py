@@ -67,7 +67,7 @@ def change_password() -> AnyResponse:
                 form.old_password.data,
                 form.password.data,
                 auth.network(),
-                keep_personal=not form.revoke.data,
+                keep_personal=form.keep_tokens.data,
             )
             enter(user)
             flash(_("The password was changed. All other browsers were signed out."), "success")
@@ -81,8 +81,13 @@ def make_token() -> AnyResponse:
     form = TokenForm()
     if form.validate_on_submit():
         with form.catches():
-            token = tokens.personal_token(
-                auth.user(), form.accepted["label"], form.scopes.data, form.expires
+            token = tokens.personal_token_in_browser(
+                auth.user(),
+                form.accepted["label"],
+                form.scopes.data or (),
+                form.expires,
+                password=form.confirm_password.data or "",
+                network=auth.network(),
             )
             return form.page("account/token.html", token=token)
     return _page(token_form=form)

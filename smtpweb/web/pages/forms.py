@@ -30,7 +30,7 @@ from wtforms.widgets import CheckboxInput, ListWidget
 from ... import validators
 from ...database.models import App, User
 from ...database.session import now
-from ...errors import BadInput, EditConflict, NameTaken, SmtpwebError, TooMany
+from ...errors import BadInput, EditConflict, NameTaken, QuotaReached, SmtpwebError, TooMany
 from ...registry.apps import AppChanges
 from ..http.i18n import LANGUAGES, say
 from ..presentation.labels import printable
@@ -65,7 +65,7 @@ class Form(FlaskForm):
                     self.form_errors.extend(map(say, messages))
         elif isinstance(error, NameTaken):
             self._fields["name"].errors = [say(error.detail)]
-        elif isinstance(error, EditConflict):
+        elif isinstance(error, EditConflict | QuotaReached):
             self.conflict = True
             self.form_errors.append(say(error.detail))
         elif isinstance(error, TooMany):
@@ -233,7 +233,7 @@ class PasswordForm(Form):
     again = PasswordField(
         lazy_gettext("New password, again"), [InputRequired(REQUIRED), EqualTo("password", SAME)]
     )
-    revoke = BooleanField(lazy_gettext("Also revoke my personal tokens"))
+    keep_tokens = BooleanField(lazy_gettext("Keep my personal tokens"))
     submit = SubmitField(lazy_gettext("Change the password"))
 
 
@@ -264,6 +264,7 @@ class TokenForm(Form):
         ],
         default="90",
     )
+    confirm_password = PasswordField(lazy_gettext("Current password"), [Optional()])
     submit = SubmitField(lazy_gettext("Create the token"))
 
     @property

@@ -115,7 +115,7 @@ class SmtpForm(Form):
             "encryption": smtp.encryption.value,
             "port": str(smtp.port),
             "auth": smtp.auth,
-            "username": smtp.username or "",
+            "username": smtp.shown_username or "",
             "defaultfromemail": smtp.defaultfromemail or "",
             "defaultfromname": smtp.defaultfromname or "",
             "priority": str(smtp.priority),
@@ -175,6 +175,11 @@ class SmtpForm(Form):
             and (self._moves(smtp) or not smtp.auth)
         )
 
+    @property
+    def keeps_username(self) -> bool:
+        """Whether the stored user name stays, which the form must not show."""
+        return bool(self.smtp and self.smtp.hides_username and not self.username.data)
+
     def _typed_next(self) -> Field:
         return self.password if self.needs_password else self.username
 
@@ -225,6 +230,9 @@ class SmtpForm(Form):
         except ValueError:
             encryption = Encryption.STARTTLS
         username = self.username.data or ""
+        sender = smtps.sender_of(self.defaultfromemail.data, app.defaultfromemail, username)
+        if smtp and self.keeps_username and not self._moves(smtp):
+            username = smtp.username or ""
         return preflight.Settings(
             host=(self.host.data or "").strip(),
             port=port,
@@ -232,14 +240,15 @@ class SmtpForm(Form):
             auth=bool(self.auth.data),
             username=username,
             password=self.password.data or self._stored_password(),
-            mail_from=smtps.sender_of(self.defaultfromemail.data, app.defaultfromemail, username),
+            mail_from=sender,
             both_flags=bool(
                 smtp and smtp.starttls and smtp.ssltls and smtp.encryption is encryption
             ),
         )
 
     def _stored_password(self) -> str:
-        if self.smtp is None:
+        # What is said of it must not tell about it to who types the host of somebody else
+        if self.smtp is None or not self.smtp.auth or self._moves(self.smtp):
             return ""
         try:
             return smtps.open_password(self.smtp) or ""
@@ -264,10 +273,11 @@ class SmtpForm(Form):
             "port": self._port(),
             "priority": self.accepted["priority"],
             "auth": self.auth.data,
-            "username": self.accepted.get("username"),
             "defaultfromemail": self.accepted.get("defaultfromemail"),
             "defaultfromname": self.accepted.get("defaultfromname"),
         }
+        if not self.keeps_username:
+            changes["username"] = self.accepted.get("username")
         # A client of the API may have set both flags: what was not touched stays as it is.
         if smtp is None or self.encryption.data != smtp.encryption.value:
             changes["starttls"] = self.encryption.data == Encryption.STARTTLS.value

@@ -185,6 +185,11 @@ def quoted(reply: Reply) -> str:
     return " ".join(filter(None, (str(reply.code), reply.enhanced, reply.text)))
 
 
+def user_name(smtp: Smtp) -> str:
+    """The user name as a page may show it."""
+    return str(_("(hidden)")) if smtp.hides_username else smtp.username or ""
+
+
 def tls_facts(report: Report) -> list[tuple[str, str]]:
     """What is known of the TLS session and the certificate, each with its name."""
     tls = report.tls

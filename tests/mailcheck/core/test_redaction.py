@@ -4,11 +4,15 @@ import base64
 import html
 import json
 import logging
+import re
 import urllib.parse
+from pathlib import Path
 
 import pytest
 
+from smtpweb import mailcheck
 from smtpweb.mailcheck.core.redaction import MAX_TEXT, Secrets, cleaned
+from smtpweb.mailcheck.core.types import Reply, TlsFacts
 from tests.support.fake_smtp import fake_smtp
 
 USER, PASSWORD = "app@example.com", 's3cret "wörd" <&> 100%'
@@ -122,3 +126,29 @@ def test_terminal_escapes_of_a_server_do_not_reach_the_report(check):
     text = json.dumps(report.to_dict(), ensure_ascii=False)
     assert not set(text) & {"\x1b", "\0", "\u202e"}
     assert "bad" in report.reply.text
+
+
+def test_an_enhanced_code_that_spells_the_password_is_left_out(check):
+    with fake_smtp(login=(USER, "5123456"), replies={"AUTH": "535 5.123.456 no"}) as server:
+        report = check(server.target())
+    assert report.reply.enhanced == ""
+    assert "5.123.456" not in str(report.to_dict())
+
+
+def test_only_the_recorder_makes_words_of_a_server_fit_for_a_report():
+    makers = {
+        path.name
+        for path in Path(mailcheck.__file__).parent.rglob("*.py")
+        if re.search(r'ServerText\((?!"")', path.read_text().replace('NewType("ServerText"', ""))
+    }
+    assert makers == {"recorder.py"}
+    for kind, names in ((Reply, ("text", "enhanced")), (TlsFacts, ("subject", "issuer"))):
+        for name in names:
+            assert kind.__annotations__[name] == "ServerText"
+
+
+def test_a_password_like_the_name_of_a_mechanism_takes_none_away(check):
+    with fake_smtp(login=(USER, "login"), mechanisms="LOGIN") as server:
+        report = check(server.target())
+    assert report.accepted
+    assert "AUTH (hidden)" in report.capabilities

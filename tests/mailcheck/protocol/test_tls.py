@@ -174,3 +174,17 @@ def tls_server(context):
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
         thread.join(5)
+
+
+@pytest.mark.parametrize("kind", ["says", "untrusted, says"])
+def test_names_in_a_certificate_are_cleaned(check, kind):
+    with fake_smtp(tls="implicit", certificate=f"{kind} \x1b[31mred\u202egnp\n\u200bé") as server:
+        report = check(server.target())
+    assert report.tls.subject == "\ufffdred\ufffdgnp \ufffdé"
+    assert not set(str(report.to_dict())) & {"\x1b", "\u202e", "\u200b", "\n"}
+
+
+def test_a_name_without_end_in_a_certificate_is_cut(check):
+    with fake_smtp(tls="implicit", certificate=f"says {'n' * 3000}") as server:
+        report = check(server.target())
+    assert all(len(name) <= 255 for name in report.tls.names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from datetime import timedelta
 
@@ -11,7 +12,7 @@ from smtpweb.accounts import sessions, tokens, users
 from smtpweb.database.models import ApiToken
 from smtpweb.database.session import db, now
 from tests.support.counting import statements
-from tests.support.people import Person, Visitor
+from tests.support.people import PASSWORD, Person, Visitor
 
 
 def login(visitor: Visitor, name: str, password: str, address: str = "192.0.2.1"):
@@ -234,3 +235,27 @@ def test_find_all_is_a_page_as_the_java_client_reads_it(alice: Person, charlie: 
 )  # fmt: skip
 def test_find_all_needs_a_page_and_a_size(alice: Person, given: dict[str, object]) -> None:
     assert alice.get("/private/apps/findAll", **given).status_code == 400
+
+
+@pytest.mark.parametrize("prefix", ["", "/api"])
+@pytest.mark.parametrize("name", ["username", "password"])
+def test_credentials_in_the_query_string_are_refused_and_not_logged(
+    alice: Person, caplog: pytest.LogCaptureFixture, prefix: str, name: str
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    given = {"username": alice.name, "password": PASSWORD}
+    in_query = {name: given.pop(name)}
+    reply = Visitor(alice.app).request(
+        "POST", f"{prefix}/auth/login", query_string=in_query, data=given
+    )
+    assert reply.status_code == 400
+    assert [fault["parameter"] for fault in reply.json["errors"]] == [name]
+    assert "query string" in reply.json["errors"][0]["message"]
+    assert PASSWORD not in reply.text + caplog.text
+
+
+def test_a_query_string_without_credentials_is_fine_at_login(alice: Person) -> None:
+    given = {"username": alice.name, "password": PASSWORD}
+    path = "/auth/login?page=1&password="
+    reply = Visitor(alice.app).request("POST", path, data=given)
+    assert reply.status_code == 200

@@ -39,13 +39,14 @@ def test_a_new_password_ends_the_other_sessions_and_keeps_this_one(alice):
     assert fresh.submit("/login", name="alice", password=NEW_PASSWORD).url == "/apps"
 
 
-@pytest.mark.parametrize("revoke", [False, True])
-def test_a_new_password_ends_login_tokens_and_personal_ones_only_if_asked(alice, revoke):
+@pytest.mark.parametrize("keeps", [None, False, True])
+def test_a_new_password_ends_login_tokens_and_personal_ones_unless_they_are_kept(alice, keeps):
     personal = alice.with_scopes("read")
-    change_password(signed_in(alice.app, alice), revoke=revoke)
+    typed = {} if keeps is None else {"keep_tokens": keeps}
+    change_password(signed_in(alice.app, alice), **typed)
     assert alice.get("/private/apps/findAll", page=0, size=1).status_code == 403
     reply = personal.get("/private/apps/findAll", page=0, size=1)
-    assert reply.status_code == (403 if revoke else 200)
+    assert reply.status_code == (200 if keeps else 403)
 
 
 @one_database
@@ -102,6 +103,34 @@ def test_a_personal_token_is_shown_once_and_works(alice):
     with alice.app.app_context():
         kept = db.session.query(ApiToken).filter_by(personal=True).one()
         assert kept.digest == digest_of(token)
+
+
+def personal_tokens(alice):
+    with alice.app.app_context():
+        return db.session.query(ApiToken).filter_by(personal=True).count()
+
+
+def test_a_token_that_sees_passwords_needs_the_current_password(alice):
+    browser = signed_in(alice.app, alice)
+    for wrong in ("", "not my password"):
+        page = make_token(browser, scopes=["read", "secrets"], confirm_password=wrong)
+        assert page.status == 422
+        assert list(page.errors()) == ["confirm_password"]
+    assert personal_tokens(alice) == 0
+    page = make_token(browser, scopes=["read", "secrets"], confirm_password=PASSWORD)
+    assert PASSWORD not in page.html
+    token = page.by_id("token").get("value")
+    idapp = alice.make_app("shop")["_id"]
+    made = alice.make_smtp(idapp, username="shop", password="s3cret", auth="true")
+    assert Visitor(alice.app, token).smtp(made["_id"])["password"] == "s3cret"
+
+
+def test_guesses_of_the_password_for_a_token_are_throttled(alice):
+    browser = signed_in(alice.app, alice)
+    for _ in range(users.FAILURES_PER_ACCOUNT):
+        make_token(browser, scopes=["secrets"], confirm_password="wrong")
+    assert make_token(browser, scopes=["secrets"], confirm_password=PASSWORD).status == 429
+    assert personal_tokens(alice) == 0
 
 
 def test_a_personal_token_may_live_for_ever_and_an_expired_one_is_marked(alice):
