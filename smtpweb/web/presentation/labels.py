@@ -259,6 +259,11 @@ def is_past(moment: datetime) -> bool:
     return moment <= now()
 
 
+def seconds_since(moment: datetime) -> int:
+    """Whole seconds from then to now; never negative."""
+    return max(0, int((now() - moment).total_seconds()))
+
+
 def exact(moment: datetime) -> str:
     """A time in full."""
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

@@ -7,14 +7,17 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, Response, request
+from flask import Flask, Response, current_app, request, send_from_directory
 from flask_login import current_user
 from jinja2 import StrictUndefined
 
 from ...registry import overview
 from . import causes, dark_theme, labels, remedies
 
-_YEAR = 365 * 86400
+_DAY = 86400
+_YEAR = 365 * _DAY
+# What browsers ask for at these addresses, whatever a page names.
+_ICONS = ("/favicon.ico", "/apple-touch-icon.png")
 
 
 def register(app: Flask) -> None:
@@ -45,13 +48,22 @@ def register(app: Flask) -> None:
         elif endpoint == "dark.rules":
             values["v"] = _digest(dark_theme.source())
 
+    for address in _ICONS:
+        app.add_url_rule(address, "favicon", _icon, defaults={"name": address.removeprefix("/")})
+
     @app.after_request
     def cache(response: Response) -> Response:
+        if request.endpoint == "favicon":
+            response.headers["Cache-Control"] = f"public, max-age={_DAY}"
         # A URL with a version names this content for ever.
         kept = request.endpoint in folders or request.endpoint == "dark.rules"
         if kept and "v" in request.args and response.status_code < 400:
             response.headers["Cache-Control"] = f"public, max-age={_YEAR}, immutable"
         return response
+
+
+def _icon(name: str) -> Response:
+    return send_from_directory(current_app.static_folder or "", name)
 
 
 @functools.cache
