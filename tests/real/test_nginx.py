@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import json
 import shutil
@@ -119,6 +120,20 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
         smtpweb.wait_for(lambda: "smtpweb is ready" in smtpweb.output)
         running.wait_for(lambda: (folder / "pid").exists())
         yield Front(https, plain, trust, folder / "smtpweb.db")
+
+
+def test_what_holds_no_secret_is_sent_compressed_and_pages_are_not(front: Front) -> None:
+    accepts = {"Accept_Encoding": "gzip"}
+    for path in ("/bootstrap/static/css/bootstrap.min.css", "/static/smtpweb.css", "/openapi.json"):
+        _, plain, whole = front.request("GET", path)
+        status, headers, body = front.request("GET", path, **accepts)
+        assert (status, headers["Content-Encoding"]) == (200, "gzip")
+        assert gzip.decompress(body) == whole
+        assert len(body) < len(whole) / 3
+        assert "Accept-Encoding" in headers["Vary"] and "Accept-Encoding" in plain["Vary"]
+        assert "Content-Encoding" not in plain
+    _, headers, _ = front.request("GET", "/login", **accepts)
+    assert "Content-Encoding" not in headers
 
 
 def test_errors_of_the_api_pass_as_json(front: Front) -> None:

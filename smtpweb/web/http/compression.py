@@ -33,8 +33,10 @@ def register(app: Flask) -> None:
         if request.endpoint not in PUBLIC:
             return response
         response.vary.add("Accept-Encoding")
-        # A part of a file (206) is a part of the file as it is.
-        if response.status_code == 200:
+        # A part of a file (206) is a part of the file as it is. Flask-Compress takes a coding that
+        # is refused by ";q=0" for one that is accepted.
+        refuses = any(quality == 0 for _, quality in request.accept_encodings)
+        if response.status_code == 200 and not refuses:
             response.direct_passthrough = False
             response.get_data()  # reads and closes the file, which would else count as a stream
             response.add_etag()

@@ -88,7 +88,7 @@ def make_token() -> AnyResponse:
     return _page(token_form=form)
 
 
-@bp.get("/account/tokens/<id:token_id>/revoke")
+@bp.get("/account/tokens/<id:token_id>")
 def ask_to_revoke_token(token_id: str) -> str:
     """Ask first, and say which token it is and when it was used."""
     return render_template(

@@ -42,6 +42,7 @@ def reply(problem: Problem) -> Response:
 
 
 def _page(problem: Problem) -> str:
+    g.is_error = True
     if problem.status_of_page < 500:
         try:
             return _render(problem)

@@ -7,7 +7,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, Response, current_app, request, send_from_directory
+from flask import Flask, Response, request
 from flask_login import current_user
 from jinja2 import StrictUndefined
 
@@ -49,21 +49,19 @@ def register(app: Flask) -> None:
             values["v"] = _digest(dark_theme.source())
 
     for address in _ICONS:
-        app.add_url_rule(address, "favicon", _icon, defaults={"name": address.removeprefix("/")})
+        app.add_url_rule(
+            address, "static", app.view_functions["static"], defaults={"filename": address[1:]}
+        )
 
     @app.after_request
     def cache(response: Response) -> Response:
-        if request.endpoint == "favicon":
+        if request.path in _ICONS and response.status_code < 400:
             response.headers["Cache-Control"] = f"public, max-age={_DAY}"
         # A URL with a version names this content for ever.
         kept = request.endpoint in folders or request.endpoint == "dark.rules"
         if kept and "v" in request.args and response.status_code < 400:
             response.headers["Cache-Control"] = f"public, max-age={_YEAR}, immutable"
         return response
-
-
-def _icon(name: str) -> Response:
-    return send_from_directory(current_app.static_folder or "", name)
 
 
 @functools.cache
