@@ -8,7 +8,7 @@ import pytest
 
 from smtpweb.mailcheck import EgressPolicy
 from smtpweb.mailcheck.core import addresses
-from smtpweb.providers import discovery, presets
+from smtpweb.providers import discovery
 from tests.conftest import settings_for
 from tests.support.browser import one_database, signed_in, words
 from tests.support.factories import SAVE
@@ -114,16 +114,6 @@ def test_the_address_goes_into_user_name_and_from(
     form = page.form()
     assert (form.value("smtp_login"), form.value("defaultfromemail")) == (user_name, address)
     assert "Filled in for you: Host, " in page.text and "User name, From email" in page.text
-
-
-def test_a_user_name_follows_from_an_address_only_where_the_provider_says_so():
-    def of(preset):
-        return preset.username_of("ana@example.org")
-
-    for preset in presets.presets():
-        expected = {"address": "ana@example.org", "local": "ana"}.get(preset.user_form, preset.word)
-        assert of(preset) == expected, preset.id
-    assert {of(preset) for preset in presets.presets()} >= {"ana@example.org", "ana", "apikey", ""}
 
 
 def test_what_does_not_answer_stands_last_and_says_why(browser, idapp, app):
