@@ -129,7 +129,9 @@ def _check(user_id: str, smtp: Smtp, report: Report | None, digest: str | None =
         check.stage, check.code, check.title = report.stage, report.code, report.title
         check.report_json = report.to_dict()
     else:
-        check.progress = [{"stage": "connect", "outcome": "under_way", "milliseconds": None}]
+        check.progress = [
+            {"stage": Stage.CONNECT.value, "outcome": Outcome.UNDER_WAY.value, "milliseconds": None}
+        ]
     db.session.add(check)
     return check
 
