@@ -63,13 +63,21 @@ def test_each_writing_of_a_file_has_its_own_validator(app, path):
         assert get(client, path, name, If_None_Match=tags[""] + "x").status_code == 200
 
 
+def test_a_file_that_was_changed_is_compressed_anew(app, tmp_path):
+    app.static_folder = str(tmp_path)
+    client = app.test_client()
+    for content in (b"a" * 1000, b"b" * 2000):
+        (tmp_path / "changed.css").write_bytes(content)
+        assert gzip.decompress(get(client, "/static/changed.css", "gzip").data) == content
+
+
 def test_a_part_of_a_file_is_sent_as_it_is(app):
     client = app.test_client()
     whole = get(client, BOOTSTRAP).data
-    part = get(client, BOOTSTRAP, "gzip", Range="bytes=10-19")
+    part = get(client, BOOTSTRAP, "gzip", Range="bytes=10-4009")
     assert part.status_code == 206
     assert "Content-Encoding" not in part.headers
-    assert part.data == whole[10:20]
+    assert part.data == whole[10:4010]
     assert "Accept-Encoding" in part.headers["Vary"]
 
 

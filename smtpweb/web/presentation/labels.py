@@ -276,6 +276,11 @@ def duration(milliseconds: float) -> str:
     return f"{milliseconds:.0f} ms" if milliseconds >= 1 else str(_("under 1 ms"))
 
 
+def took(started: datetime, finished: datetime) -> str:
+    """How long a check lasted."""
+    return duration(max(0.0, (finished - started).total_seconds() * 1000))
+
+
 def percent(part: int, whole: int) -> str:
     """A share, rounded down: not everything is never called 100 %."""
     return str(format_percent(math.floor(100 * part / whole) / 100))
