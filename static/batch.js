@@ -5,7 +5,8 @@ const PACE = 2000;
 async function look() {
   if (document.hidden) return true;
   const reply = await fetch(location.href);
-  if (!reply.ok) return reply.status >= 500; // a short failure of the server is not the end
+  if (reply.status === 429 || reply.status >= 500) throw new Error(`${reply.status}`);
+  if (!reply.ok) return false;
   const fresh = new DOMParser().parseFromString(await reply.text(), "text/html").getElementById("batch");
   const shown = document.getElementById("batch");
   if (!fresh) return false; // signed out meanwhile
@@ -26,12 +27,20 @@ async function look() {
   return "goingOn" in fresh.dataset;
 }
 
+function lost(is) {
+  const notice = document.getElementById("connection");
+  const words = is ? notice.dataset.lost : "";
+  if (notice.textContent !== words) notice.textContent = words;
+  notice.className = is ? "alert alert-warning" : "";
+}
+
 async function follow() {
   let more = true;
   try {
     more = await look();
+    lost(false);
   } catch {
-    // The network is away: try again.
+    lost(true); // try again
   }
   if (more) setTimeout(follow, PACE);
 }

@@ -1,36 +1,60 @@
-// The result of a check: copies the diagnosis, and looks again when the reader comes back from
-// the mailbox where the test mail is awaited.
+// The result of a check: shows by itself that the test email arrived, and opens what is folded
+// away for printing.
 (() => {
-  const button = document.querySelector("[data-copy]");
-  const text = document.getElementById(button.dataset.copy);
-  const label = button.textContent;
-  const answer = (words) => {
-    button.textContent = words;
-    setTimeout(() => { button.textContent = label; }, 2500);
-  };
-  const select = () => {
-    text.closest("details").open = true;
-    getSelection().selectAllChildren(text);
-    text.focus();
-    answer(button.dataset.failed);
-  };
-  button.setAttribute("aria-live", "polite");
-  button.hidden = false;
-  button.addEventListener("click", async () => {
-    try {
-      // Not there over plain http, and may be forbidden
-      await navigator.clipboard.writeText(text.textContent);
-      answer(button.dataset.done);
-    } catch {
-      select();
-    }
-  });
+  const OFTEN = 4000;
+  const SELDOM = 30000; // once it has not come for some minutes
+  const PATIENCE = 5 * 60000;
+  const LIMIT = 60 * 60000; // then only where the reader comes back to the page
 
-  if (document.querySelector("[data-awaited]")) {
-    let left = document.hidden;
+  const arrival = document.getElementById("arrival");
+  const began = Date.now();
+  let timer;
+
+  // The parts that change, each in its place: what is open stays open, the reader stays where
+  // they are.
+  async function show() {
+    const reply = await fetch(location.href);
+    if (!reply.ok) return;
+    const page = new DOMParser().parseFromString(await reply.text(), "text/html");
+    const fresh = page.getElementById("arrival");
+    if (!fresh || "awaited" in fresh.dataset) return;
+    for (const id of ["check-facts", "advice", "diagnosis", "arrival"]) {
+      document.getElementById(id).replaceChildren(...page.getElementById(id).childNodes);
+    }
+    delete arrival.dataset.awaited;
+  }
+
+  async function look() {
+    clearTimeout(timer);
+    const awaited = arrival.dataset.awaited;
+    if (!awaited) return;
+    if (!document.hidden) {
+      try {
+        const reply = await fetch(awaited, { redirect: "error" });
+        if (reply.ok && (await reply.json()).arrived) await show();
+      } catch {
+        // The network is away, or the reader signed out: look again later.
+      }
+    }
+    const waited = Date.now() - began;
+    if (waited < LIMIT) timer = setTimeout(look, waited < PATIENCE ? OFTEN : SELDOM);
+  }
+
+  if (arrival?.dataset.awaited) {
+    timer = setTimeout(look, OFTEN);
     document.addEventListener("visibilitychange", () => {
-      if (document.hidden) left = true;
-      else if (left) location.reload();
+      if (!document.hidden) look();
     });
   }
+
+  // Not every browser opens them by the rules of the style sheet
+  let opened = [];
+  addEventListener("beforeprint", () => {
+    opened = [...document.querySelectorAll("details:not([open])")];
+    for (const one of opened) one.open = true;
+  });
+  addEventListener("afterprint", () => {
+    for (const one of opened) one.open = false;
+    opened = [];
+  });
 })();

@@ -111,6 +111,18 @@ def personal_tokens(user: User) -> list[ApiToken]:
     )
 
 
+def personal_token_of(user: User, token_id: str) -> ApiToken:
+    """One of the user's own tokens; raises :class:`NotFound`."""
+    token = db.session.scalar(
+        select(ApiToken).where(
+            ApiToken.user_id == user.id, ApiToken.personal, ApiToken.id == token_id
+        )
+    )
+    if token is None:
+        raise NotFound("Token")
+    return token
+
+
 def revoke_token(user: User, token_id: str) -> None:
     """End a token of the user's; raises :class:`NotFound`."""
     with writing() as session:

@@ -67,6 +67,7 @@ class Preset:
     modes: tuple[Mode, ...]
     word: str
     user: Sentence
+    user_form: str
     password: Sentence
     password_form: str
     wants_address: bool
@@ -81,6 +82,12 @@ class Preset:
     def is_relay(self) -> bool:
         """Whether it sends for domains of its customers, which it wants to be verified."""
         return self.own_from == "verified"
+
+    def username_of(self, address: str) -> str:
+        """The user name there of whoever has this address; "" where it does not follow from it."""
+        if self.user_form == "local":
+            return address.rpartition("@")[0]
+        return address if self.wants_address else self.word
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +208,7 @@ def _preset(entry: dict[str, Any]) -> Preset:
         modes=tuple(_mode(text) for text in entry["modes"]),
         word=word,
         user=user,
+        user_form=entry.get("user", ""),
         password=_PASSWORDS[entry["password"]],
         password_form=entry["password"],
         wants_address=entry.get("user") == "address",

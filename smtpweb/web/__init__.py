@@ -6,7 +6,7 @@ from ..errors import Sentence
 from ..extensions import csrf, login_manager
 from . import errors, ops
 from .api import problems, views
-from .http import auth, i18n, security_headers
+from .http import auth, compression, i18n, security_headers
 from .pages import (  # noqa: F401  (the routes of most are those of blueprint.bp)
     account,
     apps,
@@ -40,3 +40,4 @@ def register(app: Flask) -> None:
     templating.register(app)
     errors.register(app, lambda problem: (problems if i18n.is_api() else error).reply(problem))
     security_headers.register(app)
+    compression.register(app)

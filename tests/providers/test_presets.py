@@ -99,3 +99,13 @@ def test_the_owner_of_a_domain_is_known_by_its_addresses_or_its_mx():
     assert presets.of_mx("aspmx.l.google.com.").host == "smtp.gmail.com"
     assert presets.of_mx("example-org.mail.protection.outlook.com").preset.id == "microsoft"
     assert presets.of_mx("notgoogle.com") is None
+
+
+def test_a_user_name_follows_from_an_address_only_where_the_provider_says_so():
+    def of(preset):
+        return preset.username_of("ana@example.org")
+
+    for preset in presets.presets():
+        expected = {"address": "ana@example.org", "local": "ana"}.get(preset.user_form, preset.word)
+        assert of(preset) == expected, preset.id
+    assert {of(preset) for preset in presets.presets()} >= {"ana@example.org", "ana", "apikey", ""}

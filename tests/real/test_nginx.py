@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import json
 import shutil
@@ -80,12 +81,11 @@ def shipped(folder: Path, https: int, http: int) -> str:
     return text
 
 
-@pytest.fixture(scope="module")
-def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+def prepared(folder: Path) -> tuple[list[str], Front]:
+    """The command that starts nginx with the shipped file, and how it will be reached."""
     nginx = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin")
     if nginx is None:
         cannot_run("the program nginx is not installed")
-    folder = tmp_path_factory.mktemp("nginx")
     authority = trustme.CA()
     certificate = authority.issue_cert(NAME)
     certificate.private_key_and_cert_chain_pem.write_to_path(str(folder / "server.pem"))
@@ -103,6 +103,14 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
         f"events {{ worker_connections 100; }}\n"
         f"http {{ access_log off; {temporary} include {folder}/smtpweb.conf; }}\n"
     )
+    command = [nginx, "-p", str(folder), "-c", str(folder / "nginx.conf")]
+    return command, Front(https, plain, trust, folder / "smtpweb.db")
+
+
+@pytest.fixture(scope="module")
+def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    folder = tmp_path_factory.mktemp("nginx")
+    command, reached = prepared(folder)
     settings = installation_settings(folder) | {
         "SMTPWEB_ENV": "production",
         "SMTPWEB_TRUSTED_PROXIES": "1",
@@ -117,14 +125,40 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
     serve = [*gunicorn(), "--bind", f"unix:{folder}/http.sock"]
     with (
         program(serve, env=env, log=folder / "smtpweb.log") as smtpweb,
-        program(
-            [nginx, "-p", str(folder), "-c", str(folder / "nginx.conf")],
-            env=env, log=folder / "nginx.log",
-        ) as running,
-    ):  # fmt: skip
+        program(command, env=env, log=folder / "nginx.log") as running,
+    ):
         smtpweb.wait_for(lambda: "smtpweb is ready" in smtpweb.output)
         running.wait_for(lambda: (folder / "pid").exists())
-        yield Front(https, plain, trust, folder / "smtpweb.db")
+        yield reached
+
+
+def test_a_page_comes_back_by_itself_while_smtpweb_is_away(tmp_path: Path) -> None:
+    """Without scripts a page that refreshes itself must not end at an error."""
+    command, front = prepared(tmp_path)
+    with program(command, env=clean_environment(tmp_path), log=tmp_path / "nginx.log") as running:
+        running.wait_for(lambda: (tmp_path / "pid").exists())
+        status, headers, body = front.request("GET", "/checks/0123456789abcdef01234567")
+        assert (status, headers["Refresh"]) == (503, "5")
+        assert headers["Content-Type"] == "text/html; charset=utf-8"
+        assert b"tries again by itself" in body
+        status, headers, _ = front.request("POST", "/apps/new", b"name=shop")
+        assert (status, headers["Refresh"]) == (503, None)  # what was sent is not sent again
+        status, headers, _ = front.request("GET", "/private/apps/findAll")
+        assert (status, headers["Content-Type"]) == (503, "application/problem+json")
+
+
+def test_what_holds_no_secret_is_sent_compressed_and_pages_are_not(front: Front) -> None:
+    accepts = {"Accept_Encoding": "gzip"}
+    for path in ("/bootstrap/static/css/bootstrap.min.css", "/static/smtpweb.css", "/openapi.json"):
+        _, plain, whole = front.request("GET", path)
+        status, headers, body = front.request("GET", path, **accepts)
+        assert (status, headers["Content-Encoding"]) == (200, "gzip")
+        assert gzip.decompress(body) == whole
+        assert len(body) < len(whole) / 3
+        assert "Accept-Encoding" in headers["Vary"] and "Accept-Encoding" in plain["Vary"]
+        assert "Content-Encoding" not in plain
+    _, headers, _ = front.request("GET", "/login", **accepts)
+    assert "Content-Encoding" not in headers
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, flash, redirect, url_for
+from flask import Blueprint, flash, redirect, render_template, url_for
 from flask_babel import gettext as _
 from flask_babel import refresh
 from werkzeug.wrappers import Response as AnyResponse
@@ -91,6 +91,14 @@ def make_token() -> AnyResponse:
             )
             return form.page("account/token.html", token=token)
     return _page(token_form=form)
+
+
+@bp.get("/account/tokens/<id:token_id>")
+def ask_to_revoke_token(token_id: str) -> str:
+    """Ask first, and say which token it is and when it was used."""
+    return render_template(
+        "account/revoke.html", token=tokens.personal_token_of(auth.user(), token_id)
+    )
 
 
 @bp.post("/account/tokens/<id:token_id>/revoke")

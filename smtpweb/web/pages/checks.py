@@ -19,9 +19,10 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from ...checking import runner, service
 from ...errors import Busy, SecretUnreadable, TooMany
+from ...registry import smtps
 from ..http import auth
 from ..http.i18n import say
-from ..presentation import causes, labels, plain_text
+from ..presentation import causes, labels, plain_text, remedies
 from .blueprint import bp
 
 
@@ -44,6 +45,22 @@ def show_check(check_id: str) -> str:
         report=report,
         diagnosis=plain_text.text(check, report) if report else "",
     )
+
+
+@bp.get("/checks/<id:check_id>/arrival")
+def show_arrival(check_id: str) -> dict[str, bool]:
+    """Whether the arrival of the test email was confirmed; for the script of the result."""
+    return {"arrived": service.find(auth.user().id, check_id).arrived is not None}
+
+
+@bp.get("/smtps/<id:smtp_id>/fix")
+def fix_smtp(smtp_id: str) -> AnyResponse:
+    """Lead to where the failure of the last check is mended, as its result does."""
+    smtp = smtps.find(auth.user().id, smtp_id)
+    newest = service.history(smtp, 0, 1)[0]
+    report = newest[0].report if newest and not newest[0].accepted else None
+    fix = remedies.fix_url(report, smtp) if report else ""
+    return redirect(fix or url_for(".edit_smtp", smtp_id=smtp.id))
 
 
 @bp.get("/checks/<id:check_id>/progress")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dns.resolver
-from flask import current_app
+from flask import current_app, url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from werkzeug.wrappers import Response as AnyResponse
@@ -13,7 +13,7 @@ from ... import validators
 from ...checking import limits
 from ...config import settings
 from ...errors import Busy
-from ...providers import discovery
+from ...providers import discovery, presets
 from ...registry import apps
 from ..http import auth
 from ..http.i18n import say
@@ -38,7 +38,22 @@ def find_settings(app_id: str) -> AnyResponse:
     if form.validate_on_submit():
         with form.catches():
             found = _search(form)
-    return form.page("smtps/find.html", app=app, found=found, title=causes.title)
+
+    def use_url(proposal: discovery.Proposal) -> str:
+        address = form.accepted["email"]
+        known = presets.of_host(proposal.host)
+        return url_for(
+            ".new_smtp",
+            app_id=app.id,
+            host=proposal.host,
+            port=proposal.port,
+            encryption=proposal.encryption.value,
+            username=(known.username_of(address) if known else address) or None,
+            # Where the app has a From of its own, its SMTP servers go without
+            defaultfromemail=None if app.defaultfromemail else address,
+        )
+
+    return form.page("smtps/find.html", app=app, found=found, title=causes.title, use_url=use_url)
 
 
 def _search(form: FindForm) -> discovery.Found | None:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from flask import Response, g, render_template
+import logging
 
+from flask import Response, g, render_template, request
+from sqlalchemy.exc import SQLAlchemyError
+
+from ...database.session import cause, db
 from ...errors import Sentence
 from ..errors import Problem
 from ..http import i18n
+
+log = logging.getLogger(__name__)
 
 # What a page says instead of Werkzeug's own words; the names of the statuses are its titles.
 _HTTP_NAMES = (
@@ -24,17 +30,37 @@ _HTTP_DETAILS = {
 
 
 def reply(problem: Problem) -> Response:
-    """The page for an error, in the reader's language."""
-    g.failed = True  # the layout must not ask the storage who is signed in
-    page = render_template(
+    """The page for an error, in the reader's language; with the navigation where that can be."""
+    response = Response(_page(problem), problem.status_of_page, mimetype="text/html")
+    response.headers.update(problem.headers)
+    again = problem.headers.get("Retry-After")
+    if again and problem.status_of_page == 503 and request.method == "GET":
+        # Without scripts a page that refreshes itself, such as that of a running check, ends
+        # here: go on from here as well.
+        response.headers["Refresh"] = again
+    return response
+
+
+def _page(problem: Problem) -> str:
+    g.is_error = True
+    if problem.status_of_page < 500:
+        try:
+            return _render(problem)
+        except SQLAlchemyError as error:
+            log.error("the navigation of an error page: %s", cause(error))
+            db.session.rollback()
+    g.failed = True  # the layout must not ask a storage that fails who is signed in
+    return _render(problem)
+
+
+def _render(problem: Problem) -> str:
+    return render_template(
         "errors/error.html",
         title=i18n.say(problem.title),
         detail=_detail(problem),
         status=problem.status_of_page,
+        again=problem.status_of_page == 503 and request.method == "GET",
     )
-    response = Response(page, problem.status_of_page, mimetype="text/html")
-    response.headers.update(problem.headers)
-    return response
 
 
 def _detail(problem: Problem) -> str:

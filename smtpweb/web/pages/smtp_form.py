@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask_babel import gettext as _
-from flask_babel import lazy_gettext, ngettext
+from flask_babel import lazy_gettext
 from wtforms import (
     BooleanField,
     Field,
@@ -39,26 +39,10 @@ _FROM_ADDRESS: dict[str, Callable[[str], Any]] = {
     "host": validators.host,
     "encryption": _encryption,
     "port": validators.port,
+    "username": validators.credential,
+    "defaultfromemail": validators.email,
 }
-_NAMED = 5  # of the providers that fit what was typed
 _JUDGED = ("host", "encryption", "port", "username", "password", "defaultfromemail")
-
-
-def _which(found: list[Choice]) -> str:
-    if not found:
-        return str(_("There is no provider of this name in the list: type its host instead."))
-    labels = "; ".join(choice.label for choice in found[:_NAMED])
-    more = len(found) - _NAMED
-    if more <= 0:
-        return str(_("Several fit: %(labels)s. Type more of the name.", labels=labels))
-    return str(
-        ngettext(
-            "Several fit: %(labels)s, and %(num)s more. Type more of the name.",
-            "Several fit: %(labels)s, and %(num)s more. Type more of the name.",
-            more,
-            labels=labels,
-        )
-    )
 
 
 class SmtpForm(Form):
@@ -66,6 +50,7 @@ class SmtpForm(Form):
 
     provider = LineField(lazy_gettext("Provider"), [Optional()])
     use = SubmitField(lazy_gettext("Fill in"))
+    preset = LineField(validators=[Optional()])  # one of ``fitting``, as its button says
     host = text_field(lazy_gettext("Host"), validators.host)
     encryption = RadioField(
         lazy_gettext("Encryption"),
@@ -103,6 +88,7 @@ class SmtpForm(Form):
         self.focus: Field | None = None if smtp else self.provider
         self.unsaved: list[str] = []  # labels of what was filled in
         self.ignored: list[str] = []  # labels of what could not be
+        self.fitting: list[Choice] = []  # providers, where several fit what was typed
         for name in _JUDGED:
             self._fields[name].warnings = []
         self.username.hint = self.password.hint = ""
@@ -128,15 +114,22 @@ class SmtpForm(Form):
     def asks_for_preset(self) -> bool:
         """Whether it was sent to be filled in; also by Enter behind the name of a provider."""
         named = self.provider.data and not (self.host.data or self.save.data)
-        return bool(self.is_submitted() and (self.use.data or named))
+        return bool(self.is_submitted() and (self.use.data or self.preset.data or named))
 
     def fill_preset(self) -> None:
         """Fill in host, encryption and port of the provider that was chosen, and nothing else."""
-        found = presets.named(self.provider.data or "")
-        if len(found) != 1:
-            self.provider.errors = [_which(found)]
+        found = presets.named(self.preset.data or self.provider.data or "")
+        if not found:
+            self.provider.errors = [
+                _("There is no provider of this name in the list: type its host instead.")
+            ]
+            return
+        if len(found) > 1:
+            self.fitting = found
+            self.focus = None  # the first of the choices has it
             return
         (choice,) = found
+        self.provider.data = choice.label
         self._show("host", choice.host)
         self._show("encryption", choice.mode.encryption.value)
         self._show("port", str(choice.mode.port))

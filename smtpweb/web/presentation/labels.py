@@ -264,6 +264,11 @@ def is_past(moment: datetime) -> bool:
     return moment <= now()
 
 
+def seconds_since(moment: datetime) -> int:
+    """Whole seconds from then to now; never negative."""
+    return max(0, int((now() - moment).total_seconds()))
+
+
 def exact(moment: datetime) -> str:
     """A time in full."""
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
@@ -274,6 +279,11 @@ def duration(milliseconds: float) -> str:
     if milliseconds >= 1000:
         return f"{format_decimal(milliseconds / 1000, '0.0')} s"
     return f"{milliseconds:.0f} ms" if milliseconds >= 1 else str(_("under 1 ms"))
+
+
+def took(started: datetime, finished: datetime) -> str:
+    """How long a check lasted."""
+    return duration(max(0.0, (finished - started).total_seconds() * 1000))
 
 
 def percent(part: int, whole: int) -> str:

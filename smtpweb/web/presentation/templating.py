@@ -14,7 +14,10 @@ from jinja2 import StrictUndefined
 from ...registry import overview
 from . import causes, dark_theme, labels, remedies
 
-_YEAR = 365 * 86400
+_DAY = 86400
+_YEAR = 365 * _DAY
+# What browsers ask for at these addresses, whatever a page names.
+_ICONS = ("/favicon.ico", "/apple-touch-icon.png")
 
 
 def register(app: Flask) -> None:
@@ -45,8 +48,15 @@ def register(app: Flask) -> None:
         elif endpoint == "dark.rules":
             values["v"] = _digest(dark_theme.source())
 
+    for address in _ICONS:
+        app.add_url_rule(
+            address, "static", app.view_functions["static"], defaults={"filename": address[1:]}
+        )
+
     @app.after_request
     def cache(response: Response) -> Response:
+        if request.path in _ICONS and response.status_code < 400:
+            response.headers["Cache-Control"] = f"public, max-age={_DAY}"
         # A URL with a version names this content for ever.
         kept = request.endpoint in folders or request.endpoint == "dark.rules"
         if kept and "v" in request.args and response.status_code < 400:

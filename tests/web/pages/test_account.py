@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 
 from smtpweb.accounts import users
@@ -169,13 +167,28 @@ def test_a_token_can_be_revoked_by_its_owner_only(alice, charlie):
     mine = signed_in(alice.app, alice)
     token = make_token(mine).by_id("token").get("value")
     page = mine.get("/account")
-    revoke = re.search(r"/account/tokens/[0-9a-f]{24}/revoke", page.html)[0]
+    ask = page.links()["Revoke…"]
+    revoke = f"{ask}/revoke"
     other = signed_in(alice.app, charlie)
+    assert other.get(ask, status=404)
     own_token = other.get("/account").form("/account/tokens").value("csrf_token")
     assert other.post(revoke, {"csrf_token": [own_token]}).status == 404
     assert Visitor(alice.app, token).get("/private/apps/findAll", page=0, size=1).status_code == 200
+    page = mine.get(ask)
+    assert page.heading == "Revoke nightly report?"
+    assert "read" in page.text and "Last used" in page.text
+    assert Visitor(alice.app, token).get("/private/apps/findAll", page=0, size=1).status_code == 200
     assert "was revoked" in mine.press(page, revoke).text
+    assert mine.get(ask, status=404)
     assert Visitor(alice.app, token).get("/private/apps/findAll", page=0, size=1).status_code == 403
+
+
+def test_a_new_token_has_a_button_to_copy_it_for_those_with_scripts(alice):
+    page = make_token(signed_in(alice.app, alice))
+    (button,) = [one for one in page.all("button") if one.get("data-copy")]
+    assert button.get("data-copy") == "token"
+    assert "hidden" in button.attrib
+    assert any("copy.js" in (one.get("src") or "") for one in page.all("script"))
 
 
 def test_reloading_after_a_refused_form_leads_back_to_the_account_page(alice):

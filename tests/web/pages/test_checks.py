@@ -10,9 +10,10 @@ import pytest
 
 from smtpweb import mailcheck
 from smtpweb.database.models import Check, Smtp
-from smtpweb.database.session import db
+from smtpweb.database.session import db, now
 from smtpweb.mailcheck.diagnosis import catalogue
 from smtpweb.web.presentation import remedies
+from tests.support.browser import words
 from tests.support.factories import (
     CHECK,
     SAVE,
@@ -114,10 +115,57 @@ def test_a_check_under_way_refreshes_itself_and_a_finished_one_does_not(browser,
     page = browser.get(f"/checks/{under_way}")
     assert page.heading == "Check under way"
     assert page.root.find(".//meta[@http-equiv='refresh']") is not None
+    assert re.search("Running for [0-9] s", page.text)
     page = browser.get(f"/checks/{interrupted}")
     assert page.heading == "Check interrupted"
     assert "says nothing about the SMTP" in page.text
     assert page.root.find(".//meta[@http-equiv='refresh']") is None
+
+
+def test_a_check_under_way_says_for_how_long(browser, alice, idapp):
+    with alice.app.app_context():
+        check = make_check(alice, idapp, finished=False, ends_in=60)
+        check.started -= timedelta(seconds=17)
+        db.session.commit()
+        check_id = check.id
+    page = browser.get(f"/checks/{check_id}")
+    assert re.search("Running for 1[789] s", page.text)
+    assert words(page.one("title")) == "Check under way · mail.example.net:25 · smtpweb"
+
+
+def test_the_script_of_a_result_asks_whether_the_mail_arrived(browser, alice, idapp):
+    with alice.app.app_context():
+        check = make_check(alice, idapp)
+        path = f"/checks/{check.id}/arrival"
+        assert browser.client.get(path).json == {"arrived": False}
+        check.arrived = now()
+        db.session.commit()
+    assert browser.client.get(path).json == {"arrived": True}
+
+
+def test_fix_in_the_list_leads_to_where_the_result_leads(browser, alice, idapp):
+    for replies, field in (
+        ({"AUTH": "535 5.7.8 Username and Password not accepted"}, "smtp_secret"),
+        ({"RCPT": "550 5.1.1 no such mailbox"}, "testemail"),
+    ):
+        with fake_smtp(login=("shop", "s3cret"), replies=replies) as server:
+            given = for_server(server)
+            page = browser.result(browser.submit(f"/apps/{idapp}/smtps/new", CHECK, **given))
+        of_result = page.links()["Fix…"]
+        assert of_result.endswith(f"field={field}")
+        row = browser.get(f"/apps/{idapp}?sort=checked")
+        mended = browser.get(row.links()["Fix…"])
+        assert mended.address.removesuffix("?") == of_result
+        assert [one.get("name") for one in mended.root.iter() if "autofocus" in one.attrib] == [
+            field
+        ]
+        browser.press(browser.get(f"/smtps/{only_smtp(alice.app).id}/remove"),
+                      f"/smtps/{only_smtp(alice.app).id}/remove")  # fmt: skip
+
+
+def test_fix_of_an_smtp_that_was_never_checked_is_its_form(browser, alice, idapp):
+    smtp_id = alice.make_smtp(idapp)["_id"]
+    assert browser.get(f"/smtps/{smtp_id}/fix").url == f"/smtps/{smtp_id}/edit"
 
 
 def test_the_diagnosis_is_there_as_text_without_any_secret(browser, alice, idapp):

@@ -93,10 +93,29 @@ def test_srv_records_are_proposed_and_probed_and_fill_the_form(browser, alice, i
         form = page.form()
         assert form.value("host") == "localhost"
         assert (form.value("port"), form.value("encryption")) == (str(tls.port), "implicit")
+        assert form.value("smtp_login") == "ana@example.org"
+        assert form.value("defaultfromemail") == ""  # the app has a From of its own
         assert "Not saved yet" in page.text
         browser.send(page, form.fill(auth=False), SAVE)
         (smtp,) = alice.smtps(idapp)
         assert (smtp["host"], smtp["port"], smtp["sslTls"]) == ("localhost", tls.port, True)
+
+
+@pytest.mark.parametrize(
+    ("address", "user_name"),
+    [("Ana@gmail.com", "Ana@gmail.com"), ("ana@qq.com", "ana@qq.com")],
+)
+def test_the_address_goes_into_user_name_and_from(
+    browser, alice, app, on_loopback, address, user_name
+):
+    own = alice.make_app("without a From")["_id"]
+    with dns_of(app, {}):
+        page = find(browser, own, address)
+    used = next(a.get("href") for a in page.all("a") if words(a) == "Use these")
+    page = browser.get(used)
+    form = page.form()
+    assert (form.value("smtp_login"), form.value("defaultfromemail")) == (user_name, address)
+    assert "Filled in for you: Host, " in page.text and "User name, From email" in page.text
 
 
 def test_what_does_not_answer_stands_last_and_says_why(browser, idapp, app):

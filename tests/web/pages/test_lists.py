@@ -90,7 +90,7 @@ def test_a_row_says_what_came_of_the_last_check_and_draws_the_last_thirty(browse
     page = browser.get(f"/apps/{idapp}")
     (row,) = rows(page)
     assert "Failed 3 minutes ago at AUTH: App password required" in row
-    assert page.links()["Fix…"] == f"/smtps/{smtp_id}/edit"
+    assert page.links()["Fix…"] == f"/smtps/{smtp_id}/fix"
     (drawing,) = (svg for svg in page.all(f"{SVG}svg") if svg.get("role") == "img")
     assert drawing.get("aria-label") == "30 checks, 28 accepted, 1 failed, 1 without a result"
     paths = {path.get("class"): path.get("d") or "" for path in drawing.iter(f"{SVG}path")}

@@ -49,6 +49,122 @@ def test_the_stages_fill_in_and_the_result_comes_by_one_stream(chromium, served)
         assert tab.complaints == []
 
 
+def cut(page, how: str, *kinds: str) -> None:
+    """Let these requests of a check's page fail: its stream, its looks at itself."""
+
+    def fail(route):
+        if route.request.resource_type not in kinds:
+            route.continue_()
+        elif how == "broken":
+            route.abort("connectionreset")
+        else:
+            route.fulfill(status=503, body="", headers={"Retry-After": "5"})
+
+    page.route("**/checks/**", fail)
+
+
+@pytest.mark.parametrize("how", ["broken", "503"])
+@pytest.mark.parametrize(
+    "kinds", [("eventsource", "fetch"), ("fetch",)], ids=["from the start", "at the end"]
+)
+def test_a_page_whose_connection_breaks_stays_and_goes_on_by_itself(chromium, served, how, kinds):
+    url, program = served
+    with (
+        fake_smtp(login=("shop", "s3cret"), replies=SLOW) as smtp,
+        chromium.new_context() as context,
+    ):
+        tab = Watched(context)
+        page = tab.page
+        errors: list[str] = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        tab.set_up(url, program)
+        tab.make_app()
+        tab.fill_smtp(smtp)
+        cut(page, how, *kinds)
+        page.get_by_role("button", name=BUTTON).click()
+        tab.heading("Check under way")
+        check = page.url
+        notice = page.get_by_role("alert").filter(has_text="Connection lost, trying again")
+        expect(notice).to_be_visible(timeout=10000)
+        expect(page.locator("h1")).to_have_text("Check under way")
+        expect(page.locator(".rung")).to_have_count(11)
+        seconds = int(page.locator("#elapsed").inner_text())
+        expect(page.locator("#elapsed")).not_to_have_text(str(seconds))
+        page.unroute("**/checks/**")
+        tab.heading("The server accepted the mail")
+        assert page.url == check
+        assert errors == []
+
+
+def test_a_stream_that_is_refused_is_made_up_for_by_looking(chromium, served):
+    url, program = served
+    slow = {"EHLO": Slowly(5, "250-fake.example.com\r\n250 AUTH PLAIN")}
+    with (
+        fake_smtp(login=("shop", "s3cret"), replies=slow) as smtp,
+        chromium.new_context() as context,
+    ):
+        tab = Watched(context)
+        page = tab.page
+        tab.set_up(url, program)
+        tab.make_app()
+        tab.fill_smtp(smtp)
+        cut(page, "503", "eventsource")
+        page.get_by_role("button", name=BUTTON).click()
+        expect(stage(page, "ehlo")).to_contain_text("under way")
+        expect(page.locator("#connection")).to_have_text("")
+        tab.heading("The server accepted the mail")
+
+
+def test_an_arrival_that_is_confirmed_elsewhere_appears_by_itself(chromium, served):
+    url, program = served
+    with (
+        fake_smtp(login=("shop", "s3cret")) as smtp,
+        chromium.new_context() as context,
+        chromium.new_context() as elsewhere,
+    ):
+        tab = Watched(context)
+        page = tab.page
+        tab.set_up(url, program)
+        tab.make_app()
+        tab.fill_smtp(smtp)
+        tab.save_and_check()
+        expect(page.get_by_text("Accepted is not yet delivered")).to_be_visible()
+        expect(page.get_by_text("What to do next")).to_be_visible()
+        page.get_by_text("Diagnosis as text").click()
+        mailbox = elsewhere.new_page()
+        mailbox.goto(re.search(r"http://\S+/received/\S+", smtp.mails[0][2].decode())[0])
+        mailbox.get_by_role("button", name="I received this mail").click()
+        expect(page.locator("#arrival")).to_contain_text("Arrival confirmed after", timeout=15000)
+        expect(page.locator("#check-facts")).to_contain_text("Arrival confirmed after")
+        expect(page.get_by_text("What to do next")).to_be_hidden()
+        expect(page.locator("#diagnosis")).to_be_visible()  # what was open is open
+        expect(page.locator("#diagnosis")).to_contain_text("Arrival confirmed:")
+        assert tab.complaints == []
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
+def test_a_result_on_paper_has_everything_and_nothing_to_press(chromium, served, smtp, scripts):
+    url, program = served
+    with chromium.new_context(java_script_enabled=scripts) as context:
+        tab = Watched(context)
+        page = tab.page
+        tab.set_up(url, program)
+        tab.make_app()
+        tab.fill_smtp(smtp)
+        tab.save_and_check()
+        assert page.title() == f"The server accepted the mail · {smtp.host}:{smtp.port} · smtpweb"
+        expect(page.locator("#check-facts")).to_contain_text(re.compile("[0-9]{4}-.* UTC.*took"))
+        expect(page.get_by_text("C: EHLO").first).to_be_hidden()
+        page.emulate_media(media="print")
+        expect(page.get_by_text("C: EHLO").first).to_be_visible()
+        expect(page.locator("#diagnosis")).to_be_visible()
+        for one in page.locator("button, .btn, nav, form").all():
+            expect(one).to_be_hidden()
+        expect(page.locator(".print-only")).to_contain_text(page.url)
+        page.emulate_media(media="screen")
+        expect(page.locator(".print-only")).to_be_hidden()
+
+
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
 def test_who_leaves_finds_the_result_and_the_mail_is_confirmed(chromium, served, scripts):
     url, program = served

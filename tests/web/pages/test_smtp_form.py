@@ -67,16 +67,48 @@ def test_enter_behind_the_name_of_a_provider_fills_in_too(browser, alice, idapp)
     ("name", "said"),
     [
         ("nobody", "no provider of this name"),
-        ("mailgun", "Several fit: Mailgun (EU); Mailgun (US). Type more"),
-        ("ses", "ap-south-1, Mumbai), and 16 more. Type more"),
         ("<b>", "no provider of this name"),
     ],
 )
-def test_an_unknown_or_ambiguous_provider_is_an_error_at_its_field(browser, idapp, name, said):
+def test_an_unknown_provider_is_an_error_at_its_field(browser, idapp, name, said):
     page = browser.submit(f"/apps/{idapp}/smtps/new", FILL, provider=name, host="kept.example")
     assert page.status == 422
     assert said in page.errors()["provider"]
     assert page.form().value("host") == "kept.example"
+
+
+@pytest.mark.parametrize("by_enter", [True, False])
+def test_several_providers_that_fit_are_a_choice_and_no_error(browser, alice, idapp, by_enter):
+    new = f"/apps/{idapp}/smtps/new"
+    page = browser.submit(
+        new, CHECK if by_enter else FILL, provider="ses", defaultfromname="Shop", smtp_login="kept"
+    )
+    assert page.status == 200
+    assert page.errors() == {}
+    assert "servers fit “ses”. Which one?" in page.text
+    form = page.form()
+    labels = [label for label in form.buttons if label.startswith("Amazon SES")]
+    assert len(labels) > 15
+    assert focused(page) == ["preset"]
+    frankfurt = next(label for label in labels if "Frankfurt" in label)
+    page = browser.send(page, form, frankfurt)
+    form = page.form()
+    assert form.value("host") == "email-smtp.eu-central-1.amazonaws.com"
+    assert form.value("provider") == "Amazon SES (eu-central-1, Frankfurt)"
+    assert (form.value("defaultfromname"), form.value("smtp_login")) == ("Shop", "kept")
+    assert not [label for label in form.buttons if label.startswith("Amazon SES")]
+    assert count(alice.app, Smtp) == 0
+
+
+def test_a_choice_of_providers_keeps_what_was_typed_as_text(browser, idapp):
+    page = browser.submit(f"/apps/{idapp}/smtps/new", FILL, provider="mailgun")
+    assert len([label for label in page.form().buttons if label.startswith("Mailgun")]) == 2
+    page = browser.post(
+        f"/apps/{idapp}/smtps/new",
+        {"csrf_token": [page.form().value("csrf_token")], "preset": ["<i>nobody</i>"]},
+    )
+    assert page.status == 422
+    assert "no provider of this name" in page.errors()["provider"]
 
 
 def test_an_empty_port_is_the_usual_one_of_the_encryption(browser, alice, idapp):

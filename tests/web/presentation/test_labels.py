@@ -240,10 +240,12 @@ def test_every_page_speaks_spanish_to_a_spanish_browser(alice, idapp):
         others[0].arrival_digest = digest_of(token)
         alice_user = db.session.get_one(User, alice.user_id)
         tokens.personal_token(alice_user, "uno", ["read"])
+        token_id = tokens.personal_tokens(alice_user)[0].id
         db.session.commit()
         checks = [only.id for only in others] + [failed.url.rpartition("/")[2]]
         smtps = {only.smtp_id for only in db.session.query(Check)}
     ids = {"app_id": [idapp], "smtp_id": smtps, "check_id": checks, "token": [token]}
+    ids["token_id"] = [token_id]
     seen_pages = 0
     for rule in alice.app.url_map.iter_rules():
         if "GET" not in rule.methods or rule.endpoint.split(".")[0] in ("static", "bootstrap"):

@@ -1,0 +1,122 @@
+"""What is sent compressed, and what must not be: pages with secrets, streams."""
+
+from __future__ import annotations
+
+import gzip
+
+import brotli
+import pytest
+
+from tests.support.browser import one_database
+from tests.support.factories import make_check
+
+pytestmark = one_database
+
+BOOTSTRAP = "/bootstrap/static/css/bootstrap.min.css"
+PUBLIC = (
+    BOOTSTRAP,
+    "/static/smtpweb.css",
+    "/static/order.js",
+    "/bootstrap/dark.css",
+    "/openapi.json",
+)
+UNPACK = {"gzip": gzip.decompress, "br": brotli.decompress}
+
+
+def get(client, path, accepted="", **headers):
+    sent = {"Accept-Encoding": accepted, **{k.replace("_", "-"): v for k, v in headers.items()}}
+    return client.get(path, headers=sent, buffered=True)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br"])
+@pytest.mark.parametrize("path", PUBLIC)
+def test_what_is_the_same_for_everybody_is_compressed(app, path, encoding):
+    client = app.test_client()
+    plain, small = get(client, path), get(client, path, encoding)
+    assert "Content-Encoding" not in plain.headers
+    assert small.headers["Content-Encoding"] == encoding
+    assert len(small.data) < len(plain.data) / 2
+    assert small.content_length == len(small.data)
+    assert UNPACK[encoding](small.data) == plain.data
+    assert small.mimetype == plain.mimetype
+    for reply in (plain, small):
+        assert "Accept-Encoding" in reply.headers["Vary"]
+    assert get(client, path, encoding).data == small.data  # kept, and not mixed up
+    other = "br" if encoding == "gzip" else "gzip"
+    assert UNPACK[other](get(client, path, other).data) == plain.data
+
+
+def test_bootstrap_goes_out_in_an_eighth_of_its_size(app):
+    assert len(get(app.test_client(), BOOTSTRAP, "gzip").data) < 32_000
+
+
+@pytest.mark.parametrize("path", PUBLIC)
+def test_each_writing_of_a_file_has_its_own_validator(app, path):
+    client = app.test_client()
+    tags = {name: get(client, path, name).headers["ETag"] for name in ("", "gzip", "br")}
+    assert len(set(tags.values())) == 3
+    for name in ("gzip", "br"):
+        again = get(client, path, name, If_None_Match=tags[name])
+        assert (again.status_code, again.data) == (304, b"")
+        assert again.headers["ETag"] == tags[name]
+        assert "Accept-Encoding" in again.headers["Vary"]
+        assert get(client, path, name, If_None_Match=tags[""] + "x").status_code == 200
+
+
+def test_a_file_that_was_changed_is_compressed_anew(app, tmp_path):
+    app.static_folder = str(tmp_path)
+    client = app.test_client()
+    for content in (b"a" * 1000, b"b" * 2000):
+        (tmp_path / "changed.css").write_bytes(content)
+        assert gzip.decompress(get(client, "/static/changed.css", "gzip").data) == content
+
+
+def test_a_part_of_a_file_is_sent_as_it_is(app):
+    client = app.test_client()
+    whole = get(client, BOOTSTRAP).data
+    part = get(client, BOOTSTRAP, "gzip", Range="bytes=10-4009")
+    assert part.status_code == 206
+    assert "Content-Encoding" not in part.headers
+    assert part.data == whole[10:4010]
+    assert "Accept-Encoding" in part.headers["Vary"]
+
+
+def test_a_head_of_a_compressed_file_says_the_same_and_sends_nothing(app):
+    client = app.test_client()
+    head = client.head(BOOTSTRAP, headers={"Accept-Encoding": "gzip"}, buffered=True)
+    assert head.data == b""
+    assert head.headers["Content-Encoding"] == "gzip"
+    assert head.headers["ETag"] == get(client, BOOTSTRAP, "gzip").headers["ETag"]
+
+
+def test_a_page_with_secrets_is_never_compressed(browser, alice, idapp):
+    """Its compressed length would tell the CSRF token beside words of an address (BREACH)."""
+    with alice.app.app_context():
+        check = make_check(alice, idapp)
+    pages = ("/apps?q=csrf_token", "/account", f"/apps/{idapp}", f"/checks/{check.id}", "/docs")
+    for path in (*pages, "/nothing"):
+        reply = get(browser.client, path, "br, gzip, deflate, zstd, *")
+        assert "Content-Encoding" not in reply.headers, path
+        assert len(reply.data) > 500
+    reply = alice.request(
+        "GET", f"/private/apps/findById?idapp={idapp}", headers={"Accept-Encoding": "gzip"}
+    )
+    assert "Content-Encoding" not in reply.headers
+
+
+def test_a_stream_of_events_is_never_compressed(browser, alice, idapp):
+    with alice.app.app_context():
+        check = make_check(alice, idapp)
+    reply = get(browser.client, f"/checks/{check.id}/progress", "br, gzip, *")
+    assert reply.mimetype == "text/event-stream"
+    assert "Content-Encoding" not in reply.headers
+    assert reply.data.startswith(b"event: ")
+
+
+@pytest.mark.parametrize(
+    "accepted", ["identity", "gzip;q=0", "nonsense", "gzip;q=0, *;q=0", "gzip;q=0, *"]
+)
+def test_whoever_accepts_none_of_it_gets_the_file_as_it_is(app, accepted):
+    reply = get(app.test_client(), BOOTSTRAP, accepted)
+    assert reply.status_code == 200
+    assert "Content-Encoding" not in reply.headers
