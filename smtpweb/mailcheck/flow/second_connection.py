@@ -102,4 +102,4 @@ class SecondConnection:
             return None
         # Its lines are kept apart, so that the transcript shows one conversation
         aside = Recorder(self.record.clock, Secrets("", ""))
-        return Connection(connected.handle, aside, until, PATIENCE)
+        return Connection(connected.handle, aside, until)
