@@ -7,6 +7,7 @@ One line is a server that takes mail::
     assert server.mails == [("app@example.com", ["test@example.com"], b"From: ...")]
 
 While it runs: ``host``, ``port``, ``heard`` (command lines, decoded, credentials included),
+``challenges`` (those of AUTH, without base64),
 ``mails`` (mail_from, recipients, message without dot-stuffing), ``reads`` (every chunk that
 came, decrypted: one entry is one segment of the client), ``connections`` (how many came),
 ``ca_file`` (trust it), ``policy`` (lets a check reach it) and ``target(**changes)``.
@@ -20,7 +21,10 @@ Knobs of ``fake_smtp``:
 - ``login``: ``("user", "password")`` switches AUTH on; anything else is refused with 535.
   ``mechanisms``: what is offered, default "PLAIN LOGIN"; CRAM-MD5 and SCRAM-SHA-256 work too.
   ``auth_needs_tls``: AUTH is offered only after STARTTLS. ``refuses_mechanisms``: offered, but
-  refused with 504. ``ignores_initial_response``: asks again for what came with AUTH.
+  refused with ``refusal``, default 504; ``refuses_after_challenge``: likewise, after a 334.
+  ``ignores_initial_response``: asks again for what came with AUTH. ``prompt``: sent in place of
+  each challenge of PLAIN and LOGIN. ``asks_without_end``: the answer to AUTH and all that follows.
+  ``scram_rounds``: the number of iterations that SCRAM is asked for.
 - ``capabilities``: lines of the EHLO reply, default PIPELINING, SIZE and 8BITMIME.
 - ``replies``: what to answer instead, by verb: "connect" (the greeting), "EHLO", "HELO",
   "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "dot" (the verdict), "RSET", "QUIT". A value is
@@ -153,6 +157,7 @@ class FakeServer:
     heard: list[str] = field(default_factory=list)
     mails: list[tuple[str, list[str], bytes]] = field(default_factory=list)
     reads: list[bytes] = field(default_factory=list)
+    challenges: list[bytes] = field(default_factory=list)  # of AUTH, without base64
     connections: int = 0
 
     @property
@@ -187,7 +192,9 @@ def fake_smtp(misbehaviour: str | None = None, **knobs: Any) -> Iterator[FakeSer
         "login": None, "mechanisms": "PLAIN LOGIN", "auth_needs_tls": False,
         "capabilities": ["PIPELINING", "SIZE 10240000", "8BITMIME"], "replies": {},
         "loses_pipelined": False, "host": "127.0.0.1", "refuses_mechanisms": [],
-        "ignores_initial_response": False,
+        "ignores_initial_response": False, "refuses_after_challenge": [], "prompt": None,
+        "refusal": "504 5.7.4 Unrecognized authentication type", "asks_without_end": None,
+        "scram_rounds": None,
     }  # fmt: skip
     given = {**MISBEHAVIOURS[misbehaviour], **knobs} if misbehaviour else knobs
     assert given.keys() <= values.keys(), given.keys() - values.keys()
@@ -375,7 +382,16 @@ class _Connection:
             return
         mechanism, _, first = rest.partition(" ")
         if mechanism.upper() in self.server.knobs["refuses_mechanisms"]:
-            await self.do("504 5.7.4 Unrecognized authentication type")
+            await self.do(self.server.knobs["refusal"])
+            return
+        if mechanism.upper() in self.server.knobs["refuses_after_challenge"]:
+            await self.challenge(b"")
+            await self.do(self.server.knobs["refusal"])
+            return
+        if (endless := self.server.knobs["asks_without_end"]) is not None:
+            while self.server.heard[-1] != "*":
+                await self.send(endless)
+                self.server.heard.append((await self.line()).decode())
             return
         if self.server.knobs["ignores_initial_response"]:
             first = ""
@@ -414,13 +430,20 @@ class _Connection:
         server = mechanism.make_server(
             lambda name: (salt, stored, server_key, rounds) if name == user else None
         )
+        if not first:  # too long for the line of AUTH
+            first = base64.b64encode(await self.challenge(b"")).decode()
         server.set_client_first(base64.b64decode(first).decode())
-        server.set_client_final((await self.challenge(server.get_server_first().encode())).decode())
+        begin = server.get_server_first()
+        if (asked := self.server.knobs["scram_rounds"]) is not None:
+            begin = begin.replace(f"i={rounds}", f"i={asked}")
+        server.set_client_final((await self.challenge(begin.encode())).decode())
         await self.challenge(server.get_server_final().encode())
         return True
 
     async def challenge(self, text: bytes) -> bytes:
-        await self.send(b"334 " + base64.b64encode(text) + b"\r\n")
+        prompt = self.server.knobs["prompt"]
+        self.server.challenges.append(text)
+        await self.send(prompt or b"334 " + base64.b64encode(text) + b"\r\n")
         line = await self.line()
         self.server.heard.append(line.decode())
         return base64.b64decode(line, validate=True)
