@@ -33,6 +33,7 @@ Knobs of ``fake_smtp``:
   - bytes: sent as they are;
   - ``SILENCE``, ``HANG_UP``, ``RESET``, ``DRIP`` (a blank every 20 ms without end),
     ``FLOOD`` (reply lines without end), ``ENDLESS_LINE``;
+  - ``EachConnection(first, second, ...)``: one for each connection, the last for all further ones;
   - ``Slowly(seconds, reply)``, ``HangUpAfter(bytes)``, ``AfterNoise(bytes)``;
   - a list: one for each time that the verb comes, the last one for all further times.
 - ``loses_pipelined``: of commands that come in one segment only the first is seen.
@@ -83,6 +84,13 @@ class Slowly:
 
     seconds: float
     reply: Any
+
+
+class EachConnection(tuple[Any, ...]):
+    """One reply for each connection, the last one for all further connections."""
+
+    def __new__(cls, *replies: Any) -> EachConnection:
+        return super().__new__(cls, replies)
 
 
 @dataclass(frozen=True)
@@ -294,6 +302,7 @@ class _Connection:
         self.context = context
         self.encrypted = server.knobs["tls"] == "implicit"
         self.buffer = b""
+        self.number = server.connections
         self.times: dict[str, int] = {}
         self.mail_from: str | None = None
         self.recipients: list[str] = []
@@ -328,13 +337,13 @@ class _Connection:
                 await self.auth(rest)
             case "MAIL":
                 reply = self.planned("MAIL", "250 2.1.0 Ok")
-                self.mail_from = _path(rest) if str(reply).startswith("2") else None
+                self.mail_from = _path(rest) if _code(reply).startswith("2") else None
                 self.recipients = []
                 await self.do(reply)
             case "RCPT":
                 good = self.mail_from is not None
                 reply = self.planned("RCPT", "250 2.1.5 Ok" if good else "503 5.5.1 need MAIL")
-                if str(reply).startswith("2"):
+                if _code(reply).startswith("2"):
                     self.recipients.append(_path(rest))
                 await self.do(reply)
             case "DATA":
@@ -343,7 +352,7 @@ class _Connection:
                     "DATA", "354 End data" if good else "554 5.5.1 Error: no valid recipients"
                 )
                 await self.do(reply)
-                if str(reply).startswith("354"):
+                if _code(reply).startswith("354"):
                     await self.content()
             case "RSET":
                 self.recipients = []
@@ -370,8 +379,7 @@ class _Connection:
             body += await self.line() + b"\r\n"
         message = body.removesuffix(b".\r\n").replace(b"\r\n..", b"\r\n.")
         reply = self.planned("dot", "250 2.0.0 Ok: queued as 4FAKE1D")
-        good = reply.reply if isinstance(reply, Slowly) else reply
-        if self.recipients and self.mail_from is not None and str(good).startswith("2"):
+        if self.recipients and self.mail_from is not None and _code(reply).startswith("2"):
             self.server.mails.append((self.mail_from, self.recipients, message))
         self.recipients = []
         await self.do(reply)
@@ -463,6 +471,8 @@ class _Connection:
     def planned(self, verb: str, reply: Any) -> Any:
         number = self.times[verb] = self.times.get(verb, 0) + 1
         planned = self.server.knobs["replies"].get(verb, reply)
+        if isinstance(planned, EachConnection):
+            planned = planned[min(self.number, len(planned)) - 1]
         if isinstance(planned, list):
             return planned[min(number, len(planned)) - 1]
         return planned
@@ -509,6 +519,14 @@ class _Connection:
     async def send(self, data: bytes) -> None:
         self.writer.write(data)
         await self.writer.drain()
+
+
+def _code(reply: Any) -> str:
+    """The code of a planned reply, "" for a deed that is none."""
+    if isinstance(reply, Slowly):
+        return _code(reply.reply)
+    last = reply.splitlines()[-1] if isinstance(reply, bytes | str) and reply.strip() else ""
+    return last[:3].decode("latin-1") if isinstance(last, bytes) else last[:3]
 
 
 def _path(rest: str) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 from smtpweb.mailcheck import Encryption, Stage
 from smtpweb.mailcheck.net import resolver
+from smtpweb.mailcheck.protocol import sasl
 from smtpweb.mailcheck.protocol.sasl import in_order
 from tests.support.fake_smtp import fake_smtp
 
@@ -195,7 +196,7 @@ def test_a_challenge_that_makes_no_sense_ends_the_login(check, mechanism, challe
 )
 def test_scram_rounds_that_would_cost_our_cpu_are_not_run(check, rounds, code):
     """The challenge is sound in every other way, so that only their number refuses it."""
-    with fake_smtp(login=(USER, PASSWORD), mechanisms="SCRAM-SHA-256") as server:
+    with fake_smtp(login=("u", "a secret"), mechanisms="SCRAM-SHA-256") as server:
         server.knobs["scram_rounds"] = rounds
         report = check(server.target())
     assert report.code == code
@@ -214,6 +215,16 @@ def test_a_server_that_asks_without_end_is_left(check, mechanism, challenge, lon
     assert server.heard[-1] == "*"
     assert server.heard[1].startswith(f"AUTH {mechanism}")
     assert len(server.heard) <= 6  # EHLO, AUTH, at most three responses, "*"
+
+
+def test_a_mechanism_that_would_answer_without_end_is_stopped(check, monkeypatch):
+    """Whatever a mechanism of ours makes of it: the server does not decide how long it goes on."""
+    monkeypatch.setattr(sasl.Login, "respond", lambda mechanism, challenge: b"again")
+    with fake_smtp(login=(USER, PASSWORD), mechanisms="LOGIN") as server:
+        server.knobs["asks_without_end"] = b"334 \r\n"
+        report = check(server.target(timeout=3))
+    assert report.code == "SMTP_AUTH_BAD_CHALLENGE"
+    assert len(server.heard) == 2 + sasl.MAX_TURNS + 1  # EHLO and AUTH before, "*" behind
 
 
 def test_plain_is_answered_once_and_not_again(check):
