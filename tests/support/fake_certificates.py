@@ -33,6 +33,12 @@ def ca_file() -> Path:
     return path
 
 
+def key_and_chain() -> bytes:
+    """A good certificate with its key, in PEM."""
+    issued = _authority().issue_cert("localhost", "127.0.0.1", key_type=trustme.KeyType.ECDSA)
+    return issued.private_key_and_cert_chain_pem.bytes()
+
+
 @functools.lru_cache(32)
 def server_context(
     certificate: str, client_certificate: bool = False, version: ssl.TLSVersion | None = None

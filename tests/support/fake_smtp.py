@@ -7,6 +7,7 @@ One line is a server that takes mail::
     assert server.mails == [("app@example.com", ["test@example.com"], b"From: ...")]
 
 While it runs: ``host``, ``port``, ``heard`` (command lines, decoded, credentials included),
+``challenges`` (those of AUTH, without base64),
 ``mails`` (mail_from, recipients, message without dot-stuffing), ``reads`` (every chunk that
 came, decrypted: one entry is one segment of the client), ``connections`` (how many came),
 ``ca_file`` (trust it), ``policy`` (lets a check reach it) and ``target(**changes)``.
@@ -20,7 +21,10 @@ Knobs of ``fake_smtp``:
 - ``login``: ``("user", "password")`` switches AUTH on; anything else is refused with 535.
   ``mechanisms``: what is offered, default "PLAIN LOGIN"; CRAM-MD5 and SCRAM-SHA-256 work too.
   ``auth_needs_tls``: AUTH is offered only after STARTTLS. ``refuses_mechanisms``: offered, but
-  refused with 504. ``ignores_initial_response``: asks again for what came with AUTH.
+  refused with ``refusal``, default 504; ``refuses_after_challenge``: likewise, after a 334.
+  ``ignores_initial_response``: asks again for what came with AUTH. ``prompt``: sent in place of
+  each challenge of PLAIN and LOGIN. ``asks_without_end``: the answer to AUTH and all that follows.
+  ``scram_rounds``: the number of iterations that SCRAM is asked for.
 - ``capabilities``: lines of the EHLO reply, default PIPELINING, SIZE and 8BITMIME.
 - ``replies``: what to answer instead, by verb: "connect" (the greeting), "EHLO", "HELO",
   "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "dot" (the verdict), "RSET", "QUIT". A value is
@@ -29,6 +33,7 @@ Knobs of ``fake_smtp``:
   - bytes: sent as they are;
   - ``SILENCE``, ``HANG_UP``, ``RESET``, ``DRIP`` (a blank every 20 ms without end),
     ``FLOOD`` (reply lines without end), ``ENDLESS_LINE``;
+  - ``EachConnection(first, second, ...)``: one for each connection, the last for all further ones;
   - ``Slowly(seconds, reply)``, ``HangUpAfter(bytes)``, ``AfterNoise(bytes)``;
   - a list: one for each time that the verb comes, the last one for all further times.
 - ``loses_pipelined``: of commands that come in one segment only the first is seen.
@@ -79,6 +84,13 @@ class Slowly:
 
     seconds: float
     reply: Any
+
+
+class EachConnection(tuple[Any, ...]):
+    """One reply for each connection, the last one for all further connections."""
+
+    def __new__(cls, *replies: Any) -> EachConnection:
+        return super().__new__(cls, replies)
 
 
 @dataclass(frozen=True)
@@ -153,6 +165,7 @@ class FakeServer:
     heard: list[str] = field(default_factory=list)
     mails: list[tuple[str, list[str], bytes]] = field(default_factory=list)
     reads: list[bytes] = field(default_factory=list)
+    challenges: list[bytes] = field(default_factory=list)  # of AUTH, without base64
     connections: int = 0
 
     @property
@@ -187,7 +200,9 @@ def fake_smtp(misbehaviour: str | None = None, **knobs: Any) -> Iterator[FakeSer
         "login": None, "mechanisms": "PLAIN LOGIN", "auth_needs_tls": False,
         "capabilities": ["PIPELINING", "SIZE 10240000", "8BITMIME"], "replies": {},
         "loses_pipelined": False, "host": "127.0.0.1", "refuses_mechanisms": [],
-        "ignores_initial_response": False,
+        "ignores_initial_response": False, "refuses_after_challenge": [], "prompt": None,
+        "refusal": "504 5.7.4 Unrecognized authentication type", "asks_without_end": None,
+        "scram_rounds": None,
     }  # fmt: skip
     given = {**MISBEHAVIOURS[misbehaviour], **knobs} if misbehaviour else knobs
     assert given.keys() <= values.keys(), given.keys() - values.keys()
@@ -287,6 +302,7 @@ class _Connection:
         self.context = context
         self.encrypted = server.knobs["tls"] == "implicit"
         self.buffer = b""
+        self.number = server.connections
         self.times: dict[str, int] = {}
         self.mail_from: str | None = None
         self.recipients: list[str] = []
@@ -321,13 +337,13 @@ class _Connection:
                 await self.auth(rest)
             case "MAIL":
                 reply = self.planned("MAIL", "250 2.1.0 Ok")
-                self.mail_from = _path(rest) if str(reply).startswith("2") else None
+                self.mail_from = _path(rest) if _code(reply).startswith("2") else None
                 self.recipients = []
                 await self.do(reply)
             case "RCPT":
                 good = self.mail_from is not None
                 reply = self.planned("RCPT", "250 2.1.5 Ok" if good else "503 5.5.1 need MAIL")
-                if str(reply).startswith("2"):
+                if _code(reply).startswith("2"):
                     self.recipients.append(_path(rest))
                 await self.do(reply)
             case "DATA":
@@ -336,7 +352,7 @@ class _Connection:
                     "DATA", "354 End data" if good else "554 5.5.1 Error: no valid recipients"
                 )
                 await self.do(reply)
-                if str(reply).startswith("354"):
+                if _code(reply).startswith("354"):
                     await self.content()
             case "RSET":
                 self.recipients = []
@@ -363,8 +379,7 @@ class _Connection:
             body += await self.line() + b"\r\n"
         message = body.removesuffix(b".\r\n").replace(b"\r\n..", b"\r\n.")
         reply = self.planned("dot", "250 2.0.0 Ok: queued as 4FAKE1D")
-        good = reply.reply if isinstance(reply, Slowly) else reply
-        if self.recipients and self.mail_from is not None and str(good).startswith("2"):
+        if self.recipients and self.mail_from is not None and _code(reply).startswith("2"):
             self.server.mails.append((self.mail_from, self.recipients, message))
         self.recipients = []
         await self.do(reply)
@@ -375,7 +390,16 @@ class _Connection:
             return
         mechanism, _, first = rest.partition(" ")
         if mechanism.upper() in self.server.knobs["refuses_mechanisms"]:
-            await self.do("504 5.7.4 Unrecognized authentication type")
+            await self.do(self.server.knobs["refusal"])
+            return
+        if mechanism.upper() in self.server.knobs["refuses_after_challenge"]:
+            await self.challenge(b"")
+            await self.do(self.server.knobs["refusal"])
+            return
+        if (endless := self.server.knobs["asks_without_end"]) is not None:
+            while self.server.heard[-1] != "*":
+                await self.send(endless)
+                self.server.heard.append((await self.line()).decode())
             return
         if self.server.knobs["ignores_initial_response"]:
             first = ""
@@ -414,13 +438,20 @@ class _Connection:
         server = mechanism.make_server(
             lambda name: (salt, stored, server_key, rounds) if name == user else None
         )
+        if not first:  # too long for the line of AUTH
+            first = base64.b64encode(await self.challenge(b"")).decode()
         server.set_client_first(base64.b64decode(first).decode())
-        server.set_client_final((await self.challenge(server.get_server_first().encode())).decode())
+        begin = server.get_server_first()
+        if (asked := self.server.knobs["scram_rounds"]) is not None:
+            begin = begin.replace(f"i={rounds}", f"i={asked}")
+        server.set_client_final((await self.challenge(begin.encode())).decode())
         await self.challenge(server.get_server_final().encode())
         return True
 
     async def challenge(self, text: bytes) -> bytes:
-        await self.send(b"334 " + base64.b64encode(text) + b"\r\n")
+        prompt = self.server.knobs["prompt"]
+        self.server.challenges.append(text)
+        await self.send(prompt or b"334 " + base64.b64encode(text) + b"\r\n")
         line = await self.line()
         self.server.heard.append(line.decode())
         return base64.b64decode(line, validate=True)
@@ -440,6 +471,8 @@ class _Connection:
     def planned(self, verb: str, reply: Any) -> Any:
         number = self.times[verb] = self.times.get(verb, 0) + 1
         planned = self.server.knobs["replies"].get(verb, reply)
+        if isinstance(planned, EachConnection):
+            planned = planned[min(self.number, len(planned)) - 1]
         if isinstance(planned, list):
             return planned[min(number, len(planned)) - 1]
         return planned
@@ -486,6 +519,14 @@ class _Connection:
     async def send(self, data: bytes) -> None:
         self.writer.write(data)
         await self.writer.drain()
+
+
+def _code(reply: Any) -> str:
+    """The code of a planned reply, "" for a deed that is none."""
+    if isinstance(reply, Slowly):
+        return _code(reply.reply)
+    last = reply.splitlines()[-1] if isinstance(reply, bytes | str) and reply.strip() else ""
+    return last[:3].decode("latin-1") if isinstance(last, bytes) else last[:3]
 
 
 def _path(rest: str) -> str:

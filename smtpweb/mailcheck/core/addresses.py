@@ -12,7 +12,7 @@ from pathlib import Path
 import email_validator
 import idna
 
-from .egress import Address
+from .egress import Address, unmapped
 
 _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?", re.ASCII)
 # The C resolver reads 127.1, 0x7f.1 and 2130706433 as addresses; no top-level domain is like that
@@ -57,6 +57,7 @@ def parse_host(text: str) -> Host:
         return Host(_ascii_name(text), None)
     if isinstance(address, ipaddress.IPv6Address) and address.scope_id:
         raise ValueError("an address with a zone cannot be checked")
+    address = unmapped(address)
     return Host(str(address), address)
 
 
@@ -115,14 +116,14 @@ def ehlo_name(wanted: str | None, local: Address) -> str:
     if wanted is None:
         return own_full_name() or address_literal(local)
     if _LITERAL.fullmatch(wanted):
-        ipaddress.ip_address(wanted[1:-1].removeprefix("IPv6:"))
-        return wanted
+        return address_literal(ipaddress.ip_address(wanted[1:-1].removeprefix("IPv6:")))
     host = parse_host(wanted)
     return host.name if host.address is None else address_literal(host.address)
 
 
 def address_literal(address: Address) -> str:
-    """RFC 5321 4.1.3."""
+    """RFC 5321 4.1.3; an IPv4 address inside an IPv6 one is written as what it is."""
+    address = unmapped(address)
     return f"[{address}]" if address.version == 4 else f"[IPv6:{address}]"
 
 

@@ -31,7 +31,9 @@ class Symptom(enum.StrEnum):
     CONNECTION_REFUSED = "connection refused"
     CONNECT_TIMEOUT = "connect timeout"
     NO_ROUTE = "no route"
+    UNREACHABLE = "unreachable"  # said by a router, or by nobody on the server's own network
     NOT_PERMITTED = "not permitted"
+    NO_SOCKET = "no socket"
     CONNECT_FAILED = "connect failed"
 
     CA_FILE_UNREADABLE = "ca file unreadable"

@@ -10,10 +10,14 @@ _ENHANCED = re.compile(r"([245]\.[0-9]{1,3}\.[0-9]{1,3})(?=\s|$)", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class RawReply:
-    """One whole reply as it came: the code and the text of each line, undecoded."""
+    """One whole reply as it came: the code and the text of each line, undecoded.
+
+    ``before``: whole lines with another code that stood in front of a refusal, and are void.
+    """
 
     code: int
     lines: tuple[bytes, ...]
+    before: tuple[bytes, ...] = ()
 
     @property
     def positive(self) -> bool:

@@ -79,6 +79,17 @@ class Recorder:
         self.stage = stage
         self._begun = self.clock()
 
+    def noted(self) -> tuple[Stage, dict[Stage, Step]]:
+        """The stage under way and the steps so far, for :meth:`restore`."""
+        return self.stage, dict(self._steps)
+
+    def restore(self, noted: tuple[Stage, dict[Stage, Step]]) -> None:
+        """Go back to an earlier conversation, which goes on where it was left."""
+        stage, steps = noted
+        self.again(stage)
+        self._steps = dict(steps)
+        self._tell(Step(stage, Outcome.UNDER_WAY))
+
     def steps(self) -> tuple[Step, ...]:
         """Every stage in order."""
         return tuple(self._steps.get(stage) or Step(stage, Outcome.NOT_REACHED) for stage in Stage)
@@ -92,6 +103,8 @@ class Recorder:
         if hide and answer.code in (235, 334):
             self._write("S", f"{answer.code} {HIDDEN}")
             return
+        for line in answer.before if not hide else ():
+            self._write("S", cut(self.said(decoded(line))))
         *first, last = answer.lines
         for line in first:
             self._write("S", cut(f"{answer.code}-{self.said(decoded(line))}"))

@@ -141,7 +141,9 @@ class Line:
 # What becomes of an address; other errors of connect() have the names of their errno.
 TIMED_OUT = "timed out"
 REFUSED = "refused"
-NO_ROUTE = "no route"
+NO_ROUTE = "no route"  # of this machine
+UNREACHABLE = "unreachable"  # says a router, or the server's own network
+NO_SOCKET = "no socket"  # this machine has none left
 NOT_PERMITTED = "not permitted"
 CONNECTED = "connected"
 NOT_TRIED = "not tried"
@@ -169,9 +171,6 @@ class TlsFacts:
     not_after: str  # ISO 8601, UTC
     days_left: int | None
     problem: str = ""  # in words, where the certificate was not accepted
-
-
-_OUR_FAULTS = frozenset({"SMTP_INTERNAL_ERROR", "SMTP_TLS_CA_FILE_UNREADABLE"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,14 +207,15 @@ class Report:
     encryption: Encryption | None = None  # None: in reports of before this was kept
     credential: str = ""  # "login" or "password" where that one alone is at fault
     alternatives: tuple[Mode, ...] = ()  # of the same host, seen to work up to EHLO, best first
+    ours: bool = False  # the cause is on our side, by the catalogue; False in reports of before
 
     @property
     def judges(self) -> bool:
         """Whether it says anything about the SMTP; not where we did not try, or failed ourselves.
 
-        A faulty CA file of ours must not disable every SMTP that is checked.
+        A machine without DNS or a faulty CA file must not disable every SMTP that is checked.
         """
-        return not self.refused_by_policy and self.code not in _OUR_FAULTS
+        return not self.refused_by_policy and not self.ours
 
     @property
     def refused_by_policy(self) -> bool:

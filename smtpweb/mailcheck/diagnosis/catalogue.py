@@ -9,6 +9,8 @@ One entry is one cause: what it matches on, and what a person is told. The forma
   ``when`` (values that a fact of the check must have).
 - ``temporary``: worth trying again unchanged; left out: a reply of class 4 is.
 - ``side``: whose move it is (:class:`Side`).
+- ``ours``: true where it tells nothing about the SMTP server, because we or our machine failed:
+  the outcome then neither disables the SMTP nor counts.
 - ``title``, ``meaning``, ``steps``: may name facts in braces; ``link``: where to read more.
 - ``examples``: what was really seen; each must lead to this entry, and the tests see to it.
 """
@@ -46,6 +48,7 @@ class Cause:
     provider: frozenset[str] = frozenset()
     when: dict[str, list[Any]] = field(default_factory=dict)
     temporary: bool | None = None
+    ours: bool = False
     link: str = ""
     rank: int = 0
     examples: tuple[dict[str, Any], ...] = ()

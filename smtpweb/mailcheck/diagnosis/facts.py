@@ -62,7 +62,7 @@ def facts_of_failure(
             "local": str(session.local),
             "authenticated": session.authenticated,
             "masked": _is_masked(session),
-            "foreign": _greets_as_another(session),
+            "foreign": greets_as_another(session),
         }
     if target.auth:
         facts |= _invisible_facts(target)
@@ -108,7 +108,7 @@ def _is_masked(session: Session) -> bool:
     return "*****" in session.banner or any(word.startswith("XXXX") for word in session.keywords)
 
 
-def _greets_as_another(session: Session) -> bool:
+def greets_as_another(session: Session) -> bool:
     """The banner names a host of another domain than the one asked for."""
     name = session.banner.split(" ", 1)[0].lower().strip("[]")
     if session.host.address is not None or "." not in name or "." not in session.host.name:

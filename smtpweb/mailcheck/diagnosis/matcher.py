@@ -14,6 +14,12 @@ from .catalogue import Cause, causes_of, provider_of
 # A hostile server could choose words that keep our patterns busy; the cause is named early
 LOOKED_AT = 1000
 
+# Follows the other steps where the check waited in vain to its very end
+DEADLINE_STEP = (
+    "The check ended at its time limit of {timeout} s. If the server is only slow, the"
+    " administrator of this installation can raise it: SMTPWEB_CHECK_TIMEOUT."
+)
+
 # What an entry may name in braces, with the words that stand in where a fact is not known.
 FACTS = {
     "host": "the host",
@@ -44,6 +50,8 @@ FACTS = {
     "provider": "the provider",
     "mechanism": "the mechanism",
     "code": "none",
+    "breach": "the line is no SMTP reply",
+    "line": "(not shown)",
 }
 
 
@@ -68,6 +76,7 @@ class Diagnosis:
     temporary: bool
     side: Side
     link: str
+    ours: bool
 
 
 def diagnose(seen: Seen) -> Diagnosis:
@@ -121,6 +130,7 @@ def _in_words(cause: Cause, seen: Seen, facts: dict[str, str]) -> Diagnosis:
     def told(text: str) -> str:
         return cut(text.format_map(facts), 1000)
 
+    steps = [*cause.steps, DEADLINE_STEP] if seen.facts.get("deadline") else cause.steps
     temporary = cause.temporary
     if temporary is None:
         temporary = seen.reply is not None and 400 <= seen.reply.code < 500
@@ -128,8 +138,9 @@ def _in_words(cause: Cause, seen: Seen, facts: dict[str, str]) -> Diagnosis:
         id=cause.id,
         title=cut(told(cause.title)),
         meaning=told(cause.meaning),
-        steps=tuple(told(step) for step in cause.steps),
+        steps=tuple(told(step) for step in steps),
         temporary=temporary,
         side=cause.side,
         link=cause.link,
+        ours=cause.ours,
     )

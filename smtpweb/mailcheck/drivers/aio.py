@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import socket
 import time
 from collections.abc import Callable, Iterable
@@ -311,5 +310,4 @@ class _Run:
             self._drop(other)
         self._attempts.clear()
         self._open.add(sock)
-        local = ipaddress.ip_address(sock.getsockname()[0].partition("%")[0])
-        self._advance(Connected(sock, address, local, race.outcomes()))
+        self._advance(Connected(sock, address, sockets.own_address(sock), race.outcomes()))

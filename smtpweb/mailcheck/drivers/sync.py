@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import select
 import selectors
 import socket
@@ -96,10 +95,13 @@ class _Blocking:
     def _connect(self, need: Connect) -> Connected:
         race = Race(need.addresses, time.monotonic(), need.until, need.each)
         attempts: dict[Address, socket.socket] = {}
-        with selectors.DefaultSelector() as selector:
+        # poll() needs no descriptor of its own, of which none may be left
+        with selectors.PollSelector() as selector:
             try:
-                while not race.is_over:
+                while True:
                     self._start_due(race, need.port, selector, attempts)
+                    if race.is_over:
+                        break  # all failed at once: nothing is left to wait for
                     wait = max(0.0, race.wake() - time.monotonic())
                     for key, _ in selector.select(wait):
                         address: Address = key.data
@@ -138,8 +140,7 @@ class _Blocking:
         sock = attempts.pop(address)
         self._open.add(sock)
         race.won(address, time.monotonic())
-        local = ipaddress.ip_address(sock.getsockname()[0].partition("%")[0])
-        return Connected(sock, address, local, race.outcomes())
+        return Connected(sock, address, sockets.own_address(sock), race.outcomes())
 
 
 def _together(need: Together) -> tuple[Any, ...]:

@@ -18,7 +18,8 @@ from ..core.recorder import Recorder
 from ..core.redaction import Secrets
 from ..core.types import Encryption, Mode, Stage, Target
 from ..protocol.connection import Connection
-from ..protocol.smtp import Session, open_up
+from ..protocol.session import Session
+from ..protocol.smtp import open_up
 
 LIMIT = 5.0  # seconds for all probes together, which run at the same time
 _CONNECT_LIMIT = 3.0  # for each address
@@ -114,7 +115,7 @@ def _works(
         target, port=mode.port, encryption=mode.encryption, username="", password=""
     )
     record = Recorder(clock, Secrets("", ""))  # the transcript shows one conversation
-    link = Connection(connected.handle, record, until, LIMIT)
+    link = Connection(connected.handle, record, until)
     session = Session(asked, host, link, record, connected.local)
     try:
         yield from open_up(session)

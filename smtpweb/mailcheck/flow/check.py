@@ -7,24 +7,19 @@ import logging
 import time
 from collections.abc import Callable
 
-from ..core import addresses
 from ..core.addresses import Host
-from ..core.effects import Asks, Connect, Connected, NotConnected, NotResolved, Resolve
-from ..core.egress import Address, Refusal
-from ..core.environment import in_container
+from ..core.effects import Asks, Connect, Connected, NotConnected
+from ..core.egress import Address
 from ..core.failure import Failure, Symptom
 from ..core.recorder import Recorder, Watch
 from ..core.redaction import Secrets, cleaned
 from ..core.types import (
-    NO_ROUTE,
-    NOT_PERMITTED,
-    REFUSED,
-    TIMED_OUT,
     AddressOutcome,
     Encryption,
     Mode,
     Report,
     Stage,
+    Step,
     Target,
     TlsFacts,
 )
@@ -32,35 +27,26 @@ from ..diagnosis.facts import (
     PIPELINING_WARNING,
     basic_facts,
     facts_of_failure,
+    greets_as_another,
     warnings_of,
 )
 from ..diagnosis.matcher import Seen, diagnose
 from ..protocol.connection import Connection
-from ..protocol.smtp import PipeliningLoses, Session, converse, deliver, open_up
-from . import alternatives
+from ..protocol.delivery import deliver, resume
+from ..protocol.session import PipeliningLoses, Session
+from ..protocol.smtp import converse, open_up
+from . import alternatives, vetting
 from .second_connection import SecondConnection
 
-RESOLVE_LIMIT = 5.0  # seconds
 CONNECT_LIMIT = 10.0  # for each address
-REPLY_LIMIT = 15.0  # for each reply, from the command on
-MAX_ADDRESSES = 8
+# Of the time that is left, when most of it went by in silence and other modes are tried
+OTHER_MODES_SHARE = 0.6
+SECOND_TRY_SHARE = 0.5  # of the time that is left, where the first connection may yet answer
 
 _log = logging.getLogger(__name__)
 
-_DENIALS = {
-    "port": Symptom.PORT_DENIED,
-    "own": Symptom.OWN_SERVICE,
-    "range": Symptom.RANGE_DENIED,
-    "reserved": Symptom.RESERVED_DENIED,
-}
-
-# The most telling outcome of several addresses names the cause
-_CONNECT_SYMPTOMS = (
-    (NOT_PERMITTED, Symptom.NOT_PERMITTED),
-    (REFUSED, Symptom.CONNECTION_REFUSED),
-    (TIMED_OUT, Symptom.CONNECT_TIMEOUT),
-    (NO_ROUTE, Symptom.NO_ROUTE),
-)
+# Symptoms of a wait in vain, which a longer deadline may have turned into an answer
+_WAITS = frozenset({Symptom.SILENT, Symptom.CONNECT_TIMEOUT, Symptom.RESOLVER_SLOW})
 
 _ENVELOPE = (Stage.MAIL, Stage.RCPT, Stage.DATA)
 
@@ -108,6 +94,7 @@ class _Course:
         self.warnings: list[str] = []
         self.failure: Failure | None = None
         self.alternatives: tuple[Mode, ...] = ()
+        self.tried_other_modes = False
 
     def run(self) -> Asks[Report]:
         try:
@@ -117,16 +104,23 @@ class _Course:
         except Exception:
             _log.exception("a check ended by a bug of ours")
             self.failure = Failure(Symptom.OUR_BUG)
-        if self.failure is not None:
+        if self.failure is None:
+            self.alternatives = ()  # found amid a silence that ended well
+        else:
             self.record.fail(self.failure.stage or self.record.stage)
+            if self.record.stage is Stage.AUTH:
+                self._remark_foreign_name()
+            if self.failure.symptom in _WAITS:
+                self.failure.facts["deadline"] = self.clock() >= self.deadline
             yield from self._try_other_modes(self.failure)
         return self._report()
 
     def _go(self) -> Asks[None]:
         self.record.begin(Stage.POLICY)
-        host = self.host = self._named()
-        self._judge(self.target.policy.refuses_port(host.name, self.target.port))
-        self.vetted = yield from self._vetted(host)
+        self.host = vetting.host_of(self.target)
+        self.vetted = yield from vetting.addresses_of(
+            self.host, self.target, self.record, self.deadline
+        )
         self.record.begin(Stage.CONNECT)
         connected = yield from self._connect(self.vetted)
         try:
@@ -137,52 +131,6 @@ class _Course:
             yield from self._look_closer(failure)
             raise
 
-    # -- before the first packet
-
-    def _named(self) -> Host:
-        if not 0 < self.target.port < 65536:
-            raise Failure(
-                Symptom.HOST_INVALID,
-                stage=Stage.RESOLVE,
-                words=f"{self.target.port} is no port; they go from 1 to 65535",
-            )
-        try:
-            return addresses.parse_host(self.target.host)
-        except ValueError as error:
-            raise Failure(Symptom.HOST_INVALID, stage=Stage.RESOLVE, words=str(error)) from None
-
-    def _vetted(self, host: Host) -> Asks[tuple[Address, ...]]:
-        """Resolve once; one refused address refuses the name, as it may be the next answer."""
-        record = self.record
-        if host.address is not None:
-            found: tuple[Address, ...] = (host.address,)
-            self._judge(self.target.policy.refuses(host.address, self.target.port))
-            record.skip(Stage.RESOLVE)
-        else:
-            record.begin(Stage.RESOLVE)
-            until = min(self.deadline, self.clock() + RESOLVE_LIMIT)
-            try:
-                found = yield Resolve(host.name, until)
-            except NotResolved as error:
-                raise Failure(Symptom(error.why)) from None
-            if not found:
-                raise Failure(Symptom.NO_ADDRESS)
-            for address in found:
-                self._judge(self.target.policy.refuses(address, self.target.port))
-            record.done()
-        return found[:MAX_ADDRESSES]
-
-    def _judge(self, refusal: Refusal | None) -> None:
-        if refusal is not None:
-            raise Failure(
-                _DENIALS[refusal.kind],
-                stage=Stage.POLICY,
-                address=refusal.address,
-                range=refusal.network,
-                range_name=refusal.range_name,
-                setting=refusal.setting,
-            )
-
     # -- the conversation
 
     def _connect(self, vetted: tuple[Address, ...]) -> Asks[Connected]:
@@ -191,28 +139,17 @@ class _Course:
             connected: Connected = yield Connect(vetted, target.port, self.deadline, CONNECT_LIMIT)
         except NotConnected as error:
             self.addresses = error.outcomes
-            raise self._connect_failure(error, vetted) from None
+            raise vetting.connect_failure(error, vetted) from None
         self.addresses = connected.outcomes
         self.record.remark(f"connected to {connected.address} port {target.port}")
         return connected
 
-    @staticmethod
-    def _connect_failure(error: NotConnected, vetted: tuple[Address, ...]) -> Failure:
-        words = {one.outcome for one in error.outcomes}
-        symptom = next(
-            (symptom for word, symptom in _CONNECT_SYMPTOMS if word in words),
-            Symptom.CONNECT_FAILED,
-        )
-        return Failure(
-            symptom,
-            outcomes=str(error),
-            loopback=all(address.is_loopback for address in vetted),
-            container=in_container(),
-        )
-
-    def _converse(self, connected: Connected, *, pipelining: bool) -> Asks[None]:
+    def _converse(
+        self, connected: Connected, *, pipelining: bool, envelope_by: float | None = None
+    ) -> Asks[None]:
+        """Hold the conversation, whose envelope must be accepted by ``envelope_by``."""
         assert self.host is not None  # noqa: S101 - set before the first connection
-        link = Connection(connected.handle, self.record, self.deadline, REPLY_LIMIT)
+        link = Connection(connected.handle, self.record, envelope_by or self.deadline)
         looks = SecondConnection(
             connected.address, self.host, self.target.port, self.record, self.deadline
         )
@@ -223,6 +160,8 @@ class _Course:
             self.record,
             connected.local,
             on_silence=lambda: self._on_silence(looks),
+            on_long_silence=self._on_long_silence,
+            verdict_by=self.deadline,
             pipelining=pipelining,
         )
         self._looks = looks
@@ -238,31 +177,69 @@ class _Course:
         """Once more, one command at a time.
 
         Where the connection is still in step nothing is repeated but MAIL. Else a new one must
-        log in again: only after a login that was accepted, never after a refused one.
+        log in again: only after a login that was accepted, never after a refused one. A server
+        that was only silent may be slow, so its first connection is kept, and awaited to the
+        deadline if the second one gets no further.
         """
         assert self.session is not None  # noqa: S101 - it has just lost commands
-        first = self.session
+        first, noted = self.session, self.record.noted()
         self.record.remark("commands sent together were lost: again, one at a time")
         try:
             if loses.here and (yield from self._reset(first)):
                 self.record.again(Stage.MAIL)
                 first.pipelining = False
                 yield from deliver(first)
+            elif loses.may_be_slow:
+                now = self.clock()
+                by = now + (self.deadline - now) * SECOND_TRY_SHARE
+                yield from self._again_anew(connected, by)
             else:
                 yield from first.link.farewell()
-                self.record.again(Stage.CONNECT)
-                first_outcomes = self.addresses
-                second = yield from self._connect((connected.address,))
-                self.addresses = first_outcomes
-                yield from self._converse(second, pipelining=False)
+                yield from self._again_anew(connected)
         except Failure as failure:
+            if loses.may_be_slow and first.link.open and self._is_stuck(failure):
+                yield from self._await_first(first, loses, noted)
+                return
+            if self.session is not first:
+                yield from first.link.close()
             if (failure.stage or self.record.stage) not in _ENVELOPE:
                 raise loses.failure from None
             if failure.reply is not None and not _is_same(failure, loses.failure):
                 self.warnings.append(PIPELINING_WARNING)
             yield from self.session.link.farewell()
             raise
+        yield from first.link.close()
         self.warnings.append(PIPELINING_WARNING)
+
+    def _again_anew(self, connected: Connected, envelope_by: float | None = None) -> Asks[None]:
+        self.record.again(Stage.CONNECT)
+        outcomes = self.addresses
+        second = yield from self._connect((connected.address,))
+        self.addresses = outcomes
+        yield from self._converse(second, pipelining=False, envelope_by=envelope_by)
+
+    def _is_stuck(self, failure: Failure) -> bool:
+        """Whether the second connection came no further than the first, which may yet answer."""
+        if (failure.stage or self.record.stage) not in _ENVELOPE:
+            return True
+        return failure.symptom in (Symptom.SILENT, Symptom.CLOSED) and not failure.facts.get(
+            "after_content"
+        )
+
+    def _await_first(
+        self, first: Session, loses: PipeliningLoses, noted: tuple[Stage, dict[Stage, Step]]
+    ) -> Asks[None]:
+        assert self.session is not None  # noqa: S101 - that of the second connection
+        if self.session is not first:
+            yield from self.session.link.farewell()
+        self.record.remark("the second connection came no further: the first one is awaited")
+        self.record.restore(noted)
+        self.session = first
+        try:
+            yield from resume(first, loses.answers)
+        except Failure:
+            yield from first.link.close()
+            raise
 
     def _reset(self, session: Session) -> Asks[bool]:
         try:
@@ -285,6 +262,21 @@ class _Course:
         if protocol not in ("", "SMTP"):
             raise Failure(Symptom.WRONG_PROTOCOL, protocol=protocol)
 
+    def _on_long_silence(self) -> Asks[None]:
+        """Try other modes while the server may still answer; what comes meanwhile is not lost."""
+        if self.tried_other_modes:
+            return
+        now = self.clock()
+        yield from self._try_other_modes(
+            Failure(Symptom.SILENT), now + (self.deadline - now) * OTHER_MODES_SHARE
+        )
+
+    def _remark_foreign_name(self) -> None:
+        """A refused login may be due to another server, but names differ at any shared hoster."""
+        if self.session is not None and greets_as_another(self.session):
+            name = self.session.banner.split(" ", 1)[0]
+            self.record.remark(f"the server greets as {name}, not as {self.session.host.name}")
+
     def _look_closer(self, failure: Failure) -> Asks[None]:
         """Get hold of a certificate that was refused, to say what it says."""
         if failure.symptom not in _CERTIFICATE_SYMPTOMS or self.session is None:
@@ -297,14 +289,17 @@ class _Course:
         if failure.symptom is Symptom.CERTIFICATE_UNTRUSTED and lacks_intermediate:
             failure.symptom = Symptom.CERTIFICATE_INCOMPLETE
 
-    def _try_other_modes(self, failure: Failure) -> Asks[None]:
+    def _try_other_modes(self, failure: Failure, until: float | None = None) -> Asks[None]:
         if not self.vetted or self.host is None:
             return
         if not alternatives.may_help(failure, self.record.stage):
+            self.alternatives = ()
             return
-        self.alternatives = yield from alternatives.that_work(
-            failure, self.target, self.host, self.vetted, self.record, self.deadline
-        )
+        if not (self.tried_other_modes and failure.symptom is Symptom.SILENT):
+            self.tried_other_modes = True
+            self.alternatives = yield from alternatives.that_work(
+                failure, self.target, self.host, self.vetted, self.record, until or self.deadline
+            )
         failure.facts["open_587"] = any(mode.port == 587 for mode in self.alternatives)
         failure.facts["other_mode"] = bool(self.alternatives)
 
@@ -351,6 +346,7 @@ class _Course:
             encryption=target.encryption,
             credential=str(seen.facts.get("field", "")) if seen.stage is Stage.AUTH else "",
             alternatives=self.alternatives,
+            ours=diagnosis.ours,
         )
 
     def _seen(self, failure: Failure | None, shown: TlsFacts | None) -> Seen:

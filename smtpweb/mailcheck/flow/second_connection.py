@@ -101,4 +101,4 @@ class SecondConnection:
             return None
         # Its lines are kept apart, so that the transcript shows one conversation
         aside = Recorder(self.record.clock, self.record.secrets)
-        return Connection(connected.handle, aside, until, PATIENCE)
+        return Connection(connected.handle, aside, until)

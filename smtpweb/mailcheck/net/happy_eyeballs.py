@@ -10,10 +10,12 @@ from ..core.types import (
     CONNECTED,
     GIVEN_UP,
     NO_ROUTE,
+    NO_SOCKET,
     NOT_PERMITTED,
     NOT_TRIED,
     REFUSED,
     TIMED_OUT,
+    UNREACHABLE,
     AddressOutcome,
 )
 
@@ -30,13 +32,21 @@ _WORDS = {
     errno.ENETDOWN: NO_ROUTE,
     errno.EACCES: NOT_PERMITTED,
     errno.EPERM: NOT_PERMITTED,
+    errno.EMFILE: NO_SOCKET,
+    errno.ENFILE: NO_SOCKET,
+    errno.ENOBUFS: NO_SOCKET,
+    errno.ENOMEM: NO_SOCKET,
 }
-WORDS = (*dict.fromkeys(_WORDS.values()), CONNECTED, NOT_TRIED, GIVEN_UP)
+# What comes in answer to a packet is the word of a router or of the server's firewall, such as
+# that of Red Hat (icmp-host-prohibited), and no lack of our own routes
+_ANSWERS = {errno.EHOSTUNREACH: UNREACHABLE, errno.ENETUNREACH: UNREACHABLE}
+WORDS = (*dict.fromkeys(_WORDS.values()), UNREACHABLE, CONNECTED, NOT_TRIED, GIVEN_UP)
 
 
-def word_for(number: int) -> str:
-    """An errno of connect() as the word for the report."""
-    return _WORDS.get(number) or errno.errorcode.get(number, f"error {number}")
+def word_for(number: int, *, sent: bool = False) -> str:
+    """An errno of connect() as the word for the report; ``sent`` if a packet had gone out."""
+    answer = _ANSWERS.get(number) if sent else None
+    return answer or _WORDS.get(number) or errno.errorcode.get(number, f"error {number}")
 
 
 class Race:

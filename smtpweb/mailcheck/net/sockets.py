@@ -41,12 +41,17 @@ def outcome(sock: socket.socket, address: Address) -> str | None:
     if number == errno.ECONNRESET:
         return None  # it was connected, and hung up on at once; the first read finds the end
     if number:
-        return word_for(number)
+        return word_for(number, sent=True)
     try:
         reached = ipaddress.ip_address(sock.getpeername()[0].partition("%")[0])
     except OSError as error:
-        return word_for(error.errno or 0)
+        return word_for(error.errno or 0, sent=True)
     return None if unmapped(reached) == unmapped(address) else "another address"
+
+
+def own_address(sock: socket.socket) -> Address:
+    """Our own address on a connection, as the other side sees it unless it is translated."""
+    return unmapped(ipaddress.ip_address(sock.getsockname()[0].partition("%")[0]))
 
 
 def acknowledge_at_once(sock: socket.socket) -> None:

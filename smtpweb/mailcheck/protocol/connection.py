@@ -7,56 +7,39 @@ Finished leaves together with the command behind it.
 from __future__ import annotations
 
 import contextlib
-import re
+import math
 import ssl
 from collections.abc import Callable
 from typing import Any
 
 from ..core.effects import Asks, Exchange, Glance, HangUp, Lost, Silent
 from ..core.failure import Failure, Symptom
-from ..core.raw_reply import RawReply
+from ..core.raw_reply import RawReply, decoded
 from ..core.recorder import Recorder
+from ..core.redaction import HIDDEN, cut
 from ..core.types import Stage, TlsFacts
 from . import tls
+from .other_protocols import protocol_of
 from .replies import BadReply, ReplyReader
 
 # A plain client at a port that speaks TLS from the start sees only silence, and so does TLS at
 # some plain ones; after this many seconds a second connection finds out
 SUSPICIOUS_SILENCE = 2.5
 
+# Octets of TLS in a row that hold no plain text: handshakes and session tickets are far smaller
+MAX_TLS_OVERHEAD = 256 * 1024
+SHOWN_LINE = 200  # characters of a line that broke the protocol
+
 _CHUNK = 16 * 1024
-_SMTP = re.compile(rb"[2-5][0-9][0-9][ -]")
-
-# How other servers greet. Their text is never shown: a check is no tool to read them with.
-_PROTOCOLS = (
-    (re.compile(rb"HTTP/[0-9.]+ |<!DOCTYPE|<html", re.IGNORECASE), "HTTP"),
-    (re.compile(rb"SSH-[0-9.]+-"), "SSH"),
-    (re.compile(rb"\* (OK|PREAUTH|BYE|BAD)\b", re.IGNORECASE), "IMAP"),
-    (re.compile(rb"(\+OK|-ERR)\b"), "POP3"),
-    (re.compile(rb"-ERR |-NOAUTH|-DENIED"), "Redis"),
-    (re.compile(rb".\x00\x00\x00[\x0a\xff]", re.DOTALL), "MySQL"),
-    (re.compile(rb"\xff[\xfb-\xfe]"), "Telnet"),
-    (re.compile(rb"RFB [0-9]{3}\."), "VNC"),
-    (re.compile(rb"\"IMPLEMENTATION\"", re.IGNORECASE), "ManageSieve"),
-    (re.compile(rb"[\x14-\x18]\x03[\x00-\x04]"), "TLS"),
-)
-
-
-def protocol_of(start: bytes) -> str:
-    """The protocol that a server speaks who begins like this: "SMTP", another, or ""."""
-    if _SMTP.match(start):
-        return "SMTP"
-    return next((name for pattern, name in _PROTOCOLS if pattern.match(start)), "")
 
 
 class Connection:
     """A connection to the server under check. Every wait ends by ``deadline``."""
 
-    def __init__(self, handle: Any, record: Recorder, deadline: float, patience: float):
+    def __init__(self, handle: Any, record: Recorder, deadline: float):
         self._handle = handle
         self._record = record
         self._deadline = deadline
-        self._patience = patience  # seconds for one reply
         self._replies = ReplyReader()
         self._out = bytearray()  # plain text not yet given to TLS or to the driver
         self._tls: ssl.SSLObject | None = None
@@ -73,10 +56,14 @@ class Connection:
         """Whether TLS is up."""
         return self._tls is not None
 
-    def limit(self, patience: float | None = None, share: float = 1.0) -> float:
+    def limit(self, patience: float = math.inf, share: float = 1.0) -> float:
         """The moment by which one reply must be here, within a ``share`` of the time left."""
         now = self._record.clock()
-        return min(now + (self._deadline - now) * share, now + (patience or self._patience))
+        return min(now + (self._deadline - now) * share, now + patience)
+
+    def extend(self, deadline: float) -> None:
+        """Let further waits last until ``deadline``."""
+        self._deadline = deadline
 
     # -- talking
 
@@ -103,7 +90,7 @@ class Connection:
                 answer = self._replies.next()
             except BadReply as bad:
                 self.open = False
-                raise self._misfit(bad) from None
+                raise self._misfit(bad, hide=hide) from None
             if answer is not None:
                 self._record.server(answer, hide=hide)
                 self._greeted = True
@@ -135,8 +122,26 @@ class Connection:
             self._record.server(answer)
             if answer.code == 421:
                 raise Failure(Symptom.REFUSED, reply=answer)
+        elif not self._replies.begun and not self._replies.in_reply:
+            return  # only empty lines
         self.open = False
         raise Failure(Symptom.OUT_OF_STEP, reply=answer)
+
+    def expect_nothing(self) -> Asks[None]:
+        """Nothing at all may have come, not even an empty line: what follows is TLS.
+
+        RFC 3207 4.2 and CVE-2011-0411: what came in clear behind the reply is not to be believed.
+        """
+        yield from self._take_what_is_here()
+        if self._replies.is_empty:
+            return
+        self.open = False
+        answer = None
+        with contextlib.suppress(BadReply):
+            answer = self._replies.next()
+        if answer is not None:
+            self._record.server(answer)
+        raise Failure(Symptom.INJECTED, reply=answer)
 
     def farewell(self, command: bytes = b"QUIT\r\n") -> Asks[None]:
         """Say goodbye without waiting for the answer, and close.
@@ -170,14 +175,18 @@ class Connection:
         name: str,
         stage: Stage,
         on_silence: Callable[[], Asks[None]] | None = None,
+        share: float = 1.0,
     ) -> Asks[None]:
-        """Shake hands. The last flight stays queued, to leave with the next command."""
+        """Shake hands, within a ``share`` of the time left.
+
+        The last flight stays queued, to leave with the next command.
+        """
         if not self._replies.is_empty:
             raise Failure(Symptom.INJECTED)
         self._handshake_stage = stage
         session = context.wrap_bio(self._from_peer, self._to_peer, server_hostname=name)
-        until = self.limit()
-        first = True
+        until = self.limit(share=share)
+        first, overhead = True, 0
         while True:
             try:
                 session.do_handshake()
@@ -192,6 +201,9 @@ class Connection:
                 self.open = False
                 raise self._not_tls(raw)
             first = False
+            overhead += len(raw)
+            if overhead > MAX_TLS_OVERHEAD:
+                raise self._endless()
             self._from_peer.write(raw)
         self._tls = session
         self._record.remark(f"TLS: {session.version()}, {(session.cipher() or ('?',))[0]}")
@@ -240,6 +252,11 @@ class Connection:
     # -- bytes
 
     def _receive(self, until: float, on_silence: Callable[[], Asks[None]] | None) -> Asks[bytes]:
+        # What came behind the last flight of the handshake is inside the TLS object, where no
+        # socket will ever announce it
+        if self._tls is not None and (data := (yield from self._decrypted(b""))):
+            return data
+        overhead = 0
         while True:
             raw = yield from self._patiently(self._outgoing(), until, on_silence)
             on_silence = None
@@ -247,12 +264,14 @@ class Connection:
                 return raw
             if data := (yield from self._decrypted(raw)):
                 return data
+            overhead += len(raw)
+            if overhead > MAX_TLS_OVERHEAD:
+                raise self._endless()
 
     def _take_what_is_here(self) -> Asks[None]:
-        raw = yield Glance(self._handle)
-        if raw:  # the end of the connection is found, and told, by the next read
-            data = raw if self._tls is None else (yield from self._decrypted(raw))
-            self._replies.feed(data)
+        # The end of the connection is found, and told, by the next read
+        raw = (yield Glance(self._handle)) or b""
+        self._replies.feed(raw if self._tls is None else (yield from self._decrypted(raw)))
 
     def _decrypted(self, raw: bytes) -> Asks[bytes]:
         """All plain text that ``raw`` completes: b"" if that is none yet."""
@@ -319,21 +338,27 @@ class Connection:
             "the server closed the connection" if how != "reset" else "the connection was reset"
         )
         # A lone line without its end was still said; it may name the cause
-        answer = None
-        if begun := self._replies.begun:
-            self._replies.feed(b"\n")
-            try:
-                answer = self._replies.next()
-            except BadReply:
-                answer = None
-            if answer is None and (protocol := protocol_of(begun)) not in ("", "SMTP"):
-                return Failure(Symptom.WRONG_PROTOCOL, protocol=protocol)
+        begun = self._replies.begun
+        answer = self._replies.cut_off()
+        if answer is None and (protocol := protocol_of(begun)) not in ("", "SMTP"):
+            return Failure(Symptom.WRONG_PROTOCOL, protocol=protocol)
         if answer is not None and answer.code >= 400:
             self._record.server(answer)
             return Failure(Symptom.REFUSED, reply=answer)
         return Failure(Symptom.CLOSED, how=how, encrypted=self.encrypted)
 
-    def _misfit(self, bad: BadReply) -> Failure:
+    def _endless(self) -> Failure:
+        self.open = False
+        self._record.remark("TLS came without end, and nothing in it")
+        return Failure(Symptom.TOO_LONG)
+
+    def _misfit(self, bad: BadReply, *, hide: bool = False) -> Failure:
+        if self._greeted and not bad.too_long:
+            # Who has greeted is an SMTP server, so its line may be shown
+            line = HIDDEN if hide else cut(decoded(bad.start), SHOWN_LINE)
+            line = self._record.said(line)
+            self._record.remark(f"no SMTP reply: {line}")
+            return Failure(Symptom.MALFORMED, greeted=True, breach=str(bad), line=line)
         protocol = protocol_of(bad.start)
         if protocol == "TLS":
             return Failure(Symptom.TLS_EXPECTED, protocol="TLS", sure=True)

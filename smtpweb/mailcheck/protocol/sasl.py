@@ -17,6 +17,7 @@ import scramp  # type: ignore[import-untyped]
 from ..core.failure import Failure, Symptom
 
 MAX_CREDENTIAL = 1024  # octets, each of login and password
+MAX_TURNS = 4  # responses to one mechanism; SCRAM needs three
 MAX_ITERATIONS = 200_000  # a hostile server may ask for millions of rounds of our CPU
 
 # Over TLS nobody listens, so what most accounts can do comes first; in clear the password must
@@ -31,8 +32,12 @@ class Mechanism:
     name = ""
     first: bytes | None = None
 
+    def respond_first(self) -> bytes:
+        """The initial response, asked for by a challenge because it did not go out with AUTH."""
+        return self.first or b""
+
     def respond(self, challenge: bytes) -> bytes:
-        """The response to a challenge, both without base64. Raises :class:`Failure`."""
+        """The response, without base64, to a challenge as it came. Raises :class:`Failure`."""
         raise NotImplementedError
 
     def check_success(self, text: str) -> None:
@@ -43,13 +48,22 @@ class Plain(Mechanism):
     """RFC 4616: both credentials at once."""
 
     name = "PLAIN"
+    first: bytes
 
     def __init__(self, username: str, password: str):
         self.first = b"\0" + username.encode() + b"\0" + password.encode()
+        self._asked = False
 
-    def respond(self, challenge: bytes) -> bytes:  # noqa: ARG002 - is empty
+    def respond_first(self) -> bytes:
+        """The same as :meth:`respond`: there is no second response."""
+        return self.respond(b"")
+
+    def respond(self, challenge: bytes) -> bytes:  # noqa: ARG002 - should be empty; some say "Go"
         """A server that ignored the initial response asks for it once."""
-        return self.first or b""
+        if self._asked:
+            raise Failure(Symptom.BAD_CHALLENGE)
+        self._asked = True
+        return self.first
 
 
 class Login(Mechanism):
@@ -79,6 +93,7 @@ class CramMd5(Mechanism):
 
     def respond(self, challenge: bytes) -> bytes:
         """The login and the digest."""
+        challenge = decode(challenge)
         if self._answered or not challenge:
             raise Failure(Symptom.BAD_CHALLENGE)
         self._answered = True
@@ -107,7 +122,7 @@ class ScramSha256(Mechanism):
         """The proof, then an empty response to the server's own proof."""
         self._turn += 1
         try:
-            text = challenge.decode("ascii")
+            text = decode(challenge).decode("ascii")
             if self._turn == 1:
                 asked = re.search(r"(?:^|,)i=([0-9]+)", text)
                 if asked and (len(asked[1]) > 6 or int(asked[1]) > MAX_ITERATIONS):

@@ -33,6 +33,7 @@ def failed_check(check: Check) -> Response:
         "steps": list(report.advice),
         "temporary": report.temporary,
         "side": report.side,
+        "applied": check.applied,
         "idcheck": check.id,
     }
     if report.reply:

@@ -19,8 +19,9 @@ from ...mailcheck import Answer, Report, Stage
 from ...mailcheck.core import egress
 from ...mailcheck.diagnosis import catalogue
 from ...mailcheck.diagnosis.facts import WARNINGS
-from ...mailcheck.diagnosis.matcher import FACTS
+from ...mailcheck.diagnosis.matcher import DEADLINE_STEP, FACTS
 from ...mailcheck.net import happy_eyeballs
+from ...mailcheck.protocol.replies import BREACHES
 from ..http.i18n import spoken
 from . import labels
 
@@ -37,7 +38,9 @@ def said(report: Report | None) -> Report | None:
         report,
         title=_again([entry.title] if entry else [], report.title),
         meaning=_again([entry.meaning] if entry else [], report.meaning),
-        advice=tuple(_again(entry.steps if entry else [], step) for step in report.advice),
+        advice=tuple(
+            _again([*(entry.steps if entry else ()), DEADLINE_STEP], step) for step in report.advice
+        ),
         warnings=tuple(_again(WARNINGS, warning) for warning in report.warnings),
         addresses=tuple(
             dataclasses.replace(one, outcome=_fact("outcome", one.outcome))
@@ -57,6 +60,8 @@ def title(found: Check | Answer) -> str:
 def texts() -> Iterator[str]:
     """The facts that are English words themselves, for translators."""
     yield from FACTS.values()
+    yield from BREACHES
+    yield DEADLINE_STEP
     yield from WARNINGS
     yield from happy_eyeballs.WORDS
     yield from sorted(egress.RANGE_NAMES)

@@ -30,6 +30,8 @@ from tests.support.fake_smtp import fake_smtp
         ("192.0.2.1", "192.0.2.1"),
         ("2001:DB8::1", "2001:db8::1"),
         ("[2001:db8::1]", "2001:db8::1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("[::FFFF:c000:201]", "192.0.2.1"),
     ],
 )
 def test_hosts_that_are_understood(typed, name):
@@ -175,6 +177,34 @@ def test_an_ehlo_name_that_is_none_is_our_installations_fault(check, name):
         report = check(server.target(ehlo_name=name))
     assert (report.stage, report.side) == (Stage.EHLO, Side.MACHINE)
     assert server.heard in ([], ["QUIT"])
+
+
+@pytest.mark.parametrize("host", ["::ffff:127.0.0.1", "[::ffff:7f00:1]", "127.0.0.1"])
+def test_an_ipv4_address_inside_an_ipv6_one_is_introduced_as_ipv4(check, monkeypatch, host):
+    monkeypatch.setattr(addresses, "own_full_name", lambda: None)
+    with fake_smtp() as server:
+        report = check(server.target(host=host))
+    assert report.accepted, report.code
+    assert server.heard[0] == "EHLO [127.0.0.1]"
+    assert [one.address for one in report.addresses] == ["127.0.0.1"]
+
+
+@pytest.mark.parametrize(
+    ("address", "literal"),
+    [
+        ("192.0.2.1", "[192.0.2.1]"),
+        ("::ffff:192.0.2.1", "[192.0.2.1]"),
+        ("2001:db8::1", "[IPv6:2001:db8::1]"),
+        ("::1", "[IPv6:::1]"),
+    ],
+)
+def test_address_literals(address, literal):
+    """RFC 5321 4.1.3."""
+    parsed = ipaddress.ip_address(address)
+    assert addresses.address_literal(parsed) == literal
+    assert (
+        addresses.ehlo_name(f"[IPv6:{address}]" if ":" in address else literal, parsed) == literal
+    )
 
 
 # -- mail addresses

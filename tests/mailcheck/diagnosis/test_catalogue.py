@@ -96,6 +96,22 @@ def test_the_document_lists_every_code():
     assert table() in document.read_text(encoding="utf-8")
 
 
+def _without_tables(text):
+    return "\n".join(line for line in text.splitlines() if not line.startswith("|"))
+
+
+@pytest.mark.parametrize("document", ["api.md", "check.md"])
+def test_the_documents_list_every_cause_on_our_side(document):
+    text = (Path(__file__).parents[3] / "docs" / document).read_text(encoding="utf-8")
+    ours = [cause for cause in causes() if cause.ours]
+    assert {cause.side for cause in ours} == {Side.MACHINE, Side.POLICY}
+    assert {cause.id for cause in causes() if cause.side is Side.POLICY} <= {
+        cause.id for cause in ours
+    }
+    for cause in ours:
+        assert cause.side is Side.POLICY or f"`{cause.id}`" in _without_tables(text)
+
+
 def test_a_reply_made_to_waste_our_time_is_only_looked_at_in_part():
     """Some patterns look ahead; the words behind the first thousand letters name no cause."""
     text = "helo " * 300 + "relay access denied"

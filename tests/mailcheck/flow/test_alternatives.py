@@ -110,6 +110,18 @@ def test_a_port_that_the_policy_denies_is_not_probed(check):
     assert (report.alternatives, server.connections) == ((), 0)
 
 
+def test_a_port_that_is_not_open_at_this_address_is_not_probed(check):
+    """An entry with a port opens that port there and no other, though other hosts may use it."""
+    with fake_smtp(tls="implicit") as server:
+        asked = closed_port()
+        allowed = f"127.0.0.1/32:{asked}, [::1]:{asked}"
+        policy = EgressPolicy.parse(allowed, f"{asked},{server.port}")
+        assert policy.refuses_port("localhost", server.port) is None
+        report = check(server.target(port=asked, policy=policy, other_modes=(mode(server),)))
+    assert report.stage is Stage.CONNECT
+    assert (report.alternatives, server.connections) == ((), 0)
+
+
 @pytest.mark.parametrize("verb", ["AUTH", "MAIL", "RCPT", "dot"])
 def test_a_refusal_that_no_other_mode_would_mend_probes_nothing(check, verb):
     with (

@@ -108,9 +108,92 @@ def test_two_verdicts_are_one_success(check):
         assert check(server.target()).accepted is True
 
 
-def test_replies_of_mixed_codes_are_no_reply(check):
-    with fake_smtp(replies={"EHLO": b"250-a\r\n251-b\r\n250 c\r\n"}) as server:
-        assert check(server.target()).code == "SMTP_MALFORMED"
+@pytest.mark.parametrize(
+    ("reply", "line"),
+    [
+        (b"250-a\r\n251-b\r\n250 c\r\n", "251-b"),
+        (b"25O ok\r\n", "25O ok"),
+        (b"150 wait\r\n", "150 wait"),
+        (b"PIPELINING\r\n", "PIPELINING"),
+        (b"250x\r\n", "250x"),
+    ],
+)
+def test_who_has_greeted_and_breaks_the_rules_is_shown_the_line(check, reply, line):
+    with fake_smtp(replies={"EHLO": reply}) as server:
+        report = check(server.target())
+    assert (report.stage, report.code) == (Stage.EHLO, "SMTP_REPLY_INVALID")
+    assert line in report.meaning
+    assert "does not speak SMTP" not in report.title
+
+
+def test_a_line_that_breaks_the_rules_is_cleaned_and_cut(check):
+    with fake_smtp(replies={"EHLO": b"say \x1b[31m" + b"x" * 1500 + b"\r\n"}) as server:
+        report = check(server.target())
+    assert report.code == "SMTP_REPLY_INVALID"
+    assert "\x1b" not in str(report.to_dict())
+    assert "x" * 300 not in report.meaning
+
+
+@pytest.mark.parametrize(
+    ("verb", "reply", "code"),
+    [
+        ("connect", b"220-mx\r\n521 5.7.1 blocked using dnsbl.example\r\n", 521),
+        ("connect", b"220-mx\r\n421 too many connections\r\n", 421),
+        ("EHLO", b"250-mx\r\n250-SIZE\r\n421 4.3.2 closing\r\n", 421),
+        ("EHLO", b"250-mx\r\n554 5.7.1 no\r\n", 554),
+        ("MAIL", b"250-ok\r\n451 4.3.0 later\r\n", 451),
+        ("RCPT", b"250-ok\r\n550 5.1.1 unknown\r\n", 550),
+        ("DATA", b"354-go\r\n554 5.5.1 no\r\n", 554),
+        ("dot", b"250-ok\r\n554 5.7.1 spam\r\n", 554),
+    ],
+)
+def test_a_refusal_in_the_last_line_of_a_reply_is_shown(check, verb, reply, code):
+    stage = {"connect": "greeting", "dot": "data"}.get(verb, verb.lower())
+    with fake_smtp(replies={verb: reply}, capabilities=[]) as server:
+        report = check(server.target())
+    assert (report.stage, report.reply.code) == (stage, code)
+    first, last = (line.decode().strip() for line in reply.splitlines()[-2:])
+    shown = [line.text for line in report.transcript if line.direction == "S"]
+    assert shown[-2:] == [first, last] or shown[-3:-1] == [first, last]
+
+
+@pytest.mark.parametrize(
+    ("verb", "reply"),
+    [
+        ("connect", b"\r\n220 hello\r\n"),
+        ("connect", b"220-hello\r\n\r\n220 there\r\n"),
+        ("connect", b"220\thello\r\n"),
+        ("connect", b"220 hello\r\n\r\n"),
+        ("EHLO", b"250-mx\r\nSIZE 1000000\r\n250 8BITMIME\r\n"),
+        ("EHLO", b"250-mx\r\n\r\n250 8BITMIME\r\n\r\n"),
+        ("dot", b"250\tok\r\n"),
+        ("dot", b"250 ok\r\n\r\n"),
+    ],
+)
+def test_small_breaches_do_not_end_a_check(check, verb, reply):
+    with fake_smtp(replies={verb: reply}) as server:
+        report = check(server.target())
+    assert report.accepted, report.transcript
+
+
+def test_a_keyword_without_its_code_is_a_capability(check):
+    lines = b"250-mx\r\nSIZE 1000000\r\n250 8BITMIME\r\n"
+    with fake_smtp(replies={"EHLO": lines}) as server:
+        assert check(server.target()).capabilities == ("SIZE 1000000", "8BITMIME")
+
+
+def test_even_an_empty_line_behind_starttls_is_injected(check):
+    """RFC 3207 4.2: nothing that came in clear may be believed after TLS."""
+    with fake_smtp(tls="starttls", replies={"STARTTLS": b"220 go ahead\r\n\r\n"}) as server:
+        assert check(server.target()).code == "SMTP_STARTTLS_INJECTED"
+
+
+def test_a_refusal_that_is_cut_off_amid_its_lines_is_shown(check):
+    refusal = HangUpAfter(b"554-5.7.1 blocked\r\n554-5.7.1 see https://dnsbl.example\r\n")
+    with fake_smtp(replies={"connect": refusal}) as server:
+        report = check(server.target())
+    assert (report.stage, report.reply.code) == (Stage.GREETING, 554)
+    assert "dnsbl.example" in report.reply.text
 
 
 def test_a_slow_server_is_waited_for(check):

@@ -42,6 +42,10 @@ def read(*pieces):
         (b"250-\r\n250 b\r\n", 250, (b"", b"b")),
         (b"599 x\r\n", 599, (b"x",)),
         (b"250 bare \r inside\r\n", 250, (b"bare \r inside",)),
+        (b"250\tx\r\n", 250, (b"x",)),
+        (b"\r\n220 hello\r\n", 220, (b"hello",)),
+        (b"250-a\r\n\r\n \r\n250 b\r\n", 250, (b"a", b"b")),
+        (b"250-a\r\nSTARTTLS\r\n250 b\r\n", 250, (b"a", b"STARTTLS", b"b")),
     ],
 )
 def test_replies_that_are_understood(data, code, lines):
@@ -50,12 +54,49 @@ def test_replies_that_are_understood(data, code, lines):
 
 @pytest.mark.parametrize(
     "data",
-    [b"\r\n", b"hello\r\n", b"25 x\r\n", b"2500 x\r\n", b"150 x\r\n", b"650 x\r\n", b"2x0 x\r\n",
-     b" 250 x\r\n", b"250x\r\n", b"250\tx\r\n", b"250-a\r\n251 b\r\n", b"250-a\r\n\r\n",
+    [b"hello\r\n", b"25 x\r\n", b"2500 x\r\n", b"150 x\r\n", b"650 x\r\n", b"2x0 x\r\n",
+     b" 250 x\r\n", b"250x\r\n", b"250-a\r\n251 b\r\n", b"421-a\r\n250 b\r\n",
+     b"250-a\r\n250x\r\n", b"250-a\r\n150 x\r\n", b"250-a\r\nA\x01B\r\n", b"250-a\r\n\xff\r\n",
      b"\xff\xfe\r\n", b"\xd9\xa2\xd9\xa5\xd9\xa0 x\r\n", b"\0250 x\r\n"],
 )  # fmt: skip
 def test_replies_that_are_none(data):
     assert read(data) == ([], "bad")
+
+
+@pytest.mark.parametrize(
+    ("data", "answer"),
+    [
+        (b"220-mx\r\n521 5.7.1 blocked\r\n", RawReply(521, (b"5.7.1 blocked",), (b"220-mx",))),
+        (b"250-a\r\n250-b\r\n421 bye\r\n", RawReply(421, (b"bye",), (b"250-a", b"250-b"))),
+        (b"250-a\r\n421-b\r\n421 c\r\n", RawReply(421, (b"b", b"c"), (b"250-a",))),
+        (b"354-a\r\n452 b\r\n", RawReply(452, (b"b",), (b"354-a",))),
+        (b"550-a\r\n521 b\r\n", RawReply(521, (b"a", b"b"))),
+    ],
+)
+def test_a_refusal_at_the_end_of_a_reply_is_the_reply(data, answer):
+    assert read(data) == ([answer], "empty")
+
+
+@pytest.mark.parametrize(
+    ("data", "code", "lines"),
+    [
+        (b"554 go away", 554, (b"go away",)),
+        (b"554-go away\r\n", 554, (b"go away",)),
+        (b"554-go away\r\n554-for good", 554, (b"go away", b"for good")),
+        (b"220-mx\r\n521-blocked", 521, (b"blocked",)),
+    ],
+)
+def test_what_was_said_last_counts_although_its_end_lacks(data, code, lines):
+    reader = ReplyReader()
+    reader.feed(data)
+    assert reader.next() is None
+    answer = reader.cut_off()
+    assert (answer.code, answer.lines) == (code, lines)
+
+
+@pytest.mark.parametrize("line", [b"\r\n", b"250-x\r\n", b"250-\r\nKEYWORD\r\n"])
+def test_lines_without_end_are_bounded(line):
+    assert read(line * 200) == ([], "too long")
 
 
 def test_the_bounds_of_a_reply():

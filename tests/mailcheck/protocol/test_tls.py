@@ -13,6 +13,7 @@ from smtpweb.mailcheck import check as blocking_check
 from smtpweb.mailcheck.protocol import tls
 from tests.support.fake_certificates import ca_file, server_context
 from tests.support.fake_smtp import fake_smtp
+from tests.support.one_write_tls import GREETING, libssl, one_write_server
 
 LOGIN = ("u", "a secret")
 
@@ -135,6 +136,39 @@ def test_a_ca_file_that_is_gone_is_our_fault(check, tmp_path):
         report = check(server.target(ca_file=tmp_path / "nothing.pem"))
     assert (report.stage, report.side) == (Stage.TLS, "machine")
     assert report.code == "SMTP_TLS_CA_FILE_UNREADABLE"
+
+
+EARLY = pytest.mark.skipif(libssl() is None, reason="no libssl for ctypes, which 0.5-RTT data need")
+
+
+@pytest.mark.parametrize("early", [False, pytest.param(True, marks=EARLY)])
+def test_a_greeting_in_one_write_with_the_end_of_the_handshake_is_heard(check, early):
+    """It comes in the same read, stays inside the TLS object, and no socket announces it."""
+    with one_write_server(GREETING, early=early) as target:
+        report = check(target)
+    assert report.code == "SMTP_ACCEPTED", report.transcript
+
+
+@pytest.mark.parametrize("early", [False, pytest.param(True, marks=EARLY)])
+def test_half_a_greeting_with_the_end_of_the_handshake_waits_for_its_other_half(check, early):
+    with one_write_server(GREETING[:9], early=early) as target:
+        assert check(target).code == "SMTP_GREETING_SILENT"
+
+
+@pytest.mark.parametrize("early", [False, pytest.param(True, marks=EARLY)])
+def test_a_reply_in_one_write_with_the_end_of_starttls_was_not_asked_for(check, early):
+    with one_write_server(
+        b"250 out of step\r\n", encryption=Encryption.STARTTLS, early=early
+    ) as target:
+        report = check(target)
+    assert (report.stage, report.code) == (Stage.STARTTLS, "SMTP_OUT_OF_STEP")
+
+
+@pytest.mark.parametrize("early", [False, pytest.param(True, marks=EARLY)])
+def test_a_second_reply_in_one_write_with_the_handshake_was_not_asked_for(check, early):
+    with one_write_server(GREETING + b"250 too early\r\n", early=early) as target:
+        report = check(target)
+    assert (report.stage, report.code) == (Stage.EHLO, "SMTP_OUT_OF_STEP")
 
 
 @contextlib.contextmanager

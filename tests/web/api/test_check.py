@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import errno
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -19,6 +21,10 @@ from werkzeug.test import TestResponse
 from smtpweb import mailcheck
 from smtpweb.database.models import Check, Smtp, StartedWork
 from smtpweb.database.session import db, now
+from smtpweb.mailcheck.core.effects import NotResolved
+from smtpweb.mailcheck.core.failure import Symptom
+from smtpweb.mailcheck.net import resolver
+from smtpweb.mailcheck.protocol.connection import Connection
 from tests.support.factories import use_share
 from tests.support.fake_smtp import FakeServer, Slowly, fake_smtp
 from tests.support.people import Person
@@ -98,6 +104,7 @@ def test_a_failure_answers_406_disables_and_counts(alice: Person, idapp: str) ->
     assert problem["reply"] == {"code": 550, "enhanced": "5.7.1", "text": "not you\ufffd <b>"}
     assert problem["temporary"] is False
     assert problem["title"] and problem["detail"] and problem["advice"]
+    assert problem["applied"] is True
     assert problem["idcheck"] == kept(alice)[-1].id
     assert reply.data.isascii()
     with fake_smtp() as server:
@@ -130,6 +137,7 @@ def test_what_the_policy_refuses_is_no_judgement(alice: Person, idapp: str) -> N
     assert reply.status_code == 406
     assert reply.json["stage"] == "policy"
     assert reply.json["code"].startswith("SMTP_POLICY_")
+    assert reply.json["applied"] is False
     told = json.dumps(reply.json)
     for word in ("10.1.2.3", "10.0.0.0/8", "SMTPWEB_EGRESS_ALLOW"):
         assert word in told
@@ -153,6 +161,59 @@ def test_a_ca_file_that_went_bad_is_no_judgement(alice: Person, idapp: str, tmp_
     assert (smtp["status"], smtp["numerrors"]) == ("A", 0)
     [row] = kept(alice)
     assert (row.accepted, row.applied) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("broken", "code"),
+    [
+        ("DNS fails", "SMTP_RESOLVE_FAILED"),
+        ("DNS is silent", "SMTP_RESOLVE_SLOW"),
+        (errno.ENETUNREACH, "SMTP_CONNECT_NO_ROUTE"),
+        (errno.EACCES, "SMTP_CONNECT_NOT_PERMITTED"),
+        (errno.EMFILE, "SMTP_CONNECT_NO_SOCKET"),
+        ("EHLO name", "SMTP_EHLO_NAME_INVALID"),
+        ("bug", "SMTP_INTERNAL_ERROR"),
+    ],
+)
+def test_a_cause_on_our_side_is_no_judgement(
+    alice: Person, idapp: str, monkeypatch: pytest.MonkeyPatch, broken: str | int, code: str
+) -> None:
+    """All servers that are checked on a machine without a network would be disabled otherwise."""
+    host = "127.0.0.1"
+    with fake_smtp() as server:
+        if isinstance(broken, int):
+            monkeypatch.setattr(
+                socket.socket, "connect_ex", lambda sock, where: broken, raising=False
+            )
+        elif broken.startswith("DNS"):
+            host = "mail.example.com"
+            why = Symptom.RESOLVER_FAILED if "fails" in broken else Symptom.RESOLVER_SLOW
+            monkeypatch.setattr(resolver, "addresses_of", _raising(NotResolved(why)))
+        elif broken == "bug":
+            monkeypatch.setattr(Connection, "hear", _raising(ZeroDivisionError()))
+        else:
+            settings = alice.app.extensions["smtpweb.settings"]
+            alice.app.extensions["smtpweb.settings"] = dataclasses.replace(
+                settings, ehlo_name="no name"
+            )
+        smtp_id = register(alice, idapp, server, host=host)
+        with alice.app.app_context():
+            db.session.execute(update(Smtp).values(numerrors=3))
+            db.session.commit()
+        reply = check(alice, smtp_id)
+    assert (reply.status_code, reply.json["code"]) == (406, code)
+    assert reply.json["applied"] is False
+    smtp = alice.smtp(smtp_id)
+    assert (smtp["status"], smtp["numerrors"]) == ("A", 3)
+    [row] = kept(alice)
+    assert (row.accepted, row.applied) == (False, False)
+
+
+def _raising(error: Exception) -> Callable[..., Any]:
+    def fail(*_: Any, **__: Any) -> Any:
+        raise error
+
+    return fail
 
 
 def test_the_sender_is_the_smtps_then_the_apps_then_the_login(alice: Person, idapp: str) -> None:
@@ -325,7 +386,7 @@ def test_an_edit_during_the_check_keeps_its_own_state(alice: Person, idapp: str)
         until(lambda: "DATA" in server.heard)
         register(alice, idapp, server, idsmtp=smtp_id, priority=1)
         thread.join()
-    assert answers[0].status_code == 406
+    assert (answers[0].status_code, answers[0].json["applied"]) == (406, False)
     smtp = alice.smtp(smtp_id)
     assert (smtp["status"], smtp["numerrors"], smtp["priority"]) == ("A", 0, 1)
     [row] = kept(alice)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import errno
 import re
+import socket
 from datetime import timedelta
 
 import pytest
@@ -43,6 +45,21 @@ def test_the_main_button_saves_and_sends_a_real_mail(browser, alice, idapp):
     assert "Active" in shown
     assert re.search("Accepted (just now|[0-9]+ seconds? ago)", shown)
     assert "Accepted" in browser.get(f"/apps/{idapp}").text
+
+
+def test_a_cause_on_our_side_says_that_the_state_stays(browser, alice, idapp, monkeypatch):
+    """Nor is it called an edit, which was not made."""
+    monkeypatch.setattr(
+        socket.socket, "connect_ex", lambda sock, where: errno.ENETUNREACH, raising=False
+    )
+    with fake_smtp(login=("shop", "s3cret")) as server:
+        page = browser.submit(f"/apps/{idapp}/smtps/new", CHECK, **for_server(server))
+        page = browser.result(page)
+    assert "This machine has no route to" in page.text
+    assert "state and its count of failures did not change" in page.text
+    assert "was edited while this check ran" not in page.text
+    smtp = only_smtp(alice.app)
+    assert (smtp.enabled, smtp.numerrors) == (True, 0)
 
 
 def test_a_failed_check_names_the_cause_the_steps_and_the_servers_words(browser, alice, idapp):

@@ -1,0 +1,153 @@
+"""Connecting: every way that it can fail is named, at once where it fails at once."""
+
+import contextlib
+import errno
+import ipaddress
+import os
+import resource
+import socket
+import threading
+import time
+
+import pytest
+
+from smtpweb import mailcheck
+from smtpweb.mailcheck import Side, Stage
+from smtpweb.mailcheck.core.types import CONNECTED
+from smtpweb.mailcheck.flow import vetting
+from smtpweb.mailcheck.net import resolver, sockets
+from smtpweb.mailcheck.net.happy_eyeballs import Race
+from tests.support.fake_smtp import fake_smtp
+
+MANY = tuple(ipaddress.ip_address(f"127.0.0.{last}") for last in range(2, 10))
+
+
+@pytest.fixture
+def failing_connects(monkeypatch):
+    """``failing_connects(number)``: each connect() fails at once with that errno."""
+
+    def fail(number):
+        monkeypatch.setattr(socket.socket, "connect_ex", lambda sock, where: number, raising=False)
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "judges"),
+    [
+        (errno.ENETUNREACH, "SMTP_CONNECT_NO_ROUTE", False),
+        (errno.EHOSTUNREACH, "SMTP_CONNECT_NO_ROUTE", False),
+        (errno.EADDRNOTAVAIL, "SMTP_CONNECT_NO_ROUTE", False),
+        (errno.EACCES, "SMTP_CONNECT_NOT_PERMITTED", False),
+        (errno.EPERM, "SMTP_CONNECT_NOT_PERMITTED", False),
+        (errno.ENOBUFS, "SMTP_CONNECT_NO_SOCKET", False),
+        (errno.ECONNREFUSED, "SMTP_CONNECT_REFUSED", True),
+    ],
+)
+@pytest.mark.parametrize("addresses", [MANY[:1], MANY])
+def test_connects_that_fail_at_once_are_reported_at_once(
+    check, monkeypatch, failing_connects, number, code, judges, addresses
+):
+    monkeypatch.setattr(resolver, "addresses_of", lambda host: addresses)
+    monkeypatch.setattr(vetting, "in_container", lambda: False)
+    with fake_smtp() as server:
+        failing_connects(number)
+        target = server.target(host="mail.example.com", timeout=300, other_modes=())
+        begun = time.monotonic()
+        report = check(target)
+        took = time.monotonic() - begun
+    assert (report.stage, report.code, report.judges) == (Stage.CONNECT, code, judges)
+    assert [one.milliseconds is not None for one in report.addresses] == [True] * len(addresses)
+    assert took < 60  # seconds of the 300 that the deadline lets it wait
+
+
+def test_one_address_that_fails_at_once_does_not_hold_up_the_others(check, monkeypatch):
+    begin = sockets.begin_connect
+
+    def first_fails(address, port):
+        return "no route" if address != MANY[-1] else begin(address, port)
+
+    monkeypatch.setattr(resolver, "addresses_of", lambda host: MANY)
+    monkeypatch.setattr(sockets, "begin_connect", first_fails)
+    with fake_smtp(host=str(MANY[-1])) as server:
+        report = check(server.target(host="mail.example.com", other_modes=()))
+    assert report.accepted
+    assert [one.outcome for one in report.addresses] == ["no route"] * 7 + [CONNECTED]
+
+
+def test_a_server_whose_network_says_unreachable_is_no_route_of_ours(check, monkeypatch):
+    """The firewall of Red Hat's systems answers so (icmp-host-prohibited) on a closed port."""
+    asked = socket.socket.getsockopt
+
+    def unreachable(sock, *option):
+        if option == (socket.SOL_SOCKET, socket.SO_ERROR):
+            return errno.EHOSTUNREACH
+        return asked(sock, *option)
+
+    with fake_smtp() as server:
+        monkeypatch.setattr(socket.socket, "getsockopt", unreachable, raising=False)
+        report = check(server.target(other_modes=()))
+    assert (report.code, report.side) == ("SMTP_CONNECT_UNREACHABLE", Side.SMTP)
+    assert report.judges
+
+
+def test_a_process_without_a_free_descriptor_says_so(check):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with fake_smtp() as server:
+        check(server.target())  # all that is made once is made
+        kept = [os.dup(0)]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (kept[0] + 8, hard))
+        try:
+            _use_up(kept)
+            # A loop of asyncio takes a selector and a pair of sockets before the check begins
+            for _ in range(0 if check is mailcheck.check else 3):
+                os.close(kept.pop())
+            report = check(server.target(other_modes=()))
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            for number in kept:
+                os.close(number)
+    assert (report.code, report.judges) == ("SMTP_CONNECT_NO_SOCKET", False)
+
+
+def _use_up(kept):
+    with contextlib.suppress(OSError):
+        while True:
+            kept.append(os.dup(0))
+
+
+def test_a_connection_that_leads_elsewhere_is_not_used(check, monkeypatch):
+    """Only a judged address may be spoken to, whatever led the connection away from it."""
+    elsewhere = ipaddress.ip_address("127.0.0.77")
+    begin = sockets.begin_connect
+    with fake_smtp() as server:
+        real = ipaddress.ip_address(server.host)
+        monkeypatch.setattr(sockets, "begin_connect", lambda address, port: begin(real, port))
+        report = check(server.target(host=str(elsewhere), other_modes=()))
+    assert report.stage is Stage.CONNECT
+    assert [(one.address, one.outcome) for one in report.addresses] == [
+        (str(elsewhere), "another address")
+    ]
+    assert server.heard == []
+
+
+@pytest.mark.parametrize("timeout", [100, 300])
+def test_a_look_up_is_waited_for_five_seconds_at_most(check, monkeypatch, timeout):
+    """Of a hanging DNS server nothing more is to be hoped for, however long the check may take."""
+    release = threading.Event()
+    monkeypatch.setattr(resolver, "addresses_of", lambda host: release.wait(60) and ())
+    monkeypatch.setattr(vetting, "RESOLVE_LIMIT", vetting.RESOLVE_LIMIT / 50)
+    assert vetting.RESOLVE_LIMIT == 0.1
+    with fake_smtp() as server:
+        report = check(server.target(host="hangs.example.com", timeout=timeout))
+    release.set()
+    assert (report.code, report.judges) == ("SMTP_RESOLVE_SLOW", False)
+    assert not any("SMTPWEB_CHECK_TIMEOUT" in step for step in report.advice)
+
+
+def test_a_race_whose_connects_all_fail_is_over():
+    race = Race(MANY, 0.0, 100.0, 10.0)
+    while (address := race.due(0.0)) is not None:
+        race.failed(address, "no route", 0.0)
+    assert race.is_over
+    assert {one.outcome for one in race.outcomes()} == {"no route"}
