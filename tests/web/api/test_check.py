@@ -20,6 +20,7 @@ from smtpweb import mailcheck
 from smtpweb.checking import service
 from smtpweb.database.models import Check, Smtp
 from smtpweb.database.session import db, now
+from tests.support.factories import forget_default_from
 from tests.support.fake_smtp import FakeServer, Slowly, fake_smtp
 from tests.support.people import Person
 
@@ -157,6 +158,7 @@ def test_a_ca_file_that_went_bad_is_no_judgement(alice: Person, idapp: str, tmp_
 
 def test_the_sender_is_the_smtps_then_the_apps_then_the_login(alice: Person, idapp: str) -> None:
     login = {"username": "login@shop.example", "password": "p"}
+    forget_default_from(alice.app, idapp)
     with fake_smtp() as server:
         smtp_id = register(alice, idapp, server, defaultfromemail="", **login)
         assert check(alice, smtp_id).status_code == 200
@@ -170,6 +172,7 @@ def test_the_sender_is_the_smtps_then_the_apps_then_the_login(alice: Person, ida
 
 
 def test_without_any_sender_nothing_is_sent(alice: Person, idapp: str) -> None:
+    forget_default_from(alice.app, idapp)
     with fake_smtp() as server:
         smtp_id = register(alice, idapp, server, defaultfromemail="", username="user1")
         reply = check(alice, smtp_id)

@@ -94,7 +94,7 @@ def test_query_form_multipart_and_json_are_equal(alice: Person, idapp: str) -> N
     given = {"idapp": idapp, "host": "münchen.example", "port": "25", "auth": "false"}
     replies = ways(alice, given)
     assert {way: reply.status_code for way, reply in replies.items()} == dict.fromkeys(replies, 200)
-    assert {reply.json["host"] for reply in replies.values()} == {"münchen.example"}
+    assert {reply.json["host"] for reply in replies.values()} == {"xn--mnchen-3ya.example"}
 
 
 def test_json_may_use_its_own_types(alice: Person, idapp: str) -> None:
@@ -107,7 +107,7 @@ def test_json_may_use_its_own_types(alice: Person, idapp: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [True, 25.0, "25 ", [25], {"a": 25}, -1, 0, 65536, 2**63, "٣"], ids=repr
+    "value", [True, 25.5, 1e300, "25.0", "25 ", [25], {"a": 25}, -1, 0, 65536, 2**63, "٣"], ids=repr
 )
 def test_json_of_the_wrong_type_is_refused(alice: Person, idapp: str, value: Any) -> None:
     reply = alice.request(
