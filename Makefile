@@ -1,7 +1,7 @@
 # Everything starts here: `make run` serves smtpweb, `make help` lists the rest.
 # Needs Python 3.11 or newer and a package index; installs into .venv only.
 
-PORT = 8000
+PORT ?= 8000
 PY = .venv/bin/python
 PIP = $(PY) -m pip --quiet --disable-pip-version-check --no-input
 
@@ -11,7 +11,7 @@ SUITABLE = import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
-.PHONY: help run demo test check lint format words screenshots lock bench
+.PHONY: help run demo test check lint format words screenshots lock wheels bench fuzz
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -47,11 +47,17 @@ bench: .venv/bench.stamp ## Measure the check against other mailers (ARGS=--help
 	@if command -v npm >/dev/null; then npm ci --silent --no-audit --no-fund --prefix bench/check; fi
 	@$(PY) -m bench.check $(ARGS)
 
+fuzz: .venv/fuzz.stamp ## Fuzz the reader of replies for ten minutes (ARGS=... for libFuzzer)
+	@$(PY) -m bench.fuzz.replies $(or $(ARGS),-max_total_time=600)
+
 lock: .venv/lock/bin/uv ## Renew requirements/*.lock from pyproject.toml
 	@$(compile) -o requirements/run.lock
-	@for extra in demo dev bench; do \
+	@for extra in demo dev bench fuzz; do \
 	  $(compile) --extra $$extra -o requirements/$$extra.lock || exit 1; \
 	done
+
+wheels: .venv/lock/bin/uv ## Resolve every lock file for the oldest and the newest Python, wheels only
+	@$(PY) -m tests.support.wheels
 
 # The lock files name versions and hashes, never an index: everybody uses their own.
 compile = .venv/lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \

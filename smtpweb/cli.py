@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO
 
 import click
 from flask import Flask, current_app
@@ -223,13 +223,13 @@ def export(file: Path, name: str | None, with_passwords: bool) -> None:
 
 
 @smtps_group.command("import")
-@click.argument("file", type=click.File("r", encoding="utf-8"))
+@click.argument("file", type=click.File("rb"))
 @click.option("--user", "name", help="Put all apps into this account, whatever the file says.")
-def import_(file: TextIO, name: str | None) -> None:
+def import_(file: BinaryIO, name: str | None) -> None:
     """Add the apps and SMTPs in FILE ("-": standard input); all of them or, on a fault, none."""
     try:
         document = file.read()
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise Told(f"{file.name} cannot be read: {error}.") from None
     added = export_import.load(document, user_id=_user(name).id if name else None)
     click.echo(f"Added: {added.apps} app(s), {added.smtps} SMTP(s).")

@@ -243,7 +243,12 @@ def furnish(servers: list[tuple[Sandbox, int]]) -> str:
             apps.remove(user.id, app.id)
     shop = apps.save(
         user.id,
-        {"name": APP, "testemail": "test@example.com", "defaultfromemail": "shop@example.com"},
+        {
+            "name": APP,
+            "testemail": "test@example.com",
+            "defaultfromemail": "shop@example.com",
+            "strategy": "PRIORITY",
+        },
     )
     for priority, (sandbox, port) in enumerate(servers, 1):
         changes: smtps.SmtpChanges = {

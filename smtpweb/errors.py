@@ -113,6 +113,13 @@ class QuotaReached(SmtpwebError):
     title = Sentence("No more of them are allowed")
 
 
+class KeyReused(SmtpwebError):
+    """The key of a request that creates a thing once was used for another request before."""
+
+    code = "IDEMPOTENCY_KEY_REUSED"
+    title = Sentence("Idempotency-Key already used")
+
+
 class SecretUnreadable(SmtpwebError):
     """A sealed SMTP password that no key opens."""
 

@@ -257,7 +257,7 @@ def test_a_file_that_cannot_be_imported_is_a_mistake_naming_the_place(
     assert "not valid JSON (line 1)" in mistake(app, "smtps", "import", "-", given="{")
     assert "No such file" in mistake(app, "smtps", "import", str(tmp_path / "none.json"))
     (tmp_path / "latin1").write_bytes(b'{"format": "\xf1"}')
-    assert "cannot be read" in mistake(app, "smtps", "import", str(tmp_path / "latin1"))
+    assert "not valid JSON" in mistake(app, "smtps", "import", str(tmp_path / "latin1"))
     said = mistake(
         app, "smtps", "import", "-",
         given='{"format": "smtpweb", "version": 1, "accounts": [{"name": "zoe", "apps": []}]}',

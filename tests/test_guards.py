@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import tomllib
@@ -15,6 +16,8 @@ import smtpweb
 from smtpweb import errors
 from smtpweb.config import ROOT
 from smtpweb.mailcheck import Stage
+from smtpweb.mailcheck.diagnosis import catalogue
+from smtpweb.providers import presets
 from tests.support.people import Person, Visitor
 
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -177,3 +180,41 @@ def test_owner_of_an_app_is_named_in_one_module() -> None:
         if name.startswith("smtpweb/") and name.endswith(".py"):
             names_it = "App.user_id" in (ROOT / name).read_text()
             assert names_it == (name == "smtpweb/accounts/ownership.py"), name
+
+
+def test_readme_figures_are_those_of_the_data() -> None:
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    failures = [cause for cause in catalogue.causes() if cause.id != "SMTP_ACCEPTED"]
+    assert re.findall(r"(\d+) causes of failure", readme) == [str(len(failures))]
+    assert re.findall(r"presets of (\d+) providers", readme) == [str(len(presets.presets()))]
+
+
+def test_readme_names_every_real_server_of_the_tests() -> None:
+    readme = (ROOT / "README.md").read_text()
+    line = readme.partition("tests/real:")[2].partition("docs/ ")[0].lower()
+    servers = {
+        path.stem.removesuffix("_process").removeprefix("full_")
+        for path in (ROOT / "tests/real").glob("*.py")
+        if not path.stem.startswith("test_") and "yield RealServer(" in path.read_text()
+    }
+    assert len(servers) == 7
+    for name in servers:
+        assert name in line, name
+
+
+def test_port_of_the_environment_counts_for_make() -> None:
+    for name in ("run", "demo"):
+        for command, port in (
+            (["make", "-n", name], "8123"),
+            (["make", "-n", name, "PORT=8124"], "8124"),
+        ):
+            environment = os.environ | {"PORT": "8123"}
+            told = subprocess.run(
+                command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+            )
+            assert f"PORT='{port}' exec" in told.stdout
+
+
+def test_fuzzer_is_no_part_of_the_benchmarks() -> None:
+    for path in (ROOT / "requirements").glob("*.lock"):
+        assert ("atheris" in path.read_text()) is (path.stem == "fuzz"), path

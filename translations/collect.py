@@ -24,7 +24,7 @@ from smtpweb.web.presentation import causes
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 
-_KEYWORDS = DEFAULT_KEYWORDS | {"lazy_gettext": None, "Sentence": None}
+_KEYWORDS = DEFAULT_KEYWORDS | {"lazy_gettext": None, "Sentence": None, "MailboxError": None}
 _HEADER = """\
 # The texts of smtpweb's pages. `make words` adds what is new in the pages and compiles this file.
 msgid ""

@@ -148,7 +148,12 @@ class App(Base):
     testemail: Mapped[Email]
     defaultfromemail: Mapped[Email | None]
     defaultfromname: Mapped[Name | None]
-    strategy: Mapped[str] = mapped_column(String(10), default="PRIORITY")
+    strategy: Mapped[str] = mapped_column(String(10), default="RANDOM")
+    # Kept for clients that send them; smtpweb itself sends no mail of apps.
+    timebetweenemails: Mapped[int] = mapped_column(default=60)  # seconds
+    retaindata: Mapped[bool] = mapped_column(default=False)
+    useblacklist: Mapped[bool] = mapped_column(default=False)
+    useautoblacklist: Mapped[bool] = mapped_column(default=False)
     version: Mapped[int] = mapped_column(default=1)
     created: Mapped[Created]
     modified: Mapped[Created]
@@ -218,6 +223,18 @@ class Smtp(Base):
 
     def __repr__(self) -> str:
         return f"<Smtp {self.id}>"
+
+
+class IdempotencyKey(Base):
+    """What was created by a request with this key. Digests are keyed: see ``registry``."""
+
+    __tablename__ = "idempotency_key"
+
+    digest: Mapped[Digest] = mapped_column(primary_key=True)  # of user, call and key
+    user_id: Mapped[str] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
+    content_digest: Mapped[Digest]
+    created_id: Mapped[str] = mapped_column(String(24))  # of an app or an SMTP, even if removed
+    created: Mapped[datetime] = mapped_column(UtcDateTime, default=now, index=True)
 
 
 class Check(Base):

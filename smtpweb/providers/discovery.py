@@ -17,6 +17,7 @@ from dns.rdtypes.IN.SRV import SRV
 from .. import mailcheck, validators
 from ..errors import BadInput, Sentence
 from ..mailcheck import Answer, EgressPolicy, Encryption, Target
+from ..mailcheck.core.addresses import parse_mailbox
 from . import presets
 from .presets import Choice
 
@@ -115,10 +116,12 @@ def _without_repeats(proposals: Iterable[Proposal]) -> list[Proposal]:
 
 def _domain(address: str) -> str:
     try:
-        domain = validators.email(address).rpartition("@")[2].lower()
-        return idna.encode(domain, uts46=True).decode()
-    except (ValueError, UnicodeError) as error:  # IDNAError is a UnicodeError
-        raise BadInput({"email": [str(error)]}) from None
+        domain = parse_mailbox(validators.email(address)).domain
+    except ValueError as error:
+        raise BadInput({"email": [error.args[0]]}) from None
+    if domain.startswith("["):
+        raise BadInput({"email": [Sentence("An IP address has no domain to look up in DNS.")]})
+    return domain
 
 
 def _of_choice(choice: Choice, source: Sentence) -> list[Proposal]:

@@ -7,10 +7,10 @@ host or a port may be at all is said by ``values``.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from .. import validators
 from ..errors import Sentence
 from ..mailcheck import Encryption
 from . import presets
@@ -256,13 +256,12 @@ def _blanks(name: str, value: str, *, generated: bool) -> _Found:
     """What came with copying, by its place: the characters around it are not told."""
     ends = value[0].isspace(), value[-1].isspace()
     # Tab and no-break space cannot be seen either, so they are told by their place below
-    seen = [position for position, char in enumerate(value, 1) if _is_invisible(char)]
-    if seen:
+    if found := validators.invisible(value):
         text = Sentence(
             "Holds a character that cannot be seen (U+%(code)s at position %(position)s),"
             " probably from copying: type it anew.",
-            code=f"{ord(value[seen[0] - 1]):04X}",
-            position=seen[0],
+            code=f"{ord(found[0]):04X}",
+            position=found.start() + 1,
         )
     elif any(ends):
         text = (
@@ -277,12 +276,6 @@ def _blanks(name: str, value: str, *, generated: bool) -> _Found:
     else:
         return
     yield Warning(name, "INVISIBLE_CHARACTERS", text)
-
-
-def _is_invisible(char: str) -> bool:
-    return char != " " and (
-        char.isspace() or unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp", "Zs")
-    )
 
 
 def _sender(given: Settings, known: Preset | None) -> _Found:

@@ -7,11 +7,13 @@ from typing import TypedDict
 from sqlalchemy import Select, func
 from sqlalchemy.exc import IntegrityError
 
+from .. import validators
 from ..accounts.ownership import visible_apps
 from ..config import settings
-from ..database.models import App, User
+from ..database.models import App, User, new_id
 from ..database.session import db, now, writing
 from ..errors import EditConflict, NameTaken, NotFound, QuotaReached, Sentence
+from .idempotency import Once, claim
 
 
 class AppChanges(TypedDict, total=False):
@@ -22,6 +24,24 @@ class AppChanges(TypedDict, total=False):
     defaultfromemail: str | None
     defaultfromname: str | None
     strategy: str
+    timebetweenemails: int
+    retaindata: bool
+    useblacklist: bool
+    useautoblacklist: bool
+
+
+def defaults(owner: User) -> AppChanges:
+    """What holds for a new app of this account unless it is said otherwise."""
+    try:
+        from_name: str | None = validators.display_name(owner.name)
+    except ValueError:  # fit for an account, but not for a header
+        from_name = None
+    return {
+        "testemail": owner.email,
+        "defaultfromemail": owner.email,
+        "defaultfromname": from_name,
+        "strategy": "RANDOM",
+    }
 
 
 def owned(user_id: str, app_id: str) -> Select[App]:
@@ -57,22 +77,32 @@ def find_all(user_id: str, page: int, size: int) -> tuple[list[App], int]:
 
 
 def save(
-    user_id: str, changes: AppChanges, app_id: str | None = None, *, version: int | None = None
+    user_id: str,
+    changes: AppChanges,
+    app_id: str | None = None,
+    *,
+    version: int | None = None,
+    once: Once | None = None,
 ) -> App:
-    """Create an app (name needed; test mails go to the account's address), or edit this one.
+    """Create an app (name needed, see :func:`defaults`), or edit this one.
 
-    ``version``: refuse with :class:`EditConflict` unless the app is still at it. Raises
-    :class:`NotFound`, :class:`NameTaken` and :class:`QuotaReached`.
+    ``version``: refuse with :class:`EditConflict` unless the app is still at it. ``once``: where
+    the same request created an app before, give that. Raises :class:`NotFound`,
+    :class:`NameTaken`, :class:`QuotaReached` and, with ``once``, :class:`KeyReused`.
     """
     with writing() as session:
         if app_id is None:
+            app_id = new_id()
+            if once is not None:
+                first_id = claim(user_id, once, "apps/save", changes, app_id)
+                if first_id != app_id:
+                    return find(user_id, first_id)
             moment = now()
             owner = session.get_one(User, user_id, with_for_update=bool(settings().max_apps))
             _refuse_too_many(user_id)
-            app = App(
-                user_id=user_id, testemail=owner.email, strategy="PRIORITY", version=0,
-                created=moment, modified=moment,
-            )  # fmt: skip
+            app = App(id=app_id, user_id=user_id, version=0, created=moment, modified=moment)
+            for name, value in defaults(owner).items():
+                setattr(app, name, value)
             session.add(app)
         else:
             app = _for_update(user_id, app_id)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +40,13 @@ _APP: dict[str, Rule] = {
     "defaultfromemail": validators.email,
     "defaultfromname": validators.display_name,
     "strategy": validators.strategy,
+    "timebetweenemails": validators.seconds,
+    "retaindata": validators.flag,
+    "useblacklist": validators.flag,
+    "useautoblacklist": validators.flag,
 }
+# What an app may be without: an import must not fill it in from the account
+_NONE_OF_ITS_OWN = {"defaultfromemail": None, "defaultfromname": None}
 _SMTP: dict[str, Rule] = {
     "priority": validators.priority,
     "host": validators.host,
@@ -132,18 +139,21 @@ def write_privately(path: Path, text: str) -> None:
 # --- in ------------------------------------------------------------------------------------
 
 
-def load(text: str, *, user_id: str | None = None) -> Added:
+def load(document: str | bytes, *, user_id: str | None = None) -> Added:
     """Add what the document holds, to the accounts that it names or to the one given.
 
-    All or nothing; raises :class:`BadDocument`. An app whose name its account has already is a
+    As bytes it may be in UTF-8, UTF-16 or UTF-32, with a byte order mark or without. All or
+    nothing; raises :class:`BadDocument`. An app whose name its account has already is a
     fault: an import never changes what is there.
     """
     try:
-        document = json.loads(text)
+        if isinstance(document, bytes):
+            document = document.decode(json.detect_encoding(document))
+        content = json.loads(document.removeprefix("\ufeff"), object_pairs_hook=_Members)
     except (ValueError, RecursionError) as error:
         where = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
         raise BadDocument("", f"The file is not valid JSON{where}.") from None
-    top = _object(document, "the file", ("format", "version", "accounts"))
+    top = _object(content, "the file", ("format", "version", "accounts"))
     if top.get("format") != FORMAT or top.get("version") != VERSION:
         raise BadDocument("", f"The file is not an export of smtpweb in version {VERSION}.")
     added = Added()
@@ -169,7 +179,7 @@ def _owner(place: str, account: dict[str, Any], user_id: str | None) -> str:
 
 
 def _add_app(owner_id: str, place: str, given: dict[str, Any], added: Added) -> None:
-    changes = _read(given, _APP, place, required=("name",))
+    changes = _NONE_OF_ITS_OWN | _read(given, _APP, place, required=("name",))
     try:
         app = apps.save(owner_id, cast(apps.AppChanges, changes))
     except NameTaken as error:
@@ -221,10 +231,21 @@ def _list(within: dict[str, Any], name: str, place: str) -> list[tuple[str, Any]
     return [(f"{here}[{index}]", item) for index, item in enumerate(found)]
 
 
+class _Members(dict[str, Any]):
+    """An object of JSON that knows which of its members stood there more than once."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        times = Counter(name for name, _value in pairs)
+        self.repeated = [name for name, number in times.items() if number > 1]
+
+
 def _object(value: Any, place: str, names: tuple[str, ...]) -> dict[str, Any]:
-    """An object with no member that we would silently leave out."""
-    if not isinstance(value, dict):
+    """An object with no member that we would silently leave out, or take one value of two."""
+    if not isinstance(value, _Members):
         raise BadDocument(place, "Must be an object.")
+    for name in value.repeated:
+        raise BadDocument(place, f"The member {name!r} stands there more than once.")
     for name in value:
         if name not in names:
             raise BadDocument(place, f"There is no member {name!r} in this format.")

@@ -17,8 +17,10 @@ from ..config import settings
 from ..database.models import ApiToken, App, Smtp, encryption_of, hides_username, new_id
 from ..database.session import AnyRow, AnySelect, db, fetch, now, writing
 from ..errors import BadInput, EditConflict, NotFound, QuotaReached, SecretUnreadable, Sentence
+from ..mailcheck.core.addresses import parse_host
 from ..providers import preflight, presets
 from . import apps, priorities
+from .idempotency import Once, claim
 
 
 class SmtpChanges(TypedDict, total=False):
@@ -169,19 +171,27 @@ def save(
     smtp_id: str | None = None,
     *,
     version: int | None = None,
+    once: Once | None = None,
 ) -> Smtp:
     """Create an SMTP in the app (host and port needed), or edit the one with this id there.
 
-    ``version``: refuse with :class:`EditConflict` unless the SMTP is still at it. Raises
-    :class:`NotFound`, :class:`BadInput` and :class:`QuotaReached`.
+    ``version``: refuse with :class:`EditConflict` unless the SMTP is still at it. ``once``: where
+    the same request created an SMTP before, give that. Raises :class:`NotFound`,
+    :class:`BadInput`, :class:`QuotaReached` and, with ``once``, :class:`KeyReused`.
     """
     with writing() as session:
         app = apps.find_to_fill(user_id, app_id)
         if smtp_id is None:
+            smtp_id = new_id()
+            if once is not None:
+                content = {"app_id": app.id} | changes
+                first_id = claim(user_id, once, "smtps/save", content, smtp_id)
+                if first_id != smtp_id:
+                    return find(user_id, first_id)
             _refuse_too_many(app)
             moment = now()
             smtp = Smtp(
-                id=new_id(), app_id=app.id, priority=10, auth=False, starttls=False, ssltls=False,
+                id=smtp_id, app_id=app.id, priority=10, auth=False, starttls=False, ssltls=False,
                 debug=False, version=0, created=moment, modified=moment,
             )  # fmt: skip
             session.add(smtp)
@@ -224,13 +234,22 @@ def _refuse_too_many(app: App) -> None:
 def _destination(smtp: Smtp) -> tuple[Any, ...]:
     """Where a stored password goes, and how.
 
-    starttls and auth count too: without them it would travel in clear, or to another use.
+    starttls and auth count too: without them it would travel in clear, or to another use. Hosts
+    of before version 0.2 may be stored in another spelling than the one that is looked up.
     """
-    return (smtp.host, smtp.port, smtp.username, smtp.auth, smtp.starttls, smtp.ssltls)
+    try:
+        host = parse_host(smtp.host or "").name
+    except ValueError:
+        host = smtp.host
+    return (host, smtp.port, smtp.username, smtp.auth, smtp.starttls, smtp.ssltls)
 
 
 def _settle_password(smtp: Smtp, changes: SmtpChanges, *, moved: bool) -> None:
-    """Seal a new password, or keep the stored one if it still goes to where it was entered for."""
+    """Seal a new password, or keep the stored one if it still goes to where it was entered for.
+
+    Without authentication none is needed, and one that was stored for other settings is
+    forgotten: nothing could say later what it was entered for.
+    """
     errors: dict[str, list[str]] = {}
     if smtp.auth and not smtp.username:
         errors["username"] = [Sentence("Required when auth is true.")]
@@ -241,6 +260,8 @@ def _settle_password(smtp: Smtp, changes: SmtpChanges, *, moved: bool) -> None:
         else:
             box = installation.secret_box()
             smtp.password_sealed = None if password is None else box.seal(smtp.id, password)
+    elif smtp.password_sealed and moved and not smtp.auth:
+        smtp.password_sealed = None
     elif smtp.password_sealed and moved:
         errors["password"] = [
             Sentence(

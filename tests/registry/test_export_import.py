@@ -193,3 +193,38 @@ def test_after_a_refused_import_other_writes_work(app: Flask, ana: str) -> None:
         export_import.load(json.dumps(broken(f"{APP}.smtps.1.port", 0)))
     smtp = smtps.save(ana, apps.save(ana, {"name": "shop"}).id, {"host": "h", "port": 25})
     assert smtps.find(ana, smtp.id).host == "h"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_a_file_is_read_whatever_editor_saved_it(ana: str, encoding: str, line_end: str) -> None:
+    text = json.dumps(DOCUMENT, indent=2).replace("\n", line_end)
+    assert export_import.load(text.encode(encoding)).apps == 1
+    assert counted() == (1, 2)
+
+
+def test_a_byte_order_mark_in_text_is_passed_over(ana: str) -> None:
+    assert export_import.load("\ufeff" + json.dumps(DOCUMENT)).apps == 1
+
+
+@pytest.mark.parametrize(
+    ("member", "place"),
+    [('"port": ', "accounts[0].apps[0].smtps[0]"), ('"strategy": ', "accounts[0].apps[0]"),
+     ('"apps": ', "accounts[0]"), ('"version": ', "the file")],
+)  # fmt: skip
+def test_a_member_that_stands_twice_is_named_with_its_place(
+    ana: str, member: str, place: str
+) -> None:
+    text = json.dumps(DOCUMENT).replace(member, f"{member}null, {member}", 1)
+    with pytest.raises(BadDocument) as caught:
+        export_import.load(text)
+    name = member.strip('": ')
+    assert str(caught.value) == f"{place}: The member {name!r} stands there more than once."
+    assert counted() == (0, 0)
+
+
+def test_an_import_fills_in_no_sender(ana: str) -> None:
+    document = broken(f"{APP}.defaultfromemail", None)
+    export_import.load(json.dumps(document))
+    (exported,) = json.loads(export_import.dump())["accounts"][0]["apps"]
+    assert exported["defaultfromemail"] is None

@@ -9,7 +9,7 @@ from typing import Any
 from flask import Flask
 
 from smtpweb.checking import limits
-from smtpweb.database.models import Check, Smtp, StartedWork
+from smtpweb.database.models import App, Check, Smtp, StartedWork
 from smtpweb.database.session import db, now
 from tests.support.fake_smtp import FakeServer
 from tests.support.people import Person
@@ -38,6 +38,13 @@ def for_server(server: FakeServer, **changes: Any) -> dict[str, Any]:
         smtp_secret=password,
     )  # fmt: skip
     return given | changes
+
+
+def forget_default_from(app: Flask, idapp: str) -> None:
+    """Let an app have no From of its own, as its page can say and the API cannot."""
+    with app.app_context():
+        db.session.get_one(App, idapp).defaultfromemail = None
+        db.session.commit()
 
 
 def only_smtp(app: Flask) -> Smtp:

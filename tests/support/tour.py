@@ -76,8 +76,15 @@ def tour(folder: Path) -> Iterator[Tour]:
 def _furnish(servers: ExitStack) -> dict[str, str]:
     user = users.create_user(NAME, "ana@example.com", PASSWORD, is_admin=True)
     caller = Caller(user.id, ALL_SCOPES)
-    shop = apps.save(user.id, {"name": "Web shop", "testemail": "postmaster@example.com",
-                               "defaultfromemail": "shop@example.com"})  # fmt: skip
+    shop = apps.save(
+        user.id,
+        {
+            "name": "Web shop",
+            "testemail": "postmaster@example.com",
+            "defaultfromemail": "shop@example.com",
+            "strategy": "PRIORITY",
+        },
+    )
     checked = {}
     for priority, (what, (knobs, changes)) in enumerate(SERVERS.items()):
         server = servers.enter_context(
@@ -88,10 +95,15 @@ def _furnish(servers: ExitStack) -> dict[str, str]:
         smtp = smtps.save(user.id, shop.id, values | changes)
         checked[what] = service.run(caller, smtp.id)
         _put_back_in_time(checked[what], failed=checked["refused"])
-    sandbox = apps.save(user.id, {"name": "Newsletter", "testemail": "postmaster@example.com"})
+    sandbox = apps.save(
+        user.id,
+        {"name": "Newsletter", "testemail": "postmaster@example.com", "strategy": "PRIORITY"},
+    )
     fresh = smtps.save(user.id, sandbox.id, {"host": "smtp.example.net", "port": 587,
                                              "starttls": True})  # fmt: skip
-    empty = apps.save(user.id, {"name": "Intranet", "testemail": "postmaster@example.com"})
+    empty = apps.save(
+        user.id, {"name": "Intranet", "testemail": "postmaster@example.com", "strategy": "PRIORITY"}
+    )
     refused, accepted = checked["refused"], checked["accepted"]
     return {
         "apps": "/apps",

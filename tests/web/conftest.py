@@ -24,7 +24,9 @@ def browser(alice: Person) -> Browser:
 @pytest.fixture
 def idapp(alice: Person) -> str:
     """An app of alice's without SMTPs."""
-    made: str = alice.make_app("shop", defaultfromemail="shop@example.com")["_id"]
+    made: str = alice.make_app("shop", defaultfromemail="shop@example.com", strategy="PRIORITY")[
+        "_id"
+    ]
     return made
 
 

@@ -6,6 +6,7 @@ import functools
 import ipaddress
 import re
 import socket
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from .egress import Address, unmapped
 _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?", re.ASCII)
 # The C resolver reads 127.1, 0x7f.1 and 2130706433 as addresses; no top-level domain is like that
 _NUMERIC = re.compile(r"[0-9]+|0[xX][0-9a-fA-F]*", re.ASCII)
-_LITERAL = re.compile(r"\[(?:[0-9.]+|IPv6:[0-9A-Fa-f:.]+)\]", re.ASCII)
+_LITERAL = re.compile(r"\[(?:[0-9.]+|IPv6:[0-9A-Fa-f:.]+)\]", re.ASCII | re.IGNORECASE)
+MAX_ADDRESS = 254  # octets: a path has at most 256 with its angle brackets (RFC 5321 4.5.3.1.3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +30,29 @@ class Host:
     address: Address | None
 
 
+class MailboxError(ValueError):
+    """No address that mail can be sent to.
+
+    ``template`` says why in one sentence, with ``%(name)s`` for each of
+    ``values``, so that a page can say it in its own language.
+    """
+
+    def __init__(self, template: str, **values: object) -> None:
+        super().__init__(template % values if values else template)
+        self.template = template
+        self.values = values
+
+
 @dataclass(frozen=True, slots=True)
 class Mailbox:
-    """A mail address for MAIL or RCPT; ``utf8`` where that needs SMTPUTF8 (RFC 6531)."""
+    """A mail address for MAIL or RCPT; ``utf8`` where that needs SMTPUTF8 (RFC 6531).
+
+    ``written`` is the same address for people: its domain in Unicode rather than in A-labels.
+    """
 
     address: str
     utf8: bool
+    written: str
 
     @property
     def domain(self) -> str:
@@ -43,7 +62,7 @@ class Mailbox:
 
 @functools.lru_cache(1024)
 def parse_host(text: str) -> Host:
-    """A domain name (IDNA 2008) or a canonical IP address. ValueError says what is wrong."""
+    """A domain name (IDNA 2008, in lower case) or an IP address. ValueError says what is wrong."""
     if text != text.strip():
         raise ValueError("it begins or ends with a blank")
     if "://" in text:
@@ -73,38 +92,91 @@ def _ascii_name(text: str) -> str:
         raise ValueError("it is neither a domain name nor an IP address")
     if _NUMERIC.fullmatch(labels[-1]):
         raise ValueError("it ends in a number, yet is not an IP address in its usual form")
-    return name
+    return name.lower()
 
 
 @functools.lru_cache(4096)
 def parse_mailbox(text: str) -> Mailbox:
-    """One mail address. ValueError says what is wrong."""
+    """One mail address (RFC 5321 4.1.2, RFC 6531). Raises :class:`MailboxError`.
+
+    The domain may be any host name, internal ones such as ``localhost`` included, or an address
+    literal; the local part may be quoted.
+    """
     if not text.strip():
-        raise ValueError("it is empty")
-    if any(ord(char) < 32 or ord(char) == 127 for char in text):
-        raise ValueError("it holds a control character")
-    local, _, domain = text.rpartition("@")
+        raise MailboxError("It is empty.")
+    for position, char in enumerate(text, 1):
+        if unicodedata.category(char) in ("Cc", "Cs"):
+            raise MailboxError(
+                "It holds a control character (U+%(code)s at position %(position)s).",
+                code=f"{ord(char):04X}",
+                position=position,
+            )
+    local, at, domain = text.rpartition("@")
+    if not at:
+        raise MailboxError("An email address must have an @-sign.")
+    if not domain:
+        raise MailboxError("There must be something after the @-sign.")
+    local = _local_part(local)
+    wire, written = _mail_domain(domain, local)
+    if len(f"{local}@{wire}".encode()) > MAX_ADDRESS:
+        raise MailboxError("It is longer than %(most)s bytes.", most=MAX_ADDRESS)
+    return Mailbox(f"{local}@{wire}", not local.isascii(), f"{local}@{written}")
+
+
+def _local_part(text: str) -> str:
     try:
-        # The library's opinion on domains is for the Internet; ours may be mail.internal
+        # Only the local part: the library's opinion on domains is for the public Internet.
         parsed = email_validator.validate_email(
-            f"{local}@example.com",
+            f"{text}@example.com",
             check_deliverability=False,
             allow_quoted_local=True,
             allow_display_name=False,
         )
     except email_validator.EmailNotValidError as error:
-        raise ValueError(str(error).rstrip(".")) from None
-    return Mailbox(f"{parsed.local_part}@{_mail_domain(domain)}", not parsed.local_part.isascii())
+        raise MailboxError(str(error)) from None
+    local: str = parsed.local_part
+    return local
 
 
-def _mail_domain(domain: str) -> str:
-    if _LITERAL.fullmatch(domain):
-        ipaddress.ip_address(domain[1:-1].removeprefix("IPv6:"))
-        return domain
-    host = parse_host(domain)
+def _mail_domain(domain: str, local: str) -> tuple[str, str]:
+    """The domain as it goes over the wire, and as people write it."""
+    if domain.startswith("[") or domain.endswith("]"):
+        literal = _canonical_literal(domain)
+        return literal, literal
+    try:
+        host = parse_host(domain)
+    except ValueError as error:
+        raise MailboxError(
+            "What stands after the @-sign is not a domain name: %(domain)s.", domain=domain
+        ) from error
     if host.address is not None:
-        raise ValueError("an address behind the @ must stand in brackets")
-    return host.name
+        raise MailboxError(
+            "An IP address after the @-sign must stand in brackets: %(address)s.",
+            address=f"{local}@{address_literal(host.address)}",
+        )
+    if domain.isascii():
+        return host.name, host.name
+    try:
+        return host.name, idna.decode(host.name)
+    except idna.IDNAError:  # an A-label that was typed as such beside a label in Unicode
+        return host.name, host.name
+
+
+def _canonical_literal(text: str) -> str:
+    """RFC 5321 4.1.3, without the literals of other tags than IPv6, of which there are none."""
+    if _LITERAL.fullmatch(text):
+        tagged = text[1:-1].lower()
+        try:
+            address = ipaddress.ip_address(tagged.removeprefix("ipv6:"))
+        except ValueError:
+            pass
+        else:
+            if (address.version == 6) is tagged.startswith("ipv6:"):
+                return address_literal(address)
+    raise MailboxError(
+        "An address literal is written like [192.0.2.1] or [IPv6:2001:db8::1], not %(literal)s.",
+        literal=text,
+    )
 
 
 def ehlo_name(wanted: str | None, local: Address) -> str:
@@ -116,7 +188,7 @@ def ehlo_name(wanted: str | None, local: Address) -> str:
     if wanted is None:
         return own_full_name() or address_literal(local)
     if _LITERAL.fullmatch(wanted):
-        return address_literal(ipaddress.ip_address(wanted[1:-1].removeprefix("IPv6:")))
+        return _canonical_literal(wanted)
     host = parse_host(wanted)
     return host.name if host.address is None else address_literal(host.address)
 

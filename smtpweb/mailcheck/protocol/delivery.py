@@ -89,7 +89,7 @@ def _mailbox(session: Session, text: str) -> Mailbox:
     try:
         mailbox = addresses.parse_mailbox(text)
     except ValueError as error:
-        raise Failure(Symptom.ADDRESS_INVALID, words=str(error)) from None
+        raise Failure(Symptom.ADDRESS_INVALID, words=str(error).rstrip(".")) from None
     if mailbox.utf8 and "SMTPUTF8" not in session.keywords:
         raise Failure(Symptom.SMTPUTF8_MISSING)
     return mailbox

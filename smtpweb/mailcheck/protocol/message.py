@@ -49,8 +49,10 @@ def compose(
     """
     if (found := _UNSAFE.search(from_name)) is not None:
         raise ValueError(f"it holds {found[0]!r} at position {found.start() + 1}")
-    # An address literal is no msg-id domain everywhere; the sender's domain is always there
-    message_id = f"<{secrets.token_hex(16)}.check@{sender.domain.strip('[]').replace(':', '.')}>"
+    # The sender's domain is always there, but not every server takes an address literal in a
+    # msg-id, and two dots in a row (of "::") are none.
+    domain = re.sub(r"[:.]+", ".", sender.domain.strip("[]"))
+    message_id = f"<{secrets.token_hex(16)}.check@{domain.strip('.')}>"
     eight_bit = sender.utf8 or recipient.utf8
     lines = [
         f"From: {_display_name(from_name)}<{sender.address}>",

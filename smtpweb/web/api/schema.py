@@ -7,7 +7,9 @@ accepted and one is sent. ``docs/api.md`` says where and why.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable
+from decimal import Decimal
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -17,8 +19,10 @@ from werkzeug.exceptions import UnsupportedMediaType
 from ... import validators
 from ...database.models import App, hides_username
 from ...errors import BadInput
+from ...mailcheck import Encryption
 from ...providers import preflight
 from ...registry import smtps
+from ...registry.idempotency import Once
 
 T = TypeVar("T")
 
@@ -32,6 +36,10 @@ _CHARSETS = frozenset(
     {"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "latin1", "iso-8859-15", "windows-1252"}
 )
 _MOST_PARAMETERS = 100
+_MOST_DIGITS = 40  # of a JSON number: what has more is longer than any limit
+_REPEATED = "Was sent more than once."
+_GZIP = b"\x1f\x8b"
+KEY_HEADER = "Idempotency-Key"
 
 
 class Sent:
@@ -43,15 +51,16 @@ class Sent:
 
     def __init__(self) -> None:
         self._faults: dict[str, list[str]] = {}
-        self._values: dict[str, Any] = {}
+        self._values: dict[str, list[Any]] = {}  # by our name; of several spellings, all
+        spellings: set[str] = set()
         for spelling, value in _pairs():
             if value in ("", None):
                 continue
             name = _ALIASES.get(spelling, spelling)
-            if spelling in self._values or (name in self._values and self._values[name] != value):
-                self._fault(name, "Was sent more than once.")
-            self._values[name] = value
-            self._values[spelling] = value
+            if spelling in spellings:
+                self._fault(name, _REPEATED)
+            spellings.add(spelling)
+            self._values.setdefault(name, []).append(value)
 
     def _fault(self, name: str, message: str) -> None:
         self._faults.setdefault(name, []).append(message)
@@ -61,22 +70,32 @@ class Sent:
 
     def text(self, name: str, rule: Callable[[str], T], *, required: bool = False) -> T | None:
         """The value of ``name`` as ``rule`` reads it; None where it is absent or at fault."""
-        value = self._values.get(name)
-        if value is None:
+        values = self._values.get(name)
+        if values is None:
             if required:
                 self._fault(name, "Is required.")
             return None
-        if isinstance(value, bool):
-            value = "true" if value else "false"
-        elif isinstance(value, int):
-            value = str(value)
-        elif not isinstance(value, str):
-            self._fault(name, "Must be a string, a whole number, true or false.")
-            return None
         try:
-            return rule(value)
+            accepted, *others = [rule(_as_text(value)) for value in values]
+        except validators.PastedServer as error:
+            self._fault(name, _where_to_send(error))
         except ValueError as error:
             self._fault(name, str(error))
+        else:
+            if all(other == accepted for other in others):
+                return accepted
+            self._fault(name, _REPEATED)
+        return None
+
+    def once(self) -> Once | None:
+        """What the header ``Idempotency-Key`` asks for, if it was sent."""
+        sent = request.headers.get(KEY_HEADER)
+        if sent is None:
+            return None
+        try:
+            return Once(validators.idempotency_key(sent))
+        except ValueError as error:
+            self._fault(KEY_HEADER, str(error))
             return None
 
     def id(self, name: str, *, required: bool = True) -> str:
@@ -107,6 +126,38 @@ def refuse_in_query(*names: str) -> None:
     }  # fmt: skip
     if faults:
         raise BadInput(faults)
+
+
+def _as_text(value: Any) -> str:
+    """A value of a form, or of JSON, as a form would have it."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, Decimal) and value.adjusted() < _MOST_DIGITS:
+        whole = int(value)
+        if whole == value:  # 587.0: to JSON a number is a number
+            return str(whole)
+    raise ValueError("Must be a string, a whole number, true or false.")
+
+
+def _where_to_send(error: validators.PastedServer) -> str:
+    """Which parameter takes which part of what was sent as the host; never the password."""
+    parts = error.parts
+    if parts is None:
+        return str(error)
+    others = [f"port={parts.port}"] if parts.port is not None else []
+    if parts.encryption is Encryption.IMPLICIT:
+        others.append("ssltls=true")
+    elif parts.encryption is Encryption.STARTTLS:
+        others.append("starttls=true")
+    if parts.has_password or parts.username:
+        others.append("auth=true with the user name in username and the password in password")
+    if not others:
+        return str(error)
+    return f"{error} In other parameters: {', '.join(others)}."
 
 
 def smtp_changes(sent: Sent) -> smtps.SmtpChanges:
@@ -183,6 +234,10 @@ def app(row: App) -> dict[str, Any]:
         "defaultfromemail": row.defaultfromemail,
         "defaultfromname": row.defaultfromname,
         "strategy": row.strategy,
+        "timebetweenemails": row.timebetweenemails,
+        "retaindata": row.retaindata,
+        "useblacklist": row.useblacklist,
+        "useautoblacklist": row.useautoblacklist,
         "created": _time(row.created),
         "modified": _time(row.modified),
         "status": "A",
@@ -234,6 +289,7 @@ def _pairs() -> Iterable[tuple[str, Any]]:
     yield from _decode_form(request.query_string, "utf-8", "query string")
     if request.method != "POST":
         return
+    _refuse_compressed()
     kind = request.mimetype
     if kind == "application/x-www-form-urlencoded":
         charset = request.mimetype_params.get("charset", "utf-8").lower()
@@ -256,6 +312,19 @@ def _pairs() -> Iterable[tuple[str, Any]]:
         )
 
 
+def _refuse_compressed() -> None:
+    coding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if coding in ("", "identity"):
+        coding = "gzip" if request.get_data(cache=True).startswith(_GZIP) else ""
+    if coding:
+        # RFC 9110 15.5.16: the header says which codings would do.
+        raise UnsupportedMediaType(
+            f"The body is compressed ({coding[:40]!r}): send it as it is, without"
+            " Content-Encoding.",
+            response=None,
+        )
+
+
 def _decode_form(encoded: bytes, charset: str, where: str) -> Iterable[tuple[str, str]]:
     # Werkzeug's own reading of a form is always UTF-8, with replacement marks for what is not.
     try:
@@ -274,10 +343,15 @@ def _decode_form(encoded: bytes, charset: str, where: str) -> Iterable[tuple[str
 
 def _decode_json(encoded: bytes) -> Iterable[tuple[str, Any]]:
     pairs: list[tuple[str, Any]] = []
+    repeated: dict[str, list[str]] = {}
 
     def keep(found: list[tuple[str, Any]]) -> dict[str, Any]:
         nonlocal pairs
         pairs = found  # the outermost object is the last one to be closed
+        names = [name for name, _value in found]
+        for name, number in Counter(names).items():
+            if number > 1:  # RFC 8259 4: readers differ in which one they take
+                repeated.setdefault(name, [_REPEATED])
         return dict(found)
 
     def refuse(constant: str) -> Any:
@@ -285,9 +359,13 @@ def _decode_json(encoded: bytes) -> Iterable[tuple[str, Any]]:
 
     try:
         # Python reads NaN and Infinity, which JSON has not, and nests as deep as its stack.
-        body = json.loads(encoded, object_pairs_hook=keep, parse_constant=refuse)
+        body = json.loads(
+            encoded, object_pairs_hook=keep, parse_constant=refuse, parse_float=Decimal
+        )
     except (ValueError, RecursionError):
         raise BadInput({"body": ["Is not valid JSON."]}) from None
+    if repeated:
+        raise BadInput({_ALIASES.get(name, name): said for name, said in repeated.items()})
     if not isinstance(body, dict):
         raise BadInput({"body": ["Must be a JSON object."]})
     return pairs

@@ -61,8 +61,9 @@ def save_smtp() -> Response:
     app_id = sent.id("idapp")
     smtp_id = sent.id("idsmtp", required=False)
     changes = schema.smtp_changes(sent)
+    once = sent.once()
     sent.done()
-    saved = smtps.save(g.caller.user_id, app_id, changes, smtp_id or None)
+    saved = smtps.save(g.caller.user_id, app_id, changes, smtp_id or None, once=once)
     sender = saved.app.defaultfromemail
     return schema.reply(schema.smtp(saved, sender, secrets=g.caller.may("secrets")))
 
@@ -136,8 +137,14 @@ def save_app() -> Response:
     sent.into(changes, "defaultfromemail", validators.email)
     sent.into(changes, "defaultfromname", validators.display_name)
     sent.into(changes, "strategy", validators.strategy)
+    sent.into(changes, "timebetweenemails", validators.seconds)
+    sent.into(changes, "retaindata", validators.flag)
+    sent.into(changes, "useblacklist", validators.flag)
+    sent.into(changes, "useautoblacklist", validators.flag)
+    once = sent.once()
     sent.done()
-    return schema.reply(schema.app(apps.save(g.caller.user_id, changes, app_id or None)))
+    saved = apps.save(g.caller.user_id, changes, app_id or None, once=once)
+    return schema.reply(schema.app(saved))
 
 
 @bp.get("/private/apps/findAll")

@@ -42,10 +42,18 @@ def list_apps() -> str:
 def new_app() -> AnyResponse:
     """Create an app."""
     user = auth.user()
-    form = AppForm({"testemail": user.email})
+    defaults = apps.defaults(user)
+    form = AppForm(
+        {
+            "testemail": defaults["testemail"],
+            "defaultfromemail": defaults["defaultfromemail"] or "",
+            "defaultfromname": defaults["defaultfromname"] or "",
+            "strategy": defaults["strategy"],
+        }
+    )
     if form.validate_on_submit():
         with form.catches():
-            app = apps.save(user.id, form.changes())
+            app = apps.save(user.id, form.changes(), once=form.once())
             flash(
                 _("%(app)s was created. Now add the SMTP that its mails go through.", app=app.name),
                 "success",

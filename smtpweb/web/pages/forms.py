@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -32,6 +33,7 @@ from ...database.models import App, User
 from ...database.session import now
 from ...errors import BadInput, EditConflict, NameTaken, QuotaReached, SmtpwebError, TooMany
 from ...registry.apps import AppChanges
+from ...registry.idempotency import Once
 from ..http.i18n import LANGUAGES, say
 from ..presentation.labels import printable
 
@@ -74,6 +76,11 @@ class Form(FlaskForm):
         else:
             return False
         return True
+
+    def once(self) -> Once | None:
+        """What makes this opened form create one thing only, if it was sent with its key."""
+        key = self.accepted.get("once_key")
+        return Once(key, per_content=True) if key else None
 
     def name_of(self, field: Any) -> str:
         """Our name of a field, which may differ from its name in HTML."""
@@ -144,7 +151,7 @@ class LineField(StringField):
         return printable(self.data or "")
 
 
-def _trimmed(value: str | None) -> str | None:
+def trimmed(value: str | None) -> str | None:
     """Without the blanks at its ends that come with pasting; never used on a password."""
     return value.strip(" \t\xa0") if value else value
 
@@ -166,7 +173,15 @@ def text_field(
 ) -> LineField:
     """One line that ``rule`` reads, without the blanks at its ends."""
     needed = DataRequired(REQUIRED) if required else Optional()
-    return LineField(label, [needed, Reads(rule)], filters=[_trimmed], **options)
+    return LineField(label, [needed, Reads(rule)], filters=[trimmed], **options)
+
+
+def once_field() -> HiddenField:
+    """The key of one opened form: however often that is sent, it creates one thing."""
+    return HiddenField(
+        default=lambda: secrets.token_urlsafe(16),
+        validators=[Optional(), Reads(validators.idempotency_key)],
+    )
 
 
 def version_number(value: str) -> int:
@@ -188,7 +203,7 @@ class LoginForm(Form):
 class SetUpForm(Form):
     """Make the first account."""
 
-    code = LineField(lazy_gettext("Set-up code"), [DataRequired(REQUIRED)], filters=[_trimmed])
+    code = LineField(lazy_gettext("Set-up code"), [DataRequired(REQUIRED)], filters=[trimmed])
     name = text_field(lazy_gettext("User name"), validators.user_name)
     email = text_field(lazy_gettext("Email"), validators.email)
     password = PasswordField(lazy_gettext("Password"), [InputRequired(REQUIRED)])
@@ -293,9 +308,9 @@ class AppForm(Form):
             SelectChoice("PRIORITY", lazy_gettext("The first active one, by priority")),
             SelectChoice("RANDOM", lazy_gettext("Any active one, at random")),
         ],
-        default="PRIORITY",
     )
     version = HiddenField(validators=[Optional(), Reads(version_number)])
+    once_key = once_field()
     submit = SubmitField(lazy_gettext("Save"))
 
     @staticmethod

@@ -16,18 +16,29 @@ from wtforms import (
     SelectChoice,
     SubmitField,
 )
-from wtforms.validators import Optional
+from wtforms.validators import DataRequired, Optional
 
 from ... import validators
 from ...database.models import App, Smtp
 from ...errors import SecretUnreadable
 from ...mailcheck import Encryption, Report
+from ...mailcheck.core.pasted import Parts
 from ...providers import preflight, presets
 from ...providers.presets import Choice
 from ...registry import smtps
 from ...registry.smtps import SmtpChanges
 from ..http.i18n import say
-from .forms import Form, LineField, Reads, in_words, text_field, version_number
+from .forms import (
+    REQUIRED,
+    Form,
+    LineField,
+    Reads,
+    in_words,
+    once_field,
+    text_field,
+    trimmed,
+    version_number,
+)
 
 
 def _encryption(value: str) -> str:
@@ -45,13 +56,35 @@ _FROM_ADDRESS: dict[str, Callable[[str], Any]] = {
 _JUDGED = ("host", "encryption", "port", "username", "password", "defaultfromemail")
 
 
+class HostField(LineField):
+    """A host. What was pasted instead of one is not shown again where it may hold a password."""
+
+    def _value(self) -> str:
+        try:
+            validators.host(self.data or "")
+        except validators.PastedServer as error:
+            if error.secret:
+                return ""
+        except ValueError:
+            pass
+        return super()._value()
+
+
 class SmtpForm(Form):
     """Create or edit an SMTP."""
 
     provider = LineField(lazy_gettext("Provider"), [Optional()])
     use = SubmitField(lazy_gettext("Fill in"))
     preset = LineField(validators=[Optional()])  # one of ``fitting``, as its button says
-    host = text_field(lazy_gettext("Host"), validators.host)
+    host = HostField(
+        lazy_gettext("Host"), [DataRequired(REQUIRED), Reads(validators.host)], filters=[trimmed]
+    )
+    # What was pasted as the host, taken apart; the password is not among it.
+    pasted_host = HiddenField()
+    pasted_port = HiddenField()
+    pasted_encryption = HiddenField()
+    pasted_username = HiddenField()
+    use_parts = SubmitField(lazy_gettext("Fill in these parts"))
     encryption = RadioField(
         lazy_gettext("Encryption"),
         choices=[
@@ -79,6 +112,7 @@ class SmtpForm(Form):
     defaultfromname = text_field(lazy_gettext("From name"), validators.display_name, required=False)
     priority = text_field(lazy_gettext("Priority"), validators.priority, default="10")
     version = HiddenField(validators=[Optional(), Reads(version_number)])
+    once_key = once_field()
     save_and_check = SubmitField()
     save = SubmitField(lazy_gettext("Save without checking"))
 
@@ -92,6 +126,7 @@ class SmtpForm(Form):
         for name in _JUDGED:
             self._fields[name].warnings = []
         self.username.hint = self.password.hint = ""
+        self.parts: Parts | None = None  # of what was pasted as the host
 
     @staticmethod
     def of(smtp: Smtp) -> dict[str, Any]:
@@ -135,6 +170,56 @@ class SmtpForm(Form):
         self._show("port", str(choice.mode.port))
         # What was left out of the host is typed next
         self.focus = self.host if choice.host.startswith(".") else self._typed_next()
+
+    def validate(self, extra_validators: Any = None) -> bool:
+        """Read every field; where a URL was pasted as the host, offer its parts."""
+        valid = bool(super().validate(extra_validators))
+        try:
+            validators.host(self.host.data or "")
+        except validators.PastedServer as error:
+            self.parts = error.parts
+        except ValueError:
+            pass
+        if self.parts:
+            self.pasted_host.data = self.parts.host
+            self.pasted_port.data = str(self.parts.port or "")
+            self.pasted_encryption.data = self.parts.encryption or ""
+            self.pasted_username.data = self.parts.username
+        return valid
+
+    @property
+    def parts_in_words(self) -> list[tuple[str, str]]:
+        """The parts that can be filled in: label and value."""
+        return [
+            (str(self._fields[name].label.text), in_words(self._fields[name], value))
+            for name, value in self._parts_sent().items()
+        ]
+
+    @property
+    def asks_for_parts(self) -> bool:
+        """Whether it was sent to be filled in with the parts of what was pasted."""
+        return bool(self.is_submitted() and self.use_parts.data)
+
+    def fill_parts(self) -> None:
+        """Fill in what was pasted as the host, part by part; nothing is saved."""
+        parts = self._parts_sent()
+        for name, value in parts.items():
+            self._show(name, value)
+        if "username" in parts:
+            self.auth.data = True
+        self.focus = self.password if "username" in parts else self._typed_next()
+
+    def _parts_sent(self) -> dict[str, str]:
+        """The parts as the page of before had them; they come from outside, so they are read."""
+        read = {}
+        for name, rule in (_FROM_ADDRESS | {"username": validators.credential}).items():
+            value = self._fields[f"pasted_{name}"].data
+            try:
+                if value:
+                    read[name] = str(rule(value))
+            except ValueError:
+                continue
+        return read
 
     def fill_from(self, address: Mapping[str, str]) -> None:
         """Take values and the place of the cursor from the query of an address, if they will do.
@@ -277,8 +362,6 @@ class SmtpForm(Form):
             changes["ssltls"] = self.encryption.data == Encryption.IMPLICIT.value
         if self.password.data:
             changes["password"] = self.accepted["password"]
-        elif smtp and not self.auth.data and (smtp.auth or self._moves(smtp)):
-            changes["password"] = None  # a password that is not used any more is forgotten
         return changes
 
     def _port(self) -> int:
@@ -288,7 +371,9 @@ class SmtpForm(Form):
 
     def _moves(self, smtp: Smtp) -> bool:
         stored = self.of(smtp)
-        return any(
-            (self._fields[name].data or "") != stored[name]
+        typed = {
+            name: self._fields[name].data or ""
             for name in ("host", "port", "username", "encryption")
-        )
+        }
+        typed["host"] = self.accepted.get("host", typed["host"])
+        return any(typed[name] != stored[name] for name in typed)

@@ -30,9 +30,14 @@ def new_smtp(app_id: str) -> AnyResponse:
     form = SmtpForm()
     if form.asks_for_preset:
         form.fill_preset()
+    elif form.asks_for_parts:
+        form.fill_parts()
     elif form.validate_on_submit():
         with form.catches():
-            smtp = smtps.save(auth.user().id, app.id, form.changes())
+            smtp = smtps.save(auth.user().id, app.id, form.changes(), once=form.once())
+            earlier, _total = service.history(smtp, 0, 1)
+            if earlier and not form.save.data:  # the form was sent twice
+                return redirect(url_for(".show_check", check_id=earlier[0].id), 303)
             return _after_save(smtp, form)
     elif request.method == "GET":
         form.fill_from(request.args)
@@ -70,6 +75,8 @@ def edit_smtp(smtp_id: str) -> AnyResponse:
     form = SmtpForm(smtp)
     if form.asks_for_preset:
         form.fill_preset()
+    elif form.asks_for_parts:
+        form.fill_parts()
     elif form.validate_on_submit():
         with form.catches():
             version = form.accepted.get("version")

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from smtpweb.accounts import sessions, tokens, users
-from smtpweb.database.models import ApiToken
+from smtpweb.database.models import ApiToken, User
 from smtpweb.database.session import db, now
 from tests.support.counting import statements
 from tests.support.people import PASSWORD, Person, Visitor
@@ -159,9 +159,35 @@ def test_a_cookie_opens_no_api_call(alice: Person) -> None:
 def test_a_new_app_has_the_defaults_of_its_account(alice: Person) -> None:
     app = alice.make_app("shop")
     assert app["testemail"] == "alice@example.com"
-    assert app["strategy"] == "PRIORITY"
-    assert app["defaultfromemail"] is None
-    assert app["defaultfromname"] is None
+    assert app["strategy"] == "RANDOM"
+    assert app["defaultfromemail"] == "alice@example.com"
+    assert app["defaultfromname"] == "alice"
+    assert app["timebetweenemails"] == 60
+    for name in ("retaindata", "useblacklist", "useautoblacklist"):
+        assert app[name] is False
+
+
+def test_a_name_that_no_header_takes_is_no_default_from_name(alice: Person) -> None:
+    with alice.app.app_context():
+        db.session.get_one(User, alice.user_id).name = "=?alice"
+        db.session.commit()
+    assert alice.make_app("shop")["defaultfromname"] is None
+
+
+@pytest.mark.parametrize(
+    ("name", "sent", "kept"),
+    [("timebetweenemails", 0, 0), ("timebetweenemails", 2**31 - 1, 2**31 - 1),
+     ("retaindata", "on", True), ("useblacklist", "1", True), ("useautoblacklist", "TRUE", True)],
+)  # fmt: skip
+def test_a_field_for_other_clients_is_kept_and_returned(
+    alice: Person, name: str, sent: object, kept: object
+) -> None:
+    app = alice.make_app("shop", **{name: sent})
+    assert app[name] == kept and type(app[name]) is type(kept)
+    edited = alice.post("/private/apps/save", idapp=app["_id"], defaultfromname="Shop").json
+    assert edited[name] == kept
+    assert alice.get("/private/apps/findById", idapp=app["_id"]).json == edited
+    assert alice.get("/private/apps/findAll", page=0, size=9).json["content"] == [edited]
 
 
 def test_an_app_is_created_found_edited_and_removed(alice: Person) -> None:
@@ -184,7 +210,9 @@ def test_an_app_is_created_found_edited_and_removed(alice: Person) -> None:
     ("name", "value"),
     [("name", "x" * 101), ("name", " "), ("name", "a\r\nb"), ("name", "=?utf-8?q?x?="),
      ("testemail", "nobody"), ("testemail", "a@b.c,d@e.f"), ("defaultfromemail", "x"),
-     ("defaultfromname", "a\nb"), ("strategy", "BEST"), ("idapp", "1")],
+     ("defaultfromname", "a\nb"), ("strategy", "BEST"), ("idapp", "1"),
+     ("timebetweenemails", "-1"), ("timebetweenemails", 2**31), ("timebetweenemails", "60s"),
+     ("retaindata", "2"), ("useblacklist", "x"), ("useautoblacklist", "null")],
 )  # fmt: skip
 def test_a_bad_value_of_an_app_is_refused_by_name(alice: Person, name: str, value: str) -> None:
     reply = alice.post("/private/apps/save", **({"name": "shop"} | {name: value}))

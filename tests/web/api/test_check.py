@@ -25,7 +25,7 @@ from smtpweb.mailcheck.core.effects import NotResolved
 from smtpweb.mailcheck.core.failure import Symptom
 from smtpweb.mailcheck.net import resolver
 from smtpweb.mailcheck.protocol.connection import Connection
-from tests.support.factories import use_share
+from tests.support.factories import forget_default_from, use_share
 from tests.support.fake_smtp import FakeServer, Slowly, fake_smtp
 from tests.support.people import Person
 
@@ -218,6 +218,7 @@ def _raising(error: Exception) -> Callable[..., Any]:
 
 def test_the_sender_is_the_smtps_then_the_apps_then_the_login(alice: Person, idapp: str) -> None:
     login = {"username": "login@shop.example", "password": "p"}
+    forget_default_from(alice.app, idapp)
     with fake_smtp() as server:
         smtp_id = register(alice, idapp, server, defaultfromemail="", **login)
         assert check(alice, smtp_id).status_code == 200
@@ -231,6 +232,7 @@ def test_the_sender_is_the_smtps_then_the_apps_then_the_login(alice: Person, ida
 
 
 def test_without_any_sender_nothing_is_sent(alice: Person, idapp: str) -> None:
+    forget_default_from(alice.app, idapp)
     with fake_smtp() as server:
         smtp_id = register(alice, idapp, server, defaultfromemail="", username="user1")
         reply = check(alice, smtp_id)

@@ -70,6 +70,7 @@ class Story:
         client = app.test_client(use_cookies=False) if app else self.client
         token = self.person.token if token == "" else token
         headers = {"Authorization": f"Bearer {token}"} if token else {}
+        headers |= options.pop("headers", {})
         reply = client.open(path, method=method.upper(), headers=headers, **options)
         self.seen.append(Seen(method, path, reply))
         return reply
@@ -98,12 +99,19 @@ class Story:
         self.example("/private/smtps/findByApp", idapp=app)
         self.example("/private/smtps/save", idapp=app, port="70000", username="")
         self.check(app, smtp)
+        self.reuse_key("/private/apps/save", {"name": "once"}, {"name": "twice"})
+        one = {"idapp": app, "host": "smtp.yourserver.net", "port": 587}
+        self.reuse_key("/private/smtps/save", one, one | {"port": 465})
         self.example("/private/smtps/remove", idsmtp=smtp)
         self.example("/private/apps/remove", idapp=app)
         for path in DOCUMENT["paths"]:
             if path.startswith("/private/") and not path.endswith("/findAll"):
                 changes = {"idapp": NOBODYS} if "/apps/" in path or "ByApp" in path else {}
                 self.example(path, **changes or {"idapp": NOBODYS, "idsmtp": NOBODYS})
+
+    def reuse_key(self, path: str, *bodies: dict[str, Any]) -> None:
+        for body in bodies:
+            self.ask("post", path, data=body, headers={"Idempotency-Key": "key-1"})
 
     def check(self, app: str, smtp: str) -> None:
         login = ("user@yourserver.net", "smtppassword1234")

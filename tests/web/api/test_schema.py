@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from typing import Any
 
@@ -94,7 +95,7 @@ def test_query_form_multipart_and_json_are_equal(alice: Person, idapp: str) -> N
     given = {"idapp": idapp, "host": "münchen.example", "port": "25", "auth": "false"}
     replies = ways(alice, given)
     assert {way: reply.status_code for way, reply in replies.items()} == dict.fromkeys(replies, 200)
-    assert {reply.json["host"] for reply in replies.values()} == {"münchen.example"}
+    assert {reply.json["host"] for reply in replies.values()} == {"xn--mnchen-3ya.example"}
 
 
 def test_json_may_use_its_own_types(alice: Person, idapp: str) -> None:
@@ -107,7 +108,7 @@ def test_json_may_use_its_own_types(alice: Person, idapp: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [True, 25.0, "25 ", [25], {"a": 25}, -1, 0, 65536, 2**63, "٣"], ids=repr
+    "value", [True, 25.5, 1e300, "25.0", "25 ", [25], {"a": 25}, -1, 0, 65536, 2**63, "٣"], ids=repr
 )
 def test_json_of_the_wrong_type_is_refused(alice: Person, idapp: str, value: Any) -> None:
     reply = alice.request(
@@ -285,3 +286,99 @@ def test_one_unreadable_password_does_not_hide_the_other_smtps(alice: Person, id
     assert "enter it again" in warning["message"]
     reply = alice.post("/private/smtps/check", idsmtp=bad["_id"])
     assert (reply.status_code, reply.json["code"]) == (406, "SMTP_PASSWORD_UNREADABLE")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "defaulfromemail=a%40b.example&defaultfromemail=a%40b.example",
+        "defaultfromemail=a%40b.example&defaulfromemail=a%40b.example",
+        "defaultfromemail=a%40B.example&defaulfromemail=a%40b.example",
+        "starttls=true&startstls=true",
+        "startstls=1&starttls=TRUE",
+        "ssltls=off&sslTls=false",
+        "sslTls=false&ssltls=off",
+    ],
+)
+def test_one_value_in_two_spellings_is_one_value_in_any_order(
+    alice: Person, idapp: str, body: str
+) -> None:
+    assert save(alice, f"idapp={idapp}&host=h&port=25&{body}", FORM).status_code == 200
+    twice = [pair.split("=") for pair in body.split("&")]
+    given = {"idapp": idapp, "host": "h", "port": 25} | {
+        name: value.replace("%40", "@") for name, value in twice
+    }
+    assert save(alice, json.dumps(given), "application/json").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["defaulfromemail=a%40b.example&defaultfromemail=c%40b.example",
+     "defaultfromemail=a%40b.example&defaulfromemail=c%40b.example",
+     "startstls=1&starttls=0", "starttls=true&startstls=true&starttls=true"],
+)  # fmt: skip
+def test_two_values_in_two_spellings_are_refused_in_any_order(
+    alice: Person, idapp: str, body: str
+) -> None:
+    reply = save(alice, f"idapp={idapp}&host=h&port=25&{body}", FORM)
+    assert (reply.status_code, len(reply.json["errors"])) == (400, 1)
+    assert reply.json["errors"][0]["message"] == "Was sent more than once."
+
+
+@pytest.mark.parametrize(
+    ("written", "port"),
+    [("587.0", 587), ("587.000", 587), ("5.87e2", 587), ("58700E-2", 587), ("1", 1)],
+)
+def test_a_whole_json_number_is_an_integer(
+    alice: Person, idapp: str, written: str, port: int
+) -> None:
+    body = f'{{"idapp":"{idapp}","host":"h","port":{written}}}'
+    reply = save(alice, body, "application/json")
+    assert (reply.status_code, reply.json["port"]) == (200, port)
+
+
+@pytest.mark.parametrize("written", ["587.5", "1e999999999", "1e-999999999", "0.0", "-587.0"])
+def test_a_json_number_that_is_no_port_is_refused(alice: Person, idapp: str, written: str) -> None:
+    body = f'{{"idapp":"{idapp}","host":"h","port":{written}}}'
+    reply = save(alice, body, "application/json")
+    assert (reply.status_code, reply.json["errors"][0]["parameter"]) == (400, "port")
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        ('{"host":"h","host":"h","port":25}', "host"),
+        ('{"host":"h","port":25,"note":1,"note":2}', "note"),
+        ('{"host":"","host":"h","port":25}', "host"),
+        ('{"host":"h","port":25,"sslTls":true,"sslTls":true}', "ssltls"),
+        ('{"host":"h","port":25,"more":{"x":1,"x":2}}', "x"),
+    ],
+)
+def test_a_member_that_stands_twice_in_json_is_named(
+    alice: Person, idapp: str, body: str, name: str
+) -> None:
+    reply = save(alice, body[:-1] + f',"idapp":"{idapp}"}}', "application/json")
+    assert (reply.status_code, reply.json["errors"][0]["parameter"]) == (400, name)
+    assert alice.smtps(idapp) == []
+
+
+@pytest.mark.parametrize("content_type", [FORM, "application/json", "multipart/form-data"])
+@pytest.mark.parametrize("coding", ["gzip", "br", "GZIP", ""])
+def test_a_compressed_body_is_a_415_that_says_so(
+    alice: Person, content_type: str, coding: str
+) -> None:
+    headers = {"Content-Encoding": coding} if coding else {}
+    reply = alice.request(
+        "POST", "/private/smtps/save", data=gzip.compress(b"{}"), content_type=content_type,
+        headers=headers,
+    )  # fmt: skip
+    assert reply.status_code == 415
+    assert "compressed" in reply.json["detail"]
+
+
+def test_the_identity_coding_is_none(alice: Person, idapp: str) -> None:
+    given = {"idapp": idapp, "host": "h", "port": "25"}
+    reply = alice.request(
+        "POST", "/private/smtps/save", data=given, headers={"Content-Encoding": "identity"}
+    )
+    assert reply.status_code == 200

@@ -133,13 +133,85 @@ def test_a_bad_value_is_refused_by_name_and_nothing_is_stored(
 
 @pytest.mark.parametrize(
     "host",
-    ["localhost", "mail.example.net", "mail.example.net.", "my_relay", "münchen.example",
-     "192.0.2.1", "2001:db8::1", "a.b-c.example"],
+    ["localhost", "mail.example.net", "my_relay", "xn--mnchen-3ya.example", "192.0.2.1",
+      "2001:db8::1", "a.b-c.example"],
 )  # fmt: skip
 def test_names_and_addresses_are_kept_as_they_were_sent(
     alice: Person, idapp: str, host: str
 ) -> None:
     assert alice.make_smtp(idapp, host=host)["host"] == host
+
+
+@pytest.mark.parametrize(
+    ("host", "kept"),
+    [("MAIL.example.net.", "mail.example.net"), ("münchen.example", "xn--mnchen-3ya.example"),
+     ("ｍａｉｌ。example.net", "mail.example.net")],
+)  # fmt: skip
+def test_a_host_is_kept_as_it_is_looked_up(alice: Person, idapp: str, host: str, kept: str) -> None:
+    assert alice.make_smtp(idapp, host=host)["host"] == kept
+
+
+def test_a_host_with_a_hidden_character_is_refused_by_its_name(alice: Person, idapp: str) -> None:
+    reply = alice.post("/private/smtps/save", idapp=idapp, host="ma\u200bil.example", port=25)
+    assert reply.status_code == 400
+    assert "ZERO WIDTH SPACE (U+200B at position 3)" in reply.json["errors"][0]["message"]
+
+
+def test_a_host_in_another_spelling_is_the_same_destination(alice: Person, idapp: str) -> None:
+    smtp = alice.make_smtp(idapp, **FULL)
+    with alice.app.app_context():  # as it was stored before hosts were kept in one form
+        db.session.get_one(Smtp, smtp["_id"]).host = "SMTP.yourserver.net."
+        db.session.commit()
+    edited = alice.make_smtp(idapp, idsmtp=smtp["_id"], host=FULL["host"], port=FULL["port"])
+    assert (edited["host"], edited["password"]) == (FULL["host"], FULL["password"])
+
+
+@pytest.mark.parametrize(
+    ("pasted", "parts"),
+    [
+        ("smtp://me@example.com:p@Qx7/w:rd@mx.example.com:587",
+         ["mx.example.com", "port=587", "starttls=true", "auth=true"]),
+        ("smtps://me:p%40Qx7w:rd@mx.example.com", ["mx.example.com", "port=465", "ssltls=true"]),
+        ("me:p@Qx7/w:rd@mx.example.com:2525", ["mx.example.com", "port=2525"]),
+        ("smtp://mx.example.com/?password=p@Qx7", []),
+        ("smtp://me:p@Qx7", []),
+    ],
+)  # fmt: skip
+def test_a_pasted_url_is_taken_apart_without_its_password(
+    alice: Person, idapp: str, pasted: str, parts: list[str]
+) -> None:
+    reply = alice.post("/private/smtps/save", idapp=idapp, host=pasted, port=25)
+    assert reply.status_code == 400
+    (error,) = reply.json["errors"]
+    assert error["parameter"] == "host"
+    for part in parts:
+        assert part in error["message"]
+    assert "Qx7" not in reply.text and "rd" not in error["message"].replace("password", "")
+    assert alice.smtps(idapp) == []
+
+
+@pytest.mark.parametrize(
+    "move", [{}, {"host": "relay.example"}, {"port": 25}, {"starttls": "false"}, {"username": "x"}]
+)
+def test_authentication_is_turned_off_without_the_password_which_is_forgotten(
+    alice: Person, idapp: str, move: dict[str, object]
+) -> None:
+    smtp = alice.make_smtp(idapp, **FULL)
+    edit = {"idsmtp": smtp["_id"], "host": FULL["host"], "port": FULL["port"]} | move
+    relay = alice.make_smtp(idapp, **edit, auth="false")
+    assert (relay["auth"], relay["password"]) == (False, None)
+    with alice.app.app_context():
+        assert db.session.get_one(Smtp, smtp["_id"]).password_sealed is None
+    back = alice.post("/private/smtps/save", idapp=idapp, **edit, auth="true")
+    assert back.status_code == 400
+    assert [error["parameter"] for error in back.json["errors"]] == ["password"]
+
+
+def test_without_authentication_a_move_needs_no_password(alice: Person, idapp: str) -> None:
+    smtp = alice.make_smtp(idapp, **(FULL | {"auth": "false"}))
+    same = {"idsmtp": smtp["_id"], "host": FULL["host"], "port": FULL["port"]}
+    assert alice.make_smtp(idapp, **same)["password"] == FULL["password"]
+    assert alice.make_smtp(idapp, **same | {"host": "relay.example"})["password"] is None
 
 
 def test_a_bracketed_ipv6_address_loses_its_brackets(alice: Person, idapp: str) -> None:
@@ -199,7 +271,6 @@ def test_an_edit_repeats_the_required_parameters(alice: Person, idapp: str, miss
         {"host": "evil.example"},
         {"port": 2525},
         {"username": "other"},
-        {"auth": "false"},
         {"starttls": "false"},
         {"ssltls": "true"},
     ],

@@ -25,7 +25,7 @@ def test_an_app_is_created_and_leads_to_its_first_smtp(browser, alice):
     made = alice.get("/private/apps/findAll", page=0, size=9).json["content"][0]
     assert made["name"] == "shop"
     assert made["testemail"] == "alice@example.com"
-    assert made["defaultfromemail"] is None
+    assert made["defaultfromemail"] == "alice@example.com"
     assert made["defaultfromname"] == "The shop"
     assert made["strategy"] == "RANDOM"
 

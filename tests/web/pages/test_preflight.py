@@ -6,7 +6,7 @@ import pytest
 
 from smtpweb.config import ROOT
 from tests.support.browser import one_database
-from tests.support.factories import SAVE, typed
+from tests.support.factories import SAVE, forget_default_from, typed
 from tests.support.fake_smtp import fake_smtp
 from tests.support.people import Person
 
@@ -97,6 +97,7 @@ def test_what_is_likely_to_fail_is_saved_with_a_warning(
     alice: Person, given: dict[str, object], said: list[tuple[str, str, str]]
 ) -> None:
     idapp = alice.make_app()["_id"]
+    forget_default_from(alice.app, idapp)
     saved = alice.make_smtp(idapp, **given)
     warnings = saved.get("warnings", [])
     assert [(one["parameter"], one["code"]) for one in warnings] == [one[:2] for one in said]
@@ -141,7 +142,8 @@ def test_a_failed_check_repeats_the_warnings(alice: Person) -> None:
         ("smtps://smtp.example.com/", "type smtp.example.com, and 465 as the port"),
         ("smtp.example.com:2525", "type smtp.example.com, and 2525 as the port"),
         ("https://smtp.example.com", "type smtp.example.com."),
-        ("[::1]:25", "without scheme, port or path"),
+        ("[::1]:25", "type ::1, and 25 as the port"),
+        ("::1/25/", "without scheme, port or path"),
     ],
 )
 def test_a_pasted_address_is_taken_apart_by_words(
