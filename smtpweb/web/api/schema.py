@@ -118,12 +118,17 @@ class Sent:
 
 def refuse_in_query(*names: str) -> None:
     """Raise :class:`BadInput` for what must not stand in an address, where proxies log it."""
+    in_query = {
+        name for name, value in _decode_form(request.query_string, "utf-8", "query string") if value
+    }
     faults = {
-        name: ["Must not be sent in the query string, which is logged on its way: send it as a form"
-               " or as JSON."]
+        name: [
+            "Must not be sent in the query string, which is logged on its way: send it as a form"
+            " or as JSON."
+        ]
         for name in names
-        if any(request.args.getlist(name))  # an empty value means absent
-    }  # fmt: skip
+        if name in in_query
+    }
     if faults:
         raise BadInput(faults)
 
