@@ -29,7 +29,7 @@ def main() -> None:
         for version in (versions[0], versions[-1]):
             command = [
                 UV, "pip", "compile", "--quiet", "--no-deps", "--only-binary", ":all:",
-                "--python-version", version, "--no-header", "--output-file", "-", lock,
+                "--python-version", version, "--no-header", lock,
             ]  # fmt: skip
             told = subprocess.run(command, capture_output=True, text=True, check=False)
             print(f"{lock.name} on Python {version}: {'no' if told.returncode else 'yes'}")
