@@ -19,7 +19,7 @@ from ..database.models import App, Check, Smtp, User
 from ..database.session import AnyRow, db, now, writing
 from ..errors import Busy, NotFound, Sentence, TooMany
 from ..mailcheck import Report, Side, Stage, Target
-from ..registry import smtps
+from ..registry import checkability, smtps
 from . import arrival
 
 log = logging.getLogger(__name__)
@@ -153,7 +153,7 @@ def _refuse_too_many(user_id: str) -> None:
 def _target(smtp: Smtp, arrival_url: str) -> Target | Report:
     """What to check, as plain values; or the report where it need not be tried."""
     app, config = smtp.app, settings()
-    mail_from = smtps.sender(smtp, app.defaultfromemail)
+    mail_from = checkability.sender(smtp, app.defaultfromemail)
     if not mail_from:
         return Report(
             accepted=False,
@@ -204,6 +204,8 @@ def _finish(begun: Check, report: Report) -> Check:
         begun.stage, begun.code, begun.title = report.stage, report.code, report.title
         begun.report_json = report.to_dict()
         begun.applied = begun.smtp_version >= smtp.settings_version and report.judges
+        if begun.smtp_version >= smtp.settings_version:
+            smtp.uncheckable = None if report.judges else report.code
         if begun.applied:
             smtp.judged = True
             smtp.enabled = report.accepted

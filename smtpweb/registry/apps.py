@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from ..database.models import App, User
 from ..database.session import db, now, writing
 from ..errors import EditConflict, NameTaken, NotFound, Sentence
+from . import checkability
 
 
 class AppChanges(TypedDict, total=False):
@@ -80,6 +81,7 @@ def save(
             if version is not None and app.version != version:
                 raise EditConflict(Sentence("This app was changed after you opened the form."))
             app.modified = now()
+        sender_before = app.defaultfromemail
         for name, value in changes.items():
             setattr(app, name, value)
         app.version += 1
@@ -89,6 +91,8 @@ def save(
             raise NameTaken(
                 Sentence("You have another app named '%(name)s'.", name=changes.get("name"))
             ) from None
+        if app.defaultfromemail != sender_before:
+            checkability.renew(app)
         return app
 
 

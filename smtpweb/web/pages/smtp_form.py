@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from dns.resolver import Resolver
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext, ngettext
+from werkzeug.datastructures import MultiDict
 from wtforms import (
     BooleanField,
     Field,
@@ -18,13 +20,14 @@ from wtforms import (
 )
 from wtforms.validators import Optional
 
-from ... import validators
+from ... import config, validators
 from ...database.models import App, Smtp
 from ...errors import SecretUnreadable
 from ...mailcheck import Encryption, Report
-from ...providers import preflight, presets
+from ...providers import preflight, presets, reachability
 from ...providers.presets import Choice
-from ...registry import smtps
+from ...providers.settings import Settings
+from ...registry import checkability, smtps
 from ...registry.smtps import SmtpChanges
 from ..http.i18n import say
 from .forms import Form, LineField, Reads, in_words, text_field, version_number
@@ -97,8 +100,14 @@ class SmtpForm(Form):
     save_and_check = SubmitField()
     save = SubmitField(lazy_gettext("Save without checking"))
 
-    def __init__(self, smtp: Smtp | None = None) -> None:
-        super().__init__(self.of(smtp) if smtp else None)
+    def __init__(
+        self,
+        smtp: Smtp | None = None,
+        *,
+        sent: bool = True,
+        typed: MultiDict[str, str] | None = None,
+    ) -> None:
+        super().__init__(self.of(smtp) if smtp else None, sent=sent, typed=typed)
         self.smtp = smtp
         self.focus: Field | None = None if smtp else self.provider
         self.unsaved: list[str] = []  # labels of what was filled in
@@ -197,13 +206,18 @@ class SmtpForm(Form):
 
     # -- what is likely to fail
 
-    def judge(self, app: App) -> None:
-        """Put to the fields what is likely to fail, and the hints of the provider."""
+    def judge(self, app: App, resolver: Resolver | None = None) -> None:
+        """Put to the fields what is likely to fail, and the hints of the provider.
+
+        ``resolver``: also say what it knows of the host at once.
+        """
         known = presets.of_host((self.host.data or "").strip())
         if known:
             self.username.hint = f"{known.name}: {say(known.user)}"
             self.password.hint = f"{known.name}: {say(known.password)}"
-        for warning in preflight.warnings(self._settings(app)):
+        settings = self._settings(app)
+        dns = reachability.look_up(settings, resolver) if resolver else ()
+        for warning in (*dns, *preflight.warnings(settings)):
             field = self._fields[warning.field]
             field.warnings = [*field.warnings, say(warning.text)]
 
@@ -213,7 +227,7 @@ class SmtpForm(Form):
             if field.name == name:
                 field.cause = (report.title, *report.advice[:1])
 
-    def _settings(self, app: App) -> preflight.Settings:
+    def _settings(self, app: App) -> Settings:
         """What stands in the form, as far as it can be read."""
         smtp = self.smtp
         try:
@@ -225,14 +239,17 @@ class SmtpForm(Form):
         except ValueError:
             encryption = Encryption.STARTTLS
         username = self.username.data or ""
-        return preflight.Settings(
+        return Settings(
             host=(self.host.data or "").strip(),
             port=port,
             encryption=encryption,
             auth=bool(self.auth.data),
             username=username,
             password=self.password.data or self._stored_password(),
-            mail_from=smtps.sender_of(self.defaultfromemail.data, app.defaultfromemail, username),
+            mail_from=checkability.sender_of(
+                self.defaultfromemail.data, app.defaultfromemail, username
+            ),
+            policy=config.settings().egress,
             both_flags=bool(
                 smtp and smtp.starttls and smtp.ssltls and smtp.encryption is encryption
             ),
