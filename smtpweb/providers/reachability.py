@@ -110,8 +110,8 @@ def _refused(refusal: Refusal, port: int) -> Warning:
         )
         return Warning("host", "ADDRESS_REFUSED", text, "SMTP_POLICY_OWN_SERVICE")
     text = Sentence(
-        "smtpweb is not allowed to connect to %(address)s (%(range)s). Its administrator can allow"
-        " it by the setting %(setting)s",
+        "smtpweb is not allowed to connect to %(range)s, such as %(address)s. Its administrator can"
+        " allow it by the setting %(setting)s",
         address=refusal.address,
         range=Sentence(refusal.range_name),
         setting=refusal.setting,

@@ -110,6 +110,8 @@ class SmtpForm(Form):
         super().__init__(self.of(smtp) if smtp else None, sent=sent, typed=typed)
         self.smtp = smtp
         self.focus: Field | None = None if smtp else self.provider
+        if self.restored:
+            self.focus = self.password  # it is all that is missing
         self.unsaved: list[str] = []  # labels of what was filled in
         self.ignored: list[str] = []  # labels of what could not be
         for name in _JUDGED:

@@ -70,6 +70,7 @@ def test_a_new_smtp_comes_back_as_typed_after_signing_in(browser, alice, idapp, 
     shown = page.form()
     assert {name: shown.value(name) for name in TYPED} == TYPED | {"smtp_secret": ""}
     assert SECRET not in page.html
+    assert "autofocus" in page.by_id("smtp_secret").attrib
     assert kept(alice) == 0
     browser.send(page, shown.fill(smtp_secret=SECRET), SAVE)
     (smtp,) = alice.smtps(idapp)
