@@ -12,10 +12,17 @@ function showHandles() {
   for (const handle of rowsNow().querySelectorAll("[data-handle]")) handle.hidden = false;
 }
 
-// Say what the reply says. A move is seen by itself; what went wrong has to be read by everybody.
-function tell(said) {
-  told.textContent = said?.textContent ?? "";
-  told.className = said?.classList.contains("alert-warning") ? "alert alert-warning" : "visually-hidden";
+// What is said of a move stands at its row; here it is said to a screen reader.
+function announce(text) {
+  told.textContent = text.trim();
+}
+
+function sayAtRow(id, text) {
+  for (const old of document.querySelectorAll(".row-said")) old.remove();
+  const line = document.getElementById("row-said").content.firstElementChild.cloneNode(true);
+  line.querySelector("span").textContent = text;
+  rowOf(id)?.append(line);
+  announce(text);
 }
 
 // Post the form as it stands, with this one value more; show the list that comes back.
@@ -34,11 +41,10 @@ async function post(url, name, id, focus) {
     }
     rowsNow().replaceWith(document.adoptNode(fresh));
     showHandles();
-    tell(page.querySelector(".alert[role=status].alert-success, .alert-warning"));
+    announce(rowOf(id).querySelector(".row-said span")?.textContent ?? "");
     (rowOf(id).querySelector(focus) ?? rowOf(id).querySelector("[data-handle]"))?.focus();
   } catch {
-    told.textContent = told.dataset.failed;
-    told.className = "alert alert-danger";
+    sayAtRow(id, told.dataset.failed);
   }
 }
 

@@ -1,35 +1,37 @@
-"""Check many SMTPs of an app, one after the other, and tell from the rows how far that has come.
+"""Check many SMTP servers of an app, one after the other, and tell from rows how far that has come.
 
-Nothing is remembered but the checks themselves: any worker can show how a batch stands. What a
-worker left undone when it was stopped shows as not checked, and can be begun again.
+A batch goes on by itself until every server has its check: limits delay it, they never stop it.
+Its row in ``check_queue`` says that somebody carries it out, so that any process can show how it
+stands, and take it over from one that has ended.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import cast
+from typing import Any, cast
 
 from flask import Flask, current_app
-from sqlalchemy import ColumnElement, and_, func, or_, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import ColumnElement, CursorResult, and_, delete, func, or_, select, update
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from ..accounts.tokens import Caller
-from ..config import settings
-from ..database.models import Check, Smtp
-from ..database.session import AnyRow, cause, db, fetch, now
+from ..database.models import Check, CheckQueue, Smtp, new_id
+from ..database.session import AnyRow, cause, db, fetch, now, writing
 from ..errors import Busy, NotFound, SecretUnreadable, Sentence, TooMany
 from ..mailcheck import Stage
 from ..registry import apps
-from . import limits, runner, service
+from . import runner, service
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 30  # seconds that a queue waits for room; without news for so long it has stopped
+ALIVE = timedelta(seconds=30)  # after its last sign of life a queue may be taken over
+_BEAT = 5.0  # seconds between two signs of life
 SHOWN = 500  # rows of a batch that are read for its page, and of each kind
 _PACE = 0.3  # seconds between two looks at a check
 _LONGEST = timedelta(minutes=6)  # no setting lets a check take so long
@@ -68,15 +70,22 @@ class Standing:
     """How far a batch has come. ``rows``: the newest check of each SMTP that has one, in order.
 
     Rows are (smtp_id, host, port, id, started, finished, ends_by, accepted, stage, code, title).
-    ``waiting``: (id, host, port) of SMTPs without one, at most ``SHOWN``. ``limited_for``: seconds
-    until the user's share of checks allows one more, 0 if it does now.
+    ``waiting``: (id, host, port) of SMTPs without one, at most ``SHOWN``. ``queued``: somebody
+    carries it out; ``abandoned``: somebody did, and was stopped. ``delayed_for``: seconds for
+    which a limit delays the next check.
     """
 
     total: int
     rows: Sequence[AnyRow]
     waiting: Sequence[AnyRow]
-    going_on: bool
-    limited_for: int
+    queued: bool
+    abandoned: bool
+    delayed_for: int
+
+    @property
+    def going_on(self) -> bool:
+        """Whether there will be more to see."""
+        return any(map(service.is_under_way, self.rows)) or (self.queued and self.left > 0)
 
     @property
     def finished(self) -> int:
@@ -103,8 +112,8 @@ class Standing:
         return self.total - len(self.rows)
 
 
-def standing(user_id: str, batch: Batch, begun: datetime) -> Standing:
-    """How far the batch has come, which was begun, or begun again, at ``begun``."""
+def standing(user_id: str, batch: Batch) -> Standing:
+    """How far the batch has come."""
     total = db.session.scalar(select(func.count()).select_from(Smtp).where(batch.holds())) or 0
     found = fetch(
         select(
@@ -116,29 +125,47 @@ def standing(user_id: str, batch: Batch, begun: datetime) -> Standing:
         .order_by(Check.started, Check.id)
         .limit(SHOWN)
     )  # fmt: skip
-    rows = list({row.smtp_id: row for row in found}.values())
     waiting = fetch(
         select(Smtp.id, Smtp.host, Smtp.port)
         .where(batch.holds(), _unchecked(batch))
         .order_by(Smtp.priority, Smtp.created, Smtp.id)
         .limit(SHOWN)
     )
-    under_way, limited_for = limits.used_share(user_id)
-    moments = [begun, *(row.started for row in rows), *(row.finished for row in rows)]
-    quiet = now() - max(moment for moment in moments if moment)
-    going_on = any(map(service.is_under_way, rows)) or (
-        len(rows) < total
-        and not limited_for
-        and (under_way > 0 or quiet < timedelta(seconds=PATIENCE))
+    moment = now()
+    queue = _queue_of(user_id)
+    is_this = queue is not None and _batch_of(queue) == batch
+    alive = is_this and queue.alive_until > moment
+    delayed = (queue.waits_until - moment).total_seconds() if alive and queue.waits_until else 0.0
+    return Standing(
+        total=total,
+        rows=list({row.smtp_id: row for row in found}.values()),
+        waiting=waiting,
+        queued=alive,
+        abandoned=is_this and not alive,
+        delayed_for=max(0, math.ceil(delayed)),
     )
-    return Standing(total, rows, waiting, going_on, limited_for)
+
+
+def running(user_id: str) -> Batch | None:
+    """The batch that is carried out for this user now."""
+    queue = _queue_of(user_id)
+    return _batch_of(queue) if queue is not None and queue.alive_until > now() else None
+
+
+def _queue_of(user_id: str) -> Any:
+    columns = CheckQueue.__table__.columns
+    return next(iter(fetch(select(*columns).where(CheckQueue.user_id == user_id))), None)
+
+
+def _batch_of(queue: Any) -> Batch:
+    return Batch(queue.app_id, queue.since, tuple(queue.smtp_ids))
 
 
 def _unchecked(batch: Batch) -> ColumnElement[bool]:
     return ~select(Check.id).where(Check.smtp_id == Smtp.id, batch.counts()).exists()
 
 
-# --- working it off ------------------------------------------------------------------------
+# --- carrying it out -----------------------------------------------------------------------
 
 
 def start(caller: Caller, batch: Batch, base_url: str | None = None) -> None:
@@ -148,19 +175,47 @@ def start(caller: Caller, batch: Batch, base_url: str | None = None) -> None:
     checked already, or too many other people's.
     """
     app_id = apps.find(caller.user_id, batch.app_id).id
-    rows = fetch(
-        select(Smtp.id)
-        .where(Smtp.app_id == app_id, batch.holds(), _unchecked(batch))
-        .order_by(Smtp.priority, Smtp.created, Smtp.id)
-        .limit(settings().checks_per_user or None)  # more are not allowed at once
-    )
     app = cast(Flask, current_app._get_current_object())  # type: ignore[attr-defined]
-    queue = _Queue(app, caller, batch, [row.id for row in rows], base_url)
-    cast(Queues, app.extensions["smtpweb.queues"]).run(queue)
+    queue = _Queue(app, caller, batch, base_url)
+    _take_over(caller.user_id, app_id, batch, queue.owner)
+    try:
+        cast(Queues, app.extensions["smtpweb.queues"]).run(queue)
+    except Busy:
+        queue.leave(for_good=True)
+        raise
+
+
+def _take_over(user_id: str, app_id: str, batch: Batch, owner: str) -> None:
+    """Make the user's row this batch's, unless somebody carries out one of the user's."""
+    busy = Busy(
+        Sentence("Several of your SMTP servers are being checked: wait until that has ended."),
+        retry_after=30,
+    )
+    try:
+        with writing() as session:
+            row = session.get(CheckQueue, user_id, populate_existing=True, with_for_update=True)
+            if row is None:
+                row = CheckQueue(user_id=user_id)
+                session.add(row)
+            elif row.alive_until > now():
+                raise busy
+            row.owner, row.app_id, row.since = owner, app_id, batch.since
+            row.smtp_ids = list(batch.smtp_ids)
+            row.alive_until, row.waits_until = now() + ALIVE, None
+    except IntegrityError:  # at the same moment by another request
+        raise busy from None
+
+
+def stop(user_id: str, app_id: str) -> None:
+    """Begin no more checks of the user's batch in this app; the one under way is finished."""
+    with writing() as session:
+        session.execute(
+            delete(CheckQueue).where(CheckQueue.user_id == user_id, CheckQueue.app_id == app_id)
+        )
 
 
 class Queues:
-    """The queues of this worker: a few, and one of each user.
+    """The queues of this process: a few, and one of each user.
 
     ``most``: how many, each with a thread that mostly waits. ``is_over``: whether the worker was
     told to end. It waits for its checks, not for new ones.
@@ -169,39 +224,34 @@ class Queues:
     def __init__(self, most: int) -> None:
         self._most = most
         self._lock = threading.Lock()
-        self._of: dict[str, _Queue] = {}
+        self._running: set[_Queue] = set()
         self.stopped = threading.Event()
         self.is_over: Callable[[], bool] = lambda: not threading.main_thread().is_alive()
 
     def run(self, queue: _Queue) -> None:
         """Start it, unless there are too many; raises :class:`Busy`."""
         with self._lock:
-            if queue.user_id in self._of:
-                raise Busy(
-                    Sentence("Several of your SMTPs are being checked: wait until that has ended."),
-                    retry_after=PATIENCE,
-                )
-            if len(self._of) >= self._most:
+            if len(self._running) >= self._most:
                 raise Busy(
                     Sentence("Too many checks are under way: nothing was changed."),
-                    retry_after=PATIENCE,
+                    retry_after=30,
                 )
             try:
                 queue.start()
             except RuntimeError:  # the system gives no more threads
                 raise Busy(Sentence("Too many checks are under way."), retry_after=5) from None
-            self._of[queue.user_id] = queue
+            self._running.add(queue)
 
     def remove(self, queue: _Queue) -> None:
         """It has ended."""
         with self._lock:
-            self._of.pop(queue.user_id, None)
+            self._running.discard(queue)
 
     def stop(self) -> None:
         """Begin no more checks, and return when no queue works any more."""
         self.stopped.set()
         with self._lock:
-            queues = list(self._of.values())
+            queues = list(self._running)
         for queue in queues:
             queue.join()
 
@@ -209,59 +259,98 @@ class Queues:
 class _Queue(threading.Thread):
     """Starts one check after the other. A daemon: each check itself is ended before its worker."""
 
-    def __init__(
-        self, app: Flask, caller: Caller, batch: Batch, smtp_ids: list[str], base_url: str | None
-    ) -> None:
+    def __init__(self, app: Flask, caller: Caller, batch: Batch, base_url: str | None) -> None:
         super().__init__(name=f"batch of {caller.user_id}", daemon=True)
-        self.user_id = caller.user_id
-        self._app, self._caller, self._batch = app, caller, batch
-        self._smtp_ids, self._base_url = smtp_ids, base_url
+        self.owner = new_id()
+        self._app, self._caller, self._batch, self._base_url = app, caller, batch, base_url
+        self._skipped: list[str] = []  # removed meanwhile, or its password cannot be read
+        self._is_mine = True
+        self._beat = 0.0  # when the last sign of life was given
         self._queues = cast(Queues, app.extensions["smtpweb.queues"])
 
     def run(self) -> None:
-        """Work it off, as far as that is allowed."""
+        """Work it off, waiting where a limit says so."""
         try:
             with self._app.app_context():
-                for smtp_id in self._smtp_ids:
-                    if not self._check(smtp_id):
-                        break
-        except SQLAlchemyError as error:
+                self._work()
+        except SQLAlchemyError as error:  # its row is left: who looks at the page takes it over
             log.error("%s ended early: %s", self.name, cause(error))
-        except Exception:
-            log.exception("%s ended by a bug of ours", self.name)
         finally:
             self._queues.remove(self)
 
-    def _check(self, smtp_id: str) -> bool:
-        """Check this one; False where there is no sense in going on to the next."""
-        until = time.monotonic() + PATIENCE
-        while self._may_go_on():
-            if self._has_check(smtp_id):
-                return True
-            try:
-                check_id = runner.start(self._caller, smtp_id, self._base_url)
-            except (NotFound, SecretUnreadable):
-                return True
-            except (Busy, TooMany) as error:
-                if error.retry_after > PATIENCE or time.monotonic() > until:
-                    return False
-                self._queues.stopped.wait(1)
-                continue
-            self._wait_for(check_id)
-            return True
-        return False
+    def _work(self) -> None:
+        finished = False
+        try:
+            while self._goes_on():
+                smtp_id = self._next()
+                if smtp_id is None:
+                    finished = True
+                    break
+                self._check(smtp_id)
+        except SQLAlchemyError:
+            raise
+        except Exception:
+            log.exception("%s ended by a bug of ours", self.name)
+            finished = True  # to take it over would end in the same way
+        if self._is_mine:
+            self.leave(for_good=finished)
 
-    def _has_check(self, smtp_id: str) -> bool:
-        return bool(
-            fetch(select(Check.id).where(Check.smtp_id == smtp_id, self._batch.counts()).limit(1))
+    def leave(self, *, for_good: bool) -> None:
+        """Give up the row; unless it is for good, any other process may take it over at once."""
+        which = (CheckQueue.user_id == self._caller.user_id, CheckQueue.owner == self.owner)
+        with writing() as session:
+            if for_good:
+                session.execute(delete(CheckQueue).where(*which))
+            else:
+                ended = {"alive_until": now(), "waits_until": None}
+                session.execute(update(CheckQueue).where(*which).values(ended))
+
+    def _next(self) -> str | None:
+        rows = fetch(
+            select(Smtp.id)
+            .where(self._batch.holds(), _unchecked(self._batch), Smtp.id.not_in(self._skipped))
+            .order_by(Smtp.priority, Smtp.created, Smtp.id)
+            .limit(1)
         )
+        return rows[0].id if rows else None
 
-    def _wait_for(self, check_id: str) -> None:
-        while self._may_go_on():
-            rows = fetch(select(Check.finished, Check.ends_by).where(Check.id == check_id))
-            if not rows or not service.is_under_way(rows[0]):
-                return
-            self._queues.stopped.wait(_PACE)
+    def _check(self, smtp_id: str) -> None:
+        """Check this one and wait for its end, or until there may be room for it."""
+        try:
+            check_id = runner.start(self._caller, smtp_id, self._base_url)
+        except (NotFound, SecretUnreadable):
+            self._skipped.append(smtp_id)
+        except (Busy, TooMany) as error:
+            self._wait(error.retry_after)
+        else:
+            while self._goes_on() and self._is_under_way(check_id):
+                self._queues.stopped.wait(_PACE)
 
-    def _may_go_on(self) -> bool:
-        return not (self._queues.stopped.is_set() or self._queues.is_over())
+    def _is_under_way(self, check_id: str) -> bool:
+        rows = fetch(select(Check.finished, Check.ends_by).where(Check.id == check_id))
+        return bool(rows) and service.is_under_way(rows[0])
+
+    def _wait(self, seconds: float) -> None:
+        waits_until = now() + timedelta(seconds=seconds)
+        self._show_life(waits_until)
+        while self._goes_on(waits_until) and (left := (waits_until - now()).total_seconds()) > 0:
+            self._queues.stopped.wait(min(left, 1))
+        self._show_life()
+
+    def _goes_on(self, waits_until: datetime | None = None) -> bool:
+        """Whether to go on: the worker lives, and nobody stopped this batch or took it over."""
+        if self._queues.stopped.is_set() or self._queues.is_over():
+            return False
+        if time.monotonic() - self._beat > _BEAT:
+            self._show_life(waits_until)
+        return self._is_mine
+
+    def _show_life(self, waits_until: datetime | None = None) -> None:
+        with writing() as session:
+            found = session.execute(
+                update(CheckQueue)
+                .where(CheckQueue.user_id == self._caller.user_id, CheckQueue.owner == self.owner)
+                .values(alive_until=now() + ALIVE, waits_until=waits_until)
+            )
+        self._is_mine = cast(CursorResult[Any], found).rowcount > 0
+        self._beat = time.monotonic()

@@ -18,7 +18,7 @@ from ..database.session import AnyRow, db, now, writing
 from ..errors import Busy, NotFound, Sentence
 from ..mailcheck import Report, Side, Stage, Target
 from ..mailcheck.core import report_size
-from ..registry import smtps
+from ..registry import checkability, smtps
 from . import arrival, limits, retention
 
 log = logging.getLogger(__name__)
@@ -101,7 +101,7 @@ def is_under_way(check: Check | AnyRow) -> bool:
 def _target(smtp: Smtp, arrival_url: str) -> Target | Report:
     """What to check, as plain values; or the report where it need not be tried."""
     app, config = smtp.app, settings()
-    mail_from = smtps.sender(smtp, app.defaultfromemail)
+    mail_from = checkability.sender(smtp, app.defaultfromemail)
     if not mail_from:
         return Report(
             accepted=False,
@@ -151,7 +151,10 @@ def _finish(begun: Check, report: Report) -> Check:
             begun.accepted = report.accepted
             begun.stage, begun.code, begun.title = report.stage, report.code, report.title
             begun.report_json = report_size.within(report).to_dict()
-            begun.applied = begun.smtp_version >= smtp.settings_version and report.judges
+            is_current = begun.smtp_version >= smtp.settings_version
+            begun.applied = is_current and report.judges
+            if is_current:
+                smtp.uncheckable = None if report.judges else report.code
             if begun.applied:
                 smtp.judged = True
                 smtp.enabled = report.accepted

@@ -170,7 +170,8 @@ class Smtp(Base):
 
     ``settings_version`` is the version of the last edit that was more than another place in the
     order: the outcome of a check that began at it or later is about the SMTP as it is now.
-    ``judged``: there was such an outcome.
+    ``judged``: there was such an outcome. ``uncheckable``: the code of why no check can be made as
+    things are (no From address, refused by our policy, a cause on our side), null where one can.
     """
 
     __tablename__ = "smtp"
@@ -196,6 +197,7 @@ class Smtp(Base):
     version: Mapped[int] = mapped_column(default=1)
     settings_version: Mapped[int] = mapped_column(default=1)
     judged: Mapped[bool] = mapped_column(default=False)
+    uncheckable: Mapped[str | None] = mapped_column(String(80))
     # A check is under way until then at the latest; null: none is.
     checking_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created: Mapped[Created]
@@ -283,6 +285,42 @@ class Check(Base):
     def report(self) -> Report | None:
         """The whole outcome, or None while there is none."""
         return Report.from_dict(self.report_json) if self.report_json else None
+
+
+class CheckQueue(Base):
+    """The SMTP servers of an app that a user wants checked one after the other; one of each user.
+
+    The process that carries it out prolongs ``alive_until``; afterwards any other may take it
+    over. ``waits_until``: no check is begun before, because a limit forbids it.
+    """
+
+    __tablename__ = "check_queue"
+
+    user_id: Mapped[str] = mapped_column(
+        ForeignKey("user.id", ondelete="CASCADE"), primary_key=True
+    )
+    owner: Mapped[str] = mapped_column(String(24))  # random: which thread carries it out
+    app_id: Mapped[str] = mapped_column(ForeignKey("app.id", ondelete="CASCADE"), index=True)
+    since: Mapped[Time]
+    smtp_ids: Mapped[list[str]] = mapped_column(JSON)
+    alive_until: Mapped[Time]
+    waits_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class FormDraft(Base):
+    """What was typed into a form whose session had ended, kept for minutes for the same user.
+
+    ``sealed`` holds the values without passwords, as JSON, sealed for this row's id.
+    """
+
+    __tablename__ = "form_draft"
+    __table_args__ = (UniqueConstraint("user_id", "path"),)
+
+    id: Mapped[Id]
+    user_id: Mapped[str] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"))
+    path: Mapped[str] = mapped_column(String(200))
+    sealed: Mapped[str] = mapped_column(Sealed)
+    created: Mapped[Created]
 
 
 def steps_of(progress: list[dict[str, Any]] | None) -> tuple[Step, ...]:

@@ -7,14 +7,14 @@ host or a port may be at all is said by ``values``.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 from .. import validators
 from ..errors import Sentence
 from ..mailcheck import Encryption
-from . import presets
+from . import presets, reachability
 from .presets import Preset
+from .settings import Found, Settings, Warning
 
 # What is spoken on the ports of mail: RFC 8314 7.3 for 465, RFC 6409 for 587; the others are
 # the providers' own way around firewalls.
@@ -25,7 +25,6 @@ _SPOKEN = {
     2587: Encryption.STARTTLS,
     2525: Encryption.STARTTLS,
 }
-_READING = {110: "POP3", 143: "IMAP", 993: "IMAP", 995: "POP3"}
 _SIXTEEN_LETTERS = re.compile(r"[a-z]{16}", re.ASCII | re.IGNORECASE)
 # A secret access key has 40 of these; the SMTP password that is derived from one has 44.
 _AWS_SECRET = re.compile(r"[A-Za-z0-9/+]{40}", re.ASCII)
@@ -38,33 +37,6 @@ _GENERATED = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What is to be judged; ``mail_from`` is the From that the test mail would have."""
-
-    host: str
-    port: int | None
-    encryption: Encryption
-    auth: bool = False
-    username: str = ""
-    password: str = field(default="", repr=False)
-    mail_from: str = ""
-    both_flags: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Warning:
-    """One thing that is likely to fail.
-
-    ``field`` is host, port, encryption, username, password or defaultfromemail; ``code`` is
-    stable; ``text`` says what to do, and never holds a password or a part of one.
-    """
-
-    field: str
-    code: str
-    text: Sentence
-
-
 def warnings(given: Settings) -> tuple[Warning, ...]:
     """All that is likely to fail, in the order of the form."""
     known = presets.of_host(given.host)
@@ -73,13 +45,12 @@ def warnings(given: Settings) -> tuple[Warning, ...]:
 
 
 _ORDER = ("host", "encryption", "port", "username", "password", "defaultfromemail")
-_Found = Iterator[Warning]
 
 
-def _port_and_mode(given: Settings, known: Preset | None) -> _Found:
+def _port_and_mode(given: Settings, known: Preset | None) -> Found:
     if given.port is None:
         return
-    if given.port in _READING:
+    if given.port in reachability.READING:
         yield Warning(
             "port",
             "PORT_OF_READING",
@@ -87,7 +58,7 @@ def _port_and_mode(given: Settings, known: Preset | None) -> _Found:
                 "Port %(port)s is for reading mail (%(protocol)s). Mail is sent by another port:"
                 " 587 with STARTTLS, or 465 with TLS from the start.",
                 port=given.port,
-                protocol=_READING[given.port],
+                protocol=reachability.READING[given.port],
             ),
         )
         return
@@ -129,7 +100,7 @@ def _port_and_mode(given: Settings, known: Preset | None) -> _Found:
     yield Warning("port", "PORT_AND_ENCRYPTION", text)
 
 
-def _both_flags(given: Settings, _known: Preset | None) -> _Found:
+def _both_flags(given: Settings, _known: Preset | None) -> Found:
     if given.both_flags:
         yield Warning(
             "encryption",
@@ -138,7 +109,7 @@ def _both_flags(given: Settings, _known: Preset | None) -> _Found:
         )
 
 
-def _login_in_clear(given: Settings, _known: Preset | None) -> _Found:
+def _login_in_clear(given: Settings, _known: Preset | None) -> Found:
     if (
         given.auth
         and given.encryption is Encryption.NONE
@@ -151,7 +122,7 @@ def _login_in_clear(given: Settings, _known: Preset | None) -> _Found:
         )
 
 
-def _passwords_end(given: Settings, known: Preset | None) -> _Found:
+def _passwords_end(given: Settings, known: Preset | None) -> Found:
     if not known or not known.passwords or not given.auth:
         return
     if known.passwords == "refused":
@@ -170,7 +141,7 @@ def _passwords_end(given: Settings, known: Preset | None) -> _Found:
     yield Warning("host", "BASIC_AUTH_ENDS", text)
 
 
-def _user_name(given: Settings, known: Preset | None) -> _Found:
+def _user_name(given: Settings, known: Preset | None) -> Found:
     name = given.username
     if not given.auth or not name:
         return
@@ -215,7 +186,7 @@ def _user_name(given: Settings, known: Preset | None) -> _Found:
         )
 
 
-def _password(given: Settings, known: Preset | None) -> _Found:
+def _password(given: Settings, known: Preset | None) -> Found:
     secret = given.password
     if not given.auth or not secret:
         return
@@ -252,7 +223,7 @@ def _password(given: Settings, known: Preset | None) -> _Found:
         )
 
 
-def _blanks(name: str, value: str, *, generated: bool) -> _Found:
+def _blanks(name: str, value: str, *, generated: bool) -> Found:
     """What came with copying, by its place: the characters around it are not told."""
     ends = value[0].isspace(), value[-1].isspace()
     # Tab and no-break space cannot be seen either, so they are told by their place below
@@ -278,7 +249,7 @@ def _blanks(name: str, value: str, *, generated: bool) -> _Found:
     yield Warning(name, "INVISIBLE_CHARACTERS", text)
 
 
-def _sender(given: Settings, known: Preset | None) -> _Found:
+def _sender(given: Settings, known: Preset | None) -> Found:
     if not known or not given.mail_from:
         return
     sender = given.mail_from.lower()
@@ -314,12 +285,15 @@ _MODE_NAMES = {
     Encryption.IMPLICIT: Sentence("TLS from the start"),
     Encryption.NONE: Sentence("no encryption"),
 }
-_RULES: tuple[Callable[[Settings, Preset | None], _Found], ...] = (
+_RULES: tuple[Callable[[Settings, Preset | None], Found], ...] = (
+    reachability.no_such_host,
+    reachability.refused_here,
     _passwords_end,
     _both_flags,
     _login_in_clear,
     _port_and_mode,
     _user_name,
     _password,
+    reachability.no_from,
     _sender,
 )

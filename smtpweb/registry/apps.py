@@ -13,6 +13,7 @@ from ..config import settings
 from ..database.models import App, User, new_id
 from ..database.session import db, now, writing
 from ..errors import EditConflict, NameTaken, NotFound, QuotaReached, Sentence
+from . import checkability
 from .idempotency import Once, claim
 
 
@@ -109,6 +110,7 @@ def save(
             if version is not None and app.version != version:
                 raise EditConflict(Sentence("This app was changed after you opened the form."))
             app.modified = now()
+        sender_before = app.defaultfromemail
         for name, value in changes.items():
             setattr(app, name, value)
         app.version += 1
@@ -118,6 +120,8 @@ def save(
             raise NameTaken(
                 Sentence("You have another app named '%(name)s'.", name=changes.get("name"))
             ) from None
+        if app.defaultfromemail != sender_before:
+            checkability.renew(app)
         return app
 
 

@@ -16,10 +16,12 @@ from ..accounts.ownership import may_see_app, visible_apps, visible_smtps
 from ..database.models import App, Check, Smtp
 from ..database.session import AnyRow, UtcDateTime, db, now
 from ..mailcheck import Stage
+from . import states
+from .states import AppState, SmtpState
 
 APP_STATES = ("", "problems")
 APP_SORTS = ("name", "state", "created")
-SMTP_STATES = ("", "active", "disabled", "unchecked")
+SMTP_STATES = ("", *(state.value for state in SmtpState))
 SMTP_SORTS = ("priority", "host", "checked")
 TALLIED = timedelta(days=30)
 MARKS = 30  # how many of the last checks of an SMTP a bar shows
@@ -53,21 +55,28 @@ def _holds(column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
 
 
 class Summary(NamedTuple):
-    """How an app with SMTPs stands. ``unchecked`` counts the active ones that no check judged.
+    """How an app with SMTP servers stands: how many it has in each state, and which one is used.
 
-    ``in_use`` is its first active SMTP as (id, "host:port"), if it has one.
+    ``in_use`` is its first enabled SMTP server as (id, "host:port"), if it has one.
     """
 
     total: int
     active: int
+    disabled: int
     unchecked: int
+    uncheckable: int
     in_use: tuple[str, str] | None
-    on_reserve: bool  # an SMTP that comes before the one in use is disabled
+    on_backup: bool  # an SMTP server that comes before the one in use is disabled
 
     @property
-    def works(self) -> int:
-        """How many passed their last check and were not edited since."""
-        return self.active - self.unchecked
+    def enabled(self) -> int:
+        """How many the app may use."""
+        return self.total - self.disabled
+
+    @property
+    def state(self) -> AppState:
+        """What it comes to."""
+        return states.app_state(self.total, self.active, self.disabled, self.uncheckable)
 
 
 def find_apps(user_id: str, wanted: Wanted, page: int, size: int) -> tuple[list[App], int]:
@@ -81,27 +90,18 @@ def find_apps(user_id: str, wanted: Wanted, page: int, size: int) -> tuple[list[
         order = (App.created.desc(), App.id)
     if wanted.state or wanted.sort == "state":
         counts = (
-            select(
-                Smtp.app_id,
-                func.count().label("total"),
-                func.count().filter(Smtp.enabled).label("active"),
-            )
+            select(Smtp.app_id, *states.tallies())
             .join(Smtp.app)
             .where(may_see_app(user_id))
             .group_by(Smtp.app_id)
             .subquery()
         )
         statement = statement.outerjoin(counts, counts.c.app_id == App.id)
-        severity = case(
-            (counts.c.active == 0, 0),
-            (counts.c.total.is_(None), 1),
-            (counts.c.active < counts.c.total, 2),
-            else_=3,
-        )
+        state = states.app_state_of(counts.c)
         if wanted.state:
-            statement = statement.where(severity < 3)
+            statement = statement.where(state.in_([one.value for one in states.APP_PROBLEMS]))
         if wanted.sort == "state":
-            order = (severity, *by_name)
+            order = (states.severity_of(state), *by_name)
     counted = statement.with_only_columns(App.id).subquery()
     total = db.session.scalar(select(func.count()).select_from(counted)) or 0
     rows = db.session.scalars(statement.order_by(*order).offset(page * size).limit(size))
@@ -112,12 +112,7 @@ def summaries(app_ids: Sequence[str]) -> dict[str, Summary]:
     """How each of these apps stands, in one statement; apps without SMTPs are left out."""
     first = select(Smtp.id).where(Smtp.app_id == App.id).order_by(*_BY_PRIORITY).limit(1)
     counts = (
-        select(
-            Smtp.app_id,
-            func.count().label("total"),
-            func.count().filter(Smtp.enabled).label("active"),
-            func.count().filter(Smtp.enabled, ~Smtp.judged).label("unchecked"),
-        )
+        select(Smtp.app_id, *states.tallies())
         .where(Smtp.app_id.in_(app_ids))
         .group_by(Smtp.app_id)
         .subquery()
@@ -138,18 +133,20 @@ def summaries(app_ids: Sequence[str]) -> dict[str, Summary]:
         row.app_id: Summary(
             row.total,
             row.active,
+            row.disabled,
             row.unchecked,
+            row.uncheckable,
             (row.used, f"{row.host}:{row.port}") if row.used else None,
-            on_reserve=row.used is not None and row.used != row.first,
+            on_backup=row.used is not None and row.used != row.first,
         )
         for row in rows
     }
 
 
-def count_broken(user_id: str) -> int:
-    """How many of the user's SMTPs are disabled: what the icon of every page tells."""
-    broken = visible_smtps(user_id).where(~Smtp.enabled)
-    counted = broken.with_only_columns(func.count(), maintain_column_froms=True)
+def count_problems(user_id: str) -> int:
+    """How many of the user's SMTP servers have a problem: what the icon of every page tells."""
+    problems = visible_smtps(user_id).where(states.smtp_is(*states.SMTP_PROBLEMS))
+    counted = problems.with_only_columns(func.count(), maintain_column_froms=True)
     return db.session.scalar(counted) or 0
 
 
@@ -192,11 +189,8 @@ def find_smtps(app: App, wanted: Wanted, page: int, size: int) -> tuple[list[Smt
             Smtp.defaultfromname.expression,
         )
         statement = statement.where(or_(*(_holds(column, wanted.text) for column in columns)))
-    if wanted.state == "disabled":
-        statement = statement.where(~Smtp.enabled)
-    elif wanted.state:
-        judged = Smtp.judged if wanted.state == "active" else ~Smtp.judged
-        statement = statement.where(Smtp.enabled, judged)
+    if wanted.state:
+        statement = statement.where(states.smtp_is(SmtpState(wanted.state)))
     order: tuple[Any, ...] = _BY_PRIORITY
     if wanted.sort == "host":
         order = (func.lower(Smtp.host), Smtp.port, *_BY_PRIORITY)
@@ -207,6 +201,17 @@ def find_smtps(app: App, wanted: Wanted, page: int, size: int) -> tuple[list[Smt
     total = db.session.scalar(select(func.count()).select_from(counted)) or 0
     rows = db.session.scalars(statement.order_by(*order).offset(page * size).limit(size))
     return list(rows), total
+
+
+def positions(app_id: str, smtp_ids: Sequence[str]) -> dict[str, int]:
+    """The places of these SMTP servers, from 1, in the order in which the app uses all of its."""
+    line = (
+        select(Smtp.id, func.row_number().over(order_by=_BY_PRIORITY).label("position"))
+        .where(Smtp.app_id == app_id)
+        .subquery()
+    )
+    rows = db.session.execute(select(line.c.id, line.c.position).where(line.c.id.in_(smtp_ids)))
+    return {row.id: row.position for row in rows}
 
 
 def marks(smtp_ids: Sequence[str]) -> Mapping[str, Sequence[AnyRow]]:

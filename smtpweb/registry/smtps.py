@@ -10,16 +10,17 @@ from typing import Any, TypedDict
 
 from sqlalchemy import JSON, Integer, Select, and_, cast, func, literal, select, update
 
-from .. import installation, validators
+from .. import installation
 from ..accounts import tokens
 from ..accounts.ownership import may_see_app, owner_id, visible_smtps
 from ..config import settings
-from ..database.models import ApiToken, App, Smtp, encryption_of, hides_username, new_id
+from ..database.models import ApiToken, App, Smtp, new_id
 from ..database.session import AnyRow, AnySelect, db, fetch, now, writing
 from ..errors import BadInput, EditConflict, NotFound, QuotaReached, SecretUnreadable, Sentence
 from ..mailcheck.core.addresses import parse_host
 from ..providers import preflight, presets
-from . import apps, priorities
+from ..providers.settings import Warning
+from . import apps, checkability, priorities
 from .idempotency import Once, claim
 
 
@@ -74,7 +75,13 @@ def with_owners(
     return [(row.id, row.owner_id, f"{row.host}:{row.port}") for row in fetch(statement)]
 
 
-_OURS = ("version", "settings_version", "judged", "checking_until")  # not told by the API
+_OURS = (
+    "version",
+    "settings_version",
+    "judged",
+    "checking_until",
+    "uncheckable",
+)  # not told by the API
 _COLUMNS = tuple(column for column in Smtp.__table__.columns if column.name not in _OURS)
 
 
@@ -116,26 +123,7 @@ def open_password(smtp: Any) -> str | None:
     return installation.secret_box().open(smtp.id, smtp.password_sealed)
 
 
-def sender(smtp: Any, app_sender: str | None) -> str:
-    """The From of mails through an SMTP or a row of one; ``app_sender`` is its app's default."""
-    # A From goes to everybody: a user name that is a secret is none
-    username = None if hides_username(smtp) else smtp.username
-    return sender_of(smtp.defaultfromemail, app_sender, username)
-
-
-def sender_of(own: str | None, app_sender: str | None, username: str | None) -> str:
-    """The SMTP's own default From, else the app's, else the user name if it is an address."""
-    return own or app_sender or _as_address(username) or ""
-
-
-def _as_address(username: str | None) -> str | None:
-    try:
-        return validators.email(username or "")
-    except ValueError:
-        return None
-
-
-def judge(smtp: Any, app_sender: str | None) -> tuple[str | None, tuple[preflight.Warning, ...]]:
+def judge(smtp: Any, app_sender: str | None) -> tuple[str | None, tuple[Warning, ...]]:
     """The password of an SMTP or of a row of one, and what is likely to fail of it as stored.
 
     Nothing of that is stored, because what providers want changes.
@@ -145,19 +133,8 @@ def judge(smtp: Any, app_sender: str | None) -> tuple[str | None, tuple[prefligh
         password = open_password(smtp)
     except SecretUnreadable as error:  # one bad row must not hide the others
         text = Sentence(error.title)
-        unreadable = [preflight.Warning("password", "PASSWORD_UNREADABLE", text)]
-    found = preflight.warnings(
-        preflight.Settings(
-            host=smtp.host,
-            port=smtp.port,
-            encryption=encryption_of(smtp.starttls, smtp.ssltls),
-            auth=smtp.auth,
-            username=smtp.username or "",
-            password=password or "",
-            mail_from=sender(smtp, app_sender),
-            both_flags=smtp.starttls and smtp.ssltls,
-        )
-    )
+        unreadable = [Warning("password", "PASSWORD_UNREADABLE", text)]
+    found = preflight.warnings(checkability.settings_of(smtp, app_sender, password or ""))
     return password, (*unreadable, *found)
 
 
@@ -215,6 +192,7 @@ def save(
             smtp.username_is_secret = _is_secret_name(smtp)
         smtp.version += 1
         smtp.settings_version, smtp.judged = smtp.version, False
+        smtp.uncheckable = checkability.prevented_by(smtp, app.defaultfromemail)
         return smtp
 
 

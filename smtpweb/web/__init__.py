@@ -15,6 +15,7 @@ from .pages import (  # noqa: F401  (the routes of most are those of blueprint.b
     blueprint,
     checks,
     discovery,
+    drafts,
     error,
     login,
     smtps,
@@ -38,6 +39,10 @@ def register(app: Flask) -> None:
     login_manager.localize_callback = i18n.say
     i18n.register(app)
     templating.register(app)
-    errors.register(app, lambda problem: (problems if i18n.is_api() else error).reply(problem))
+    errors.register(
+        app,
+        reply=lambda problem: (problems if i18n.is_api() else error).reply(problem),
+        rescue=drafts.rescue,
+    )
     security_headers.register(app)
     compression.register(app)

@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import ObjectDeletedError
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import NotFound as PageNotFound
+from werkzeug.wrappers import Response as BaseResponse
 
 from ..database.session import cause
 from ..errors import (
@@ -64,14 +65,19 @@ class Problem:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-def register(app: Flask, reply: Callable[[Problem], Response]) -> None:
+def register(
+    app: Flask,
+    reply: Callable[[Problem], Response],
+    rescue: Callable[[], BaseResponse | None],
+) -> None:
     """Let ``reply`` answer every error, for the whole app.
 
-    A blueprint never sees the unknown URLs under its prefix.
+    A blueprint never sees the unknown URLs under its prefix. ``rescue`` answers a form whose CSRF
+    token is of another session, where what was typed into it can be kept.
     """
 
-    def handle(error: type[Exception], describe: Callable[[Any], Problem | Response]) -> None:
-        def answer(raised: Exception) -> Response:
+    def handle(error: type[Exception], describe: Callable[[Any], Problem | BaseResponse]) -> None:
+        def answer(raised: Exception) -> BaseResponse:
             found = describe(raised)
             return reply(found) if isinstance(found, Problem) else found
 
@@ -79,7 +85,7 @@ def register(app: Flask, reply: Callable[[Problem], Response]) -> None:
 
     handle(SmtpwebError, describe)
     handle(HTTPException, _http)
-    handle(CSRFError, _not_from_our_form)
+    handle(CSRFError, lambda error: rescue() or _not_from_our_form(error))
     for failure in (OperationalError, InterfaceError, PoolTimeout):
         handle(failure, _storage)
     handle(ObjectDeletedError, _gone)
@@ -104,9 +110,9 @@ def describe(error: SmtpwebError) -> Problem:
     return Problem(on_api, on_page, error.title, error.detail, error.code, members, headers)
 
 
-def _http(error: HTTPException) -> Problem | Response:
+def _http(error: HTTPException) -> Problem | BaseResponse:
     if error.code is None or error.response is not None:  # a redirect, or a reply made already
-        return error.get_response()  # type: ignore[return-value]
+        return error.get_response()
     code = error.name.upper().replace(" ", "_")
     # RFC 9457, 4.2.1: this type says that the title is no more than the status in words.
     members = {"type": "about:blank"}
@@ -147,7 +153,7 @@ def _storage(error: DBAPIError | PoolTimeout) -> Problem:
     )  # fmt: skip
 
 
-def _gone(_error: ObjectDeletedError) -> Problem | Response:
+def _gone(_error: ObjectDeletedError) -> Problem | BaseResponse:
     """What a page shows was removed between two looks at it, which PostgreSQL lets happen."""
     return _http(PageNotFound())
 

@@ -20,7 +20,7 @@ from ... import validators
 from ...database.models import App, hides_username
 from ...errors import BadInput
 from ...mailcheck import Encryption
-from ...providers import preflight
+from ...providers.settings import Warning
 from ...registry import smtps
 from ...registry.idempotency import Once
 
@@ -218,7 +218,7 @@ def smtp(row: Any, app_sender: str | None, *, secrets: bool) -> dict[str, Any]:
     return shown
 
 
-def warnings(found: Iterable[preflight.Warning]) -> list[dict[str, str | None]]:
+def warnings(found: Iterable[Warning]) -> list[dict[str, str | None]]:
     """What is likely to fail, by the names of the API's parameters."""
     return [
         {"parameter": _FLAG.get(one.field, one.field), "code": one.code, "message": str(one.text)}

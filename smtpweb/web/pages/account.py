@@ -5,22 +5,24 @@ from __future__ import annotations
 from flask import Blueprint, flash, redirect, render_template, url_for
 from flask_babel import gettext as _
 from flask_babel import refresh
+from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as AnyResponse
 
 from ...accounts import tokens, users
 from ..http import auth, i18n
+from . import drafts
 from .forms import Form, LanguageForm, PasswordForm, ProfileForm, TokenForm
 from .login import enter
 
 bp = Blueprint("account", __name__)
 bp.url_value_preprocessor(auth.require_utf8)
-bp.before_request(auth.require_login)
+bp.before_request(drafts.require_login)
 
 
 @bp.get("/account")
 def show() -> AnyResponse:
     """The user's name, address, language, password and personal tokens."""
-    return _page()
+    return _page(restore=True)
 
 
 @bp.post("/account/profile")
@@ -118,14 +120,23 @@ def back() -> AnyResponse:
     return redirect(url_for(".show"))
 
 
-def _page(**sent: Form) -> AnyResponse:
-    """The account page with all its forms; the one that was sent decides about the status."""
+def _page(*, restore: bool = False, **sent: Form) -> AnyResponse:
+    """The account page with all its forms; the one that was sent decides about the status.
+
+    ``restore``: forms that lost their session come back as they were typed.
+    """
     user = auth.user()
+
+    def typed(view: str) -> MultiDict[str, str] | None:
+        return drafts.taken(url_for(view)) if restore else None
+
     forms: dict[str, Form] = {
-        "profile": ProfileForm(ProfileForm.of(user), sent=False),
-        "language_form": LanguageForm({"language": user.language or ""}, sent=False),
+        "profile": ProfileForm(ProfileForm.of(user), sent=False, typed=typed(".change_profile")),
+        "language_form": LanguageForm(
+            {"language": user.language or ""}, sent=False, typed=typed(".change_language")
+        ),
         "password": PasswordForm(sent=False),
-        "token_form": TokenForm(sent=False),
+        "token_form": TokenForm(sent=False, typed=typed(".make_token")),
     } | sent
     decides = next(iter(sent.values()), forms["profile"])
     return decides.page(

@@ -7,11 +7,11 @@ from flask_babel import gettext as _
 from werkzeug.wrappers import Response as AnyResponse
 
 from ... import validators
-from ...config import settings
 from ...errors import BadInput, EditConflict, Sentence
 from ...registry import apps, overview, smtps
 from ..http import auth
 from ..presentation.sparkline import bar
+from . import drafts
 from .blueprint import address_of, bp, page_number, wanted
 from .forms import AppForm
 
@@ -49,7 +49,8 @@ def new_app() -> AnyResponse:
             "defaultfromemail": defaults["defaultfromemail"] or "",
             "defaultfromname": defaults["defaultfromname"] or "",
             "strategy": defaults["strategy"],
-        }
+        },
+        typed=drafts.restored(),
     )
     if form.validate_on_submit():
         with form.catches():
@@ -78,8 +79,7 @@ def show_app(app_id: str) -> str:
             (smtp, marks[smtp.id][0] if marks[smtp.id] else None, bar(marks[smtp.id]))
             for smtp in found
         ],
-        most_checks=settings().checks_per_user,
-        minutes=settings().checks_minutes,
+        positions=overview.positions(app.id, [smtp.id for smtp in found]),
         wanted=asked,
         address=address_of(asked, overview.SMTP_SORTS),
         # Only where neighbours on the page are neighbours in use.
@@ -102,18 +102,25 @@ def order_smtps(app_id: str) -> AnyResponse:
         else:
             line = smtps.reorder(user.id, app.id, seen)
     except EditConflict:
-        told = _("Somebody changed these SMTPs meanwhile, so nothing was moved. This is how they"
-                 " stand now.")  # fmt: skip
-        flash(told, "warning")
-        return redirect(url_for(".show_app", app_id=app.id, page=page + 1), 303)
+        told = _("The order changed in another window; nothing was moved. This is how it is now.")
+        place = overview.positions(app.id, [moved]).get(moved)
+        if place is None:  # it is gone, and its row with it
+            flash(told, "warning")
+            return redirect(url_for(".show_app", app_id=app.id, page=page + 1), 303)
+        return _to_row(app.id, moved, place - 1, told, "warning")
     place = next(index for index, smtp in enumerate(line) if smtp.id == moved)
     name = f"{line[place].host}:{line[place].port}"
     told = _("%(smtp)s is now number %(place)d of %(total)d.", smtp=name, place=place + 1,
              total=len(line))  # fmt: skip
-    flash(told, "success")
+    return _to_row(app.id, moved, place, told, "success")
+
+
+def _to_row(app_id: str, smtp_id: str, place: int, told: str, tone: str) -> AnyResponse:
+    """Lead to the row at this place of the order, from 0, and say there what came of its move."""
+    flash(told, f"row-{tone}-{smtp_id}")
     page = place // SMTPS_PER_PAGE  # over the edge of a page it is followed to the next one
-    where = url_for(".show_app", app_id=app.id, page=page + 1 if page else None)
-    return redirect(f"{where}#smtp-{moved}", 303)
+    where = url_for(".show_app", app_id=app_id, page=page + 1 if page else None)
+    return redirect(f"{where}#smtp-{smtp_id}", 303)
 
 
 def _order_sent() -> tuple[dict[str, int], str, int]:
@@ -142,7 +149,7 @@ def edit_app(app_id: str) -> AnyResponse:
     """Change an app."""
     user = auth.user()
     app = apps.find(user.id, app_id)
-    form = AppForm(AppForm.of(app))
+    form = AppForm(AppForm.of(app), typed=drafts.restored())
     if form.validate_on_submit():
         with form.catches():
             apps.save(user.id, form.changes(), app.id, version=form.accepted.get("version"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from flask import flash, redirect, render_template, request, url_for
@@ -12,7 +13,6 @@ from werkzeug.wrappers import Response as AnyResponse
 from ... import validators
 from ...checking import batches
 from ...checking.batches import Batch
-from ...config import settings
 from ...database.session import now
 from ...errors import BadInput, Busy, Sentence
 from ...registry import apps
@@ -29,17 +29,23 @@ def check_many(app_id: str) -> AnyResponse:
     app = apps.find(auth.user().id, app_id)
     batch = _batch(app.id, request.form)
     if not batch.smtp_ids and "all" not in request.form:
-        flash(_("Choose the SMTPs to check first: tick the boxes before them."), "warning")
+        flash(_("Select at least one server."), "warning")
         return redirect(url_for(".show_app", app_id=app.id), 303)
     try:
         batches.start(auth.page_caller(), batch, auth.base_url())
     except Busy as error:
         flash(say(error.detail), "warning")
-    where = url_for(
-        ".show_batch", app_id=app.id, since=_seconds(batch.since), begun=_seconds(now()),
-        smtp=batch.smtp_ids,
-    )  # fmt: skip
-    return redirect(where, 303)
+        batch = batches.running(auth.user().id) or batch
+    return _to(batch)
+
+
+@bp.post("/apps/<id:app_id>/checks/stop")
+def stop_batch(app_id: str) -> AnyResponse:
+    """Begin no more checks of a batch."""
+    app = apps.find(auth.user().id, app_id)
+    batches.stop(auth.user().id, app.id)
+    flash(_("Stopped. A check that is under way is still finished."), "success")
+    return _to(_batch(app.id, request.form))
 
 
 @bp.get("/apps/<id:app_id>/checks")
@@ -47,16 +53,24 @@ def show_batch(app_id: str) -> str:
     """How far a batch has come; it is known by its address alone."""
     app = apps.find(auth.user().id, app_id)
     batch = _batch(app.id, request.args)
-    begun = _moment(request.args, "begun")
+    standing = batches.standing(auth.user().id, batch)
+    if standing.abandoned and standing.left:  # by a process that was stopped: go on here
+        with suppress(Busy):
+            batches.start(auth.page_caller(), batch, auth.base_url())
+            standing = batches.standing(auth.user().id, batch)
     return render_template(
         "checks/batch.html",
         app=app,
         batch=batch,
         since=_seconds(batch.since),
-        standing=batches.standing(auth.user().id, batch, begun),
-        most=settings().checks_per_user,
-        minutes=settings().checks_minutes,
+        standing=standing,
     )
+
+
+def _to(batch: Batch) -> AnyResponse:
+    since = _seconds(batch.since)
+    where = url_for(".show_batch", app_id=batch.app_id, since=since, smtp=batch.smtp_ids)
+    return redirect(where, 303)
 
 
 def _batch(app_id: str, sent: MultiDict[str, str]) -> Batch:

@@ -9,10 +9,11 @@ from ... import validators
 from ...errors import BadInput, Sentence
 from ...registry.overview import Wanted
 from ..http import auth
+from . import drafts
 
 bp = Blueprint("pages", __name__)
 bp.url_value_preprocessor(auth.require_utf8)
-bp.before_request(auth.require_login)
+bp.before_request(drafts.require_login)
 
 
 @bp.get("/")

@@ -12,6 +12,7 @@ from flask import Response, render_template, request
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from flask_wtf import FlaskForm
+from werkzeug.datastructures import MultiDict
 from wtforms import (
     BooleanField,
     Field,
@@ -44,11 +45,21 @@ SAME = lazy_gettext("Must be the same as above.")
 class Form(FlaskForm):
     """A form that answers for itself: what was accepted, what is wrong, with which status."""
 
-    def __init__(self, data: dict[str, Any] | None = None, *, sent: bool = True) -> None:
-        """``sent``: a posted form is this one, not another one of the same page."""
+    def __init__(
+        self,
+        data: dict[str, Any] | None = None,
+        *,
+        sent: bool = True,
+        typed: MultiDict[str, str] | None = None,
+    ) -> None:
+        """``sent``: a posted form is this one, not another one of the same page.
+
+        ``typed``: what was typed into it before its session ended, where nothing is posted.
+        """
         # Only a posted form: Flask-WTF would read a JSON body too, of whatever shape.
-        posted = request.form if sent and request.method == "POST" else None
+        posted = request.form if sent and request.method == "POST" else typed
         super().__init__(formdata=posted, data=data)
+        self.restored = typed is not None and posted is typed
         self.accepted: dict[str, Any] = {}
         self.conflict = False
         self._refusal: TooMany | None = None

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from dns.resolver import Resolver
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
+from werkzeug.datastructures import MultiDict
 from wtforms import (
     BooleanField,
     Field,
@@ -18,14 +20,15 @@ from wtforms import (
 )
 from wtforms.validators import DataRequired, Optional
 
-from ... import validators
+from ... import config, validators
 from ...database.models import App, Smtp
 from ...errors import SecretUnreadable
 from ...mailcheck import Encryption, Report
 from ...mailcheck.core.pasted import Parts
-from ...providers import preflight, presets
+from ...providers import preflight, presets, reachability
 from ...providers.presets import Choice
-from ...registry import smtps
+from ...providers.settings import Settings
+from ...registry import checkability, smtps
 from ...registry.smtps import SmtpChanges
 from ..http.i18n import say
 from .forms import (
@@ -116,10 +119,18 @@ class SmtpForm(Form):
     save_and_check = SubmitField()
     save = SubmitField(lazy_gettext("Save without checking"))
 
-    def __init__(self, smtp: Smtp | None = None) -> None:
-        super().__init__(self.of(smtp) if smtp else None)
+    def __init__(
+        self,
+        smtp: Smtp | None = None,
+        *,
+        sent: bool = True,
+        typed: MultiDict[str, str] | None = None,
+    ) -> None:
+        super().__init__(self.of(smtp) if smtp else None, sent=sent, typed=typed)
         self.smtp = smtp
         self.focus: Field | None = None if smtp else self.provider
+        if self.restored:
+            self.focus = self.password  # it is all that is missing
         self.unsaved: list[str] = []  # labels of what was filled in
         self.ignored: list[str] = []  # labels of what could not be
         self.fitting: list[Choice] = []  # providers, where several fit what was typed
@@ -280,13 +291,18 @@ class SmtpForm(Form):
 
     # -- what is likely to fail
 
-    def judge(self, app: App) -> None:
-        """Put to the fields what is likely to fail, and the hints of the provider."""
+    def judge(self, app: App, resolver: Resolver | None = None) -> None:
+        """Put to the fields what is likely to fail, and the hints of the provider.
+
+        ``resolver``: also say what it knows of the host at once.
+        """
         known = presets.of_host((self.host.data or "").strip())
         if known:
             self.username.hint = f"{known.name}: {say(known.user)}"
             self.password.hint = f"{known.name}: {say(known.password)}"
-        for warning in preflight.warnings(self._settings(app)):
+        settings = self._settings(app)
+        dns = reachability.look_up(settings, resolver) if resolver else ()
+        for warning in (*dns, *preflight.warnings(settings)):
             field = self._fields[warning.field]
             field.warnings = [*field.warnings, say(warning.text)]
 
@@ -296,7 +312,7 @@ class SmtpForm(Form):
             if field.name == name:
                 field.cause = (report.title, *report.advice[:1])
 
-    def _settings(self, app: App) -> preflight.Settings:
+    def _settings(self, app: App) -> Settings:
         """What stands in the form, as far as it can be read."""
         smtp = self.smtp
         try:
@@ -308,10 +324,10 @@ class SmtpForm(Form):
         except ValueError:
             encryption = Encryption.STARTTLS
         username = self.username.data or ""
-        sender = smtps.sender_of(self.defaultfromemail.data, app.defaultfromemail, username)
+        sender = checkability.sender_of(self.defaultfromemail.data, app.defaultfromemail, username)
         if smtp and self.keeps_username and not self._moves(smtp):
             username = smtp.username or ""
-        return preflight.Settings(
+        return Settings(
             host=(self.host.data or "").strip(),
             port=port,
             encryption=encryption,
@@ -319,6 +335,7 @@ class SmtpForm(Form):
             username=username,
             password=self.password.data or self._stored_password(),
             mail_from=sender,
+            policy=config.settings().egress,
             both_flags=bool(
                 smtp and smtp.starttls and smtp.ssltls and smtp.encryption is encryption
             ),

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import flash, redirect, render_template, request, url_for
+import dns.resolver
+from flask import current_app, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 from werkzeug.wrappers import Response as AnyResponse
 
 from ...checking import service
 from ...database.models import App, Smtp
+from ...database.session import db
 from ...registry import apps, overview, smtps
 from ..http import auth
 from ..http.i18n import say
 from ..presentation import causes, remedies
 from ..presentation.sparkline import bar
-from . import checks
+from . import checks, drafts
 from .blueprint import bp, page_number
 from .smtp_form import SmtpForm
 
@@ -27,7 +29,7 @@ CHECKS_PER_PAGE = 20
 def new_smtp(app_id: str) -> AnyResponse:
     """Add an SMTP to an app, and check it if asked to."""
     app = apps.find(auth.user().id, app_id)
-    form = SmtpForm()
+    form = SmtpForm(typed=drafts.restored())
     if form.asks_for_preset:
         form.fill_preset()
     elif form.asks_for_parts:
@@ -72,7 +74,7 @@ def edit_smtp(smtp_id: str) -> AnyResponse:
     """Change an SMTP, and check it if asked to."""
     user = auth.user()
     smtp = smtps.find(user.id, smtp_id)
-    form = SmtpForm(smtp)
+    form = SmtpForm(smtp, typed=drafts.restored())
     if form.asks_for_preset:
         form.fill_preset()
     elif form.asks_for_parts:
@@ -98,8 +100,19 @@ def preflight(app_id: str = "", smtp_id: str = "") -> dict[str, Any]:
     user = auth.user()
     smtp = smtps.find(user.id, smtp_id) if smtp_id else None
     form = SmtpForm(smtp)
-    form.judge(smtp.app if smtp else apps.find(user.id, app_id))
+    app = smtp.app if smtp else apps.find(user.id, app_id)
+    db.session.close()  # no connection is held while DNS is asked
+    form.judge(app, _resolver())
     return form.findings()
+
+
+def _resolver() -> dns.resolver.Resolver | None:
+    # A test puts one of its own there
+    given: dns.resolver.Resolver | None = current_app.extensions.get("smtpweb.dns")
+    try:
+        return given or dns.resolver.Resolver()
+    except dns.resolver.NoResolverConfiguration:
+        return None
 
 
 @bp.get("/smtps/<id:smtp_id>/remove")

@@ -13,9 +13,11 @@ from flask_babel import gettext as _
 
 from ...checking.service import is_under_way
 from ...database.models import App, Check, Smtp
-from ...database.session import now
+from ...database.session import AnyRow, now
 from ...mailcheck import Encryption, Outcome, Reply, Report, Stage, Step
+from ...registry import states
 from ...registry.overview import Summary
+from ...registry.states import AppState, SmtpState
 
 
 class State(NamedTuple):
@@ -59,6 +61,33 @@ OUTCOMES = {
     Outcome.UNDER_WAY: State(lazy_gettext("under way"), "info", "clock"),
 }
 
+# Names of the states; what a state is stands in the registry.
+SMTP_STATES = {
+    SmtpState.ACTIVE: State(lazy_gettext("Active"), "success", "done"),
+    SmtpState.DISABLED: State(lazy_gettext("Disabled: last check failed"), "danger", "failed"),
+    SmtpState.UNCHECKED: State(lazy_gettext("Not checked yet"), "secondary", "waiting"),
+    SmtpState.UNCHECKABLE: State(lazy_gettext("Cannot be checked"), "warning", "alert"),
+}
+# What a list of SMTP servers can be filtered by: (value in the address, its words)
+SMTP_FILTER = [
+    (SmtpState.ACTIVE.value, lazy_gettext("active")),
+    (SmtpState.DISABLED.value, lazy_gettext("disabled")),
+    (SmtpState.UNCHECKABLE.value, lazy_gettext("cannot be checked")),
+    (SmtpState.UNCHECKED.value, lazy_gettext("not checked yet")),
+]
+APP_STATES = {
+    AppState.DOWN: State(
+        lazy_gettext("No active SMTP server: mails of this app will not be sent"),
+        "danger",
+        "failed",
+    ),
+    AppState.EMPTY: State(lazy_gettext("No SMTP server yet"), "secondary", "waiting"),
+    AppState.UNCHECKABLE: State(lazy_gettext("Cannot be checked"), "warning", "alert"),
+    AppState.PARTLY: State(lazy_gettext("Some have a problem"), "warning", "alert"),
+    AppState.UNCHECKED: State(lazy_gettext("Not checked yet"), "secondary", "waiting"),
+    AppState.WORKING: State(lazy_gettext("It works"), "success", "done"),
+}
+
 _NOT_YET = State(lazy_gettext("not yet"), "secondary", "waiting")
 
 
@@ -72,51 +101,65 @@ class Rung(NamedTuple):
     milliseconds: float | None
 
 
-def smtp_state(smtp: Smtp, last: Check | None) -> State:
-    """The state of an SMTP whose last check this is."""
+def smtp_state(smtp: Smtp) -> State:
+    """The state of an SMTP server; while a check runs, that."""
     if smtp.checking_until and smtp.checking_until > now():
         return State(_("Checking now"), "info", "clock")
-    if not smtp.enabled:
-        return State(_("Disabled by a failed check"), "danger", "failed")
-    if last is None:
-        return State(_("Active, not checked yet"), "secondary", "waiting")
+    return SMTP_STATES[states.smtp_state(smtp)]
+
+
+def has_problem(smtp: Smtp) -> bool:
+    """Whether somebody should do something about an SMTP server."""
+    return states.smtp_state(smtp) in states.SMTP_PROBLEMS
+
+
+def since_last_check(smtp: Smtp, last: Check | AnyRow | None) -> str:
+    """Why the last check says nothing about an SMTP server as it is now; empty where it does."""
+    if last is None or is_under_way(last):
+        return ""
     if last.smtp_version < smtp.settings_version:
-        return State(_("Active, changed since its last check"), "secondary", "waiting")
-    if last.finished is None:
-        return State(_("Active, last check interrupted"), "warning", "alert")
-    if not last.accepted:
-        return State(_("Active, could not be checked"), "warning", "alert")
-    return State(_("Active"), "success", "done")
+        return str(_("changed since its last check"))
+    return str(_("last check interrupted")) if last.finished is None else ""
 
 
 def app_state(app: App, summary: Summary | None) -> State:
-    """The state of an app; None where it has no SMTP."""
-    if summary is None:
-        return State(_("No SMTP yet"), "secondary", "waiting")
-    if summary.in_use is None:
-        words = _("No working SMTP: mails of this app will not be sent")
-        return State(words, "danger", "failed")
-    counts = {"num": summary.works, "total": summary.total}
-    if summary.on_reserve and app.strategy == "PRIORITY":
-        words = (
-            ngettext(
-                "%(num)d of %(total)d works, running on reserve",
-                "%(num)d of %(total)d work, running on reserve",
-                **counts,
+    """The state of an app; ``summary`` is None where it has no SMTP server."""
+    state = summary.state if summary else AppState.EMPTY
+    _words, tone, icon = APP_STATES[state]
+    return State(_app_words(app, summary, state), tone, icon)
+
+
+def _app_words(app: App, summary: Summary | None, state: AppState) -> str:
+    if summary is None or state is AppState.DOWN:
+        return str(APP_STATES[state].words)
+    counts = {"num": summary.active, "total": summary.total}
+    if summary.on_backup and app.strategy == "PRIORITY":
+        if summary.active:
+            return str(
+                ngettext(
+                    "%(num)d of %(total)d works, using a backup",
+                    "%(num)d of %(total)d work, using a backup",
+                    **counts,
+                )
             )
-            if summary.works
-            else _("Running on reserve, which was not checked yet")
+        if state is AppState.UNCHECKABLE:
+            return str(_("Using a backup, which cannot be checked"))
+        return str(_("Using a backup, which was not checked yet"))
+    if summary.active == summary.total:
+        return str(ngettext("It works", "All %(num)d work", summary.total))
+    if summary.active:
+        return str(ngettext("%(num)d of %(total)d works", "%(num)d of %(total)d work", **counts))
+    if state is AppState.PARTLY:  # none works, and not all of the others have a problem
+        problems = summary.disabled + summary.uncheckable
+        return str(
+            ngettext(
+                "%(num)d of %(total)d has a problem, the others were not checked yet",
+                "%(num)d of %(total)d have a problem, the others were not checked yet",
+                problems,
+                total=summary.total,
+            )
         )
-        return State(words, "warning", "alert")
-    if not summary.works:
-        return State(_("Not checked yet"), "secondary", "waiting")
-    if summary.works == summary.total:
-        words = ngettext("It works", "All %(num)d work", summary.total)
-        return State(words, "success", "done")
-    words = ngettext("%(num)d of %(total)d works", "%(num)d of %(total)d work", **counts)
-    if summary.active < summary.total:
-        return State(words, "warning", "alert")
-    return State(words, "success", "done")
+    return str(APP_STATES[state].words)
 
 
 def check_state(check: Check) -> State:

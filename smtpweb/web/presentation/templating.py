@@ -12,6 +12,7 @@ from flask_login import current_user
 from jinja2 import StrictUndefined
 
 from ...registry import overview
+from ..http import form_owner
 from . import causes, dark_theme, labels, remedies
 
 _DAY = 86400
@@ -35,7 +36,8 @@ def register(app: Flask) -> None:
         "causes": causes,
         "fixes": remedies,
         "current_user": current_user,
-        "count_broken": overview.count_broken,
+        "form_owner": form_owner.token,
+        "count_problems": overview.count_problems,
     }
     folders = {"static": app.static_folder}
     folders["bootstrap.static"] = app.blueprints["bootstrap"].static_folder

@@ -234,7 +234,8 @@ def test_a_login_needs_a_user_name_and_a_password(alice: Person, idapp: str) -> 
 
 
 def test_starttls_and_ssltls_together_are_kept_with_a_warning(alice: Person, idapp: str) -> None:
-    smtp = alice.make_smtp(idapp, port=465, starttls="true", ssltls="true")
+    given = {"port": 465, "starttls": "true", "ssltls": "true"}
+    smtp = alice.make_smtp(idapp, defaultfromemail="a@example.com", **given)
     assert smtp["starttls"] is True
     assert smtp["sslTls"] is True
     assert smtp["warnings"] == [

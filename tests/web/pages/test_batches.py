@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 import signal
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from smtpweb.checking import batches
-from smtpweb.database.models import Check, Smtp, StartedWork
+from smtpweb.checking import batches, runner
+from smtpweb.database.models import Check, CheckQueue, Smtp
 from smtpweb.database.session import db, now
+from smtpweb.errors import Busy, TooMany
 from tests.support.browser import Browser, Page, one_database, signed_in
 from tests.support.counting import statements
-from tests.support.factories import use_share
 from tests.support.fake_smtp import FakeServer, Slowly, fake_smtp
 from tests.support.guest import Guest
 from tests.support.people import PASSWORD, Person
@@ -59,7 +59,7 @@ def until_ended(browser: Browser, path: str) -> Page:
 def test_the_chosen_smtps_are_checked_one_after_the_other(browser, alice, idapp):
     with fake_smtp() as good, fake_smtp(replies={"MAIL": "550 5.7.1 no"}) as bad, fake_smtp() as no:
         first, second, third = add_served(alice, idapp, good, bad, no)
-        page = begin(browser, browser.get(f"/apps/{idapp}"), "Check the chosen", [first, second])
+        page = begin(browser, browser.get(f"/apps/{idapp}"), "Check selected", [first, second])
         assert page.heading == "Checks of shop"
         page = until_ended(browser, page.address)
         assert "2 of 2 checked: 1 accepted, 1 failed." in page.text
@@ -85,64 +85,137 @@ def test_what_was_never_tried_is_not_counted_as_failed(browser, alice, idapp):
     assert "2 of 2 checked: 1 accepted, 0 failed, 1 without a result." in page.text
 
 
-def test_what_the_limit_forbids_is_said_and_can_be_gone_on_with(browser, alice, idapp):
+def queue_row(alice: Person, idapp: str, since: datetime, **values: Any) -> None:
+    """A row as a process leaves it that carries out the check of all servers of the app."""
+    given = {"owner": "f" * 24, "smtp_ids": [], "alive_until": now() + timedelta(minutes=1)}
+    with alice.app.app_context():
+        db.session.add(
+            CheckQueue(user_id=alice.user_id, app_id=idapp, since=since, **given | values)
+        )
+        db.session.commit()
+
+
+def queued(alice: Person) -> list[CheckQueue]:
+    with alice.app.app_context():
+        return list(db.session.query(CheckQueue))
+
+
+@pytest.mark.parametrize("refusal", [TooMany("At most 2.", 1), Busy("No room.", 1)])
+def test_a_limit_delays_a_batch_and_never_stops_it(browser, alice, idapp, monkeypatch, refusal):
+    """Nobody asks for it: the page is not even open."""
+    begun = runner.start
+    attempts = []
+
+    def limited(*args: Any) -> str:
+        attempts.append(args)
+        if len(attempts) % 2 == 0:
+            raise refusal
+        return begun(*args)
+
+    monkeypatch.setattr(runner, "start", limited)
     with fake_smtp() as server:
-        for _number in range(3):
-            add_served(alice, idapp, server)
-        with alice.app.app_context():
-            use_share(alice, 29, age=timedelta(minutes=2))
-        page = begin(browser, browser.get(f"/apps/{idapp}"), "Check all 3")
-        page = until_ended(browser, page.address)
-        assert "1 of 3 checked: 1 accepted, 0 failed." in page.text
-        assert "The limit of 30 checks in 10 minutes was reached, the rest was not" in page.text
-        assert "You can go on in 8 minutes." in page.text
-        assert sum("not checked" in row for row in rows(page)) == 2
-        with alice.app.app_context():
-            db.session.query(StartedWork).update({"started": now() - timedelta(minutes=10)})
-            db.session.commit()
+        add_served(alice, idapp, *[server] * 4)
+        page = begin(browser, browser.get(f"/apps/{idapp}"), "Check all 4")
+        until(lambda: not queued(alice))
+        page = browser.get(page.address)
+    assert "4 of 4 checked: 4 accepted, 0 failed." in page.text
+    assert server.connections == 4  # none of them twice
+    assert len(attempts) == 7
+
+
+def test_the_page_says_when_a_delayed_batch_goes_on(browser, alice, idapp):
+    with alice.app.app_context():
+        add_smtp(idapp, 1)
+    since = now().replace(microsecond=0)
+    queue_row(alice, idapp, since, waits_until=now() + timedelta(seconds=479))
+    page = browser.get(f"/apps/{idapp}/checks?since={int(since.timestamp())}")
+    assert "data-going-on" in page.html
+    assert (
+        "Your limit of checks is reached for now: it goes on by itself in 8 minutes." in page.text
+    )
+    assert "queued" in page.text
+    assert list(page.form().buttons) == ["Stop"]
+
+
+def test_a_batch_can_be_stopped_while_it_waits_and_gone_on_with(browser, alice, idapp, monkeypatch):
+    begun = runner.start
+
+    def limited(*_: Any) -> str:
+        raise TooMany("At most 1.", 600)
+
+    monkeypatch.setattr(runner, "start", limited)
+    with fake_smtp() as server:
+        add_served(alice, idapp, server, server)
+        page = begin(browser, browser.get(f"/apps/{idapp}"), "Check all 2")
+        until(lambda: queued(alice)[0].waits_until is not None)
+        page = browser.send(page, page.form(), "Stop")
+        assert "A check that is under way is still finished." in page.text
+        assert "0 of 2 checked: 0 accepted, 0 failed. The rest was not checked" in page.text
+        monkeypatch.setattr(runner, "start", begun)
         page = browser.send(page, page.form(), "Check the other 2")
         page = until_ended(browser, page.address)
-        assert "3 of 3 checked: 3 accepted, 0 failed." in page.text
-        assert server.connections == 3  # none of them twice
+    assert "2 of 2 checked: 2 accepted, 0 failed." in page.text
 
 
-def test_another_worker_shows_what_a_stopped_one_left(browser, alice, idapp):
+def test_another_process_shows_a_batch_and_takes_over_from_one_that_ended(browser, alice, idapp):
     """All is in the rows and in the address: nothing of this batch is in memory."""
-    with alice.app.app_context():
-        first, second = add_smtp(idapp, 1), add_smtp(idapp, 2)
-        add_check(first, 1, accepted=True, user_id=alice.user_id)
-    since = int((now() - timedelta(minutes=2)).timestamp())
-    path = f"/apps/{idapp}/checks?since={since}&begun="
-    page = browser.get(f"{path}{int(now().timestamp())}")
-    assert "data-going-on" in page.html
-    assert "waits for its turn" in page.text
-    page = browser.get(f"{path}{since}")
-    assert "data-going-on" not in page.html
-    assert "1 of 2 checked: 1 accepted, 0 failed. The rest was not checked" in page.text
-    assert "Check the other one" in page.form().buttons
-    page = browser.get(f"/apps/{idapp}/checks?since={since}&smtp={first}")
-    assert "1 of 1 checked: 1 accepted, 0 failed." in page.text
-    assert second not in page.html
+    with fake_smtp() as server:
+        first, second = add_served(alice, idapp, server, server)
+        with alice.app.app_context():
+            add_check(first, 1, accepted=True, user_id=alice.user_id)
+        since = (now() - timedelta(minutes=2)).replace(microsecond=0)
+        path = f"/apps/{idapp}/checks?since={int(since.timestamp())}"
+        page = browser.get(path)  # nobody carries it out
+        assert "data-going-on" not in page.html
+        assert "1 of 2 checked: 1 accepted, 0 failed. The rest was not checked" in page.text
+        assert "Check the other one" in page.form().buttons
+        queue_row(alice, idapp, since)
+        page = browser.get(path)  # another process does
+        assert "data-going-on" in page.html
+        assert "queued" in page.text
+        page = browser.get(f"{path}&smtp={first}")
+        assert "1 of 1 checked: 1 accepted, 0 failed." in page.text
+        assert second not in page.html
+        assert server.connections == 0
+        with alice.app.app_context():
+            db.session.query(CheckQueue).update({"alive_until": now()})
+            db.session.commit()
+        page = until_ended(browser, path)  # it has ended: who looks at the page goes on
+        assert "2 of 2 checked: 2 accepted, 0 failed." in page.text
+        assert server.connections == 1
+        until(lambda: not queued(alice))
 
 
 def test_one_batch_at_a_time_and_who_chose_nothing_is_told(browser, alice, idapp):
-    page = browser.get(f"/apps/{idapp}")
     with fake_smtp() as server:
         add_served(alice, idapp, server, server)
         page = browser.get(f"/apps/{idapp}")
-        assert "tick the boxes" in begin(browser, page, "Check the chosen").text
-        queues = alice.app.extensions["smtpweb.queues"]
-        queues._of[alice.user_id] = object()  # one that never ends
+        assert "Select at least one" in begin(browser, page, "Check selected").text
+        elsewhere = alice.make_app("blog")["_id"]
+        since = now().replace(microsecond=0) - timedelta(minutes=1)
+        queue_row(alice, elsewhere, since)
         page = begin(browser, page, "Check all 2")
         assert "wait until that has ended" in page.text
-        del queues._of[alice.user_id]
+        assert page.heading == "Checks of blog"
         assert server.connections == 0
+
+
+def test_a_server_whose_password_cannot_be_read_is_left_out(browser, alice, idapp):
+    with fake_smtp() as server:
+        first, _second = add_served(alice, idapp, server, server)
+        with alice.app.app_context():
+            smtp = db.session.get_one(Smtp, first)
+            smtp.auth, smtp.username, smtp.password_sealed = True, "a@example.com", "v1.x.y"
+            db.session.commit()
+        page = begin(browser, browser.get(f"/apps/{idapp}"), "Check all 2")
+        page = until_ended(browser, page.address)
+    assert "1 of 2 checked: 1 accepted, 0 failed. The rest was not checked" in page.text
 
 
 @one_database
 @pytest.mark.parametrize(
     "query",
-    ["since=x", "since=-1", "begun=x", "smtp=x", "&".join(f"smtp={n:024x}" for n in range(51))],
+    ["since=x", "since=-1", "smtp=x", "&".join(f"smtp={n:024x}" for n in range(51))],
 )
 def test_what_is_no_batch_is_refused(browser, idapp, query):
     assert browser.get(f"/apps/{idapp}/checks?{query}", status=400).heading
@@ -154,12 +227,13 @@ def test_nobody_else_begins_or_sees_a_batch(browser, alice, charlie, idapp):
         stranger = signed_in(alice.app, charlie)
         token = stranger.get("/apps/new").form().values["csrf_token"]
         stranger.get(f"/apps/{idapp}/checks?smtp={smtp_id}", status=404)
+        assert stranger.post(f"/apps/{idapp}/checks/stop", {"csrf_token": token}).status == 404
         data: dict[str, Any] = {"csrf_token": token, "all": ["1"]}
         assert stranger.post(f"/apps/{idapp}/checks", data).status == 404
         # Nor by way of an app of one's own.
         mine = charlie.make_app("mine")["_id"]
         page = stranger.post(f"/apps/{mine}/checks", {"csrf_token": token, "smtp": [smtp_id]})
-        assert "There is no SMTP to check" in page.text
+        assert "There is no SMTP server to check" in page.text
         assert server.connections == 0
 
 

@@ -78,7 +78,7 @@ def test_a_failed_check_names_the_cause_the_steps_and_the_servers_words(browser,
     assert page.links()["Fix…"] == f"/smtps/{smtp.id}/edit?field=smtp_secret"
     assert again.url != page.url
     shown = browser.get(f"/smtps/{smtp.id}")
-    assert "Disabled by a failed check" in shown.text
+    assert "Disabled: last check failed" in shown.text
     assert "2 failed checks since the last good one" in shown.text
     assert shown.links()["Fix…"] == f"/smtps/{smtp.id}/edit?field=smtp_secret"
     assert "(2 failures in a row)" in browser.get(f"/apps/{idapp}").text
@@ -90,7 +90,7 @@ def test_a_check_that_our_policy_forbids_says_so_and_changes_nothing(browser, al
     assert "Not tried" in page.text
     assert "169.254.169.254" in page.text
     assert page.links()["Fix…"] == f"/smtps/{only_smtp(alice.app).id}/edit?field=host"
-    assert "Active, could not be checked" in browser.get(f"/apps/{idapp}").text
+    assert "Cannot be checked" in browser.get(f"/apps/{idapp}").text
 
 
 def test_a_password_that_cannot_be_read_is_said_where_it_can_be_mended(browser, alice, idapp):

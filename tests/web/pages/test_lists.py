@@ -20,11 +20,13 @@ MANY = 10_000
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def add_smtp(idapp: str, number: int, *, enabled: bool = True, judged: bool = True) -> str:
+def add_smtp(
+    idapp: str, number: int, *, enabled: bool = True, judged: bool = True, **values: Any
+) -> str:
     """An SMTP as the database has it; inside an application context."""
     smtp = Smtp(
         app_id=idapp, host=f"{number}.example.net", port=587, priority=number, enabled=enabled,
-        judged=judged,
+        judged=judged, **values,
     )  # fmt: skip
     db.session.add(smtp)
     db.session.commit()
@@ -60,22 +62,31 @@ def hosts(page: Page) -> list[str]:
 @pytest.mark.parametrize(
     ("states", "told"),
     [
-        # + works, - disabled, ? not checked
-        ("", "No SMTP yet"),
-        ("-", "No working SMTP: mails of this app will not be sent"),
-        ("-++", "2 of 3 work, running on reserve in use: 1.example.net:587 · 1 disabled"),
-        ("-?", "Running on reserve, which was not checked yet"),
+        # + works, - disabled, ? not checked, ! cannot be checked
+        ("", "No SMTP server yet"),
+        ("-", "No active SMTP server: mails of this app will not be sent"),
+        ("-++", "2 of 3 work, using a backup in use: 1.example.net:587 · 1 disabled"),
+        ("-?", "Using a backup, which was not checked yet"),
         ("??", "Not checked yet in use: 0.example.net:587"),
         ("+", "It works in use: 0.example.net:587"),
         ("++", "All 2 work"),
         ("+?", "1 of 2 works in use: 0.example.net:587 · 1 not checked yet"),
-        ("+-", "1 of 2 works"),
+        ("+-", "1 of 2 works in use: 0.example.net:587 · 1 disabled"),
+        ("!", "Cannot be checked in use: 0.example.net:587 · 1 cannot be checked"),
+        ("!!", "Cannot be checked in use: 0.example.net:587 · 2 cannot be checked"),
+        ("-!", "Using a backup, which cannot be checked"),
+        ("!-", "Cannot be checked in use: 0.example.net:587 · 1 cannot be checked · 1 disabled"),
+        ("+!", "1 of 2 works in use: 0.example.net:587 · 1 cannot be checked"),
+        ("?!", "1 of 2 has a problem, the others were not checked yet"),
     ],
 )
 def test_each_app_in_the_list_says_how_it_stands(browser, alice, idapp, states, told):
     with alice.app.app_context():
         for number, state in enumerate(states):
-            add_smtp(idapp, number, enabled=state != "-", judged=state == "+")
+            add_smtp(
+                idapp, number, enabled=state != "-", judged=state == "+",
+                uncheckable="SMTP_POLICY_NO_FROM" if state == "!" else None,
+            )  # fmt: skip
     (row,) = rows(browser.get("/apps"))
     assert f"alice@example.com {told}" in row
 
@@ -156,6 +167,7 @@ def test_smtps_are_filtered_and_sorted_by_the_address(browser, alice, idapp):
     with alice.app.app_context():
         add_smtp(idapp, 3)
         add_smtp(idapp, 1, judged=False)
+        add_smtp(idapp, 4, uncheckable="SMTP_POLICY_PORT")
         down = add_smtp(idapp, 2, enabled=False)
         add_check(down, 1, accepted=False)
         db.session.get_one(Smtp, down).username = "Postmaster"
@@ -164,14 +176,15 @@ def test_smtps_are_filtered_and_sorted_by_the_address(browser, alice, idapp):
     def shown(query: str) -> list[str]:
         return hosts(browser.get(f"/apps/{idapp}{query}"))
 
-    assert shown("") == ["1", "2", "3"]
+    assert shown("") == ["1", "2", "3", "4"]
+    assert shown("?state=uncheckable") == ["4"]
     assert shown("?state=active") == ["3"]
     assert shown("?state=disabled") == ["2"]
     assert shown("?state=unchecked") == ["1"]
     assert shown("?q=3.EXAMPLE.net:587") == ["3"]
     assert shown("?q=postm") == ["2"]
-    assert shown("?sort=checked") == ["2", "1", "3"]
-    assert shown("?sort=host&state=") == ["1", "2", "3"]
+    assert shown("?sort=checked") == ["2", "1", "3", "4"]
+    assert shown("?sort=host&state=") == ["1", "2", "3", "4"]
 
 
 @one_database
@@ -241,7 +254,7 @@ def test_ten_thousand_smtps_take_no_more_statements_and_the_one_in_use_is_marked
         last = browser.get(f"/apps/{idapp}?page=199&sort=host&state=active&q=example")
     assert len(far) == len(few)
     assert browser.get(last.links()["Previous"]).links()["Next"].count("=") == 4
-    assert f"({5 + 60} broken)" in words(first.one("title"))
+    assert f"({5 + 60} problems)" in words(first.one("title"))
 
 
 def test_ten_thousand_apps_take_no_more_statements(browser, alice, idapp):
@@ -305,18 +318,20 @@ def icon_and_title(browser: Browser, path: str, status: int = 200) -> tuple[str,
 
 
 @one_database
-def test_the_icon_is_red_and_the_title_says_so_while_something_is_broken(
-    browser, alice, charlie, idapp
+@pytest.mark.parametrize(("enabled", "uncheckable"), [(False, None), (True, "SMTP_POLICY_PORT")])
+def test_the_icon_is_red_and_the_title_says_so_while_there_is_a_problem(
+    browser, alice, charlie, idapp, enabled, uncheckable
 ):
     with alice.app.app_context():
         smtp_id = add_smtp(idapp, 1)
     assert icon_and_title(browser, "/apps") == ("/static/icon.svg", "Apps · smtpweb")
     with alice.app.app_context():
-        db.session.get_one(Smtp, smtp_id).enabled = False
+        smtp = db.session.get_one(Smtp, smtp_id)
+        smtp.enabled, smtp.uncheckable = enabled, uncheckable
         db.session.commit()
     for path in ("/apps", f"/smtps/{smtp_id}", "/account"):
         icon, title = icon_and_title(browser, path)
         assert icon == "/static/icon-broken.svg"
-        assert title.endswith("· smtpweb (1 broken)")
+        assert title.endswith("· smtpweb (1 problem)")
     assert icon_and_title(browser, "/nothing", 404)[0] == "/static/icon.svg"
     assert icon_and_title(signed_in(alice.app, charlie), "/apps")[0] == "/static/icon.svg"

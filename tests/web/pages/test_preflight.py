@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
+from smtpweb import installation
+from smtpweb.app import create_app
 from smtpweb.config import ROOT
-from tests.support.browser import one_database
+from smtpweb.database.session import db
+from smtpweb.mailcheck import EgressPolicy
+from smtpweb.mailcheck.core import addresses
+from tests.conftest import settings_for
+from tests.support.browser import one_database, signed_in
 from tests.support.factories import SAVE, forget_default_from, typed
+from tests.support.fake_dns import Records, fake_dns
 from tests.support.fake_smtp import fake_smtp
-from tests.support.people import Person
+from tests.support.people import Person, make_person
 
 pytestmark = one_database
 
@@ -24,6 +34,7 @@ OWN = LOGIN | {"host": "mail.example.net", "port": 587}
 M365 = LOGIN | {"host": "smtp.office365.com", "port": 587}
 TLS = {"starttls": "false", "ssltls": "true"}
 NONE = {"starttls": "false"}
+NO_FROM = ("defaultfromemail", "FROM_MISSING", "There is no From address")
 
 # (settings, what is said of them: parameter, code, a part of the text)
 CASES = [
@@ -75,8 +86,9 @@ CASES = [
     (OWN | {"password": "s3\u200bcret"},
      [("password", "INVISIBLE_CHARACTERS", "U+200B at position 3")]),
     (OWN | {"username": "\u00a0ana"},
-     [("username", "INVISIBLE_CHARACTERS", "U+00A0 at position 1")]),
-    (OWN | {"username": "ana b"}, [("username", "INVISIBLE_CHARACTERS", "Holds a blank")]),
+     [("username", "INVISIBLE_CHARACTERS", "U+00A0 at position 1"), NO_FROM]),
+    (OWN | {"username": "ana b"}, [("username", "INVISIBLE_CHARACTERS", "Holds a blank"),
+                                 NO_FROM]),
     (SENDGRID | {"password": "SG. x"}, [("password", "INVISIBLE_CHARACTERS", "Holds a blank")]),
     (
         GMAIL | {"defaultfromemail": "info@example.com"},
@@ -89,6 +101,12 @@ CASES = [
     (M365, [("host", "BASIC_AUTH_ENDS", "end of December 2026")]),
     (M365 | {"host": "smtp-mail.outlook.com"}, [("host", "BASIC_AUTH_ENDS", "no longer accepts")]),
     (M365 | {"auth": "false"}, []),
+    (SENDGRID | {"defaultfromemail": ""}, [NO_FROM]),
+    (OWN | {"auth": "false", "username": ""}, [NO_FROM]),
+    (OWN | {"auth": "false"}, []),  # the user name is an address all the same
+    (OWN | {"host": "mail.corp.invalid"}, [("host", "HOST_UNKNOWN", "no host mail.corp.invalid")]),
+    (OWN | {"host": "Mail.ONION"}, [("host", "HOST_UNKNOWN", "check its spelling")]),
+    (OWN | {"host": "mail.corp.test"}, []),  # may be a name of one's own DNS
 ]  # fmt: skip
 
 
@@ -134,6 +152,118 @@ def test_a_failed_check_repeats_the_warnings(alice: Person) -> None:
     assert reply.json["warnings"] == saved["warnings"]
     assert saved["warnings"][0]["code"] == "INVISIBLE_CHARACTERS"
     assert "s3cret" not in reply.text
+
+
+@pytest.fixture
+def guarded(database_url: str) -> Iterator[Person]:
+    """Alice where the egress policy is the one of a fresh installation, with one own service."""
+    own = frozenset({("db.corp.example", 587), ("127.0.0.1", 587)})
+    policy = EgressPolicy.parse("10.0.0.25/32", "", own)
+    app = create_app(settings_for(database_url, egress=policy))
+    app.testing = True
+    with app.app_context():
+        installation.make_ready()
+    yield make_person(app, "alice")
+    with app.app_context():
+        db.session.remove()
+        db.engine.dispose()
+
+
+# (settings, parameter, code, a part of the text) of what the policy refuses
+REFUSED = [
+    ({"port": 10025}, "port", "PORT_REFUSED",
+     "port 10025. Its administrator can allow it by the setting SMTPWEB_EGRESS_PORTS=25,465,587"),
+    ({"host": "192.168.1.5"}, "host", "ADDRESS_REFUSED",
+     "private networks (RFC 1918), such as 192.168.1.5. Its administrator can allow it by the"
+     " setting SMTPWEB_EGRESS_ALLOW=192.168.1.5/32"),
+    ({"host": "localhost", "port": 25}, "host", "ADDRESS_REFUSED", "loopback, such as 127.0.0.1"),
+    ({"host": "::1", "port": 25}, "host", "ADDRESS_REFUSED", "loopback, such as ::1"),
+    ({"host": "169.254.169.254"}, "host", "ADDRESS_REFUSED", "cloud metadata services, such"),
+    ({"host": "mail.hosts-file.example"}, "host", "ADDRESS_REFUSED", "such as 10.9.8.7"),
+    ({"host": "db.corp.example"}, "host", "ADDRESS_REFUSED", "smtpweb itself runs on this"),
+    ({"host": "127.0.0.1"}, "host", "ADDRESS_REFUSED", "smtpweb itself runs on this"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "parameter", "code", "text"), REFUSED)
+def test_what_the_policy_refuses_is_said_when_it_is_saved(
+    guarded: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    changes: dict[str, object], parameter: str, code: str, text: str,
+) -> None:  # fmt: skip
+    hosts = tmp_path / "hosts"
+    hosts.write_text("127.0.0.1 localhost\n10.9.8.7 mail.hosts-file.example\n")
+    monkeypatch.setattr(addresses, "HOSTS_FILE", hosts)
+    idapp = guarded.make_app()["_id"]
+    saved = guarded.make_smtp(idapp, **OWN | changes)
+    (warning,) = [one for one in saved["warnings"] if one["code"].endswith("_REFUSED")]
+    assert (warning["parameter"], warning["code"]) == (parameter, code)
+    assert text in warning["message"]
+    # The check says the same, without a packet, and the list counts it as a problem.
+    reply = guarded.post("/private/smtps/check", idsmtp=saved["_id"])
+    assert (reply.status_code, reply.json["stage"]) == (406, "policy")
+    page = signed_in(guarded.app, guarded).get("/apps")
+    assert "Cannot be checked" in page.text
+    assert "(1 problem)" in page.one("title").text
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"host": "10.0.0.25"}, {"host": "192.0.1.1", "port": 2525}]
+)
+def test_what_the_policy_allows_is_saved_without_a_warning(
+    guarded: Person, changes: dict[str, object]
+) -> None:
+    idapp = guarded.make_app()["_id"]
+    assert "warnings" not in guarded.make_smtp(idapp, **OWN | changes)
+
+
+def test_a_port_for_reading_mail_is_said_once(guarded: Person) -> None:
+    idapp = guarded.make_app()["_id"]
+    saved = guarded.make_smtp(idapp, **OWN | TLS | {"port": 993})
+    assert [one["code"] for one in saved["warnings"]] == ["PORT_OF_READING"]
+
+
+def test_a_default_from_of_the_app_makes_its_servers_checkable(alice: Person, browser) -> None:
+    idapp = alice.make_app()["_id"]
+    alice.make_smtp(idapp, **SENDGRID | {"defaultfromemail": ""})
+    assert "Cannot be checked" in browser.get(f"/apps/{idapp}").text
+    page = browser.get("/apps?state=problems")
+    assert "1 cannot be checked" in page.text
+    alice.make_app(idapp=idapp, defaultfromemail="shop@example.com")
+    assert "Not checked yet" in browser.get(f"/apps/{idapp}").text
+    assert "No app has a problem" in browser.get("/apps?state=problems").text
+
+
+@pytest.mark.parametrize(
+    ("host", "records", "texts"),
+    [
+        ("nobody.example.org", {}, ["DNS knows no host nobody.example.org: check its spelling."]),
+        ("mail.example.org", {("mail.example.org", "A"): ["93.184.216.34"]}, []),
+        ("mail.example.org", {("mail.example.org", "A"): "SERVFAIL"}, []),
+        (
+            "mail.example.org",
+            {("mail.example.org", "A"): ["192.168.7.7"]},
+            ["such as 192.168.7.7"],
+        ),
+        (
+            "mail.example.org",
+            {("mail.example.org", "AAAA"): ["fd00::7"]},
+            ["such as fd00::7"],
+        ),
+        ("mail", {}, []),  # a name of a search domain, perhaps
+        ("not a host", {}, ["Must be a domain name"]),
+    ],
+)
+def test_while_somebody_types_a_short_look_up_says_what_dns_knows(
+    alice: Person, browser, idapp: str, host: str, records: Records, texts: list[str]
+) -> None:
+    with fake_dns(records) as dns:
+        alice.app.extensions["smtpweb.dns"] = dns.resolver
+        form = browser.get(f"/apps/{idapp}/smtps/new").form().fill(**typed(host=host))
+        reply = browser.client.post(f"/apps/{idapp}/smtps/preflight", data=dict(form.values))
+    said = reply.json["warnings"]["host"]
+    assert len(said) == len(texts), said
+    for text, part in zip(said, texts, strict=True):
+        assert part in text
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from tests.web.api.test_check import in_background
 def test_an_smtp_is_saved_without_checking(browser, alice, idapp):
     page = browser.submit(f"/apps/{idapp}/smtps/new", SAVE, **typed(host=" mail.example.net "))
     assert page.heading == "mail.example.net:587"
-    assert "Active, not checked yet" in page.text
+    assert "Not checked yet" in page.text
     (smtp,) = alice.smtps(idapp)
     assert (smtp["host"], smtp["port"], smtp["username"]) == ("mail.example.net", 587, "shop")
     assert (smtp["auth"], smtp["starttls"], smtp["sslTls"]) == (True, True, False)
@@ -193,13 +193,13 @@ def test_the_smtps_of_an_app_stand_in_the_order_of_their_use(browser, alice, ida
     text = browser.get(f"/apps/{idapp}").text
     down, used, late = (text.index(f"{host}.example.net") for host in ("down", "used", "late"))
     assert down < used < late
-    assert "Disabled by a failed check" in text[down:used]
+    assert "Disabled: last check failed" in text[down:used]
     assert "in use" not in text[down:used]
     assert "in use" in text[used:late]
-    assert "reserve" in text[late:]
+    assert "backup" in text[late:]
     browser.submit(f"/apps/{idapp}/edit", strategy="RANDOM")
     text = browser.get(f"/apps/{idapp}").text
-    assert "reserve" not in text
+    assert "backup" not in text
     assert text.count("in use") == 2
 
 

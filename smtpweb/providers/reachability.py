@@ -1,0 +1,174 @@
+"""What is known without asking a server about whether it can be reached and checked at all."""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+from collections.abc import Iterable
+
+import dns.exception
+import dns.resolver
+
+from .. import validators
+from ..errors import Sentence
+from ..mailcheck.core import addresses
+from ..mailcheck.core.egress import Address, Refusal
+from .presets import Preset
+from .settings import Found, Settings, Warning
+
+READING = {110: "POP3", 143: "IMAP", 993: "IMAP", 995: "POP3"}
+# Never in DNS: RFC 6761 6.4, RFC 7686, RFC 9476. The others of RFC 6761 may be names of one's own.
+_NEVER_IN_DNS = (".invalid", ".onion", ".alt")
+_LOOK_UP_SECONDS = 0.8
+_LOCALHOST: tuple[Address, ...] = (
+    ipaddress.IPv4Address("127.0.0.1"),
+    ipaddress.IPv6Address("::1"),
+)
+
+
+def prevents_check(given: Settings) -> str | None:
+    """The code with which every check of these settings ends before anything is sent, if any."""
+    found = (*no_from(given, None), *refused_here(given, None))
+    return next((warning.prevents for warning in found if warning.prevents), None)
+
+
+def look_up(given: Settings, resolver: dns.resolver.Resolver) -> tuple[Warning, ...]:
+    """What DNS says of the host, if it says it at once: no such name, or an address refused.
+
+    For a form while somebody types; a check asks again. Waits less than a second, and says
+    nothing where DNS is silent.
+    """
+    host = _plain_name(given.host)
+    if host is None or "." not in host or _known_addresses(host) or _never_exists(host):
+        return ()  # an address, judged without DNS, or one of the search domains of this machine
+    try:
+        found = resolver.resolve_name(f"{host}.", lifetime=_LOOK_UP_SECONDS, search=False)
+    except dns.resolver.NXDOMAIN:
+        return (_unknown(host),)
+    except (dns.exception.DNSException, OSError):
+        return ()
+    return tuple(_address_refused(given, map(ipaddress.ip_address, found.addresses())))
+
+
+def no_from(given: Settings, _known: Preset | None) -> Found:
+    """Say that the test email would have no From."""
+    # Before a host and a user name were typed it is too early to say so.
+    if given.mail_from or not given.host or (given.auth and not given.username):
+        return
+    yield Warning(
+        "defaultfromemail",
+        "FROM_MISSING",
+        Sentence(
+            "There is no From address: neither this SMTP server nor its app has one, and the user"
+            " name is not an email address. Without one it cannot be checked."
+        ),
+        "SMTP_POLICY_NO_FROM",
+    )
+
+
+def refused_here(given: Settings, _known: Preset | None) -> Found:
+    """What the policy of this installation refuses, as far as that is known without DNS."""
+    if given.policy is None or not given.host or given.port is None:
+        return
+    name = _plain_name(given.host)
+    refusal = given.policy.refuses_port(name or given.host.strip("[]"), given.port)
+    if refusal is not None:
+        # To open a port for reading mail would help nobody: another rule says so.
+        if refusal.kind != "port" or given.port not in READING:
+            yield _refused(refusal, given.port)
+        return
+    yield from _address_refused(given, _known_addresses(given.host))
+
+
+def _address_refused(given: Settings, found: Iterable[Address]) -> Found:
+    if given.policy is None or given.port is None:
+        return
+    for address in found:
+        refusal = given.policy.refuses(address, given.port)
+        if refusal is not None:
+            yield _refused(refusal, given.port)
+            return
+
+
+def _refused(refusal: Refusal, port: int) -> Warning:
+    if refusal.kind == "port":
+        return Warning(
+            "port",
+            "PORT_REFUSED",
+            Sentence(
+                "smtpweb is not allowed to connect to port %(port)s. Its administrator can allow"
+                " it by the setting %(setting)s",
+                port=port,
+                setting=refusal.setting,
+            ),
+            "SMTP_POLICY_PORT",
+        )
+    if refusal.kind == "own":
+        text = Sentence(
+            "smtpweb itself runs on this service, and checks never connect to it: choose another"
+            " host or port."
+        )
+        return Warning("host", "ADDRESS_REFUSED", text, "SMTP_POLICY_OWN_SERVICE")
+    text = Sentence(
+        "smtpweb is not allowed to connect to %(range)s, such as %(address)s. Its administrator can"
+        " allow it by the setting %(setting)s",
+        address=refusal.address,
+        range=Sentence(refusal.range_name),
+        setting=refusal.setting,
+    )
+    kind = "ADDRESS" if refusal.kind == "range" else "RESERVED"
+    return Warning("host", "ADDRESS_REFUSED", text, f"SMTP_POLICY_{kind}")
+
+
+def no_such_host(given: Settings, _known: Preset | None) -> Found:
+    """Say that the host is no host, or that DNS can never know it."""
+    if not given.host or given.host.startswith("."):  # a provider's, still to be completed
+        return
+    try:
+        validators.host(given.host)
+    except ValueError as error:
+        yield Warning("host", "HOST_INVALID", error.args[0])
+        return
+    name = _plain_name(given.host)
+    if name is not None and _never_exists(name) and not _known_addresses(name):
+        yield _unknown(name)
+
+
+def _unknown(host: str) -> Warning:
+    text = Sentence("DNS knows no host %(host)s: check its spelling.", host=host)
+    return Warning("host", "HOST_UNKNOWN", text)
+
+
+def _never_exists(host: str) -> bool:
+    return f".{host}".lower().endswith(_NEVER_IN_DNS)
+
+
+def _plain_name(text: str) -> str | None:
+    """The name that is looked up for a host; None for an address, and for what is no host."""
+    try:
+        host = addresses.parse_host(text)
+    except ValueError:
+        return None
+    return host.name if host.address is None else None
+
+
+def _known_addresses(text: str) -> tuple[Address, ...]:
+    """The addresses of a host that no DNS is needed for: a literal one, or of the hosts file."""
+    try:
+        host = addresses.parse_host(text)
+    except ValueError:
+        return ()
+    if host.address is not None:
+        return (host.address,)
+    name = host.name.lower()
+    try:
+        changed = addresses.HOSTS_FILE.stat().st_mtime_ns
+    except OSError:
+        changed = 0
+    return _listed(name, changed) or (_LOCALHOST if name == "localhost" else ())
+
+
+@functools.lru_cache(1024)
+def _listed(name: str, _changed: int) -> tuple[Address, ...]:
+    """What the hosts file says, read once for each name until the file changes."""
+    return addresses.hosts_file_addresses(name)

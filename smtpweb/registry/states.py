@@ -1,0 +1,101 @@
+"""The states of an SMTP server and of an app: each rule once in Python, once in SQL, for lists.
+
+That both give the same is tested for every combination. What a state is called is for pages.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, case, func, literal
+
+from ..database.models import Smtp
+
+
+class SmtpState(StrEnum):
+    """What is known of an SMTP server; the values stand in addresses of pages."""
+
+    ACTIVE = "active"
+    DISABLED = "disabled"
+    UNCHECKED = "unchecked"
+    UNCHECKABLE = "uncheckable"
+
+
+class AppState(StrEnum):
+    """How an app stands, the worst first."""
+
+    DOWN = "down"  # no SMTP server is enabled
+    EMPTY = "empty"
+    UNCHECKABLE = "uncheckable"  # what is enabled cannot be checked
+    PARTLY = "partly"  # some of its servers have a problem
+    UNCHECKED = "unchecked"
+    WORKING = "working"
+
+
+SMTP_PROBLEMS = frozenset({SmtpState.DISABLED, SmtpState.UNCHECKABLE})
+APP_PROBLEMS = frozenset({AppState.DOWN, AppState.EMPTY, AppState.UNCHECKABLE, AppState.PARTLY})
+
+
+def smtp_state(smtp: Any) -> SmtpState:
+    """The state of an SMTP server, or of a row of one."""
+    if not smtp.enabled:
+        return SmtpState.DISABLED
+    if smtp.uncheckable is not None:
+        return SmtpState.UNCHECKABLE
+    return SmtpState.ACTIVE if smtp.judged else SmtpState.UNCHECKED
+
+
+SMTP_STATE: ColumnElement[str] = case(
+    (~Smtp.enabled, literal(SmtpState.DISABLED.value)),
+    (Smtp.uncheckable.is_not(None), literal(SmtpState.UNCHECKABLE.value)),
+    (Smtp.judged, literal(SmtpState.ACTIVE.value)),
+    else_=literal(SmtpState.UNCHECKED.value),
+)
+
+
+def smtp_is(*states: SmtpState) -> ColumnElement[bool]:
+    """The condition that an SMTP server is in one of these states."""
+    return SMTP_STATE.in_([state.value for state in states])
+
+
+def app_state(total: int, active: int, disabled: int, uncheckable: int) -> AppState:
+    """The state of an app with so many SMTP servers, of which so many are in these states."""
+    if not total:
+        return AppState.EMPTY
+    if disabled == total:
+        return AppState.DOWN
+    if disabled + uncheckable == total:
+        return AppState.UNCHECKABLE
+    if disabled or uncheckable:
+        return AppState.PARTLY
+    return AppState.WORKING if active else AppState.UNCHECKED
+
+
+def app_state_of(counts: Any) -> ColumnElement[str]:
+    """The same of columns ``total``, ``active``, ``disabled``, ``uncheckable``; null: no server."""
+    return case(
+        (func.coalesce(counts.total, 0) == 0, literal(AppState.EMPTY.value)),
+        (counts.disabled == counts.total, literal(AppState.DOWN.value)),
+        (
+            counts.disabled + counts.uncheckable == counts.total,
+            literal(AppState.UNCHECKABLE.value),
+        ),
+        (counts.disabled + counts.uncheckable > 0, literal(AppState.PARTLY.value)),
+        (counts.active > 0, literal(AppState.WORKING.value)),
+        else_=literal(AppState.UNCHECKED.value),
+    )
+
+
+def severity_of(state: ColumnElement[str]) -> ColumnElement[int]:
+    """A number to sort app states by, the worst first."""
+    order = {one.value: literal(place) for place, one in enumerate(AppState)}
+    return case(order, value=state, else_=literal(len(order)))
+
+
+def tallies() -> tuple[ColumnElement[Any], ...]:
+    """The columns that count the SMTP servers of a group by their state."""
+    return (
+        func.count().label("total"),
+        *(func.count().filter(and_(smtp_is(state))).label(state.value) for state in SmtpState),
+    )
