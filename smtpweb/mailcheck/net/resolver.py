@@ -13,12 +13,16 @@ import time
 from collections import deque
 from concurrent.futures import Future
 
+import dns.exception
+import dns.resolver
+
 from ..core.addresses import hosts_file_addresses
 from ..core.effects import NotResolved
 from ..core.egress import Address, unmapped
 from ..core.failure import Symptom
 
 MAX_THREADS = 48
+CONFIRM_LIMIT = 2.0  # seconds
 
 Found = tuple[Address, ...]
 
@@ -97,13 +101,33 @@ def addresses_of(host: str) -> Found:
     try:
         rows = socket.getaddrinfo(host + "." if full else host, None, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
-        raise NotResolved(_UNKNOWN.get(error.errno or 0, Symptom.RESOLVER_FAILED)) from None
+        symptom = _UNKNOWN.get(error.errno or 0)
+        if symptom is None or not dns_answers(host):
+            raise NotResolved(Symptom.RESOLVER_FAILED) from None
+        raise NotResolved(symptom) from None
     except UnicodeError:
         raise NotResolved(Symptom.HOST_INVALID) from None
     except OSError:
         raise NotResolved(Symptom.RESOLVER_FAILED) from None
     found = (unmapped(ipaddress.ip_address(row[4][0])) for row in rows)
     return tuple(dict.fromkeys(found))
+
+
+def dns_answers(host: str) -> bool:
+    """Whether one of this machine's DNS servers says anything about the name, if only "unknown".
+
+    glibc says EAI_NONAME also where no DNS server can be reached, which is no fault of the name.
+    """
+    if host.lower().rstrip(".").endswith(".invalid"):
+        return True  # unknown by definition, and many servers leave it unanswered: RFC 6761 6.4
+    try:
+        asked = dns.resolver.Resolver()
+        asked.resolve(f"{host}.", "A", lifetime=CONFIRM_LIMIT, raise_on_no_answer=False)
+    except dns.resolver.NXDOMAIN:
+        return True
+    except (dns.exception.DNSException, OSError):
+        return False
+    return True
 
 
 RESOLVER = Resolver()

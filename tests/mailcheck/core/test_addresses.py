@@ -12,7 +12,9 @@ from smtpweb.mailcheck.core import addresses
 from smtpweb.mailcheck.core.effects import NotResolved
 from smtpweb.mailcheck.core.failure import Symptom
 from smtpweb.mailcheck.net import resolver
+from tests.support.fake_dns import fake_dns
 from tests.support.fake_smtp import fake_smtp
+from tests.support.serving import free_port
 
 
 @pytest.mark.parametrize(
@@ -84,9 +86,30 @@ def test_what_the_resolver_says_is_told_apart(monkeypatch, number, symptom):
         raise socket.gaierror(number, "made up")
 
     monkeypatch.setattr(socket, "getaddrinfo", fails)
-    with pytest.raises(NotResolved) as raised:
-        resolver.addresses_of("mail.example.com")
+    with fake_dns({}) as server:
+        monkeypatch.setattr("dns.resolver.Resolver", lambda: server.resolver)
+        with pytest.raises(NotResolved) as raised:
+            resolver.addresses_of("mail.example.com")
     assert raised.value.why == symptom
+
+
+@pytest.mark.parametrize("state", ["SILENCE", "SERVFAIL", "away"])
+@pytest.mark.parametrize("number", [socket.EAI_NONAME, socket.EAI_NODATA])
+def test_unknown_name_is_not_concluded_from_dns_that_says_nothing(monkeypatch, number, state):
+    """glibc answers EAI_NONAME on a machine that can reach no DNS server."""
+
+    def fails(*args, **kwargs):
+        raise socket.gaierror(number, "made up")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fails)
+    monkeypatch.setattr(resolver, "CONFIRM_LIMIT", 0.2)
+    with fake_dns({("mail.example.com", "A"): state}) as server:
+        monkeypatch.setattr("dns.resolver.Resolver", lambda: server.resolver)
+        if state == "away":
+            server.resolver.port = free_port()
+        with pytest.raises(NotResolved) as raised:
+            resolver.addresses_of("mail.example.com")
+    assert raised.value.why == Symptom.RESOLVER_FAILED
 
 
 def test_search_domains_are_kept_away_from_whole_names(monkeypatch):
