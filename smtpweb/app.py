@@ -10,7 +10,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from . import cli, web
 from .accounts import sessions
-from .checking import batches, runner
+from .checking import batches, explain, runner
 from .config import ROOT, Settings
 from .database import models
 from .database.session import db, engine_options
@@ -51,6 +51,7 @@ def create_app(settings: Settings) -> Flask:
     app.url_map.merge_slashes = False  # likewise; and such a redirect would repeat the Host header
     app.extensions["smtpweb.settings"] = settings
     app.extensions["smtpweb.searches"] = discovery.Allowance()
+    app.extensions["smtpweb.explanations"] = explain.Allowance()
     app.extensions["smtpweb.check_slots"] = threading.BoundedSemaphore(settings.check_slots)
     app.extensions["smtpweb.queues"] = batches.Queues()
     app.extensions["smtpweb.stream_slots"] = threading.BoundedSemaphore(runner.STREAMS)

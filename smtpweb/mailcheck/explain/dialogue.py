@@ -69,38 +69,38 @@ def read(text: str) -> Dialogue | None:
     if not (has_client and (positive or any(map(_SERVER.match, lines)))) and positive < 2:
         return None
     session = Dialogue()
-    for kind, value in _events(lines):
-        if kind == "client":
-            _command(session, value)
-        elif isinstance(value, RawReply):
+    for value in _events(lines):
+        if isinstance(value, RawReply):
             _answer(session, value)
+        else:
+            _command(session, value)
     for line in lines:
         session.encrypted |= _TLS_STARTED.search(line) is not None
         session.closed |= _CLOSED.search(line) is not None
     return session
 
 
-def _events(lines: list[str]) -> Iterator[tuple[str, str | RawReply]]:
+def _events(lines: list[str]) -> Iterator[str | RawReply]:
     code, parts = "", list[str]()
     for line in lines:
         found = _SERVER.match(line)
         if found is None:
             if code:
-                yield "server", _reply(code, parts)
+                yield _reply(code, parts)
                 code, parts = "", []
             if _CLIENT.match(line):
-                yield "client", line
+                yield line
             continue
         if code and found[1] != code:
-            yield "server", _reply(code, parts)
+            yield _reply(code, parts)
             parts = []
         code = found[1]
         parts.append((found[3] or "").strip("'\" "))
         if found[2] != "-":
-            yield "server", _reply(code, parts)
+            yield _reply(code, parts)
             code, parts = "", []
     if code:
-        yield "server", _reply(code, parts)
+        yield _reply(code, parts)
 
 
 def _reply(code: str, parts: list[str]) -> RawReply:

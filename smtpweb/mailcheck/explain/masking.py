@@ -16,9 +16,12 @@ MAX_REPEATED = 32  # secrets that are looked for in the rest of the text
 _SHORTEST_REPEATED = 6  # characters; shorter ones would be found inside ordinary words
 
 _MECHANISMS = frozenset(
-    "PLAIN LOGIN CRAM-MD5 DIGEST-MD5 NTLM GSSAPI XOAUTH XOAUTH2 OAUTHBEARER EXTERNAL ANONYMOUS"
-    " SCRAM-SHA-1 SCRAM-SHA-256 SCRAM-SHA-1-PLUS SCRAM-SHA-256-PLUS PLAIN-CLIENTTOKEN".split()
-)
+    {
+        "PLAIN", "LOGIN", "CRAM-MD5", "DIGEST-MD5", "NTLM", "GSSAPI", "XOAUTH", "XOAUTH2",
+        "OAUTHBEARER", "EXTERNAL", "ANONYMOUS", "SCRAM-SHA-1", "SCRAM-SHA-256",
+        "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256-PLUS", "PLAIN-CLIENTTOKEN",
+    }
+)  # fmt: skip
 _AUTH = re.compile(
     r"(\bAUTH[ \t]{1,4}(?:PLAIN|LOGIN|CRAM-MD5|DIGEST-MD5|NTLM|GSSAPI|XOAUTH2?|OAUTHBEARER"
     r"|EXTERNAL|SCRAM-[A-Z0-9-]{1,16})[ \t]{1,4})([A-Za-z0-9+/_-]{2,4096}={0,2})",
@@ -29,6 +32,7 @@ _CHALLENGE = re.compile(
     r"(?:^|[^0-9.])334(?:[ \t-]|$)|\bAUTH[ \t]{1,4}[A-Z0-9-]{3,24}[^A-Za-z0-9+/=]{0,12}$",
     re.IGNORECASE | re.ASCII,
 )
+_OFFER = re.compile(r"\b250[ -](?:X-)?AUTH\b", re.IGNORECASE | re.ASCII)
 _LAST_TOKEN = re.compile(r"(?<![A-Za-z0-9+/=])([A-Za-z0-9+/]{2,4096}={0,2})(\W{0,12})$", re.ASCII)
 _CODE = re.compile(r"[2-5][0-9][0-9](?:[ -]|$)", re.ASCII)
 _KEY = (
@@ -36,7 +40,8 @@ _KEY = (
     r"|(?:access|refresh|auth|client|bearer)?[_-]?token|credentials?|private[_-]?key)"
 )
 _SETTING = re.compile(
-    rf"({_KEY}[A-Za-z0-9_]{{0,12}}[\])]{{0,2}}\\{{0,4}}[\"'`]?[ \t]{{0,20}}(?:=>|:=|[:=])[ \t]{{0,20}}"
+    rf"({_KEY}[A-Za-z0-9_]{{0,12}}[\])]{{0,2}}\\{{0,4}}[\"'`]?"
+    r"[ \t]{0,20}(?:=>|:=|[:=])[ \t]{0,20}"
     r"(?:[urb]{1,2}(?=[\"']))?)"
     r"(\\{0,4}\"[^\"\n]{1,300}\"|\\{0,4}'[^'\n]{1,300}'|[a-z]{4} [a-z]{4} [a-z]{4} [a-z]{4}\b"
     r"|[^\s\"'`,;<>{}\[\]()]{1,300})",
@@ -73,9 +78,12 @@ _KNOWN_KEYS = re.compile(
 )
 _RUN = re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{12,1024}={0,2}", re.ASCII)
 _NO_SECRETS = frozenset(
-    "true false null none nil undefined yes no required not the your is was wrong invalid incorrect"
-    " failed error expired hidden redacted".split()
-)
+    {
+        "true", "false", "null", "none", "nil", "undefined", "yes", "no", "required", "not", "the",
+        "your", "is", "was", "wrong", "invalid", "incorrect", "failed", "error", "expired",
+        "hidden", "redacted",
+    }
+)  # fmt: skip
 
 
 def masked(text: str) -> str:
@@ -138,7 +146,8 @@ def _answers_to_challenges(text: str, secrets: set[str]) -> str:
             _keep_decoded(found[1], secrets)
             secrets.add(found[1])
             lines[number] = bare[: start + found.start(1)] + HIDDEN + found[2]
-        awaited = _CHALLENGE.search(bare[-300:]) is not None
+        end = bare[-300:]
+        awaited = _CHALLENGE.search(end) is not None and not _OFFER.search(end)
     return "\n".join(lines)
 
 

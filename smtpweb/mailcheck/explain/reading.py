@@ -27,21 +27,24 @@ def incident_in(text: str) -> Incident | None:
 
     ``text`` is unwrapped and masked already.
     """
-    endpoint = endpoint_in(text)
     session = dialogue.read(text)
+    endpoint = endpoint_in(text, guess=session is None)
     if session is not None:
         endpoint = _with_session(endpoint, session)
         if found := _of_session(session, text, endpoint):
             return found
     folded = wordings.folded(text)
     quoted = replies.reply_in(text)
+    wording = wordings.symptom_in(folded)
+    if quoted is None and wording is None:
+        quoted = replies.enhanced_alone_in(text)
     facts = _facts(endpoint, session, text)
     if quoted is not None:
         start = max(0, quoted.start - _WINDOW)
         near = wordings.folded(text[start : quoted.start + _WINDOW])
         stage = wordings.stage_of(near, quoted.reply)
         return Incident(stage, Symptom.REFUSED, quoted.reply, facts | _by_stage(stage, facts))
-    if wording := wordings.symptom_in(folded):
+    if wording is not None:
         stage, symptom = wording.stage, wording.symptom or Symptom.REFUSED
         if session is not None and symptom in _OF_THE_CONNECTION and session.banner:
             stage = session.at if session.awaited else dialogue.stage_after(session.at)

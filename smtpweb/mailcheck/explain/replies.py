@@ -23,14 +23,15 @@ _NO_CODE_BEFORE = re.compile(
     re.IGNORECASE,
 )
 _NO_CODE_AFTER = re.compile(
-    r"[ \t]{0,2}(?:ms|s|sec|seconds?|minutes?|bytes?|octets|kb|mb|recipients?|messages?|users?"
+    r"[ \t]{0,2}(?:ms|s|sec|seconds?|minutes?|bytes?|octets|kb|mb"
     r"|times|%|at [/A-Za-z]|Forbidden|Not Found|Method Not)\b",
     re.IGNORECASE,
 )
 _MARKED = re.compile(
     r"(?:said|says|reply|replied|response|respond(?:ed)?|responded with|message|error|exception"
     r"|login|returned|smtp;|failed|refused|rejected|denied|code|status|stat|was|data|to me"
-    r"|diagnostic-code|rcpt from \S{1,200}|>|command)[ \t]{0,2}[:=;(\"'\[]{0,3}[ \t]{0,2}[\"'(\[]{0,2}$",
+    r"|diagnostic-code|rcpt from \S{1,200}|>|command)"
+    r"[ \t]{0,2}[:=;(\"'\[]{0,3}[ \t]{0,2}[\"'(\[]{0,2}$",
     re.IGNORECASE,
 )
 # Code alone: "curl: (67) Access denied: 535", "response: 554", "responseCode: 550"
@@ -40,11 +41,17 @@ _BARE = re.compile(
     r"[\"']?[ \t]{0,2}[:=]?[ \t]{0,2}[\"']?([45][0-9][0-9])\b",
     re.IGNORECASE,
 )
+_PHPMAILER = re.compile(
+    rf"Detail: ([^\n]{{0,{MAX_LINE}}}?) ?SMTP code: ([45][0-9][0-9])"
+    rf"(?: Additional SMTP info: ({_ENHANCED}))?",
+    re.ASCII,
+)
 _ENHANCED_ALONE = re.compile(
     rf"(?<![0-9.A-Za-z])(?:#)?({_ENHANCED})(?![0-9.])[ \t:]{{0,3}}([^\n]{{0,{MAX_LINE}}})", re.ASCII
 )
 _END = re.compile(
-    r"[ \t]{0,4}\(in reply to |[ \t]{1,4}at [/A-Za-z][^ \n]{0,300}:[0-9]|; from=<|\"[ \t]{0,3}[.,;)}]"
+    r"[ \t]{0,4}\(in reply to |[ \t]{1,4}at [/A-Za-z][^ \n]{0,300}:[0-9]|; from=<"
+    r"|\"[ \t]{0,3}[.,;)}]"
     r"|', b?['\"]|'\)|\"\)|'\}|',$|'$|\"$|`$|[ \t]{1,4}in /[^ \n]{1,300}|[ \t]{1,4}\{\"exception\""
     r"|;? nested exception|, \"(?:responseCode|command)\"|\", \"|' errormsg=|' recipient=",
 )
@@ -75,6 +82,9 @@ class Found:
 
 def reply_in(text: str) -> Found | None:
     """The negative reply that ``text`` quotes; the most surely recognised, of equals the first."""
+    if parts := _PHPMAILER.search(text):
+        said = f"{parts[3] or ''} {parts[1]}".strip()
+        return Found(_reply(parts[2], [said]), parts.start())
     best: tuple[int, re.Match[str]] | None = None
     for found in _CANDIDATE.finditer(text):
         score = _score(text, found)
@@ -84,7 +94,7 @@ def reply_in(text: str) -> Found | None:
                 break
     if best is not None:
         return Found(_read(text, best[1]), best[1].start())
-    return _dot_net(text) or _bare(text) or _enhanced_alone(text)
+    return _dot_net(text) or _bare(text)
 
 
 def _score(text: str, found: re.Match[str]) -> int:
@@ -107,7 +117,7 @@ def _score(text: str, found: re.Match[str]) -> int:
         return 4
     if _MARKED.search(before):
         return 5
-    return 2 if before[-1:] in " \t" and words[0] in "<[" or before.endswith((": ", "; ")) else 0
+    return 2 if (before[-1:] in " \t" and words[0] in "<[") or before.endswith((": ", "; ")) else 0
 
 
 def _read(text: str, found: re.Match[str]) -> RawReply:
@@ -168,7 +178,7 @@ def _dot_net(text: str) -> Found | None:
     for words, code in _DOT_NET:
         if words in before:
             return Found(_reply(str(code), [said]), start)
-    return _enhanced_alone(said)
+    return enhanced_alone_in(said)
 
 
 def _bare(text: str) -> Found | None:
@@ -176,8 +186,11 @@ def _bare(text: str) -> Found | None:
     return Found(_reply(found[1], []), found.start()) if found else None
 
 
-def _enhanced_alone(text: str) -> Found | None:
-    """An enhanced code without a reply code, as MailKit and the logs of some servers give it."""
+def enhanced_alone_in(text: str) -> Found | None:
+    """An enhanced code without a reply code, as MailKit and the logs of some servers give it.
+
+    Weak: a log also has one where no reply came, such as for a connection that timed out.
+    """
     for found in _ENHANCED_ALONE.finditer(text):
         enhanced, said = found[1], found[2]
         before = text[max(0, found.start() - 12) : found.start()].lower()

@@ -14,13 +14,15 @@ from ..core.types import Stage
 
 FILE = Path(__file__).with_suffix(".toml")
 
+_URLS = re.compile(r"https?://[^ ]{1,300}")
 _BLANKS = re.compile(r"\s+")
 # Where neither a command nor a library's word tells the stage, the reply itself mostly does.
 _BY_ENHANCED = {
     "1.1": Stage.RCPT, "1.2": Stage.RCPT, "1.3": Stage.RCPT, "1.6": Stage.RCPT, "1.10": Stage.RCPT,
     "2.1": Stage.RCPT, "2.2": Stage.RCPT, "1.7": Stage.MAIL, "1.8": Stage.MAIL, "7.0": Stage.MAIL,
     "7.8": Stage.AUTH, "7.9": Stage.AUTH, "7.3": Stage.AUTH, "7.139": Stage.AUTH,
-    "7.57": Stage.MAIL, "3.4": Stage.DATA, "7.26": Stage.DATA, "7.60": Stage.DATA,
+    "7.57": Stage.MAIL, "4.5": Stage.DATA, "3.4": Stage.DATA, "7.26": Stage.DATA,
+    "7.60": Stage.DATA,
 }  # fmt: skip
 _BY_CODE = {
     421: Stage.GREETING, 450: Stage.RCPT, 451: Stage.RCPT, 452: Stage.RCPT, 432: Stage.AUTH,
@@ -98,7 +100,8 @@ def stage_of(text: str, reply: RawReply) -> Stage:
         return _BY_CODE[reply.code]
     if found := _BY_ENHANCED.get(reply.enhanced[2:]):
         return found
+    words = _URLS.sub("", reply.text)
     for pattern, stage in _BY_WORDS:
-        if pattern.search(reply.text):
+        if pattern.search(words):
             return stage
     return _BY_CODE.get(reply.code, Stage.DATA)

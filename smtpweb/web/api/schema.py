@@ -17,6 +17,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 from ... import validators
 from ...database.models import App
 from ...errors import BadInput
+from ...mailcheck.explain.explanation import Explanation
 from ...providers import preflight
 from ...registry import smtps
 
@@ -156,6 +157,27 @@ def warnings(found: Iterable[preflight.Warning]) -> list[dict[str, str | None]]:
         {"parameter": _FLAG.get(one.field, one.field), "code": one.code, "message": str(one.text)}
         for one in found
     ]
+
+
+def explanation(found: Explanation) -> dict[str, Any]:
+    """What a pasted error means; its members have the names of a failed check's."""
+    diagnosis, reply, provider = found.diagnosis, found.reply, found.provider
+    return {
+        "understood": diagnosis is not None,
+        "code": diagnosis and diagnosis.id,
+        "title": diagnosis and diagnosis.title,
+        "detail": diagnosis and diagnosis.meaning,
+        "steps": list(diagnosis.steps) if diagnosis else [],
+        "temporary": diagnosis and diagnosis.temporary,
+        "side": diagnosis and diagnosis.side,
+        "link": (diagnosis and diagnosis.link) or None,
+        "stage": found.stage,
+        "reply": reply and {"code": reply.code, "enhanced": reply.enhanced, "text": reply.text},
+        "host": found.facts.get("host"),
+        "port": found.facts.get("port"),
+        "provider": provider and provider.id,
+        "asks": list(found.asks),
+    }
 
 
 _FLAG = {"encryption": "starttls"}  # the API has two flags for it, and one of them must do

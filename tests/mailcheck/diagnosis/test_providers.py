@@ -218,7 +218,7 @@ def test_microsoft_notices_are_dated():
         ({"states": {"gone": ["x"]}}, "unknown gone"),
         ({"hosts": ["x"]}, "unknown hosts"),
         ({"greeting": ["("]}, "error"),
-        ({"checked": None}, ""),
+        ({"checked": None}, "checked"),
     ],
 )
 def test_faulty_entry_is_refused(changed, wrong):

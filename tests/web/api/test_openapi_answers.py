@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from werkzeug.test import TestResponse
 
 from smtpweb.app import create_app
-from smtpweb.checking import service
+from smtpweb.checking import explain, service
 from smtpweb.config import Settings
 from smtpweb.database.models import Check, Smtp
 from smtpweb.database.session import db, now
@@ -97,6 +97,9 @@ class Story:
         self.example("/private/smtps/findByApp", idapp=app)
         self.example("/private/smtps/save", idapp=app, port="70000", username="")
         self.check(app, smtp)
+        self.example("/private/smtps/explain")
+        self.person.app.extensions["smtpweb.explanations"] = explain.Allowance(most=0)
+        self.example("/private/smtps/explain")
         self.example("/private/smtps/remove", idsmtp=smtp)
         self.example("/private/apps/remove", idapp=app)
         for path in DOCUMENT["paths"]:
