@@ -45,7 +45,7 @@ class Allowance:
                         number=self._most,
                         minutes=self._seconds // 60,
                     ),
-                    retry_after=int(taken[0] + self._seconds - now) + 1,
+                    retry_after=int((taken[0] if taken else now) + self._seconds - now) + 1,
                 )
             taken.append(now)
 

@@ -41,7 +41,7 @@ _PATTERNS = tuple(
         rf"cannot locate host {_HOST}",
         rf"--?(?:server|host|s) {_HOST}(?::{_PORT})?",
         rf"trying {_HOST}(?::| port ){_PORT}",
-        rf"(?:smtp|mail|email)?[_.-]?(?:host(?:name)?|server){_Q}"
+        rf"(?<!generating )(?:host(?:name)?|server){_Q}"
         rf"\s{{0,4}}(?:=>|[:=])\s{{0,4}}{_Q}{_HOST}(?::{_PORT})?",
         rf"(?:connect(?:ed|ing)? to|trying|while talking to|opening connection to"
         rf"|Remote-MTA: dns;) {_Q}{_HOST}(?::{_PORT})?",

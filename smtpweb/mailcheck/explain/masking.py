@@ -33,7 +33,9 @@ _CHALLENGE = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _OFFER = re.compile(r"\b250[ -](?:X-)?AUTH\b", re.IGNORECASE | re.ASCII)
-_LAST_TOKEN = re.compile(r"(?<![A-Za-z0-9+/=])([A-Za-z0-9+/]{2,4096}={0,2})(\W{0,12})$", re.ASCII)
+_LAST_TOKEN = re.compile(
+    r"(?<![A-Za-z0-9+/=])([A-Za-z0-9+/]{2,4096}={0,2})((?:\\[rn]|\W){0,12})$", re.ASCII
+)
 _CODE = re.compile(r"[2-5][0-9][0-9](?:[ -]|$)", re.ASCII)
 _KEY = (
     r"(?:pass(?:word|wd|phrase|code)?|pwd|secret(?:[_-]?key)?|api[_-]?key|apikey"
@@ -137,7 +139,7 @@ def _answers_to_challenges(text: str, secrets: set[str]) -> str:
     awaited = False
     for number, line in enumerate(lines):
         bare = line.rstrip("\r \t")
-        if not bare:
+        if not bare.strip("\"' \t,;"):  # blank, or the end of a literal that held a line end
             continue
         # The end alone is looked at: the line may be long, the response stands last in it
         found = _LAST_TOKEN.search(bare[-5000:]) if awaited else None

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import islice
 
 from ..core.raw_reply import RawReply
 
 MAX_LINES = 16
 MAX_LINE = 600  # characters
+MAX_CANDIDATES = 500  # numbers that may be reply codes
 
 _ENHANCED = r"[245]\.[0-9]{1,3}\.[0-9]{1,3}"
 _CANDIDATE = re.compile(
@@ -19,7 +21,7 @@ _TUPLE = re.compile(r"[ \t]{0,4}\)?[,;][ \t]{0,4}(?:Msg:[ \t]{0,4})?b?([\"'])", 
 _NO_CODE_BEFORE = re.compile(
     r"(?:\b(?:ports?|lines?|pid|timeouts?|size|took|delay|delays|length|after|within|expected"
     r"|response code|attempts?|status of|errno|exit|user|id|row|column|uid|http/[0-9.]{1,3})"
-    r"[ \t:=\"'(]{0,3}|[-+=/$#@]|Expected:[ \t])$",
+    r"[ \t:=\"'(]{0,3}|(?<!reply)(?<!response)=|[-+/$#@]|Expected:[ \t])$",
     re.IGNORECASE,
 )
 _NO_CODE_AFTER = re.compile(
@@ -36,9 +38,9 @@ _MARKED = re.compile(
 )
 # Code alone: "curl: (67) Access denied: 535", "response: 554", "responseCode: 550"
 _BARE = re.compile(
-    r"(?:access denied|login denied|rcpt failed|mail failed|data failed|response|responsecode"
-    r"|smtpstatus|smtpcode|reply[ -]?code|response code[ \"']{0,2}|got(?: code)?|statuscode)"
-    r"[\"']?[ \t]{0,2}[:=]?[ \t]{0,2}[\"']?([45][0-9][0-9])\b",
+    r"(?:access denied|login denied|starttls denied, code|rcpt failed|mail failed|data failed"
+    r"|response|responsecode|smtpstatus|smtpcode|reply[ -]?code|response code[ \"']{0,2}"
+    r"|got(?: code)?|statuscode)[\"']?[ \t]{0,2}[:=]?[ \t]{0,2}[\"']?([45][0-9][0-9])\b",
     re.IGNORECASE,
 )
 _PHPMAILER = re.compile(
@@ -53,7 +55,7 @@ _END = re.compile(
     r"[ \t]{0,4}\(in reply to |[ \t]{1,4}at [/A-Za-z][^ \n]{0,300}:[0-9]|; from=<"
     r"|\"[ \t]{0,3}[.,;)}]"
     r"|', b?['\"]|'\)|\"\)|'\}|',$|'$|\"$|`$|[ \t]{1,4}in /[^ \n]{1,300}|[ \t]{1,4}\{\"exception\""
-    r"|;? nested exception|, \"(?:responseCode|command)\"|\", \"|' errormsg=|' recipient=",
+    r"|\">>|;? nested exception|, \"(?:responseCode|command)\"|\", \"|' errormsg=|' recipient=",
 )
 # System.Net.Mail says its own words for a code, and of the server's reply only the text
 _DOT_NET = (
@@ -86,7 +88,7 @@ def reply_in(text: str) -> Found | None:
         said = f"{parts[3] or ''} {parts[1]}".strip()
         return Found(_reply(parts[2], [said]), parts.start())
     best: tuple[int, re.Match[str]] | None = None
-    for found in _CANDIDATE.finditer(text):
+    for found in islice(_CANDIDATE.finditer(text), MAX_CANDIDATES):
         score = _score(text, found)
         if score and (best is None or score > best[0]):
             best = score, found
@@ -117,7 +119,11 @@ def _score(text: str, found: re.Match[str]) -> int:
         return 4
     if _MARKED.search(before):
         return 5
-    return 2 if (before[-1:] in " \t" and words[0] in "<[") or before.endswith((": ", "; ")) else 0
+    return (
+        2
+        if (before[-1:] in " \t" and words[0] in "<[") or before.endswith((": ", "; ", "] ", ") "))
+        else 0
+    )
 
 
 def _read(text: str, found: re.Match[str]) -> RawReply:
@@ -164,8 +170,16 @@ def _parted(code: str, said: str, joined: bool) -> list[str]:
 
 
 def _reply(code: str, lines: list[str]) -> RawReply:
-    kept = [line.strip().strip("\\") for line in lines if line.strip()][:MAX_LINES] or [""]
+    kept = [_bare_line(line) for line in lines if line.strip()][:MAX_LINES] or [""]
     return RawReply(int(code), tuple(line[:MAX_LINE].encode() for line in kept))
+
+
+def _bare_line(line: str) -> str:
+    """Without the brackets and quotes of what the reply was written into."""
+    bare = line.strip().strip("\\")
+    while bare.endswith(")") and bare.count(")") > bare.count("("):
+        bare = bare[:-1].rstrip()
+    return bare
 
 
 def _dot_net(text: str) -> Found | None:

@@ -58,13 +58,25 @@ class Wording:
     stage: Stage
     phrases: tuple[str, ...]
     symptom: Symptom | None = None
+    patterns: tuple[re.Pattern[str], ...] = ()
+
+    def stands_in(self, text: str) -> bool:
+        """Whether the folded ``text`` says it."""
+        return any(map(text.__contains__, self.phrases)) or any(
+            pattern.search(text) for pattern in self.patterns
+        )
 
 
 @functools.lru_cache(1)
 def _tables() -> tuple[tuple[Wording, ...], tuple[Wording, ...]]:
     data = tomllib.loads(FILE.read_text(encoding="utf-8"))
     wordings = tuple(
-        Wording(Stage(one["stage"]), tuple(one["phrases"]), Symptom(one["symptom"]))
+        Wording(
+            Stage(one["stage"]),
+            tuple(one["phrases"]),
+            Symptom(one["symptom"]),
+            tuple(map(re.compile, one.get("patterns", ()))),
+        )
         for one in data["wording"]
     )
     clues = tuple(Wording(Stage(one["stage"]), tuple(one["phrases"])) for one in data["clue"])
@@ -88,13 +100,13 @@ def folded(text: str) -> str:
 
 def symptom_in(text: str) -> Wording | None:
     """The symptom that the folded ``text`` names."""
-    return next((one for one in wordings() if any(map(text.__contains__, one.phrases))), None)
+    return next((one for one in wordings() if one.stands_in(text)), None)
 
 
 def stage_of(text: str, reply: RawReply) -> Stage:
     """The stage of ``reply``, told by the folded ``text`` round it, else by the reply."""
     for clue in clues():
-        if any(map(text.__contains__, clue.phrases)):
+        if clue.stands_in(text):
             return clue.stage
     if reply.code in (530, 534, 535, 538, 421):
         return _BY_CODE[reply.code]

@@ -98,10 +98,9 @@ class Story:
         self.example("/private/smtps/save", idapp=app, port="70000", username="")
         self.check(app, smtp)
         self.example("/private/smtps/explain")
-        self.person.app.extensions["smtpweb.explanations"] = explain.Allowance(most=0)
-        self.example("/private/smtps/explain")
         self.example("/private/smtps/remove", idsmtp=smtp)
         self.example("/private/apps/remove", idapp=app)
+        self.person.app.extensions["smtpweb.explanations"] = explain.Allowance(most=0)
         for path in DOCUMENT["paths"]:
             if path.startswith("/private/") and not path.endswith("/findAll"):
                 changes = {"idapp": NOBODYS} if "/apps/" in path or "ByApp" in path else {}
