@@ -11,6 +11,7 @@ from ..core.raw_reply import RawReply
 MAX_LINES = 16
 MAX_LINE = 600  # characters
 MAX_CANDIDATES = 500  # numbers that may be reply codes
+_SURE = 4  # of the scores that a number gets
 
 _ENHANCED = r"[245]\.[0-9]{1,3}\.[0-9]{1,3}"
 _CANDIDATE = re.compile(
@@ -90,6 +91,8 @@ def reply_in(text: str) -> Found | None:
     best: tuple[int, re.Match[str]] | None = None
     for found in islice(_CANDIDATE.finditer(text), MAX_CANDIDATES):
         score = _score(text, found)
+        if best and best[0] >= _SURE and "\n" not in text[best[1].end() : found.start()]:
+            continue  # a reply that quotes another one, of the server that it asked
         if score and (best is None or score > best[0]):
             best = score, found
             if score >= 6:
@@ -142,6 +145,9 @@ def _read(text: str, found: re.Match[str]) -> RawReply:
         if number:
             said = said.strip().lstrip("|<> \t\"'")
             further = re.match(rf"{code}([ -]|$)", said)
+            if further is None and lines and _repeats_enhanced(lines[0], said):
+                lines.append(said)  # Go leaves out the code of each line but the first
+                continue
             if further is None:
                 # A folded Diagnostic-Code, or a client that broke a long line
                 if not lines or not line.startswith((" ", "\t")) or not said or ": " in said[:30]:
@@ -160,6 +166,11 @@ def _read(text: str, found: re.Match[str]) -> RawReply:
         if end:
             break
     return _reply(code, lines)
+
+
+def _repeats_enhanced(first: str, said: str) -> bool:
+    enhanced = re.match(_ENHANCED, first.strip())
+    return enhanced is not None and said.startswith((f"{enhanced[0]} ", f"{enhanced[0]}-"))
 
 
 def _parted(code: str, said: str, joined: bool) -> list[str]:
