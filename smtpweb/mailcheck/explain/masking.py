@@ -70,6 +70,29 @@ _HEADER = re.compile(
 _COOKIE = re.compile(
     r"((?:Set-)?Cookie[\"']?[ \t]{0,4}:[ \t]{0,4})([^\r\n]{1,4096})", re.IGNORECASE
 )
+# <password>x</password>; name="password" value="x"; netrc, msmtprc; Postfix's sasl_passwd
+_ELEMENT = re.compile(rf"(<[A-Za-z0-9_.:-]{{0,40}}{_KEY}>)([^<>\n]{{1,300}})", re.IGNORECASE)
+_ATTRIBUTE = re.compile(
+    rf"([\"'][A-Za-z0-9_.-]{{0,60}}{_KEY}[\"'][ \t]{{1,4}}value[ \t]{{0,2}}=[ \t]{{0,2}}[\"'])"
+    r"([^\"'\n]{1,300})",
+    re.IGNORECASE,
+)
+_LINE = re.compile(
+    r"^([ \t]{0,20}(?:pass(?:word|wd)?)[ \t]{1,20})([^\s:=]{1,300})[ \t]{0,20}$",
+    re.IGNORECASE | re.MULTILINE,
+)
+_PASSWD_MAP = re.compile(
+    r"^([ \t]{0,20}\[?[\w.-]{1,255}\]?(?::[0-9]{2,5})?[ \t]{1,20}[^\s:]{1,200}@[^\s:]{1,200}:)"
+    r"(\S{1,300})[ \t]{0,20}$",
+    re.MULTILINE,
+)
+# server.login("user", "x"), PlainAuth("", "user", "x", host)
+_CALL = re.compile(
+    r"\b(?:login|authenticate(?:Async)?|NetworkCredential|PlainAuth|LoginAuth|CRAMMD5Auth"
+    r"|PasswordAuthentication|setPassword|Credentials(?:::new)?|start)\(([^()\n]{1,400})\)",
+    re.IGNORECASE,
+)
+_STRING = re.compile(r"\"[^\"\n]{0,300}\"|'[^'\n]{0,300}'")
 _KNOWN_KEYS = re.compile(
     r"(?<![A-Za-z0-9_.-])(?:SG\.[\w-]{8,80}\.[\w-]{8,80}|re_[A-Za-z0-9_]{12,80}"
     r"|x(?:keysib|smtpsib)-[A-Za-z0-9-]{16,120}|key-[0-9a-f]{32}|AKIA[A-Z0-9]{16}"
@@ -99,6 +122,10 @@ def masked(text: str) -> str:
         lambda found: (found[1] or found[3]) + _hide(found[2] or found[4], secrets), text
     )
     text = _COOKIE.sub(lambda found: found[1] + HIDDEN, text)
+    for pattern in (_ELEMENT, _ATTRIBUTE, _PASSWD_MAP):
+        text = pattern.sub(lambda found: found[1] + _hide(found[2], secrets), text)
+    text = _LINE.sub(_line, text)
+    text = _CALL.sub(lambda found: _arguments(found, secrets), text)
     text = _SETTING.sub(lambda found: _setting(found, secrets), text)
     text = _KNOWN_KEYS.sub(HIDDEN, text)
     text = _RUN.sub(_credentials_in_base64, text)
@@ -151,6 +178,23 @@ def _answers_to_challenges(text: str, secrets: set[str]) -> str:
         end = bare[-300:]
         awaited = _CHALLENGE.search(end) is not None and not _OFFER.search(end)
     return "\n".join(lines)
+
+
+def _line(found: re.Match[str]) -> str:
+    return found[0] if found[2].lower().strip(".") in _NO_SECRETS else found[1] + HIDDEN
+
+
+def _arguments(found: re.Match[str], secrets: set[str]) -> str:
+    """Hide the password among the arguments: the last string, or the one before Go's host."""
+    strings = list(_STRING.finditer(found[1]))
+    if "auth(" in found[0].lower() and len(strings) > 3:
+        strings = strings[:3]
+    if len(strings) < (1 if found[0].lower().startswith("setpassword") else 2):
+        return found[0]
+    password = strings[-1]
+    start = found.start(1) - found.start() + password.start() + 1
+    end = start + len(password[0]) - 2
+    return found[0][:start] + _hide(password[0][1:-1], secrets) + found[0][end:]
 
 
 def _setting(found: re.Match[str], secrets: set[str]) -> str:

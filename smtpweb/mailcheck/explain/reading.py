@@ -18,6 +18,15 @@ from .incident import Endpoint, Incident
 _OF_THE_CONNECTION = frozenset({Symptom.CLOSED, Symptom.SILENT, Symptom.CONNECT_TIMEOUT})
 _BANNER = re.compile(r"\b220[ -]([^\n]{3,200})")
 _ACCEPTED = re.compile(r"(?<![0-9.])250 (?:2\.[0-9]\.[0-9] )?[^\n]{0,200}", re.ASCII)
+_MAIL_FROM = re.compile(r"(?:\bfrom=|MAIL FROM: ?)<([^<>\s]{1,254})>", re.IGNORECASE)
+_RCPT_TO = re.compile(
+    r"(?:\bto=<|RCPT TO: ?<|Final-Recipient: ?rfc822; ?)([^<>\s,;]{1,254})", re.IGNORECASE
+)
+_USERNAME = re.compile(
+    r"\b(?:username|user name|user|login)\b[\"']?[ \t]{0,4}[:=]{0,2}>?[ \t]{0,4}[\"']"
+    r"([^\"'\s()]{1,254})[\"']",
+    re.IGNORECASE,
+)
 _SENT = re.compile(r"stat(?:us)?=sent\b", re.IGNORECASE)
 _WINDOW = 600  # characters round a reply that may tell its stage
 
@@ -84,20 +93,28 @@ def _with_session(endpoint: Endpoint, session: Dialogue) -> Endpoint:
 
 def _facts(endpoint: Endpoint, session: Dialogue | None, text: str) -> dict[str, Any]:
     facts: dict[str, Any] = {"host": endpoint.host, "encryption": endpoint.encryption}
+    facts |= _addresses(text)
     if endpoint.port is not None:
         facts["port"] = endpoint.port
     if session is not None:
-        facts |= {
-            "banner": session.banner,
-            "ehlo": session.ehlo,
-            "mail_from": session.mail_from,
-            "rcpt_to": session.rcpt_to,
-        }
+        facts |= {"banner": session.banner, "ehlo": session.ehlo}
+        facts["mail_from"] = session.mail_from or facts.get("mail_from", "")
+        facts["rcpt_to"] = session.rcpt_to or facts.get("rcpt_to", "")
         if session.auth_tried or session.at in (Stage.MAIL, Stage.RCPT, Stage.DATA):
             facts["authenticated"] = session.authenticated
     elif found := _BANNER.search(text):
         facts["banner"] = found[1]
     return {name: value for name, value in facts.items() if value != ""}
+
+
+def _addresses(text: str) -> dict[str, str]:
+    """Sender, recipient and user name, where a log line or an exception names them."""
+    found = {
+        "mail_from": _MAIL_FROM.search(text),
+        "rcpt_to": _RCPT_TO.search(text),
+        "username": _USERNAME.search(text),
+    }
+    return {name: match[1] for name, match in found.items() if match}
 
 
 def _by_stage(stage: Stage, facts: dict[str, Any]) -> dict[str, Any]:

@@ -49,6 +49,26 @@ def test_port_of_a_name_server_is_not_the_port():
     assert found.facts["host"] == "smtp.exmaple.com" and "port" not in found.facts
 
 
+@pytest.mark.parametrize(
+    ("text", "facts"),
+    [
+        (
+            "NOQUEUE: reject: RCPT from x[192.0.2.5]: 554 5.7.1 <a@example.com>: Relay access"
+            " denied;"
+            " from=<shop@example.org> to=<a@example.com> proto=ESMTP",
+            {"mail_from": "shop@example.org", "rcpt_to": "a@example.com"},
+        ),
+        (
+            'Failed to authenticate on SMTP server with username "shop@example.org": 535 no',
+            {"username": "shop@example.org"},
+        ),
+        ("auth: { user: 'shop', pass: 'x-secret' } 535 5.7.8 no", {"username": "shop"}),
+    ],
+)
+def test_addresses_and_user_name_are_read(text, facts):
+    assert facts.items() <= explain(text).facts.items()
+
+
 def test_host_and_port_that_are_given_outrank_the_text():
     found = explain(
         "connect ECONNREFUSED 192.0.2.1:587", host="smtp.gmail.com", port=465

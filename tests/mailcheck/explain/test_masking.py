@@ -60,6 +60,15 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJzaG9wIn0.c2lnbmF0dXJlLW9mLWl0"
         f"bearer {SECRET}",
         f"Cookie: session={SECRET}",
         f"the password is in smtp://a:{SECRET}@h.example, and again: {SECRET}",
+        f"<password>{SECRET}</password>",
+        f"<smtp.password>{SECRET}</smtp.password>",
+        f'<property name="mail.smtp.password" value="{SECRET}" />',
+        f"host smtp.example.org\nuser shop\npassword {SECRET}\n",
+        f"[smtp.gmail.com]:587 shop@example.org:{SECRET}",
+        f'    server.login("shop@example.org", "{SECRET}")',
+        f"smtp.Authenticate(\"shop\", '{SECRET}');",
+        f'new NetworkCredential("shop", "{SECRET}")',
+        f'smtp.PlainAuth("", "shop", "{SECRET}", "smtp.example.org")',
         f"user=shop\x01auth=Bearer {SECRET}\x01\x01",
         f"AUTH XOAUTH2 {base64.b64encode(f'user=a^Aauth=Bearer {SECRET}'.encode()).decode()}",
     ],
@@ -110,6 +119,13 @@ def test_text_without_credentials_stays_as_it_is(text):
         assert "example.org" in masked(text)
     else:
         assert masked(text) == text
+
+
+def test_arguments_beside_the_password_stay():
+    """The host leads to the provider, and the user name stands in the reply."""
+    text = f'smtp.PlainAuth("", "shop@example.org", "{SECRET}", "smtp.gmail.com")'
+    assert masked(text) == 'smtp.PlainAuth("", "shop@example.org", "(hidden)", "smtp.gmail.com")'
+    assert masked(f"login('shop', '{SECRET}')") == "login('shop', '(hidden)')"
 
 
 def test_what_is_read_holds_no_credential_either():
