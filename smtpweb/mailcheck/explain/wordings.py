@@ -32,6 +32,11 @@ _BY_CODE = {
     552: Stage.DATA, 553: Stage.MAIL, 554: Stage.DATA, 555: Stage.MAIL,
 }  # fmt: skip
 _BY_WORDS = (
+    # A greeting that refuses names the server first: "554 mx.example.com ESMTP not available"
+    (
+        re.compile(r"^[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){1,9} .{0,40}\bESMTP\b", re.IGNORECASE),
+        Stage.GREETING,
+    ),
     (re.compile(r"\b(?:helo|ehlo)\b", re.IGNORECASE), Stage.EHLO),
     (
         re.compile(
