@@ -54,8 +54,8 @@ _PATTERNS = tuple(
 )  # the ones that name a host most surely come first
 # Only where nothing better is said, and not in a transcript, where a server names itself
 _GUESS = re.compile(
-    r"\b(?P<host>(?:smtp|mail|email-smtp|smtp-relay|mx)[a-z0-9-]{0,20}"
-    rf"(?:\.{_LABEL}){{1,6}})(?![\w@(])",
+    r"(?<![@\w./-])(?P<host>(?:smtp|mail|email-smtp|smtp-relay|mx)[a-z0-9-]{0,20}"
+    rf"(?:\.{_LABEL}){{1,6}})(?![\w@-]| ?\(|\.\w)",
     re.IGNORECASE | re.ASCII,
 )
 _PORT_ALONE = re.compile(

@@ -44,6 +44,19 @@ def test_legacy_charset_in_a_bytes_literal_is_read():
     assert found.reply is not None and found.reply.text == "请使用授权码登录"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "550 5.1.1 <nobody@mail.example.com>: Recipient address rejected",
+        "550 5.7.1 see https://mail.example.com/blocked",
+        "javax.mail.MessagingException: 550 5.7.1 no",
+        "at smtp.client.send (smtp.js:10:1)\n550 5.7.1 no",
+    ],
+)
+def test_what_is_no_server_is_not_taken_for_one(text):
+    assert "host" not in explain(text).facts
+
+
 def test_port_of_a_name_server_is_not_the_port():
     found = explain("dial tcp: lookup smtp.exmaple.com on 127.0.0.11:53: no such host")
     assert found.facts["host"] == "smtp.exmaple.com" and "port" not in found.facts
