@@ -28,6 +28,7 @@ POSTS = {
     ),
     "/private/smtps/remove": ("idsmtp", "idapp"),
     "/private/smtps/check": ("idsmtp", "idapp"),
+    "/private/smtps/explain": ("text", "host", "provider"),
 }  # fmt: skip
 GETS = {
     "/private/apps/findAll": ("page", "size"),
