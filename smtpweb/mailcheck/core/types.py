@@ -204,6 +204,9 @@ class Report:
     encryption: Encryption | None = None  # None: in reports of before this was kept
     credential: str = ""  # "login" or "password" where that one alone is at fault
     alternatives: tuple[Mode, ...] = ()  # of the same host, seen to work up to EHLO, best first
+    confidence: str = ""  # "certain", "likely" or "unclear"; "" in reports of before it was kept
+    also_possible: tuple[str, ...] = ()  # codes of other causes that look alike
+    facts: dict[str, str] = field(default_factory=dict)  # what the texts of the cause name
 
     @property
     def judges(self) -> bool:
@@ -246,6 +249,6 @@ class Report:
             Mode(one["port"], Encryption(one["encryption"]))
             for one in values.get("alternatives", ())
         )
-        for name in ("advice", "capabilities", "warnings"):
+        for name in ("advice", "also_possible", "capabilities", "warnings"):
             values[name] = tuple(values.get(name, ()))
         return cls(**values)

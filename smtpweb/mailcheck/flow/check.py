@@ -13,6 +13,7 @@ from ..core.effects import Asks, Connect, Connected, NotConnected, NotResolved, 
 from ..core.egress import Address, Refusal
 from ..core.environment import in_container
 from ..core.failure import Failure, Symptom
+from ..core.raw_reply import RawReply, decoded
 from ..core.recorder import Recorder, Watch
 from ..core.redaction import Secrets, cleaned
 from ..core.types import (
@@ -302,11 +303,17 @@ class _Course:
             return
         if not alternatives.may_help(failure, self.record.stage):
             return
-        self.alternatives = yield from alternatives.that_work(
+        tried = yield from alternatives.tried(
             failure, self.target, self.host, self.vetted, self.record, self.deadline
         )
+        self.alternatives = tried.working
+        failure.facts["all_silent"] = tried.all_silent
         failure.facts["open_587"] = any(mode.port == 587 for mode in self.alternatives)
         failure.facts["other_mode"] = bool(self.alternatives)
+        if self.alternatives:
+            best = self.alternatives[0]
+            failure.facts["other_port"] = best.port
+            failure.facts["other_encryption"] = alternatives.NAMES[best.encryption]
 
     # -- the report
 
@@ -348,6 +355,9 @@ class _Course:
             encryption=target.encryption,
             credential=str(seen.facts.get("field", "")) if seen.stage is Stage.AUTH else "",
             alternatives=self.alternatives,
+            confidence=diagnosis.confidence,
+            also_possible=diagnosis.also_possible,
+            facts=diagnosis.facts,
         )
 
     def _seen(self, failure: Failure | None) -> Seen:
@@ -355,7 +365,12 @@ class _Course:
             return Seen(Stage.ACCEPTED, Symptom.NONE, None, basic_facts(self.target))
         facts = facts_of_failure(failure, self.record, self.target, self.session, self.tls)
         stage = failure.stage or self.record.stage
-        return Seen(stage, failure.symptom, failure.reply, facts)
+        reply = failure.reply
+        if reply is not None:
+            # Nothing unscrubbed goes into a fact: the cause may quote an address or a link of it
+            lines = tuple(self.record.said(decoded(line)).encode() for line in reply.lines)
+            reply = RawReply(reply.code, lines)
+        return Seen(stage, failure.symptom, reply, facts)
 
 
 def _is_same(one: Failure, other: Failure) -> bool:

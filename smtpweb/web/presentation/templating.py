@@ -12,7 +12,7 @@ from flask_login import current_user
 from jinja2 import StrictUndefined
 
 from ...registry import overview
-from . import causes, dark_theme, labels, remedies
+from . import causes, confidence, dark_theme, labels, remedies
 
 _YEAR = 365 * 86400
 
@@ -30,6 +30,7 @@ def register(app: Flask) -> None:
     app.jinja_env.globals |= {
         "words": labels,
         "causes": causes,
+        "confidence": confidence.sentences,
         "fixes": remedies,
         "current_user": current_user,
         "count_broken": overview.count_broken,
