@@ -10,6 +10,7 @@ from ..core.failure import Failure
 from ..core.recorder import Recorder
 from ..core.redaction import cleaned
 from ..core.types import CONNECTED, GIVEN_UP, NOT_TRIED, AddressOutcome, Target, TlsFacts
+from . import interceptors
 from .providers import provider_of
 
 if TYPE_CHECKING:
@@ -77,7 +78,14 @@ def facts_of_failure(
             "subject": shown.subject,
             "issuer": shown.issuer,
             "expires": shown.not_after[:10],
+            "interceptor": (interceptor := interceptors.named_in(shown.issuer, shown.subject)),
+            "intercepted": bool(interceptor),
         }
+        if session is not None:
+            facts["literal"] = session.host.address is not None
+            # A certificate for this host, whoever issued it, is no other server's
+            if _fits(shown, session.host.name):
+                facts["foreign"] = False
     for name, value in failure.facts.items():
         facts[name] = record.said(value) if isinstance(value, str) else value
     return facts
@@ -127,6 +135,11 @@ def _greets_as_another(session: Session) -> bool:
         return False
     greeter = provider_of(name) or provider_of("", session.banner)
     return greeter is None or not greeter.ids & provider.ids
+
+
+def _fits(shown: TlsFacts, host: str) -> bool:
+    names = {name.lower() for name in shown.names or (shown.subject,)}
+    return host.lower() in names or f"*.{host.lower().partition('.')[2]}" in names
 
 
 def _organisation(name: str) -> str:

@@ -146,7 +146,9 @@ def pattern_of(phrase: str) -> re.Pattern[str]:
             glue = _GAP
             continue
         optional = token.startswith("[")
-        words = "|".join(_alternative(one) for one in token.strip("[]").split("|"))
+        words = "|".join(filter(None, map(_alternative, token.strip("[]").split("|"))))
+        if not words:
+            continue  # an article, which reading leaves out
         before = "(?<= )" if not pieces else glue
         if optional and pieces:
             pieces.append(f"(?:{before}(?:{words}))?")
@@ -166,6 +168,8 @@ def _alternative(text: str) -> str:
             continue
         open_end = word.endswith("*")
         inner = normalised(word.rstrip("*")).split()
+        if not inner:
+            continue
         words += [re.escape(one) for one in inner]
         if open_end:
             words[-1] += r"\S*"
@@ -242,9 +246,11 @@ def _load() -> tuple[tuple[Entry, ...], tuple[Phrase, ...]]:
             for strength, table in (
                 (STRONG, raw.get("strong", {})), (PLAIN, raw), (WEAK, raw.get("weak", {})),
             ):  # fmt: skip
-                for language in LANGUAGES:
-                    for text in table.get(language, ()):
-                        spoken.append(Phrase(text, language, strength, pattern_of(text), number))
+                spoken.extend(
+                    Phrase(text, language, strength, pattern_of(text), number)
+                    for language in LANGUAGES
+                    for text in table.get(language, ())
+                )
             found.append(_entry(raw, len(spoken) - before))
     return tuple(found), tuple(spoken)
 

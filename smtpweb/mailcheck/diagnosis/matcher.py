@@ -70,6 +70,7 @@ def diagnose(seen: Seen) -> Diagnosis:
     provider = _provider(seen)
     reading = None if seen.reply is None else read(seen.reply, _ours(seen.facts))
     facts = seen.facts | _derived(seen, reading)
+    facts["sandbox"] = provider is not None and role_of(str(facts.get("host", ""))) is Role.SANDBOX
     meanings = () if reading is None else lexicon.meanings_of(reading, seen.stage)
     context = _Context(seen, facts, reading, frozenset() if provider is None else provider.ids)
     cause, match = _choose(context, meanings)

@@ -28,8 +28,10 @@ _ADDRESS = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}@(?:\[[^\]\s]+\]|[\w-]+(?:\
 _ENHANCED = re.compile(r"(?<![\w.])#?([245])\.(\d{1,3})\.(\d{1,3})(?![\w.]*\d\.)(?![.]?\w)")
 _IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w]|\.\d)")
 _IPV6 = re.compile(r"(?<![\w:])(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4}(?![\w:])", re.IGNORECASE)
-_HOST = re.compile(r"(?<![\w.@-])(?:[a-z0-9_](?:[\w-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{1,18}(?![\w@-])",
-                   re.IGNORECASE)  # fmt: skip
+_HOST = re.compile(
+    r"(?<![\w.@-])(?:[a-z0-9_](?:[\w-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{1,18}(?![\w@-])",
+    re.IGNORECASE,
+)
 # "[AM0PR02CA0107.eurprd02.prod.outlook.com 2026-…Z 08DC…]", "[Hostname=…]"
 _TRAILER = re.compile(
     r"\[(?:hostname=)?[a-z0-9*.-]+\.(?:outlook|office365|exchangelabs|microsoft)\.com[^\]]*\]"

@@ -47,6 +47,7 @@ FACTS = {
     "other_encryption": "another encryption",
     "fault_subject": "a certificate of the chain",
     "fault_expires": "a day that has passed",
+    "interceptor": "a program or proxy",
 }
 
 # A step that names one of these is left out where the reply does not give it.

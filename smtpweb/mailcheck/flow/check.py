@@ -291,12 +291,20 @@ class _Course:
         if failure.symptom not in _CERTIFICATE_SYMPTOMS or self.session is None:
             return
         starttls = self.target.encryption is Encryption.STARTTLS
-        found = yield from self._looks.certificate(self.session.ehlo_name if starttls else None)
-        if found is None:
+        shown = yield from self._looks.certificate(self.session.ehlo_name if starttls else None)
+        if shown is None:
             return
-        self.tls, lacks_intermediate = found
-        if failure.symptom is Symptom.CERTIFICATE_UNTRUSTED and lacks_intermediate:
+        self.tls = shown.facts
+        if failure.symptom is Symptom.CERTIFICATE_UNTRUSTED and shown.lacks_intermediate:
             failure.symptom = Symptom.CERTIFICATE_INCOMPLETE
+        if failure.symptom is Symptom.CERTIFICATE_EXPIRED and shown.expired_link is not None:
+            days_left = shown.facts.days_left
+            if days_left is not None and days_left >= 0:
+                failure.facts |= {
+                    "chain_fault": True,
+                    "fault_subject": shown.expired_link.subject,
+                    "fault_expires": shown.expired_link.not_after[:10],
+                }
 
     def _try_other_modes(self, failure: Failure) -> Asks[None]:
         if not self.vetted or self.host is None:
@@ -362,7 +370,10 @@ class _Course:
 
     def _seen(self, failure: Failure | None) -> Seen:
         if failure is None:
-            return Seen(Stage.ACCEPTED, Symptom.NONE, None, basic_facts(self.target))
+            facts = basic_facts(self.target)
+            if self.session is not None:
+                facts["banner"] = self.session.banner
+            return Seen(Stage.ACCEPTED, Symptom.NONE, None, facts)
         facts = facts_of_failure(failure, self.record, self.target, self.session, self.tls)
         stage = failure.stage or self.record.stage
         reply = failure.reply
