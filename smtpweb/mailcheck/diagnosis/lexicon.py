@@ -16,7 +16,7 @@ One entry gives one meaning (``id``); several may share an ``id`` where a stage 
 
 A phrase is written as :func:`~.reading.normalised` leaves it; case, accents and punctuation do
 not matter. ``a|b`` is one of the words, ``[a|b]`` may be missing, ``a_b`` joins words inside an
-alternative, ``word*`` begins like this, ``...`` stands for up to four words. Addresses and hosts
+alternative, ``word*`` begins like this, ``...`` stands for up to six words. Addresses and hosts
 may stand between any words.
 """
 
@@ -37,8 +37,24 @@ FOLDER = Path(__file__).parent / "lexicon"
 LANGUAGES = ("en", "de", "fr", "es", "it", "pt", "ru", "zh", "ja", "nl", "pl", "tr", "ko")
 STRONG, PLAIN, WEAK = 3, 2, 1
 
+# Words that say whom a reply is about, and words that say no more than that it is refused: of a
+# phrase that found nothing else, the meaning is a guess.
+_SUBJECTS = frozenset(
+    """account address client connection connections content data domain email emails from host
+    ip mail mailbox message messages network recipient recipients rcpt sender senders server
+    smtp system user users your you""".split()
+)
+_REFUSALS = frozenset(
+    """accept accepted allow allowed authorized authorised blocked denied failed invalid not no
+    permitted prohibited refused rejected unauthorized cannot error exist found here listed""".split()
+)
+_FILLERS = frozenset(
+    """and are as at be been being by can did do does for has have in is it its must of on or
+    our please should that this to was were will with""".split()
+)
+
 _BETWEEN = r"(?: [@#][a-z]*)* "
-_GAP = r"(?: \S+){0,4}? "
+_GAP = r"(?: \S+){0,6}? "
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +142,8 @@ def meanings_of(reading: Reading, stage: Stage) -> tuple[Match, ...]:
 
     for phrase in _candidates(reading.words):
         if (found := phrase.pattern.search(reading.words)) is not None:
-            length = len(found[0].split())
-            # What stands in a gap says nothing
-            offer(phrase.entry, phrase.strength, 4 * length, found.start(), by_code=False)
+            strength, length = _weight(phrase, found[0].split())
+            offer(phrase.entry, strength, length, found.start(), by_code=False)
     for number, entry in enumerate(entries()):
         if entry.support and any(entry.support.fullmatch(code) for code in reading.support_codes):
             offer(number, STRONG, 0, len(reading.words), by_code=False)
@@ -174,6 +189,15 @@ def _alternative(text: str) -> str:
         if open_end:
             words[-1] += r"\S*"
     return _BETWEEN.join(words)
+
+
+def _weight(phrase: Phrase, words: list[str]) -> tuple[int, int]:
+    """How strong a phrase is that found these words, and how much they say."""
+    length = sum(1 if word in _FILLERS or word[0] in "@#" else 4 for word in words)
+    telling = {word for word in words if word[0] not in "@#"} - _FILLERS
+    if phrase.strength == PLAIN and (telling <= _SUBJECTS or telling <= _REFUSALS):
+        return WEAK, length
+    return phrase.strength, length
 
 
 def _fits(value: str, pattern: str) -> bool:

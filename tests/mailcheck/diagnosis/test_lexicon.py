@@ -186,7 +186,7 @@ def test_every_phrase_matches_its_own_words():
         ("user|mailbox unknown", "mailbox unknown", True),
         ("does_not|doesnt exist", "user doesn't exist", True),
         ("too many ... connections", "too many very slow connections", True),
-        ("too many ... connections", "too many a b c d e f connections", False),
+        ("too many ... connections", "too many b c d e f g h connections", False),
         ("list*", "listed", True),
         ("用户不存在", "该用户不存在!", True),
         ("boîte pleine", "BOITE PLEINE", True),
