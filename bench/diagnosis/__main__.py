@@ -10,13 +10,14 @@ import argparse
 import sys
 from collections import Counter, defaultdict
 
-from smtpweb.mailcheck import Encryption
+from smtpweb.mailcheck import Encryption, Stage
 
-from .corpus import Labelled, replies
+from .corpus import Labelled, Wording, replies, wordings
 from .scripted import Script, check
 
 FLOOR_RIGHT = 0.88
 CEILING_MISLEADING = 0.02
+FLOOR_SUBMISSION = 0.97
 MAX_GAP = 0.10  # between the seen and the held-back part
 
 
@@ -49,10 +50,15 @@ def main() -> int:
         share = shares[part]
         print(f"{name:10} {scores[part].total():4} replies: "
               + ", ".join(f"{verdict} {share[verdict]:.1%}" for verdict in VERDICTS))  # fmt: skip
+    submission = Counter(wording.verdict(check(script_of(wording)).code) for wording in wordings())
+    share = shares_of(submission)
+    print(f"{'submission':10} {submission.total():4} wordings: "
+          + ", ".join(f"{verdict} {share[verdict]:.1%}" for verdict in VERDICTS))  # fmt: skip
     fine = (
         shares[False]["right"] >= FLOOR_RIGHT
         and shares[False]["misleading"] <= CEILING_MISLEADING
         and shares[True]["right"] >= shares[False]["right"] - MAX_GAP
+        and share["right"] >= FLOOR_SUBMISSION
     )
     return 0 if fine or given.no_floor else 1
 
@@ -65,9 +71,17 @@ def shares_of(counted: Counter[str]) -> dict[str, float]:
     return {verdict: counted[verdict] / max(counted.total(), 1) for verdict in VERDICTS}
 
 
-def script_of(row: Labelled) -> Script:
-    """A server that says ``row``: one for incoming mail, or one for submission at a login."""
-    if row.label.startswith("login: ") and row.stage.value == "auth":
+def script_of(row: Labelled | Wording) -> Script:
+    """A server that says ``row``: one for incoming mail, or one for submission."""
+    if isinstance(row, Wording):
+        no_login = row.stage is not Stage.AUTH and any("LOGIN" in part for part in row.causes)
+        plain = any("STARTTLS" in part for part in row.causes)
+        return Script(
+            row.stage, list(row.lines), host=row.host, auth=not no_login,
+            encryption=Encryption.NONE if plain else Encryption.STARTTLS,
+            username="b@example.com", mail_from="a@example.com", rcpt_to="b@example.net",
+        )  # fmt: skip
+    if row.stage is Stage.AUTH:
         return Script(row.stage, list(row.lines))
     return Script(
         row.stage, list(row.lines), host="mx.example.net", port=25,

@@ -128,3 +128,38 @@ def replies() -> Iterator[Labelled]:
 def cases() -> dict[str, dict[str, Any]]:
     """The real failures of submission, by name."""
     return tomllib.loads((DATA / "cases.toml").read_text(encoding="utf-8"))
+
+
+@dataclass(frozen=True)
+class Wording:
+    """What a submission server says; the code of its cause must hold one of ``causes``."""
+
+    stage: Stage
+    host: str
+    lines: tuple[str, ...]
+    causes: tuple[str, ...]
+
+    def verdict(self, code: str) -> str:
+        """Whether the cause ``code`` is "right", "generic" or "misleading" for it."""
+        if any(part in code for part in self.causes):
+            return "right"
+        return "generic" if code in GENERIC else "misleading"
+
+
+def wordings() -> Iterator[Wording]:
+    """All wordings of submission servers."""
+    for stage, host, reply, causes in _rows("wordings.tsv"):
+        yield Wording(Stage(stage), host, tuple(reply.split("|")), tuple(causes.split("|")))
+
+
+def meanings() -> Iterator[tuple[Stage, str, str]]:
+    """Stage, meaning and reply; the lines of a reply are joined by "|"."""
+    for stage, meaning, reply in _rows("meanings.tsv"):
+        yield Stage(stage), meaning, reply
+
+
+def _rows(name: str) -> Iterator[list[str]]:
+    lines = (DATA / name).read_text(encoding="utf-8").splitlines()
+    for line in lines:
+        if line and not line.startswith(("#", "stage\t")):
+            yield line.split("\t")

@@ -40,17 +40,102 @@ STRONG, PLAIN, WEAK = 3, 2, 1
 # Words that say whom a reply is about, and words that say no more than that it is refused: of a
 # phrase that found nothing else, the meaning is a guess.
 _SUBJECTS = frozenset(
-    """account address client connection connections content data domain email emails from host
-    ip mail mailbox message messages network recipient recipients rcpt sender senders server
-    smtp system user users your you""".split()
+    [
+        "account",
+        "address",
+        "client",
+        "connection",
+        "connections",
+        "content",
+        "data",
+        "domain",
+        "email",
+        "emails",
+        "from",
+        "host",
+        "ip",
+        "mail",
+        "mailbox",
+        "message",
+        "messages",
+        "network",
+        "recipient",
+        "recipients",
+        "rcpt",
+        "sender",
+        "senders",
+        "server",
+        "smtp",
+        "system",
+        "user",
+        "users",
+        "your",
+        "you",
+    ]
 )
 _REFUSALS = frozenset(
-    """accept accepted allow allowed authorized authorised blocked denied failed invalid not no
-    permitted prohibited refused rejected unauthorized cannot error exist found here listed""".split()
+    [
+        "accept",
+        "accepted",
+        "allow",
+        "allowed",
+        "authorized",
+        "authorised",
+        "blocked",
+        "denied",
+        "failed",
+        "invalid",
+        "not",
+        "no",
+        "permitted",
+        "prohibited",
+        "refused",
+        "rejected",
+        "unauthorized",
+        "cannot",
+        "error",
+        "exist",
+        "found",
+        "here",
+        "listed",
+    ]
 )
 _FILLERS = frozenset(
-    """and are as at be been being by can did do does for has have in is it its must of on or
-    our please should that this to was were will with""".split()
+    [
+        "and",
+        "are",
+        "as",
+        "at",
+        "be",
+        "been",
+        "being",
+        "by",
+        "can",
+        "did",
+        "do",
+        "does",
+        "for",
+        "has",
+        "have",
+        "in",
+        "is",
+        "it",
+        "its",
+        "must",
+        "of",
+        "on",
+        "or",
+        "our",
+        "please",
+        "should",
+        "that",
+        "this",
+        "to",
+        "was",
+        "were",
+        "will",
+        "with",
+    ]
 )
 
 _BETWEEN = r"(?: [@#][a-z]*)* "

@@ -8,11 +8,16 @@ from smtpweb.mailcheck import Stage
 from smtpweb.mailcheck.core.failure import Symptom
 from smtpweb.mailcheck.diagnosis.catalogue import causes
 from smtpweb.mailcheck.diagnosis.lexicon import (
-    LANGUAGES, entries, meanings_of, parties, pattern_of, phrases,
+    LANGUAGES,
+    entries,
+    meanings_of,
+    parties,
+    pattern_of,
+    phrases,
 )  # fmt: skip
 from smtpweb.mailcheck.diagnosis.matcher import Seen, diagnose
 from smtpweb.mailcheck.diagnosis.reading import normalised, read
-from smtpweb.mailcheck.protocol.replies import ReplyReader
+from tests.support.replies import reply_of
 
 ANYWHERE = (Stage.MAIL, Stage.RCPT, Stage.DATA)
 EXAMPLES = [
@@ -87,14 +92,6 @@ TRAILERS = st.sampled_from([
 ])  # fmt: skip
 IDS = st.sampled_from(["id 4FAKE1D0C0FFEE", "(#id-5.9.9)", "q13sm1234567"])
 ADDED = st.one_of(URLS, TRAILERS, IDS)
-
-
-def reply_of(text):
-    reader = ReplyReader()
-    reader.feed(text.replace("|", "\r\n").encode() + b"\r\n")
-    reply = reader.next()
-    assert reply is not None
-    return reply
 
 
 def best(text, stage):
