@@ -6,7 +6,7 @@ One entry is one cause: when it is, and what a person reads. The format:
 - matchers, all of which must hold; a list holds if one of its members does: ``means`` (a meaning
   of the reply, see lexicon.py; "" is a reply without one, as is ``means`` left out; "*" is any),
   ``stage``, ``symptom`` (default "refused"; "any"), ``code`` ("535", "4xx"), ``enhanced`` ("5.7.8",
-  "5.7.x"), ``provider`` (an id of providers.toml), ``when`` (values that a fact of the check must have).
+  "5.7.x"), ``provider`` (an id of providers.toml), ``when`` (values that a fact must have).
 - ``temporary``: worth trying again unchanged; left out: a reply of class 4 is.
 - ``side``: whose move it is (:class:`Side`).
 - ``also``: causes that show themselves by the same words; with them the cause is likely, at most.
