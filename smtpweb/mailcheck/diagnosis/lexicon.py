@@ -35,7 +35,7 @@ from .reading import Reading, normalised
 
 FOLDER = Path(__file__).parent / "lexicon"
 LANGUAGES = ("en", "de", "fr", "es", "it", "pt", "ru", "zh", "ja", "nl", "pl", "tr", "ko")
-STRONG, PLAIN, WEAK = 3, 2, 1
+STRONG, PLAIN, WEAK, NOTHING = 3, 2, 1, 0
 
 # Words that say whom a reply is about, and words that say no more than that it is refused: of a
 # phrase that found nothing else, the meaning is a guess.
@@ -228,6 +228,8 @@ def meanings_of(reading: Reading, stage: Stage) -> tuple[Match, ...]:
     for phrase in _candidates(reading.words):
         if (found := phrase.pattern.search(reading.words)) is not None:
             strength, length = _weight(phrase, found[0].split())
+            if strength == NOTHING:
+                continue
             offer(phrase.entry, strength, length, found.start(), by_code=False)
     for number, entry in enumerate(entries()):
         if entry.support and any(entry.support.fullmatch(code) for code in reading.support_codes):
@@ -280,7 +282,9 @@ def _weight(phrase: Phrase, words: list[str]) -> tuple[int, int]:
     """How strong a phrase is that found these words, and how much they say."""
     length = sum(1 if word in _FILLERS or word[0] in "@#" else 4 for word in words)
     telling = {word for word in words if word[0] not in "@#"} - _FILLERS
-    if phrase.strength == PLAIN and (telling <= _SUBJECTS or telling <= _REFUSALS):
+    if phrase.strength == PLAIN and telling <= _SUBJECTS:
+        return NOTHING, length
+    if phrase.strength == PLAIN and telling <= _REFUSALS:
         return WEAK, length
     return phrase.strength, length
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from smtpweb.mailcheck import Stage
 from smtpweb.mailcheck.core.failure import Symptom
-from smtpweb.mailcheck.diagnosis.catalogue import causes
+from smtpweb.mailcheck.diagnosis.catalogue import causes, causes_by_id
 from smtpweb.mailcheck.diagnosis.lexicon import (
     LANGUAGES,
     entries,
@@ -191,3 +191,34 @@ def test_every_phrase_matches_its_own_words():
 )
 def test_pattern_of_a_phrase(phrase, text, matches):
     assert bool(pattern_of(phrase).search(normalised(text))) is matches
+
+
+CONTEXTS = [
+    {},
+    {"authenticated": True, "auth": True, "encrypted": True, "port": 587},
+    {"authenticated": False, "auth": True, "encrypted": True, "port": 465},
+    {"authenticated": False, "auth": False, "encrypted": False, "port": 25},
+]
+
+
+@pytest.mark.parametrize("context", CONTEXTS, ids=["nothing", "signed in", "submission", "mx"])
+@pytest.mark.parametrize(
+    ("meaning", "stage", "example"),
+    [(meaning, stage, text) for meaning, stage, text in EXAMPLES if stage is not Stage.STARTTLS],
+)
+def test_example_leads_to_a_cause_of_its_meaning_in_every_context(meaning, stage, example, context):
+    """The facts choose among the causes of a meaning, and never the cause of another one."""
+    found = diagnose(Seen(stage, Symptom.REFUSED, reply_of(example), context))
+    cause = causes_by_id()[found.id]
+    # A meaning without a cause at this stage leaves the neutral one
+    assert meaning in cause.means or found.id == f"SMTP_{stage.name}_REFUSED"
+
+
+def test_known_words_rarely_end_in_a_neutral_cause():
+    neutral = {
+        (meaning, stage)
+        for meaning, stage, example in EXAMPLES
+        if diagnose(Seen(stage, Symptom.REFUSED, reply_of(example))).id
+        == f"SMTP_{stage.name}_REFUSED"
+    }
+    assert len(neutral) <= 3, neutral
