@@ -19,7 +19,8 @@ from ...mailcheck import Answer, Report, Stage
 from ...mailcheck.core import egress
 from ...mailcheck.diagnosis import catalogue
 from ...mailcheck.diagnosis.facts import WARNINGS
-from ...mailcheck.diagnosis.matcher import DEADLINE_STEP, FACTS, Diagnosis
+from ...mailcheck.diagnosis.matcher import Diagnosis
+from ...mailcheck.diagnosis.rendering import DEADLINE_STEP, FACTS
 from ...mailcheck.net import happy_eyeballs
 from ...mailcheck.protocol.replies import BREACHES
 from ..http.i18n import spoken

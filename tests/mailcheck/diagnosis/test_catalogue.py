@@ -119,5 +119,5 @@ def test_the_documents_list_every_cause_on_our_side(document):
 
 def test_a_reply_made_to_waste_our_time_is_only_looked_at_in_part():
     """Some patterns look ahead; the words behind the first thousand letters name no cause."""
-    text = "helo " * 300 + "relay access denied"
+    text = "xyzzy " * 300 + "relay access denied"
     assert diagnose(seen({"stage": "rcpt", "reply": f"550 {text}"})).id == "SMTP_RCPT_REFUSED"
