@@ -9,7 +9,7 @@ from ..core.environment import invisible
 from ..core.failure import Failure
 from ..core.recorder import Recorder
 from ..core.redaction import cleaned
-from ..core.types import CONNECTED, GIVEN_UP, NOT_TRIED, AddressOutcome, Target, TlsFacts
+from ..core.types import CONNECTED, GIVEN_UP, NOT_TRIED, AddressOutcome, Notice, Target, TlsFacts
 from . import interceptors
 from .providers import provider_of
 
@@ -96,20 +96,20 @@ def warnings_of(
     session: Session,
     shown: TlsFacts | None,
     addresses: tuple[AddressOutcome, ...],
-) -> list[str]:
+) -> list[Notice]:
     """What is not wrong yet, or only with luck, although the mail was accepted."""
     found = []
     if shown is not None and shown.days_left is not None and shown.days_left < EXPIRY_WARNING:
         day = shown.not_after[:10]
-        found.append(EXPIRES.format(day=day, days=shown.days_left))
+        found.append(Notice(EXPIRES, {"day": day, "days": str(shown.days_left)}))
     if shown is None and target.auth:
-        found.append(IN_CLEAR)
+        found.append(Notice(IN_CLEAR))
     if shown is None and "STARTTLS" in session.keywords:
-        found.append(STARTTLS_UNUSED)
+        found.append(Notice(STARTTLS_UNUSED))
     if session.used_helo:
-        found.append(HELO_ONLY)
+        found.append(Notice(HELO_ONLY))
     found.extend(
-        NO_ANSWER.format(address=one.address, outcome=one.outcome)
+        Notice(NO_ANSWER, {"address": one.address, "outcome": one.outcome})
         for one in addresses
         if one.outcome not in (CONNECTED, NOT_TRIED, GIVEN_UP)
     )

@@ -18,6 +18,7 @@ from ..core.types import (
     AddressOutcome,
     Encryption,
     Mode,
+    Notice,
     Report,
     Stage,
     Step,
@@ -74,6 +75,33 @@ def _come_in(session: Session) -> Asks[None]:
     yield from session.link.farewell()
 
 
+def not_tried(
+    symptom: Symptom, *, host: str, port: int, rcpt_to: str, encryption: Encryption
+) -> Report:
+    """The report of a check that cannot be made, for a cause that needs no server to be asked."""
+    host, rcpt_to = cleaned(host), cleaned(rcpt_to)
+    facts = {"host": host, "port": port, "rcpt_to": rcpt_to}
+    diagnosis = diagnose(Seen(Stage.POLICY, symptom, None, facts))
+    return Report(
+        accepted=False,
+        stage=Stage.POLICY,
+        code=diagnosis.id,
+        title=diagnosis.title,
+        meaning=diagnosis.meaning,
+        advice=diagnosis.steps,
+        temporary=diagnosis.temporary,
+        side=diagnosis.side,
+        host=host,
+        port=port,
+        rcpt_to=rcpt_to,
+        encryption=encryption,
+        link=diagnosis.link,
+        ours=diagnosis.ours,
+        confidence=diagnosis.confidence,
+        facts=diagnosis.facts,
+    )
+
+
 class _Course:
     def __init__(
         self,
@@ -92,7 +120,7 @@ class _Course:
         self.vetted: tuple[Address, ...] = ()
         self.session: Session | None = None
         self.tls: TlsFacts | None = None
-        self.warnings: list[str] = []
+        self.warnings: list[Notice] = []
         self.failure: Failure | None = None
         self.alternatives: tuple[Mode, ...] = ()
         self.tried_other_modes = False
@@ -206,11 +234,11 @@ class _Course:
             if (failure.stage or self.record.stage) not in _ENVELOPE:
                 raise loses.failure from None
             if failure.reply is not None and not _is_same(failure, loses.failure):
-                self.warnings.append(PIPELINING_WARNING)
+                self.warnings.append(Notice(PIPELINING_WARNING))
             yield from self.session.link.farewell()
             raise
         yield from first.link.close()
-        self.warnings.append(PIPELINING_WARNING)
+        self.warnings.append(Notice(PIPELINING_WARNING))
 
     def _again_anew(self, connected: Connected, envelope_by: float | None = None) -> Asks[None]:
         self.record.again(Stage.CONNECT)

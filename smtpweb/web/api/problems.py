@@ -53,7 +53,7 @@ def failed_check(check: Check) -> Response:
     _, found = smtps.judge(smtp, smtp.app.defaultfromemail)
     warnings = schema.warnings(found)
     warnings += [
-        {"parameter": None, "code": "NOTICED", "message": text} for text in report.warnings
+        {"parameter": None, "code": "NOTICED", "message": str(notice)} for notice in report.warnings
     ]
     if warnings:
         members["warnings"] = warnings

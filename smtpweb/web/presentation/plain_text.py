@@ -20,7 +20,7 @@ def text(check: Check, report: Report) -> str:
         _head(check, report),
         [report.meaning, *confidence.sentences(report)],
         [f"{number}. {step}" for number, step in enumerate(report.advice, 1)],
-        _under(_("Also noticed"), list(report.warnings)),
+        _under(_("Also noticed"), [str(notice) for notice in report.warnings]),
         _under(_("Stages"), _stages(report)),
         _under(_("Addresses"), _addresses(report)),
         _under("TLS", [f"{name}: {value}" for name, value in labels.tls_facts(report)]),
