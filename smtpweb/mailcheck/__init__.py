@@ -16,7 +16,7 @@ from .core.types import (
 from .drivers.aio import check_async, check_many
 from .drivers.probe import Answer, probe
 from .drivers.sync import check
-from .flow.check import not_tried
+from .flow.not_tried import not_tried
 
 __all__ = [
     "Answer",
