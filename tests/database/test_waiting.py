@@ -246,7 +246,7 @@ def test_a_password_that_is_saved_during_a_rotation_of_keys_stays(
     """Between the moment when its row is read and the one when it is replaced."""
     idapp = alice.make_app()["_id"]
     smtp_id = alice.make_smtp(idapp, auth="true", username="shop", password="old")["_id"]
-    saved = []
+    saved: list[str] = []
 
     def writing_after_an_edit() -> AbstractContextManager[Any]:
         saved.append(f"new {len(saved)}")

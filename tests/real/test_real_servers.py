@@ -26,7 +26,9 @@ CASES = [
 def measured(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Measured]]:
     """The servers of the chosen tests are measured in the background from the first test on."""
     items = [item for item in request.session.items if isinstance(item, pytest.Function)]
-    wanted = [item.callspec.params["server"] for item in items if item.module is request.module]
+    wanted: list[str] = [
+        str(item.callspec.params["server"]) for item in items if item.module is request.module
+    ]
     with ThreadPoolExecutor(AT_ONCE) as threads:
         under_way = {name: threads.submit(run, name) for name in dict.fromkeys(wanted)}
         yield lambda name: under_way[name].result()

@@ -83,7 +83,7 @@ def curl(served: tuple[str, Program], tmp_path: Path) -> Curl:
     return client
 
 
-def smtp_of(server: Postfix, **changes: object) -> dict[str, object]:
+def smtp_of(server: Postfix, **changes: Any) -> dict[str, Any]:
     return {
         "host": "127.0.0.1",
         "port": server.port,

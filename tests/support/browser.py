@@ -93,7 +93,7 @@ class Page:
         assert heading, "an empty h1"
         assert title.startswith(heading), f"the title {title!r} does not begin with {heading!r}"
         assert self.one("html").get("lang")
-        ids = [element.get("id") for element in self.root.iter() if element.get("id")]
+        ids = [element.attrib["id"] for element in self.root.iter() if element.get("id")]
         assert len(ids) == len(set(ids)), f"ids twice: {sorted(ids)}"
         labelled = {label.get("for") for label in self.all("label")}
         for element in self.root.iter():

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
@@ -24,7 +25,7 @@ from tests.support.people import Person
 OPEN = ("/healthz", "/readyz", "/metrics", "/openapi.json", "/docs")
 
 
-def ask(app: Flask, path: str, method: str = "GET", **options: object) -> TestResponse:
+def ask(app: Flask, path: str, method: str = "GET", **options: Any) -> TestResponse:
     return app.test_client().open(path, method=method, **options)
 
 

@@ -12,10 +12,10 @@ from smtpweb.accounts import sessions, tokens, users
 from smtpweb.database.models import ApiToken, User
 from smtpweb.database.session import db, now
 from tests.support.counting import statements
-from tests.support.people import PASSWORD, Person, Visitor
+from tests.support.people import PASSWORD, Person, Reply, Visitor
 
 
-def login(visitor: Visitor, name: str, password: str, address: str = "192.0.2.1"):
+def login(visitor: Visitor, name: str, password: str, address: str = "192.0.2.1") -> Reply:
     return visitor.request(
         "POST",
         "/auth/login",
@@ -133,6 +133,7 @@ def test_the_scheme_may_be_written_in_any_case(alice: Person) -> None:
 def test_tokens_are_stored_as_digests(alice: Person) -> None:
     with alice.app.app_context():
         token = db.session.scalars(db.select(ApiToken)).one()
+        assert alice.token
         assert alice.token not in str(vars(token))
         assert re.fullmatch("[0-9a-f]{64}", token.digest)
 

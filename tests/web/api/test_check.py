@@ -11,12 +11,13 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from flask.testing import FlaskClient
 from sqlalchemy import select, update
-from werkzeug.test import TestResponse
 
 from smtpweb import mailcheck
 from smtpweb.database.models import Check, Smtp, StartedWork
@@ -25,16 +26,18 @@ from smtpweb.mailcheck.core.effects import NotResolved
 from smtpweb.mailcheck.core.failure import Symptom
 from smtpweb.mailcheck.net import resolver
 from smtpweb.mailcheck.protocol.connection import Connection
+from tests.support.counting import connections_in_use
 from tests.support.factories import forget_default_from, use_share
 from tests.support.fake_smtp import FakeServer, Slowly, fake_smtp
-from tests.support.people import Person
+from tests.support.people import Person, Reply
 
 SECRET = "Tr0ub4dor&3 ñ"
 
 
 @pytest.fixture
 def idapp(alice: Person) -> str:
-    return alice.make_app("shop", testemail="test@shop.example")["_id"]
+    made: str = alice.make_app("shop", testemail="test@shop.example")["_id"]
+    return made
 
 
 def register(alice: Person, idapp: str, server: FakeServer, **more: Any) -> str:
@@ -43,7 +46,7 @@ def register(alice: Person, idapp: str, server: FakeServer, **more: Any) -> str:
     return smtp_id
 
 
-def check(alice: Person, smtp_id: str) -> TestResponse:
+def check(alice: Person, smtp_id: str) -> Reply:
     return alice.post("/private/smtps/check", idsmtp=smtp_id)
 
 
@@ -87,6 +90,7 @@ def test_an_accepted_mail_answers_200_and_enables(alice: Person, idapp: str, nam
         True, True, "accepted", "SMTP_ACCEPTED",
     )  # fmt: skip
     assert row.user_id == alice.user_id
+    assert row.finished
     assert row.finished >= row.started
 
 
@@ -297,7 +301,7 @@ def test_no_connection_of_the_database_is_held_while_the_server_is_silent(
         thread, answers = in_background(lambda: check(alice, smtp_id))
         until(lambda: "DATA" in server.heard)
         with alice.app.app_context():
-            assert db.engine.pool.checkedout() == 0
+            assert connections_in_use() == 0
         assert alice.smtp(smtp_id)["status"] == "A"
         thread.join()
     assert answers[0].status_code == 200
@@ -330,7 +334,7 @@ def test_a_check_that_never_ended_blocks_only_for_its_lease(alice: Person, idapp
 def test_a_user_has_two_checks_at_once(alice: Person, charlie: Person, idapp: str) -> None:
     with fake_smtp(replies={"dot": Slowly(0.7, "250 2.0.0 queued")}) as server:
         ids = [register(alice, idapp, server) for _ in range(3)]
-        begun = [in_background(lambda each=each: check(alice, each)) for each in ids[:2]]
+        begun = [in_background(partial(check, alice, each)) for each in ids[:2]]
         until(lambda: server.heard.count("DATA") == 2)
         reply = check(alice, ids[2])
         assert (reply.status_code, reply.json["title"]) == (429, "Too many requests")
@@ -420,12 +424,13 @@ def test_our_own_bug_in_a_check_is_a_500_and_blocks_nothing(
         smtp_id = register(alice, idapp, server)
         with monkeypatch.context() as patch:
             patch.setattr(mailcheck, "check", broken)
-            client = alice.app.test_client(use_cookies=False)
+            client = FlaskClient(alice.app, Reply, use_cookies=False)
             reply = client.post(
                 "/private/smtps/check",
                 data={"idsmtp": smtp_id},
                 headers={"Authorization": f"Bearer {alice.token}"},
             )
+        assert isinstance(reply, Reply)
         assert (reply.status_code, reply.json["title"]) == (500, "Internal error")
         assert reply.json["request"] in caplog.text
         assert "ZeroDivisionError" not in reply.text

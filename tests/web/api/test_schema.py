@@ -7,9 +7,8 @@ import json
 from typing import Any
 
 import pytest
-from werkzeug.test import TestResponse
 
-from tests.support.people import Person
+from tests.support.people import Person, Reply
 
 LATIN = "application/x-www-form-urlencoded; charset=ISO-8859-1"
 FORM = "application/x-www-form-urlencoded"
@@ -17,10 +16,11 @@ FORM = "application/x-www-form-urlencoded"
 
 @pytest.fixture
 def idapp(alice: Person) -> str:
-    return alice.make_app()["_id"]
+    made: str = alice.make_app()["_id"]
+    return made
 
 
-def save(alice: Person, body: bytes | str, content_type: str, query: str = "") -> TestResponse:
+def save(alice: Person, body: bytes | str, content_type: str, query: str = "") -> Reply:
     return alice.request(
         "POST", f"/private/smtps/save{query}", data=body, content_type=content_type
     )
@@ -75,7 +75,7 @@ def test_flags_have_many_spellings(alice: Person, idapp: str, word: str, meaning
     assert alice.make_smtp(idapp, starttls=word)["starttls"] is meaning
 
 
-def ways(alice: Person, given: dict[str, str]) -> dict[str, TestResponse]:
+def ways(alice: Person, given: dict[str, str]) -> dict[str, Reply]:
     path = "/private/smtps/save"
     return {
         "query": alice.request("POST", path, query_string=given),

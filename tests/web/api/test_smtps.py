@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from flask import Response
@@ -21,7 +22,7 @@ MEMBERS = [
     "sslTls", "debug", "defaultfromemail", "defaultfromname", "numerrors", "created", "modified",
     "status",
 ]  # fmt: skip
-FULL = {
+FULL: dict[str, Any] = {
     "priority": 50,
     "host": "smtp.yourserver.net",
     "port": 587,
@@ -39,7 +40,8 @@ UNKNOWN = "f" * 24
 
 @pytest.fixture
 def idapp(alice: Person) -> str:
-    return alice.make_app()["_id"]
+    made: str = alice.make_app()["_id"]
+    return made
 
 
 def test_a_created_smtp_is_exactly_the_object_of_the_documents(alice: Person, idapp: str) -> None:

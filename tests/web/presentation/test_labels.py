@@ -6,12 +6,17 @@ import dataclasses
 import json
 import re
 import string
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from io import BytesIO
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import Element
 
 import pytest
 from babel.messages.catalog import Catalog, Message
 from babel.messages.mofile import read_mo
+from flask import Flask
+from werkzeug.routing import Rule
 
 from smtpweb import validators
 from smtpweb.accounts import tokens
@@ -31,6 +36,7 @@ from tests.mailcheck.diagnosis.test_catalogue import EXAMPLES, seen
 from tests.support.browser import Browser, Page, one_database, signed_in
 from tests.support.factories import SECRET, for_server, make_check, only_check
 from tests.support.fake_smtp import fake_smtp
+from tests.support.people import Person
 from translations import collect
 
 FILES = collect.files()
@@ -43,6 +49,7 @@ def pairs(message: Message) -> Iterator[tuple[str, str]]:
     if isinstance(message.id, str):
         yield message.id, str(message.string)
     else:
+        assert isinstance(message.string, tuple | list)
         for number, text in enumerate(message.string):
             yield message.id[min(number, 1)], text
 
@@ -59,7 +66,7 @@ def test_there_is_a_file_for_each_language_but_english() -> None:
 
 
 @EACH
-def test_every_text_of_the_pages_is_translated(path) -> None:
+def test_every_text_of_the_pages_is_translated(path: Path) -> None:
     catalog = collect.read(path)
     told = {(message.id, message.context) for message in catalog if message.id}
     wanted = {(message.id, message.context) for message in WANTED if message.id}
@@ -70,7 +77,7 @@ def test_every_text_of_the_pages_is_translated(path) -> None:
 
 
 @EACH
-def test_a_translation_names_the_same_facts(path) -> None:
+def test_a_translation_names_the_same_facts(path: Path) -> None:
     for message in collect.read(path):
         if not message.id:
             continue
@@ -84,9 +91,9 @@ def test_a_translation_names_the_same_facts(path) -> None:
 
 
 @EACH
-def test_what_the_pages_read_is_compiled_from_what_was_translated(path) -> None:
+def test_what_the_pages_read_is_compiled_from_what_was_translated(path: Path) -> None:
     def texts(catalog: Catalog) -> set[tuple[str, str]]:
-        return {("".join(one.id), "".join(one.string)) for one in catalog if one.id}
+        return {("".join(one.id), "".join(one.string or ())) for one in catalog if one.id}
 
     compiled = read_mo(BytesIO(path.with_suffix(".mo").read_bytes()))
     assert texts(compiled) == texts(collect.read(path)), "run `make words`"
@@ -95,7 +102,7 @@ def test_what_the_pages_read_is_compiled_from_what_was_translated(path) -> None:
 # --- what a check found --------------------------------------------------------------------
 
 
-def report_of(example) -> Report:
+def report_of(example: dict[str, Any]) -> Report:
     found = seen(example)
     told = diagnose(found)
     return Report(
@@ -111,13 +118,13 @@ def report_of(example) -> Report:
 
 
 @pytest.fixture(scope="module")
-def bare_app(tmp_path_factory):
+def bare_app(tmp_path_factory: pytest.TempPathFactory) -> Flask:
     """An application that no test asks for its database."""
     return create_app(settings_for(f"sqlite:///{tmp_path_factory.mktemp('words')}/unused.db"))
 
 
 @pytest.fixture
-def spanish(bare_app):
+def spanish(bare_app: Flask) -> Iterator[None]:
     """A page in Spanish is being made."""
     with bare_app.test_request_context("/login", headers={"Accept-Language": "es"}):
         yield
@@ -125,16 +132,21 @@ def spanish(bare_app):
 
 @pytest.mark.usefixtures("spanish")
 @pytest.mark.parametrize(("cause", "example"), EXAMPLES)
-def test_a_cause_is_said_in_spanish_with_the_facts_of_the_check(cause, example):
+def test_a_cause_is_said_in_spanish_with_the_facts_of_the_check(
+    cause: str, example: dict[str, Any]
+) -> None:
     report = report_of(example)
     entry = next(one for one in all_causes() if one.id == cause)
     told = causes.said(report)
+    assert told
     given = [(entry.title, report.title, told.title), (entry.meaning, report.meaning, told.meaning)]
     given += zip(entry.steps, report.advice, told.advice, strict=True)
     for template, english, text in given:
         assert text != english or english == "STARTTLS"
         assert "{" not in text
-        for name, value in causes.facts_in(template, english).items():
+        named = causes.facts_in(template, english)
+        assert named is not None
+        for name, value in named.items():
             if name not in ("stage", "outcomes") and value not in set(causes.texts()):
                 assert value in text
     assert causes.title(Check(code=report.code, title=report.title)) == told.title
@@ -150,7 +162,9 @@ def test_a_cause_is_said_in_spanish_with_the_facts_of_the_check(cause, example):
         ("no facts at all", {}),
     ],
 )
-def test_facts_are_found_again_or_the_text_is_left_alone(template, given):
+def test_facts_are_found_again_or_the_text_is_left_alone(
+    template: str, given: dict[str, Any]
+) -> None:
     text = template.format(**given)
     found = causes.facts_in(template, text)
     assert found is None or template.format(**found) == text
@@ -158,7 +172,7 @@ def test_facts_are_found_again_or_the_text_is_left_alone(template, given):
 
 
 @pytest.mark.usefixtures("spanish")
-def test_warnings_and_addresses_of_a_report_are_said_in_spanish():
+def test_warnings_and_addresses_of_a_report_are_said_in_spanish() -> None:
     words = {"day": "2026-12-01", "days": "9", "address": "192.0.2.1", "outcome": "timed out"}
     report = dataclasses.replace(
         report_of(EXAMPLES[0][1]),
@@ -166,15 +180,18 @@ def test_warnings_and_addresses_of_a_report_are_said_in_spanish():
         addresses=(AddressOutcome("192.0.2.1", "refused"), AddressOutcome("::1", "EWHATEVER")),
     )
     told = causes.said(report)
+    assert told
     assert not set(told.warnings) & set(report.warnings)
     assert "La dirección 192.0.2.1 no ha respondido: sin respuesta a tiempo." in told.warnings
     assert [one.outcome for one in told.addresses] == ["rechazada", "EWHATEVER"]
 
 
 @pytest.mark.usefixtures("spanish")
-def test_a_check_whose_entry_is_gone_keeps_its_words():
+def test_a_check_whose_entry_is_gone_keeps_its_words() -> None:
     report = dataclasses.replace(report_of(EXAMPLES[0][1]), code="SMTP_GONE", title="Long ago")
-    assert causes.said(report).title == "Long ago"
+    said = causes.said(report)
+    assert said
+    assert said.title == "Long ago"
 
 
 # --- the pages -----------------------------------------------------------------------------
@@ -197,7 +214,7 @@ def english_in(page: Page) -> list[str]:
     """What a page says in English."""
     found = []
 
-    def look(element, apart: bool) -> None:
+    def look(element: Element, apart: bool) -> None:
         apart = apart or element.tag in _NOT_PROSE or element.get("lang") == "en"
         if not apart and element.text:
             found.append(element.text)
@@ -218,7 +235,7 @@ def in_spanish(browser: Browser) -> Browser:
 
 
 @one_database
-def test_every_page_speaks_spanish_to_a_spanish_browser(alice, idapp):
+def test_every_page_speaks_spanish_to_a_spanish_browser(alice: Person, idapp: str) -> None:
     browser = in_spanish(signed_in(alice.app, alice))
     replies = {"AUTH": "535 5.7.8 Username and Password not accepted"}
     with fake_smtp(login=("shop", "s3cret"), replies=replies) as server:
@@ -244,11 +261,19 @@ def test_every_page_speaks_spanish_to_a_spanish_browser(alice, idapp):
         db.session.commit()
         checks = [only.id for only in others] + [failed.url.rpartition("/")[2]]
         smtps = {only.smtp_id for only in db.session.query(Check)}
-    ids = {"app_id": [idapp], "smtp_id": smtps, "check_id": checks, "token": [token]}
+    ids: dict[str, Collection[str]] = {
+        "app_id": [idapp],
+        "smtp_id": smtps,
+        "check_id": checks,
+        "token": [token],
+    }
     ids["token_id"] = [token_id]
     seen_pages = 0
     for rule in alice.app.url_map.iter_rules():
-        if "GET" not in rule.methods or rule.endpoint.split(".")[0] in ("static", "bootstrap"):
+        if "GET" not in (rule.methods or ()) or rule.endpoint.split(".")[0] in (
+            "static",
+            "bootstrap",
+        ):
             continue
         for path in paths_of(rule, ids):
             reply = browser.client.get(path)
@@ -265,7 +290,7 @@ def test_every_page_speaks_spanish_to_a_spanish_browser(alice, idapp):
     assert browser.get("/", status=200).one("html").get("lang") == "es"
 
 
-def paths_of(rule, ids) -> Iterator[str]:
+def paths_of(rule: Rule, ids: dict[str, Collection[str]]) -> Iterator[str]:
     if "private" in rule.rule:
         return
     found = [rule.rule]
@@ -281,14 +306,14 @@ def paths_of(rule, ids) -> Iterator[str]:
     ("path", "status"),
     [("/nothing", 404), ("/checks/" + "0" * 24, 404), ("/apps?page=x", 400), ("/logout", 405)],
 )
-def test_an_error_page_speaks_spanish(alice, path, status):
+def test_an_error_page_speaks_spanish(alice: Person, path: str, status: int) -> None:
     page = in_spanish(signed_in(alice.app, alice)).get(path, status=status)
     assert page.one("html").get("lang") == "es"
     assert english_in(page) == []
 
 
 @one_database
-def test_what_is_wrong_in_a_form_is_said_in_spanish(alice, idapp):
+def test_what_is_wrong_in_a_form_is_said_in_spanish(alice: Person, idapp: str) -> None:
     browser = in_spanish(signed_in(alice.app, alice))
     pages = [
         browser.submit(
@@ -311,7 +336,9 @@ def test_what_is_wrong_in_a_form_is_said_in_spanish(alice, idapp):
 
 
 @one_database
-def test_a_failed_check_is_in_spanish_on_its_page_and_in_english_in_the_api(alice, idapp):
+def test_a_failed_check_is_in_spanish_on_its_page_and_in_english_in_the_api(
+    alice: Person, idapp: str
+) -> None:
     browser = in_spanish(signed_in(alice.app, alice))
     replies = {"AUTH": "535 5.7.8 Username and Password not accepted"}
     with fake_smtp(login=("shop", "s3cret"), replies=replies) as server:
@@ -340,7 +367,7 @@ def test_a_failed_check_is_in_spanish_on_its_page_and_in_english_in_the_api(alic
     [("es", "es"), ("es-419,en;q=0.1", "es"), ("de,fr;q=0.9", "en"), ("en;q=0.5,es;q=0.9", "es"),
      ("*", "en"), ("", "en"), ("es;q=0,en", "en"), ("x;q=,,es", "es")],
 )  # fmt: skip
-def test_a_visitor_is_spoken_to_as_the_browser_asks(app, asked, spoken):
+def test_a_visitor_is_spoken_to_as_the_browser_asks(app: Flask, asked: str, spoken: str) -> None:
     client = app.test_client()
     reply = client.get("/docs", headers={"Accept-Language": asked})
     assert Page(reply).one("html").get("lang") == spoken
@@ -348,7 +375,7 @@ def test_a_visitor_is_spoken_to_as_the_browser_asks(app, asked, spoken):
 
 
 @one_database
-def test_the_first_visit_speaks_spanish(app):
+def test_the_first_visit_speaks_spanish(app: Flask) -> None:
     browser = in_spanish(Browser(app))
     page = browser.submit("/setup", code="x", name="", email="nobody", password="p", again="q")
     assert page.one("html").get("lang") == "es"
