@@ -7,7 +7,6 @@ import re
 import subprocess
 import tomllib
 
-import pytest
 from flask import Flask
 from jinja2 import nodes
 from werkzeug.routing import Rule
@@ -18,9 +17,8 @@ from smtpweb.config import ROOT
 from smtpweb.mailcheck import Stage
 from smtpweb.mailcheck.diagnosis import catalogue
 from smtpweb.providers import presets
+from tests.support.databases import ON_SQLITE
 from tests.support.people import Person, Visitor
-
-ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 # What anybody may ask for. A new route that is not here must refuse a visitor.
 PUBLIC = {

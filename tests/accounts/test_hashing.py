@@ -17,7 +17,7 @@ from smtpweb.database.models import User
 from smtpweb.database.session import db
 from smtpweb.errors import TooMany
 from tests.support.people import PASSWORD, Person, Visitor
-from tests.web.api.test_check import in_background, until
+from tests.support.threads import in_background, until
 
 
 class Hasher:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
 from collections import Counter
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,27 +14,9 @@ from sqlalchemy.exc import StatementError
 
 from smtpweb.database.models import App, User
 from smtpweb.database.session import db, fetch, now, writing
+from tests.support.databases import ON_POSTGRESQL, ON_SQLITE
 from tests.support.people import Person
-
-ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-ON_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-
-
-def at_once(count: int, work: Callable[[int], Any]) -> list[Any]:
-    """The answers of ``count`` threads that begin together."""
-    answers: list[Any] = []
-    gate = threading.Barrier(count)
-
-    def one(number: int) -> None:
-        gate.wait()
-        answers.append(work(number))
-
-    threads = [threading.Thread(target=one, args=(number,)) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return answers
+from tests.support.threads import at_once
 
 
 def is_sqlite(app: Flask) -> bool:

@@ -22,8 +22,8 @@ from smtpweb.database.models import ApiToken, BrowserSession, Smtp, User
 from smtpweb.database.secret_box import SecretBox, new_key
 from smtpweb.database.session import db, fetch, now, writing
 from tests.conftest import KEY
-from tests.database.test_session import ON_POSTGRESQL, ON_SQLITE
 from tests.support.browser import signed_in
+from tests.support.databases import ON_POSTGRESQL, ON_SQLITE
 from tests.support.people import Person
 
 LATE = 30  # seconds: a request that takes as long waits for something

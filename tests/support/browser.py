@@ -13,16 +13,16 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import html5lib
-import pytest
 from flask import Flask
 from jinja2.bccache import Bucket, BytecodeCache
 from werkzeug.test import TestResponse
 
+from tests.support.databases import ON_SQLITE
 from tests.support.people import PASSWORD, Person
 
 _OWN_SCRIPTS = ("/static/", "/bootstrap/")
 # For what a form refuses before any database sees it: once is enough.
-one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+one_database = ON_SQLITE
 
 _UNLABELLED = ("hidden", "submit")
 

@@ -20,25 +20,7 @@ from smtpweb.mailcheck.diagnosis.catalogue import (
     table,
 )
 from smtpweb.mailcheck.diagnosis.matcher import FACTS, Seen, diagnose
-from smtpweb.mailcheck.protocol.replies import ReplyReader
-
-EXAMPLES = [(cause.id, example) for cause in causes() for example in cause.examples]
-
-
-def seen(example: dict[str, Any]) -> Seen:
-    """What a check would have seen; "|" stands between the lines of a reply."""
-    reply = None
-    if "reply" in example:
-        reader = ReplyReader()
-        reader.feed(example["reply"].replace("|", "\r\n").encode() + b"\r\n")
-        reply = reader.next()
-        assert reply is not None
-    return Seen(
-        Stage(example["stage"]),
-        Symptom(example.get("symptom", "refused")),
-        reply,
-        {"host": example.get("host", "mail.example.com"), **example.get("facts", {})},
-    )
+from tests.support.examples import EXAMPLES, seen
 
 
 @pytest.mark.parametrize(("cause", "example"), EXAMPLES)

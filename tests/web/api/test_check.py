@@ -7,8 +7,6 @@ import dataclasses
 import errno
 import json
 import socket
-import threading
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
@@ -26,10 +24,12 @@ from smtpweb.mailcheck.core.effects import NotResolved
 from smtpweb.mailcheck.core.failure import Symptom
 from smtpweb.mailcheck.net import resolver
 from smtpweb.mailcheck.protocol.connection import Connection
+from tests.support.api_checks import check, register
 from tests.support.counting import connections_in_use
 from tests.support.factories import forget_default_from, use_share
-from tests.support.fake_smtp import FakeServer, Slowly, fake_smtp
+from tests.support.fake_smtp import Slowly, fake_smtp
 from tests.support.people import Person, Reply
+from tests.support.threads import in_background, until
 
 SECRET = "Tr0ub4dor&3 ñ"
 
@@ -40,34 +40,9 @@ def idapp(alice: Person) -> str:
     return made
 
 
-def register(alice: Person, idapp: str, server: FakeServer, **more: Any) -> str:
-    given = {"host": "127.0.0.1", "port": server.port, "defaultfromemail": "app@shop.example"}
-    smtp_id: str = alice.make_smtp(idapp, **(given | more))["_id"]
-    return smtp_id
-
-
-def check(alice: Person, smtp_id: str) -> Reply:
-    return alice.post("/private/smtps/check", idsmtp=smtp_id)
-
-
 def kept(alice: Person) -> list[Check]:
     with alice.app.app_context():
         return list(db.session.scalars(select(Check).order_by(Check.started)))
-
-
-def until(condition: Callable[[], Any]) -> None:
-    for _ in range(500):
-        if condition():
-            return
-        time.sleep(0.01)
-    raise AssertionError("it never came")
-
-
-def in_background(work: Callable[[], Any]) -> tuple[threading.Thread, list[Any]]:
-    answers: list[Any] = []
-    thread = threading.Thread(target=lambda: answers.append(work()))
-    thread.start()
-    return thread, answers
 
 
 @pytest.mark.parametrize("name", ["idsmtp", "idapp"])

@@ -13,11 +13,11 @@ from smtpweb.app import create_app
 from smtpweb.checking import limits
 from smtpweb.database.models import StartedWork
 from smtpweb.database.session import db, now
-from tests.database.test_session import at_once
+from tests.support.api_checks import check, register
 from tests.support.factories import use_share
 from tests.support.fake_smtp import Slowly, fake_smtp
 from tests.support.people import Person
-from tests.web.api.test_check import check, in_background, register, until
+from tests.support.threads import at_once, in_background, until
 
 
 @pytest.fixture

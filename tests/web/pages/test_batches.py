@@ -18,11 +18,11 @@ from tests.support.browser import Browser, Page, one_database, signed_in
 from tests.support.counting import statements
 from tests.support.fake_smtp import FakeServer, Slowly, fake_smtp
 from tests.support.guest import Guest
+from tests.support.lists import add_check, add_smtp, fill_app, rows
 from tests.support.matching import search
 from tests.support.people import PASSWORD, Person
 from tests.support.serving import smtpweb_server
-from tests.web.api.test_check import until
-from tests.web.pages.test_lists import add_check, add_smtp, fill_app, rows
+from tests.support.threads import until
 
 
 def add_served(alice: Person, idapp: str, *servers: FakeServer) -> list[str]:

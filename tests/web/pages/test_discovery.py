@@ -23,7 +23,7 @@ from tests.support.fake_certificates import ca_file
 from tests.support.fake_dns import FakeDns, Records, fake_dns
 from tests.support.fake_smtp import fake_smtp
 from tests.support.people import Person
-from tests.web.api.test_check import in_background, until
+from tests.support.threads import in_background, until
 
 pytestmark = one_database
 

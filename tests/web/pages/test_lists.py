@@ -4,56 +4,20 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from sqlalchemy import insert
 
-from smtpweb.database.models import App, Check, Smtp, new_id
+from smtpweb.database.models import App, Smtp, new_id
 from smtpweb.database.session import db, now
 from smtpweb.registry import overview
-from tests.support.browser import Browser, Page, one_database, signed_in, words
+from tests.support.browser import Browser, one_database, signed_in, words
 from tests.support.counting import statements
+from tests.support.lists import add_check, add_smtp, fill_app, hosts, rows
 from tests.support.people import Person
 
 MANY = 10_000
 SVG = "{http://www.w3.org/2000/svg}"
-
-
-def add_smtp(
-    idapp: str, number: int, *, enabled: bool = True, judged: bool = True, **values: Any
-) -> str:
-    """An SMTP as the database has it; inside an application context."""
-    smtp = Smtp(
-        app_id=idapp, host=f"{number}.example.net", port=587, priority=number, enabled=enabled,
-        judged=judged, **values,
-    )  # fmt: skip
-    db.session.add(smtp)
-    db.session.commit()
-    return smtp.id
-
-
-def add_check(smtp_id: str, minutes_ago: float, accepted: bool | None, **values: Any) -> None:
-    """A finished check that began so long ago; inside an application context."""
-    began = now() - timedelta(minutes=minutes_ago)
-    stage = "accepted" if accepted else "auth"
-    given: dict[str, Any] = {
-        "smtp_id": smtp_id, "smtp_version": 1, "started": began, "ends_by": began,
-        "finished": began, "accepted": accepted, "stage": stage, "applied": True,
-    }  # fmt: skip
-    db.session.add(Check(**given | values))
-    db.session.commit()
-
-
-def rows(page: Page) -> list[str]:
-    """The rows of the list, in words."""
-    return [words(row) for row in page.all("li") if "row-item" in row.get("class", "")]
-
-
-def hosts(page: Page) -> list[str]:
-    """The SMTPs of the list in their order, by the number in their names."""
-    links = [link for link in page.all("a") if "row-title" in link.get("class", "")]
-    return [words(link).partition(".")[0] for link in links]
 
 
 # --- how each stands -----------------------------------------------------------------------
@@ -220,23 +184,6 @@ def test_an_empty_list_says_why_and_what_to_do(browser: Browser, alice: Person, 
 
 
 # --- what they cost ------------------------------------------------------------------------
-
-
-def fill_app(alice: Person, idapp: str, many: int, first_active: int) -> None:
-    with alice.app.app_context():
-        moment = now()
-        db.session.execute(
-            insert(Smtp),
-            [
-                {
-                    "id": new_id(), "app_id": idapp, "host": f"{number}.example.net", "port": 25,
-                    "priority": 10, "enabled": number >= first_active, "judged": True,
-                    "created": moment + timedelta(milliseconds=number),
-                }
-                for number in range(many)
-            ],
-        )  # fmt: skip
-        db.session.commit()
 
 
 def test_ten_thousand_smtps_take_no_more_statements_and_the_one_in_use_is_marked(

@@ -12,9 +12,9 @@ from smtpweb.database.session import db
 from tests.support.browser import Browser, Page, one_database
 from tests.support.counting import statements
 from tests.support.fake_smtp import Slowly, fake_smtp
+from tests.support.lists import add_smtp, fill_app, hosts, rows
 from tests.support.people import Person
-from tests.web.api.test_check import in_background, until
-from tests.web.pages.test_lists import add_smtp, fill_app, hosts, rows
+from tests.support.threads import in_background, until
 
 
 def ids(alice: Person, idapp: str, count: int = 3) -> list[str]:

@@ -14,7 +14,7 @@ from smtpweb.registry import overview
 from tests.support.browser import Browser, one_database
 from tests.support.factories import SAVE, SECRET, count, make_check, only_smtp, typed
 from tests.support.people import Person
-from tests.web.api.test_check import in_background
+from tests.support.threads import in_background
 
 
 def test_an_smtp_is_saved_without_checking(browser: Browser, alice: Person, idapp: str) -> None:

@@ -32,8 +32,8 @@ from smtpweb.mailcheck.diagnosis.matcher import diagnose
 from smtpweb.web.http.i18n import LANGUAGES
 from smtpweb.web.presentation import causes
 from tests.conftest import settings_for
-from tests.mailcheck.diagnosis.test_catalogue import EXAMPLES, seen
 from tests.support.browser import Browser, Page, one_database, signed_in
+from tests.support.examples import EXAMPLES, seen
 from tests.support.factories import SECRET, for_server, make_check, only_check
 from tests.support.fake_smtp import fake_smtp
 from tests.support.people import Person
