@@ -23,6 +23,7 @@ from smtpweb.config import Settings
 from smtpweb.database import secret_box
 from smtpweb.database.session import Base, db
 from smtpweb.mailcheck import EgressPolicy
+from tests.support.browser import Browser, signed_in
 from tests.support.people import Person, Visitor, make_person
 
 KEY = secret_box.new_key()
@@ -165,3 +166,18 @@ def charlie(app: Flask) -> Person:
 def visitor(app: Flask) -> Visitor:
     """Nobody: not signed in, without a token."""
     return Visitor(app)
+
+
+@pytest.fixture
+def browser(alice: Person) -> Browser:
+    """Alice's, signed in."""
+    return signed_in(alice.app, alice)
+
+
+@pytest.fixture
+def idapp(alice: Person) -> str:
+    """An app of alice's without SMTPs."""
+    made: str = alice.make_app("shop", defaultfromemail="shop@example.com", strategy="PRIORITY")[
+        "_id"
+    ]
+    return made

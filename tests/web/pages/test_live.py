@@ -6,8 +6,7 @@ import json
 import signal
 import sqlite3
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -30,6 +29,7 @@ from tests.support.guest import Guest
 from tests.support.matching import search
 from tests.support.people import PASSWORD, Person
 from tests.support.serving import smtpweb_server
+from tests.support.threads import until
 
 SLOW = {"EHLO": Slowly(1.2, "250 fake.example.com")}
 
@@ -41,14 +41,6 @@ def register(alice: Person, idapp: str, server: FakeServer) -> str:
 
 def begin(browser: Browser, smtp_id: str) -> Page:
     return browser.press(browser.get(f"/smtps/{smtp_id}"), f"/smtps/{smtp_id}/check")
-
-
-def until(condition: Callable[[], object]) -> None:
-    for _ in range(500):
-        if condition():
-            return
-        time.sleep(0.01)
-    raise AssertionError("it never came")
 
 
 def events(chunks: Iterator[bytes]) -> Iterator[tuple[str, dict[str, Any]]]:
