@@ -42,7 +42,7 @@ from tests.support.serving import free_port
         ("[::FFFF:c000:201]", "192.0.2.1"),
     ],
 )
-def test_hosts_that_are_understood(typed: str, name: str) -> None:
+def test_host_is_understood(typed: str, name: str) -> None:
     assert addresses.parse_host(typed).name == name
 
 
@@ -64,14 +64,14 @@ def test_hosts_that_are_refused_with_a_reason(check: Check, typed: str) -> None:
 
 
 @pytest.mark.parametrize("port", [0, -1, 65536, 10**9])
-def test_a_port_that_is_none_is_refused(check: Check, port: int) -> None:
+def test_port_that_is_none_is_refused(check: Check, port: int) -> None:
     with fake_smtp() as server:
         report = check(server.target(port=port))
     assert report.code == "SMTP_RESOLVE_HOST_INVALID"
     assert str(port) in report.meaning
 
 
-def test_an_unknown_name_is_named(check: Check) -> None:
+def test_unknown_name_is_named(check: Check) -> None:
     with fake_smtp() as server:
         report = check(server.target(host="no-such-host.invalid"))
     assert report.stage is Stage.RESOLVE
@@ -87,7 +87,7 @@ def test_an_unknown_name_is_named(check: Check) -> None:
         (socket.EAI_NODATA, Symptom.NO_ADDRESS),
     ],
 )
-def test_what_the_resolver_says_is_told_apart(
+def test_resolver_errors_are_told_apart(
     monkeypatch: pytest.MonkeyPatch, number: int, symptom: Symptom
 ) -> None:
     def fails(*args: object, **kwargs: object) -> NoReturn:
@@ -135,7 +135,7 @@ def test_search_domains_are_kept_away_from_whole_names(monkeypatch: pytest.Monke
     assert asked == ["mail.example.com.", "postfix"]
 
 
-def test_the_hosts_file_is_heard_for_whole_names(
+def test_hosts_file_is_heard_for_whole_names(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     hosts = tmp_path / "hosts"
@@ -144,9 +144,7 @@ def test_the_hosts_file_is_heard_for_whole_names(
     assert resolver.addresses_of("Mail.internal") == (ipaddress.ip_address("10.0.0.5"),)
 
 
-def test_a_resolver_that_hangs_is_left_in_time(
-    check: Check, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_resolver_that_hangs_is_left_in_time(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
     release = threading.Event()
     monkeypatch.setattr(resolver, "addresses_of", lambda host: release.wait(10) and ())
     with fake_smtp() as server:
@@ -181,7 +179,7 @@ def test_hanging_look_ups_of_one_name_hold_one_thread_and_others_go_on(
     assert asked.count("hangs") == 1
 
 
-def test_a_look_up_that_waited_too_long_is_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_look_up_that_waited_too_long_is_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resolver, "addresses_of", lambda host: pytest.fail("looked up"))
     future = resolver.Resolver().look_up("late.example.com", time.monotonic() - 1)
     with pytest.raises(NotResolved) as raised:
@@ -189,7 +187,7 @@ def test_a_look_up_that_waited_too_long_is_not_begun(monkeypatch: pytest.MonkeyP
     assert raised.value.why == Symptom.RESOLVER_SLOW
 
 
-def test_a_name_without_addresses_is_no_empty_race(
+def test_name_without_addresses_is_no_empty_race(
     check: Check, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(resolver, "addresses_of", lambda host: ())
@@ -198,7 +196,7 @@ def test_a_name_without_addresses_is_no_empty_race(
     assert report.code == "SMTP_RESOLVE_NO_ADDRESS"
 
 
-def test_our_name_is_a_full_one_or_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_own_name_is_a_full_one_or_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     hosts = tmp_path / "hosts"
     hosts.write_text("127.0.1.1 web7.example.com web7\n")
     monkeypatch.setattr(addresses, "HOSTS_FILE", hosts)
@@ -215,7 +213,7 @@ def test_our_name_is_a_full_one_or_none(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 
 @pytest.mark.parametrize("name", ["a b", "web\r\nQUIT", "[999.1.1.1]", "[nonsense]", "ü" * 70])
-def test_an_ehlo_name_that_is_none_is_our_installations_fault(check: Check, name: str) -> None:
+def test_ehlo_name_that_is_none_is_our_installations_fault(check: Check, name: str) -> None:
     with fake_smtp() as server:
         report = check(server.target(ehlo_name=name))
     assert (report.stage, report.side) == (Stage.EHLO, Side.MACHINE)
@@ -223,7 +221,7 @@ def test_an_ehlo_name_that_is_none_is_our_installations_fault(check: Check, name
 
 
 @pytest.mark.parametrize("host", ["::ffff:127.0.0.1", "[::ffff:7f00:1]", "127.0.0.1"])
-def test_an_ipv4_address_inside_an_ipv6_one_is_introduced_as_ipv4(
+def test_ipv4_address_inside_an_ipv6_one_is_introduced_as_ipv4(
     check: Check, monkeypatch: pytest.MonkeyPatch, host: str
 ) -> None:
     monkeypatch.setattr(addresses, "own_full_name", lambda: None)

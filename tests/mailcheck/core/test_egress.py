@@ -36,7 +36,7 @@ ALLOWED = """
 
 
 @pytest.mark.parametrize("address", DENIED.split())
-def test_denied_by_default(address: str) -> None:
+def test_address_is_denied_by_default(address: str) -> None:
     refusal = EgressPolicy().refuses(ipaddress.ip_address(address), 25)
     assert refusal is not None
     assert refusal.range_name
@@ -44,19 +44,19 @@ def test_denied_by_default(address: str) -> None:
 
 
 @pytest.mark.parametrize("address", ALLOWED.split())
-def test_allowed_by_default(address: str) -> None:
+def test_address_is_allowed_by_default(address: str) -> None:
     assert EgressPolicy().refuses(ipaddress.ip_address(address), 587) is None
 
 
 @pytest.mark.parametrize("address", DENIED.split())
-def test_an_entry_of_exactly_that_address_opens_it(address: str) -> None:
+def test_entry_of_exactly_that_address_opens_it(address: str) -> None:
     exact = egress.unmapped(ipaddress.ip_address(address))
     policy = EgressPolicy.parse(str(exact), "")
     assert policy.refuses(ipaddress.ip_address(address), 25) is None
 
 
 @pytest.mark.parametrize("address", DENIED.split())
-def test_the_setting_that_a_refusal_names_really_opens_it(address: str) -> None:
+def test_setting_that_a_refusal_names_really_opens_it(address: str) -> None:
     refusal = EgressPolicy().refuses(ipaddress.ip_address(address), 25)
     assert refusal
     setting = refusal.setting.removeprefix("SMTPWEB_EGRESS_ALLOW=")
@@ -84,7 +84,7 @@ def test_the_setting_that_a_refusal_names_really_opens_it(address: str) -> None:
         ("10.0.0.0/8", "64:ff9b::a00:1", False),
     ],
 )
-def test_what_an_entry_opens(allow: str, address: str, opens: bool) -> None:
+def test_entry_opens_what_it_names(allow: str, address: str, opens: bool) -> None:
     refusal = EgressPolicy.parse(allow, "").refuses(ipaddress.ip_address(address), 25)
     assert (refusal is None) == opens
 
@@ -107,7 +107,9 @@ def test_what_an_entry_opens(allow: str, address: str, opens: bool) -> None:
         ("8.8.8.8:1025", "", "8.8.8.8", 25, True),
     ],
 )
-def test_ports(allow: str, ports: str, address: str, port: int, opens: bool) -> None:
+def test_port_entries_open_what_they_name(
+    allow: str, ports: str, address: str, port: int, opens: bool
+) -> None:
     policy = EgressPolicy.parse(allow, ports)
     assert (policy.refuses(ipaddress.ip_address(address), port) is None) == opens
 
@@ -117,7 +119,7 @@ def test_ports(allow: str, ports: str, address: str, port: int, opens: bool) -> 
     ["x", "10.0.0.5/8", "10.0.0.0/33", "1.2.3", "10.0.0.0/8:0", "10.0.0.0/8:65536", "::1:25/64:x",
      "10.0.0.0/8:٢٥", "10.0.0.0/8 10.0.0.0/9", "localhost", "[::1", "1.2.3.4.5"],
 )  # fmt: skip
-def test_an_entry_that_cannot_be_read_is_named_in_one_sentence(allow: str) -> None:
+def test_entry_that_cannot_be_read_is_named_in_one_sentence(allow: str) -> None:
     with pytest.raises(EgressRuleError, match=r"^[^\n]+\.$"):
         EgressPolicy.parse(allow, "")
 
@@ -146,7 +148,7 @@ def test_ports_that_cannot_be_read_are_named(ports: str) -> None:
         (("10.0.0.7", 5432), "[10.0.0.7]", 5432, True),
     ],
 )
-def test_our_own_services_are_never_reached(
+def test_own_services_are_never_reached(
     own: tuple[str, int], host: str, port: int, refused: bool
 ) -> None:
     policy = EgressPolicy.parse("0.0.0.0/0,::/0,127.0.0.1,::1", "*", own=frozenset({own}))
@@ -165,7 +167,7 @@ def test_our_own_services_are_never_reached(
 # -- through the check
 
 
-def test_a_denied_address_gets_no_packet_and_a_setting(check: Check) -> None:
+def test_denied_address_gets_no_packet_and_a_setting(check: Check) -> None:
     with fake_smtp() as server:
         report = check(server.target(policy=EgressPolicy.parse("", str(server.port))))
     assert server.connections == 0
@@ -191,7 +193,7 @@ def test_a_denied_address_gets_no_packet_and_a_setting(check: Check) -> None:
         [*(f"8.8.8.{last}" for last in range(1, 12)), "10.0.0.1"],  # also behind the eighth
     ],
 )
-def test_one_denied_address_refuses_the_whole_name(
+def test_denied_address_refuses_the_whole_name(
     check: Check, monkeypatch: pytest.MonkeyPatch, records: list[str]
 ) -> None:
     found = tuple(map(ipaddress.ip_address, records))
@@ -202,7 +204,7 @@ def test_one_denied_address_refuses_the_whole_name(
     assert server.connections == 0
 
 
-def test_the_name_is_resolved_once_and_its_address_pinned(
+def test_name_is_resolved_once_and_its_address_pinned(
     check: Check, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A name that changes its mind between the policy and the connection changes nothing."""
@@ -220,7 +222,7 @@ def test_the_name_is_resolved_once_and_its_address_pinned(
     assert [one.address for one in report.addresses] == ["127.0.0.1"]
 
 
-def test_no_more_than_eight_addresses_are_tried(
+def test_addresses_beyond_eight_are_not_tried(
     check: Check, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = tuple(ipaddress.ip_address(f"127.0.0.{last}") for last in range(1, 21))
@@ -232,7 +234,7 @@ def test_no_more_than_eight_addresses_are_tried(
     assert len(report.addresses) == 8
 
 
-def test_a_denied_port_is_refused_before_the_name_is_looked_up(
+def test_denied_port_is_refused_before_the_name_is_looked_up(
     check: Check, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(resolver, "addresses_of", lambda host: pytest.fail("looked up"))
@@ -242,7 +244,7 @@ def test_a_denied_port_is_refused_before_the_name_is_looked_up(
     assert "SMTPWEB_EGRESS_PORTS=22,25,465,587,2465,2525,2587" in report.advice[-1]
 
 
-def test_an_own_service_is_refused_through_the_check(check: Check) -> None:
+def test_own_service_is_refused_through_the_check(check: Check) -> None:
     with fake_smtp() as server:
         own = frozenset({("localhost", server.port)})
         report = check(server.target(policy=EgressPolicy.parse("127.0.0.0/8", "*", own=own)))

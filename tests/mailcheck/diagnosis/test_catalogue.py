@@ -24,18 +24,18 @@ from tests.support.examples import EXAMPLES, seen
 
 
 @pytest.mark.parametrize(("cause", "example"), EXAMPLES)
-def test_what_was_seen_leads_to_its_cause(cause: str, example: dict[str, Any]) -> None:
+def test_example_leads_to_its_cause(cause: str, example: dict[str, Any]) -> None:
     assert diagnose(seen(example)).id == cause
 
 
-def test_every_cause_has_an_example_and_an_id_of_its_own() -> None:
+def test_causes_have_an_example_and_an_id_of_their_own() -> None:
     ids = [cause.id for cause in causes()]
     assert len(ids) == len(set(ids))
     assert all(cause.id.startswith("SMTP_") and cause.examples for cause in causes())
 
 
 @pytest.mark.parametrize("cause", causes(), ids=lambda cause: cause.id)
-def test_every_cause_reads_well(cause: Cause) -> None:
+def test_causes_read_well(cause: Cause) -> None:
     for text in (cause.title, cause.meaning, *cause.steps):
         names = {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
         assert names <= FACTS.keys()
@@ -47,21 +47,19 @@ def test_every_cause_reads_well(cause: Cause) -> None:
 
 @pytest.mark.parametrize("stage", list(Stage))
 @pytest.mark.parametrize("symptom", [*Symptom])
-def test_whatever_is_seen_has_a_cause(stage: Stage, symptom: Symptom) -> None:
+def test_failures_of_any_kind_have_a_cause(stage: Stage, symptom: Symptom) -> None:
     assert diagnose(Seen(stage, symptom)).title
 
 
 @pytest.mark.parametrize("stage", ["greeting", "ehlo", "starttls", "auth", "mail", "rcpt", "data"])
 @pytest.mark.parametrize(("code", "temporary"), [(450, True), (550, False)])
-def test_a_reply_nobody_knows_gets_its_stages_default(
-    stage: str, code: int, temporary: bool
-) -> None:
+def test_reply_nobody_knows_gets_its_stages_default(stage: str, code: int, temporary: bool) -> None:
     found = diagnose(seen({"stage": stage, "reply": f"{code} xyzzy"}))
     assert found.id.split("_")[1].lower() in (stage, "tls")
     assert found.temporary is temporary
 
 
-def test_a_wrong_test_address_does_not_blame_the_server() -> None:
+def test_wrong_test_address_does_not_blame_the_server() -> None:
     found = diagnose(seen({"stage": "rcpt", "reply": "550 5.1.1 User unknown"}))
     assert found.side is Side.APP
 
@@ -76,18 +74,18 @@ def test_providers_are_known_by_host_or_greeting_only() -> None:
     assert provider_of("notgmail.com", "") is None
 
 
-def test_every_provider_is_used() -> None:
+def test_providers_are_all_used() -> None:
     used = {name for cause in causes() for name in cause.provider}
     assert used <= {one.id for one in providers()}
     assert {one.id for one in providers()} - used <= {"zeptomail", "yandex"}
 
 
-def test_the_data_holds_nothing_unknown() -> None:
+def test_data_holds_nothing_unknown() -> None:
     for path in FOLDER.glob("*.toml"):
         assert set(tomllib.loads(path.read_text())) <= {"cause", "provider"}
 
 
-def test_the_document_lists_every_code() -> None:
+def test_document_lists_every_code() -> None:
     """To renew it, print ``table()`` of ``smtpweb.mailcheck.diagnosis.catalogue``."""
     document = Path(__file__).parents[3] / "docs" / "check.md"
     assert table() in document.read_text(encoding="utf-8")
@@ -98,7 +96,7 @@ def _without_tables(text: str) -> str:
 
 
 @pytest.mark.parametrize("document", ["api.md", "check.md"])
-def test_the_documents_list_every_cause_on_our_side(document: str) -> None:
+def test_documents_list_every_cause_on_our_side(document: str) -> None:
     text = (Path(__file__).parents[3] / "docs" / document).read_text(encoding="utf-8")
     ours = [cause for cause in causes() if cause.ours]
     assert {cause.side for cause in ours} == {Side.MACHINE, Side.POLICY}
@@ -109,7 +107,7 @@ def test_the_documents_list_every_cause_on_our_side(document: str) -> None:
         assert cause.side is Side.POLICY or f"`{cause.id}`" in _without_tables(text)
 
 
-def test_a_reply_made_to_waste_our_time_is_only_looked_at_in_part() -> None:
+def test_reply_made_to_waste_our_time_is_only_looked_at_in_part() -> None:
     """Some patterns look ahead; the words behind the first thousand letters name no cause."""
     text = "helo " * 300 + "relay access denied"
     assert diagnose(seen({"stage": "rcpt", "reply": f"550 {text}"})).id == "SMTP_RCPT_REFUSED"

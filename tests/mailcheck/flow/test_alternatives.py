@@ -32,7 +32,7 @@ def mode(server: FakeServer) -> Mode:
     return Mode(server.port, Encryption(server.knobs["tls"]))
 
 
-def test_a_closed_port_is_answered_by_the_ones_that_work(check: Check) -> None:
+def test_closed_port_is_answered_by_the_ones_that_work(check: Check) -> None:
     with (
         fake_smtp(tls="implicit", login=LOGIN) as tls,
         fake_smtp(tls="starttls", login=LOGIN) as up,
@@ -52,7 +52,7 @@ def test_a_closed_port_is_answered_by_the_ones_that_work(check: Check) -> None:
 @pytest.mark.parametrize(
     ("tls", "asked"), [("starttls", Encryption.IMPLICIT), ("implicit", Encryption.STARTTLS)]
 )
-def test_the_wrong_way_to_tls_is_answered_by_the_right_one_at_the_same_port(
+def test_wrong_way_to_tls_is_answered_by_the_right_one_at_the_same_port(
     check: Check, tls: str, asked: Encryption
 ) -> None:
     with fake_smtp(tls=tls) as server:
@@ -62,14 +62,14 @@ def test_the_wrong_way_to_tls_is_answered_by_the_right_one_at_the_same_port(
         assert check(server.target()).accepted
 
 
-def test_a_login_that_needs_tls_first_is_answered_by_starttls(check: Check) -> None:
+def test_login_that_needs_tls_first_is_answered_by_starttls(check: Check) -> None:
     with fake_smtp(tls="starttls", login=LOGIN, auth_needs_tls=True) as server:
         report = check(server.target(encryption=Encryption.NONE, other_modes=()))
     assert report.code == "SMTP_AUTH_NEEDS_TLS"
     assert report.alternatives == (mode(server),)
 
 
-def test_a_port_without_login_is_answered_by_one_that_has_it(check: Check) -> None:
+def test_port_without_login_is_answered_by_one_that_has_it(check: Check) -> None:
     with fake_smtp() as plain, fake_smtp(tls="starttls", login=LOGIN) as up:
         report = check(up.target(
             port=plain.port, encryption=Encryption.NONE, other_modes=(mode(up),)
@@ -78,7 +78,7 @@ def test_a_port_without_login_is_answered_by_one_that_has_it(check: Check) -> No
     assert report.alternatives == (mode(up),)
 
 
-def test_a_silent_port_leaves_time_to_find_the_one_that_answers(check: Check) -> None:
+def test_silent_port_leaves_time_to_find_the_one_that_answers(check: Check) -> None:
     with fake_smtp("silent from the start") as silent, fake_smtp(tls="starttls") as up:
         modes = (mode(up),)
         report = check(up.target(
@@ -99,7 +99,7 @@ def test_a_silent_port_leaves_time_to_find_the_one_that_answers(check: Check) ->
     ],
     ids=lambda knobs: " ".join(map(str, knobs.values())),
 )
-def test_what_does_not_prove_itself_or_is_in_clear_is_never_proposed(
+def test_mode_without_proof_or_in_plain_text_is_never_proposed(
     check: Check, knobs: dict[str, Any]
 ) -> None:
     with fake_smtp(**knobs) as server, fake_smtp(tls="implicit", login=LOGIN) as asked:
@@ -110,7 +110,7 @@ def test_what_does_not_prove_itself_or_is_in_clear_is_never_proposed(
     assert any("none works" in line.text for line in report.transcript)
 
 
-def test_a_port_that_the_policy_denies_is_not_probed(check: Check) -> None:
+def test_port_that_the_policy_denies_is_not_probed(check: Check) -> None:
     with fake_smtp(tls="implicit") as server:
         asked = closed_port()
         policy = EgressPolicy.parse("127.0.0.0/8,::1/128", str(asked))
@@ -119,7 +119,7 @@ def test_a_port_that_the_policy_denies_is_not_probed(check: Check) -> None:
     assert (report.alternatives, server.connections) == ((), 0)
 
 
-def test_a_port_that_is_not_open_at_this_address_is_not_probed(check: Check) -> None:
+def test_port_that_is_not_open_at_this_address_is_not_probed(check: Check) -> None:
     """An entry with a port opens that port there and no other, though other hosts may use it."""
     with fake_smtp(tls="implicit") as server:
         asked = closed_port()
@@ -132,7 +132,7 @@ def test_a_port_that_is_not_open_at_this_address_is_not_probed(check: Check) -> 
 
 
 @pytest.mark.parametrize("verb", ["AUTH", "MAIL", "RCPT", "dot"])
-def test_a_refusal_that_no_other_mode_would_mend_probes_nothing(check: Check, verb: str) -> None:
+def test_refusal_that_no_other_mode_would_mend_probes_nothing(check: Check, verb: str) -> None:
     with (
         fake_smtp(tls="starttls", login=LOGIN, replies={verb: "550 5.7.1 no"}) as server,
         fake_smtp(tls="implicit", login=LOGIN) as other,
@@ -154,7 +154,7 @@ def test_silent_ports_are_waited_for_together(
     assert report.alternatives == ()
 
 
-def test_a_check_that_is_cancelled_amid_its_probes_leaves_nothing_open() -> None:
+def test_check_that_is_cancelled_amid_its_probes_leaves_nothing_open() -> None:
     with fake_smtp("silent from the start") as server:
         modes = (Mode(server.port, Encryption.STARTTLS),)
         target = server.target(port=closed_port(), other_modes=modes)

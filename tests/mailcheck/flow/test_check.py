@@ -113,7 +113,7 @@ GOOD = (
 )
 
 
-def test_the_floor_of_turns_without_tls_and_auth() -> None:
+def test_turns_without_tls_and_auth_are_as_few_as_can_be() -> None:
     """Five round trips: TCP, the greeting, EHLO, the envelope, the mail with QUIT."""
     script = Script(GOOD)
     report = script.run()
@@ -124,7 +124,7 @@ def test_the_floor_of_turns_without_tls_and_auth() -> None:
     assert report.queue_id == "ABC"
 
 
-def test_without_pipelining_two_more_turns_and_quit_apart() -> None:
+def test_turns_without_pipelining_are_two_more_with_quit_apart() -> None:
     script = Script(
         [b"220 hi\r\n", b"250 me\r\n", b"250 ok\r\n", b"250 ok\r\n", b"354 go\r\n", b"250 ok\r\n"]
     )
@@ -142,7 +142,7 @@ def test_milliseconds_are_those_of_each_stage() -> None:
     assert steps[Stage.RCPT] == pytest.approx(0)
 
 
-def test_the_deadline_holds_over_all_stages() -> None:
+def test_deadline_holds_over_all_stages() -> None:
     """Each reply comes just in time for itself; together they are too late."""
     script = Script([b"220-x\r\n"] * 100, end="silent", trip=1.0)
     report = script.run()
@@ -151,7 +151,7 @@ def test_the_deadline_holds_over_all_stages() -> None:
 
 
 @pytest.mark.parametrize("length", range(len(b"".join(GOOD))))
-def test_a_connection_that_ends_after_any_number_of_bytes_is_a_report(length: int) -> None:
+def test_connection_that_ends_after_any_number_of_bytes_is_a_report(length: int) -> None:
     """An end after the verdict is a success, before it a failure."""
     whole = b"".join(GOOD)
     pieces, start = [], 0
@@ -179,7 +179,7 @@ REPLIES = st.sampled_from(
     st.sampled_from(list(Encryption)),
     st.booleans(),
 )
-def test_any_bytes_in_any_segments_end_in_a_report(
+def test_bytes_of_any_kind_end_in_a_report(
     pieces: list[bytes], end: str, encryption: Encryption, login: bool
 ) -> None:
     script = Script(pieces, end=end)
@@ -209,12 +209,12 @@ def started(race: Race, now: float) -> list[Address]:
     return found
 
 
-def test_the_families_take_turns() -> None:
+def test_race_lets_the_families_take_turns() -> None:
     race = Race((A6, B6, A4, B4), 0.0, 25.0, 10.0)
     assert [one.address for one in race.outcomes()] == [str(a) for a in (A6, A4, B6, B4)]
 
 
-def test_the_next_address_is_tried_after_a_quarter_of_a_second() -> None:
+def test_race_tries_the_next_address_after_a_quarter_of_a_second() -> None:
     race = Race((A6, A4), 0.0, 25.0, 10.0)
     assert started(race, 0.0) == [A6]
     assert started(race, 0.2) == []
@@ -224,14 +224,14 @@ def test_the_next_address_is_tried_after_a_quarter_of_a_second() -> None:
     assert [one.outcome for one in race.outcomes()] == ["given up", "connected"]
 
 
-def test_a_refusal_lets_the_next_one_start_at_once() -> None:
+def test_race_goes_on_at_once_after_a_refusal() -> None:
     race = Race((A6, A4, B4), 0.0, 25.0, 10.0)
     started(race, 0.0)
     race.failed(A6, "refused", 0.01)
     assert started(race, 0.01) == [A4]
 
 
-def test_no_attempt_lasts_longer_than_its_limit_and_none_outlives_the_deadline() -> None:
+def test_race_attempt_ends_by_its_limit_and_by_the_deadline() -> None:
     race = Race((A6, A4), 0.0, 5.0, 10.0)
     started(race, 0.0)
     started(race, 0.25)
@@ -244,14 +244,14 @@ def test_no_attempt_lasts_longer_than_its_limit_and_none_outlives_the_deadline()
     assert race.expired(10.0) == [A6]
 
 
-def test_the_ones_that_were_not_needed_are_said_to_be_so() -> None:
+def test_race_names_the_addresses_that_were_not_needed() -> None:
     race = Race((A4, B4), 0.0, 25.0, 10.0)
     started(race, 0.0)
     race.won(A4, 0.1)
     assert [one.outcome for one in race.outcomes()] == ["connected", "not tried"]
 
 
-def test_port_25_that_is_dropped_while_587_answers_is_told_apart() -> None:
+def test_port_25_that_is_dropped_while_587_answers_has_a_cause_of_its_own() -> None:
     class Blocked(Script):
         def carry_out(self, need: Need) -> object:
             if isinstance(need, Connect) and need.port == 25:

@@ -73,7 +73,7 @@ def test_connects_that_fail_at_once_are_reported_at_once(
     assert took < 60  # seconds of the 300 that the deadline lets it wait
 
 
-def test_one_address_that_fails_at_once_does_not_hold_up_the_others(
+def test_address_that_fails_at_once_does_not_hold_up_the_others(
     check: Check, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begin = sockets.begin_connect
@@ -89,7 +89,7 @@ def test_one_address_that_fails_at_once_does_not_hold_up_the_others(
     assert [one.outcome for one in report.addresses] == ["no route"] * 7 + [CONNECTED]
 
 
-def test_a_server_whose_network_says_unreachable_is_no_route_of_ours(
+def test_server_whose_network_says_unreachable_is_no_route_of_ours(
     check: Check, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The firewall of Red Hat's systems answers so (icmp-host-prohibited) on a closed port."""
@@ -107,7 +107,7 @@ def test_a_server_whose_network_says_unreachable_is_no_route_of_ours(
     assert report.judges
 
 
-def test_a_process_without_a_free_descriptor_says_so(check: Check) -> None:
+def test_process_without_a_free_descriptor_says_so(check: Check) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with fake_smtp() as server:
         check(server.target())  # all that is made once is made
@@ -132,7 +132,7 @@ def _use_up(kept: list[int]) -> None:
             kept.append(os.dup(0))
 
 
-def test_a_connection_that_leads_elsewhere_is_not_used(
+def test_connection_that_leads_elsewhere_is_not_used(
     check: Check, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only a judged address may be spoken to, whatever led the connection away from it."""
@@ -150,7 +150,7 @@ def test_a_connection_that_leads_elsewhere_is_not_used(
 
 
 @pytest.mark.parametrize("timeout", [100, 300])
-def test_a_look_up_is_waited_for_five_seconds_at_most(
+def test_look_up_is_waited_for_five_seconds_at_most(
     check: Check, monkeypatch: pytest.MonkeyPatch, timeout: int
 ) -> None:
     """Of a hanging DNS server nothing more is to be hoped for, however long the check may take."""
@@ -165,7 +165,7 @@ def test_a_look_up_is_waited_for_five_seconds_at_most(
     assert not any("SMTPWEB_CHECK_TIMEOUT" in step for step in report.advice)
 
 
-def test_a_race_whose_connects_all_fail_is_over() -> None:
+def test_race_whose_connects_all_fail_is_over() -> None:
     race = Race(MANY, 0.0, 100.0, 10.0)
     while (address := race.due(0.0)) is not None:
         race.failed(address, "no route", 0.0)

@@ -51,7 +51,7 @@ def test_tls_without_end_and_with_nothing_in_it_is_left() -> None:
     assert not line.open
 
 
-def test_a_handshake_without_end_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_handshake_without_end_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "MAX_TLS_OVERHEAD", 3000)
     # The header of a record of 16 KiB, whose body comes in drops
     first = b"\x16\x03\x03\x40\x00"
@@ -63,7 +63,7 @@ def test_a_handshake_without_end_is_left(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize("data", [b"250 ok\r\n", b"250-ok\r\n", b"nonsense\r\n", b"2"])
-def test_what_was_not_asked_for_is_seen_before_a_command(data: bytes) -> None:
+def test_bytes_not_asked_for_are_seen_before_a_command(data: bytes) -> None:
     line = link()
     steps = line.expect_quiet()
     assert isinstance(next(steps), Glance)

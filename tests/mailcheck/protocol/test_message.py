@@ -24,7 +24,7 @@ def compose(from_name: str = "", host: str = "mail.example.com") -> message.Mess
     return message.compose(SENDER, RECIPIENT, from_name, host, 25, 1_800_000_000.0)
 
 
-def test_a_mail_with_an_arrival_link_holds_it_in_one_line_and_its_token_stays_in_it(
+def test_mail_with_an_arrival_link_holds_it_in_one_line_and_its_token_stays_in_it(
     check: Check,
 ) -> None:
     """Even where the server says back what it was given."""
@@ -46,7 +46,7 @@ def test_a_mail_with_an_arrival_link_holds_it_in_one_line_and_its_token_stays_in
     ["", "App", "Böse Leute", 'Quote " and \\ back', "comma, semicolon; <angle> (comment)", "名前",
      "x" * 59, "x" * 300, "ü" * 200, "a. b.", "@", "😀 party", " spaces "],
 )  # fmt: skip
-def test_any_name_comes_out_as_it_went_in(name: str) -> None:
+def test_name_of_any_kind_comes_out_as_it_went_in(name: str) -> None:
     raw = compose(name).data.removesuffix(b".\r\n")
     mail = email.message_from_bytes(raw, policy=email.policy.default)
     assert ",".join(mail.keys()) == NAMES
@@ -64,7 +64,7 @@ def test_any_name_comes_out_as_it_went_in(name: str) -> None:
     ["a\r\nBcc: x@example.com", "a\nb", "a\rb", "nul\0", "=?utf-8?q?=0D=0AX-Injected=3A_1?=", "=?x",
      "tab\there", "\x85", "\u2028", "\u2029", "\x7f", "\x1b[1m", "\ud800"],
 )  # fmt: skip
-def test_a_name_that_could_add_a_header_is_refused(check: Check, name: str) -> None:
+def test_name_that_could_add_a_header_is_refused(check: Check, name: str) -> None:
     with pytest.raises(ValueError, match="holds"):
         compose(name)
     with fake_smtp() as server:
@@ -73,14 +73,14 @@ def test_a_name_that_could_add_a_header_is_refused(check: Check, name: str) -> N
     assert [line.split(" ")[0] for line in server.heard] == ["EHLO", "QUIT"]
 
 
-def test_every_line_ends_with_crlf_and_the_mail_with_a_lone_dot() -> None:
+def test_lines_end_with_crlf_and_the_mail_with_a_lone_dot() -> None:
     data = compose().data
     assert data.endswith(b"\r\n.\r\n")
     assert data.count(b"\n") == data.count(b"\r") == data.count(b"\r\n")
     assert data.count(b"\r\n.\r\n") == 1
 
 
-def test_a_line_that_begins_with_a_dot_is_stuffed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_line_that_begins_with_a_dot_is_stuffed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert b"\r\n..hidden\r\n" in compose(host="x\n.hidden").data
 
 
@@ -91,5 +91,5 @@ def test_headers_are_counted_once_more_before_sending(monkeypatch: pytest.Monkey
         compose("x")
 
 
-def test_each_mail_has_an_id_of_its_own() -> None:
+def test_mails_have_an_id_of_their_own() -> None:
     assert compose().message_id != compose().message_id

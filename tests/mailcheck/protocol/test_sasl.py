@@ -24,7 +24,7 @@ def mechanisms_tried(server: FakeServer) -> list[str]:
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-256"])
 @pytest.mark.parametrize("tls", ["", "implicit"])
-def test_every_mechanism_carries_utf8_and_blanks(check: Check, mechanism: str, tls: str) -> None:
+def test_mechanisms_carry_utf8_and_spaces(check: Check, mechanism: str, tls: str) -> None:
     with fake_smtp(tls=tls, login=(USER, PASSWORD), mechanisms=mechanism) as server:
         report = check(server.target())
     assert report.accepted, report.code
@@ -33,7 +33,7 @@ def test_every_mechanism_carries_utf8_and_blanks(check: Check, mechanism: str, t
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-256"])
-def test_a_wrong_password_is_tried_once(check: Check, mechanism: str) -> None:
+def test_wrong_password_is_tried_once(check: Check, mechanism: str) -> None:
     with fake_smtp(login=(USER, PASSWORD), mechanisms=mechanism) as server:
         report = check(server.target(password="not this one"))
     assert (report.stage, report.code) == (Stage.AUTH, "SMTP_AUTH_WRONG_CREDENTIALS")
@@ -41,18 +41,18 @@ def test_a_wrong_password_is_tried_once(check: Check, mechanism: str) -> None:
     assert not any(line.startswith("MAIL") for line in server.heard)
 
 
-def test_in_clear_the_password_is_kept_back_where_it_can_be() -> None:
+def test_password_in_plain_text_is_kept_back_where_it_can_be() -> None:
     offered = ("LOGIN", "PLAIN", "CRAM-MD5", "XOAUTH2", "SCRAM-SHA-256")
     assert next(in_order(offered, over_tls=False)) == "SCRAM-SHA-256"
     assert next(in_order(("PLAIN", "CRAM-MD5"), over_tls=False)) == "CRAM-MD5"
 
 
-def test_over_tls_what_most_accounts_can_do_comes_first() -> None:
+def test_mechanism_that_most_accounts_have_comes_first_over_tls() -> None:
     offered = ("LOGIN", "PLAIN", "CRAM-MD5", "XOAUTH2", "SCRAM-SHA-256")
     assert list(in_order(offered, over_tls=True)) == ["PLAIN", "LOGIN", "SCRAM-SHA-256", "CRAM-MD5"]
 
 
-def test_a_mechanism_refused_before_the_credentials_lets_the_next_one_try(check: Check) -> None:
+def test_mechanism_refused_before_the_credentials_lets_the_next_one_try(check: Check) -> None:
     with fake_smtp(
         login=(USER, PASSWORD),
         mechanisms="CRAM-MD5 LOGIN",
@@ -66,7 +66,7 @@ def test_a_mechanism_refused_before_the_credentials_lets_the_next_one_try(check:
 
 @pytest.mark.parametrize("reply", ["504 5.7.4 Unrecognized", "502 5.5.1 Not implemented"])
 @pytest.mark.parametrize("tls", ["", "implicit"])
-def test_a_mechanism_that_is_unknown_lets_the_next_one_try(
+def test_mechanism_that_is_unknown_lets_the_next_one_try(
     check: Check, reply: str, tls: str
 ) -> None:
     """Unknown is no verdict on the credentials, also if they came with the command."""
@@ -77,14 +77,14 @@ def test_a_mechanism_that_is_unknown_lets_the_next_one_try(
     assert mechanisms_tried(server) == ["PLAIN", "LOGIN"]
 
 
-def test_a_mechanism_called_unknown_after_a_challenge_lets_the_next_one_try(check: Check) -> None:
+def test_mechanism_called_unknown_after_a_challenge_lets_the_next_one_try(check: Check) -> None:
     with fake_smtp(login=(USER, PASSWORD), refuses_after_challenge=["PLAIN"]) as server:
         report = check(server.target())
     assert report.accepted, report.transcript
     assert mechanisms_tried(server) == ["PLAIN", "LOGIN"]
 
 
-def test_every_mechanism_is_tried_before_all_are_called_unknown(check: Check) -> None:
+def test_mechanisms_are_all_tried_before_they_are_called_unknown(check: Check) -> None:
     offered = "PLAIN LOGIN CRAM-MD5 SCRAM-SHA-256"
     with fake_smtp(login=(USER, PASSWORD), mechanisms=offered + " XOAUTH2") as server:
         server.knobs["refuses_mechanisms"] = offered.split()
@@ -95,7 +95,7 @@ def test_every_mechanism_is_tried_before_all_are_called_unknown(check: Check) ->
     assert "every" not in report.title
 
 
-def test_a_password_that_scram_cannot_carry_goes_by_another_mechanism(check: Check) -> None:
+def test_password_that_scram_cannot_carry_goes_by_another_mechanism(check: Check) -> None:
     """SASLprep (RFC 4013 2.3) forbids a character that the others send as it is."""
     password = "tab\there"
     with fake_smtp(login=(USER, password), mechanisms="SCRAM-SHA-256 CRAM-MD5") as server:
@@ -126,14 +126,14 @@ def test_auth_offered_only_after_starttls_says_so(check: Check) -> None:
         ("XOAUTH2 NTLM", "SMTP_AUTH_NO_COMMON_MECHANISM"),
     ],
 )
-def test_a_server_without_passwords_is_named(check: Check, mechanisms: str, code: str) -> None:
+def test_server_without_passwords_is_named(check: Check, mechanisms: str, code: str) -> None:
     with fake_smtp(login=(USER, PASSWORD), mechanisms=mechanisms) as server:
         report = check(server.target())
     assert report.code == code
     assert mechanisms.split()[0] in report.meaning
 
 
-def test_the_password_stays_here_where_auth_is_off(check: Check) -> None:
+def test_password_stays_here_where_auth_is_off(check: Check) -> None:
     with fake_smtp(login=(USER, PASSWORD)) as server:
         report = check(server.target(auth=False))
     assert report.accepted
@@ -167,9 +167,7 @@ def test_long_credentials_do_not_go_into_an_overlong_command_line(check: Check) 
 
 
 @pytest.mark.parametrize("password", ["pass\u200bword", "password\xa0", " password", "password\t"])
-def test_a_refused_password_with_an_invisible_character_is_named(
-    check: Check, password: str
-) -> None:
+def test_refused_password_with_an_invisible_character_is_named(check: Check, password: str) -> None:
     with fake_smtp(login=(USER, "password")) as server:
         report = check(server.target(password=password))
     assert report.code == "SMTP_AUTH_INVISIBLE_CHARACTER"
@@ -186,7 +184,7 @@ def test_a_refused_password_with_an_invisible_character_is_named(
         ("SCRAM-SHA-256", b"334 cj1mb28=\r\n"),
     ],
 )
-def test_a_challenge_that_makes_no_sense_ends_the_login(
+def test_challenge_that_makes_no_sense_ends_the_login(
     check: Check, mechanism: str, challenge: bytes
 ) -> None:
     with fake_smtp(
@@ -219,7 +217,7 @@ def test_scram_rounds_that_would_cost_our_cpu_are_not_run(
 @pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-256"])
 @pytest.mark.parametrize("challenge", [b"334 \r\n", b"334 Go on!\r\n", b"334 PDE+\r\n"])
 @pytest.mark.parametrize("long", [False, True])
-def test_a_server_that_asks_without_end_is_left(
+def test_server_that_asks_without_end_is_left(
     check: Check, mechanism: str, challenge: bytes, long: bool
 ) -> None:
     password = "p" * (1024 if long else 9)
@@ -232,7 +230,7 @@ def test_a_server_that_asks_without_end_is_left(
     assert len(server.heard) <= 6  # EHLO, AUTH, at most three responses, "*"
 
 
-def test_a_mechanism_that_would_answer_without_end_is_stopped(
+def test_mechanism_that_would_answer_without_end_is_stopped(
     check: Check, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever a mechanism of ours makes of it: the server does not decide how long it goes on."""
@@ -254,7 +252,7 @@ def test_plain_is_answered_once_and_not_again(check: Check) -> None:
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
 @pytest.mark.parametrize("prompt", [b"334 Username:\r\n", b"334 Go ahead\r\n", b"334\r\n"])
-def test_a_prompt_that_is_not_in_base64_is_no_matter(
+def test_prompt_that_is_not_in_base64_is_no_matter(
     check: Check, mechanism: str, prompt: bytes
 ) -> None:
     with fake_smtp(login=(USER, PASSWORD), mechanisms=mechanism) as server:
@@ -284,7 +282,7 @@ def test_challenges_and_proofs_are_not_shown(check: Check, mechanism: str, passw
 
 
 @pytest.mark.parametrize("challenge", [b"334-PDE+\r\n535 no\r\n", b"334x PDE+\r\n"])
-def test_a_challenge_in_a_reply_that_is_none_is_not_shown_either(
+def test_challenge_in_a_reply_that_is_none_is_not_shown_either(
     check: Check, challenge: bytes
 ) -> None:
     with fake_smtp(
@@ -296,7 +294,7 @@ def test_a_challenge_in_a_reply_that_is_none_is_not_shown_either(
 
 
 @pytest.mark.parametrize("banner", ["mx.other.example ESMTP", "server7.hoster.example ESMTP Exim"])
-def test_a_wrong_login_at_a_server_of_another_name_is_a_wrong_login(
+def test_wrong_login_at_a_server_of_another_name_is_a_wrong_login(
     check: Check, monkeypatch: pytest.MonkeyPatch, banner: str
 ) -> None:
     """smtp.web.de greets as mx.kundenserver.de; at any shared hoster names differ."""
@@ -309,7 +307,7 @@ def test_a_wrong_login_at_a_server_of_another_name_is_a_wrong_login(
     assert any(banner.split()[0] in remark for remark in remarks)
 
 
-def test_a_wrong_login_at_a_server_of_the_same_domain_needs_no_remark(
+def test_wrong_login_at_a_server_of_the_same_domain_needs_no_remark(
     check: Check, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address = ipaddress.ip_address("127.0.0.1")
@@ -323,7 +321,7 @@ def tokens(*values: str) -> list[str]:
     return [base64.b64encode(value.encode()).decode() for value in values]
 
 
-def test_a_server_that_ignores_the_initial_response_is_answered_once_more(check: Check) -> None:
+def test_server_that_ignores_the_initial_response_is_answered_once_more(check: Check) -> None:
     with fake_smtp(login=(USER, PASSWORD), mechanisms="PLAIN") as server:
         server.knobs["ignores_initial_response"] = True
         assert check(server.target()).accepted

@@ -36,7 +36,7 @@ LOGIN = ("u", "a secret")
     ],
 )
 @pytest.mark.parametrize(("way", "stage"), [("implicit", "tls"), ("starttls", "starttls")])
-def test_a_bad_certificate_is_named_and_gets_nothing(
+def test_bad_certificate_is_named_and_gets_nothing(
     check: Check, certificate: str, code: str, way: str, stage: str
 ) -> None:
     with fake_smtp(tls=way, certificate=certificate, login=LOGIN) as server:
@@ -49,7 +49,7 @@ def test_a_bad_certificate_is_named_and_gets_nothing(
     assert {line.split(" ")[0] for line in server.heard} <= {"EHLO", "STARTTLS"}
 
 
-def test_a_wrong_name_says_which_names_there_are(check: Check) -> None:
+def test_wrong_name_says_which_names_there_are(check: Check) -> None:
     with fake_smtp(tls="implicit", certificate="wrong-name") as server:
         report = check(server.target())
     assert report.tls
@@ -57,7 +57,7 @@ def test_a_wrong_name_says_which_names_there_are(check: Check) -> None:
     assert "mail.example.org" in report.meaning
 
 
-def test_the_facts_of_a_good_session(check: Check) -> None:
+def test_tls_facts_of_a_good_session(check: Check) -> None:
     with fake_smtp(tls="implicit") as server:
         facts = check(server.target()).tls
     assert facts
@@ -71,7 +71,7 @@ def test_the_facts_of_a_good_session(check: Check) -> None:
     assert facts.days_left > 21
 
 
-def test_a_certificate_that_expires_soon_is_warned_of(check: Check) -> None:
+def test_certificate_that_expires_soon_is_warned_of(check: Check) -> None:
     with fake_smtp(tls="implicit", certificate="expires-soon") as server:
         report = check(server.target())
     assert report.accepted
@@ -94,7 +94,7 @@ def test_starttls_that_is_refused_ends_the_check(check: Check) -> None:
     assert not any(line.startswith(("AUTH", "MAIL")) for line in server.heard)
 
 
-def test_a_device_that_masks_starttls_is_named(check: Check) -> None:
+def test_device_that_masks_starttls_is_named(check: Check) -> None:
     lines = b"220 *****************\r\n"
     with fake_smtp(replies={"connect": lines}, capabilities=["XXXXXXXA", "PIPELINING"]) as server:
         report = check(server.target(encryption=Encryption.STARTTLS))
@@ -107,7 +107,7 @@ def test_capabilities_from_before_tls_are_forgotten(check: Check) -> None:
     assert not any(line.startswith("STARTTLS") for line in report.capabilities)
 
 
-def test_old_tls_is_refused(check: Check) -> None:
+def test_tls_that_is_old_is_refused(check: Check) -> None:
     # OpenSSL's default security level forbids TLS 1.1 to the server as well
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_ciphers("ALL:@SECLEVEL=0")
@@ -121,7 +121,7 @@ def test_old_tls_is_refused(check: Check) -> None:
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_a_client_certificate_that_is_wanted_belongs_to_tls(
+def test_client_certificate_that_is_wanted_belongs_to_tls(
     check: Check, version: TLSVersion
 ) -> None:
     """Under TLS 1.3 the handshake succeeds, and the refusal comes with the first read."""
@@ -135,7 +135,7 @@ def test_a_client_certificate_that_is_wanted_belongs_to_tls(
         assert report.code == "SMTP_TLS_ALERT"  # TLS 1.2 only says "handshake failure"
 
 
-def test_a_missing_close_notify_is_forgiven(check: Check) -> None:
+def test_missing_close_notify_is_forgiven(check: Check) -> None:
     """Postfix and others just close; an answer that came is an answer."""
     with fake_smtp(tls="implicit", replies={"connect": b"554 5.7.1 no\r\n"}) as server:
         report = check(server.target())
@@ -143,7 +143,7 @@ def test_a_missing_close_notify_is_forgiven(check: Check) -> None:
     assert report.reply.code == 554
 
 
-def test_the_context_is_made_once_for_each_trust_setting() -> None:
+def test_context_is_made_once_for_each_trust_setting() -> None:
     with fake_smtp(tls="implicit") as server:
         first = tls.context_for(server.ca_file)
         assert blocking_check(server.target()).accepted
@@ -151,7 +151,7 @@ def test_the_context_is_made_once_for_each_trust_setting() -> None:
         assert tls.context_for(None) is not first
 
 
-def test_a_ca_file_that_is_gone_is_our_fault(check: Check, tmp_path: Path) -> None:
+def test_ca_file_that_is_gone_is_our_fault(check: Check, tmp_path: Path) -> None:
     with fake_smtp(tls="implicit") as server:
         report = check(server.target(ca_file=tmp_path / "nothing.pem"))
     assert (report.stage, report.side) == (Stage.TLS, "machine")
@@ -162,7 +162,7 @@ EARLY = pytest.mark.skipif(libssl() is None, reason="no libssl for ctypes, which
 
 
 @pytest.mark.parametrize("early", [False, pytest.param(True, marks=EARLY)])
-def test_a_greeting_in_one_write_with_the_end_of_the_handshake_is_heard(
+def test_greeting_in_one_write_with_the_end_of_the_handshake_is_heard(
     check: Check, early: bool
 ) -> None:
     """It comes in the same read, stays inside the TLS object, and no socket announces it."""
@@ -172,7 +172,7 @@ def test_a_greeting_in_one_write_with_the_end_of_the_handshake_is_heard(
 
 
 @pytest.mark.parametrize("early", [False, pytest.param(True, marks=EARLY)])
-def test_half_a_greeting_with_the_end_of_the_handshake_waits_for_its_other_half(
+def test_greeting_cut_at_the_end_of_the_handshake_waits_for_its_rest(
     check: Check, early: bool
 ) -> None:
     with one_write_server(GREETING[:9], early=early) as target:
@@ -180,7 +180,7 @@ def test_half_a_greeting_with_the_end_of_the_handshake_waits_for_its_other_half(
 
 
 @pytest.mark.parametrize("early", [False, pytest.param(True, marks=EARLY)])
-def test_a_reply_in_one_write_with_the_end_of_starttls_was_not_asked_for(
+def test_reply_in_one_write_with_the_end_of_starttls_was_not_asked_for(
     check: Check, early: bool
 ) -> None:
     with one_write_server(
@@ -191,7 +191,7 @@ def test_a_reply_in_one_write_with_the_end_of_starttls_was_not_asked_for(
 
 
 @pytest.mark.parametrize("early", [False, pytest.param(True, marks=EARLY)])
-def test_a_second_reply_in_one_write_with_the_handshake_was_not_asked_for(
+def test_second_reply_in_one_write_with_the_handshake_was_not_asked_for(
     check: Check, early: bool
 ) -> None:
     with one_write_server(GREETING + b"250 too early\r\n", early=early) as target:
@@ -239,7 +239,7 @@ def tls_server(context: ssl.SSLContext) -> Iterator[Target]:
 
 
 @pytest.mark.parametrize("kind", ["says", "untrusted, says"])
-def test_names_in_a_certificate_are_cleaned(check: Check, kind: str) -> None:
+def test_certificate_names_are_cleaned(check: Check, kind: str) -> None:
     with fake_smtp(tls="implicit", certificate=f"{kind} \x1b[31mred\u202egnp\n\u200bé") as server:
         report = check(server.target())
     assert report.tls
@@ -247,7 +247,7 @@ def test_names_in_a_certificate_are_cleaned(check: Check, kind: str) -> None:
     assert not set(str(report.to_dict())) & {"\x1b", "\u202e", "\u200b", "\n"}
 
 
-def test_a_name_without_end_in_a_certificate_is_cut(check: Check) -> None:
+def test_certificate_name_without_end_is_cut(check: Check) -> None:
     with fake_smtp(tls="implicit", certificate=f"says {'n' * 3000}") as server:
         report = check(server.target())
     assert report.tls
