@@ -191,7 +191,7 @@ def multipart(pairs: list[tuple[str, Any]]) -> bytes:
     return ("".join(parts) + "--x--\r\n").encode(errors="surrogatepass")
 
 
-def test_no_request_is_our_fault(alice: Person) -> None:
+def test_requests_of_any_kind_are_never_a_500(alice: Person) -> None:
     shelf = Shelf(alice)
     outcomes: set[int] = set()
 
@@ -302,7 +302,7 @@ def test_odd_authorization_is_401_or_403(alice: Person, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", CALLS)
-def test_other_methods_are_405_and_name_the_right_one(visitor: Visitor, path: str) -> None:
+def test_methods_that_a_path_lacks_are_405_and_name_the_right_one(visitor: Visitor, path: str) -> None:
     right = "GET" if path in GETS else "POST"
     for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE"} - {right}:
         reply = call(visitor, method, path)

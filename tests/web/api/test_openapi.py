@@ -30,25 +30,25 @@ def scope_of(method: str, path: str) -> str:
     return "".join(operation(method, path)["security"][0]["token"]) if path[1] == "p" else ""
 
 
-def test_it_is_openapi_3_1() -> None:
+def test_document_is_openapi_3_1() -> None:
     validate(DOCUMENT)
     assert DOCUMENT["openapi"].startswith("3.1.")
 
 
-def test_it_is_of_this_version() -> None:
+def test_document_has_the_version_of_the_package() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert DOCUMENT["info"]["version"] == smtpweb.__version__
     assert DOCUMENT["info"]["license"]["identifier"] == project["license"]
 
 
-def test_it_is_served_whole(app: Flask) -> None:
+def test_document_is_served_whole(app: Flask) -> None:
     reply = app.test_client().get("/openapi.json")
     assert reply.content_type == "application/json"
     assert reply.json == DOCUMENT
 
 
 @pytest.mark.parametrize("base", [server["url"].rstrip("/") for server in DOCUMENT["servers"]])
-def test_it_has_every_route_and_no_other(app: Flask, base: str) -> None:
+def test_document_has_every_route_and_no_other(app: Flask, base: str) -> None:
     routed = {
         (method.lower(), rule.rule.removeprefix(base))
         for rule in app.url_map.iter_rules()
@@ -58,7 +58,7 @@ def test_it_has_every_route_and_no_other(app: Flask, base: str) -> None:
     assert routed == set(CALLS)
 
 
-def test_each_call_needs_the_scope_that_its_view_asks_for(app: Flask) -> None:
+def test_calls_need_the_scope_that_their_view_asks_for(app: Flask) -> None:
     needed = {
         rule.rule: vars(app.view_functions[rule.endpoint])["needs_scope"]
         for rule in app.url_map.iter_rules()
@@ -68,7 +68,7 @@ def test_each_call_needs_the_scope_that_its_view_asks_for(app: Flask) -> None:
     assert operation("post", "/auth/login")["security"] == []
 
 
-def test_each_post_takes_the_same_in_every_form() -> None:
+def test_posts_take_the_same_in_every_form() -> None:
     for method, path in CALLS:
         if method == "post":
             content = operation(method, path)["requestBody"]["content"]
@@ -120,7 +120,7 @@ def of_length(schema: dict[str, Any], length: int, name: str) -> str:
         if "maxLength" in described
     ],
 )
-def test_the_longest_value_is_accepted_and_one_more_character_is_not(
+def test_longest_value_is_accepted_and_one_more_character_is_not(
     alice: Person, path: str, name: str
 ) -> None:
     schema = SCHEMAS["SaveApp" if "apps" in path else "SaveSmtp"]["properties"][name]

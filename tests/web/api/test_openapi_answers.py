@@ -223,7 +223,7 @@ def masked(body: Any) -> str:
     return re.sub(r"\d{4}-\d\d-\d\dT[\d:.]{12}", "TIME", text)
 
 
-def test_every_answer_is_as_described_and_every_description_is_answered(
+def test_answers_are_as_described_and_descriptions_are_all_answered(
     answers: list[Seen],
 ) -> None:
     described = {
@@ -236,7 +236,7 @@ def test_every_answer_is_as_described_and_every_description_is_answered(
         assert faults(response_of(*one.where), one.reply) == [], (one.where, one.reply.text)
 
 
-def test_every_example_is_what_was_really_answered(answers: list[Seen]) -> None:
+def test_examples_are_what_was_really_answered(answers: list[Seen]) -> None:
     given: dict[tuple[str, str, int], set[str]] = {}
     anywhere = set()
     for one in answers:
