@@ -34,9 +34,7 @@ def test_login_answers_with_what_the_java_client_reads(alice: Person, visitor: V
     assert Visitor(alice.app, reply.json["token"]).make_app()["name"] == "shop"
 
 
-def test_user_who_is_no_administrator_has_the_role_user(
-    charlie: Person, visitor: Visitor
-) -> None:
+def test_user_who_is_no_administrator_has_the_role_user(charlie: Person, visitor: Visitor) -> None:
     assert login(visitor, "CHARLIE", charlie.password).json["role"] == "USER"
 
 
@@ -102,9 +100,7 @@ def test_unknown_token_is_a_403(visitor: Visitor, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/private/apps/findAll", "/private/smtps/findByApp"])
-def test_expired_token_is_a_403(
-    alice: Person, path: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_expired_token_is_a_403(alice: Person, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert alice.get(path).status_code == 400
     monkeypatch.setattr(
         tokens, "now", lambda: now() + tokens.LOGIN_TOKEN_LIFE + timedelta(seconds=1)

@@ -302,7 +302,9 @@ def test_odd_authorization_is_401_or_403(alice: Person, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", CALLS)
-def test_methods_that_a_path_lacks_are_405_and_name_the_right_one(visitor: Visitor, path: str) -> None:
+def test_methods_that_a_path_lacks_are_405_and_name_the_right_one(
+    visitor: Visitor, path: str
+) -> None:
     right = "GET" if path in GETS else "POST"
     for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE"} - {right}:
         reply = call(visitor, method, path)

@@ -37,9 +37,7 @@ def shares(app: Flask) -> int:
 
 
 @pytest.mark.parametrize("removed", ["smtps", "apps"])
-def test_removed_server_or_app_gives_no_share_back(
-    alice: Person, idapp: str, removed: str
-) -> None:
+def test_removed_server_or_app_gives_no_share_back(alice: Person, idapp: str, removed: str) -> None:
     configure(alice.app, checks_per_user=2)
     with fake_smtp() as server:
         for name in ("one", "two"):
@@ -94,9 +92,7 @@ def test_place_of_a_worker_that_died_comes_back_with_its_lease(alice: Person, id
         assert check(alice, smtp_id).status_code == 200
 
 
-def test_checks_sent_at_once_begin_as_far_as_allowed(
-    alice: Person, idapp: str
-) -> None:
+def test_checks_sent_at_once_begin_as_far_as_allowed(alice: Person, idapp: str) -> None:
     with fake_smtp(replies={"dot": Slowly(1.5, "250 2.0.0 queued")}) as server:
         ids = [register(alice, idapp, server) for _ in range(8)]
         replies = [reply.status_code for reply in at_once(8, lambda n: check(alice, ids[n]))]
@@ -113,7 +109,9 @@ def test_limit_of_zero_means_none(alice: Person, idapp: str) -> None:
         assert check(alice, smtp_id).status_code == 200
 
 
-def test_started_work_that_counts_no_more_is_forgotten(alice: Person, charlie: Person, idapp: str) -> None:
+def test_started_work_that_counts_no_more_is_forgotten(
+    alice: Person, charlie: Person, idapp: str
+) -> None:
     with alice.app.app_context():
         use_share(alice, 5, age=timedelta(minutes=11))
         use_share(charlie, 1)

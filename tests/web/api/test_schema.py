@@ -39,7 +39,9 @@ def test_form_of_the_java_client_is_understood(alice: Person, idapp: str) -> Non
     assert (smtp["priority"], smtp["sslTls"], smtp["debug"]) == (10, False, False)
 
 
-def test_parameters_with_a_bare_name_or_an_empty_value_are_absent(alice: Person, idapp: str) -> None:
+def test_parameters_with_a_bare_name_or_an_empty_value_are_absent(
+    alice: Person, idapp: str
+) -> None:
     reply = save(alice, f"idapp={idapp}&priority&host=h&port=25&username=&auth", FORM)
     assert reply.status_code == 200
     assert (reply.json["priority"], reply.json["username"]) == (10, None)

@@ -446,9 +446,7 @@ def test_token_without_the_scope_is_not_authorized(
     assert reply.headers["WWW-Authenticate"] == "Bearer"
 
 
-def test_smtp_for_an_app_that_is_just_being_removed_is_not_saved(
-    alice: Person, idapp: str
-) -> None:
+def test_smtp_for_an_app_that_is_just_being_removed_is_not_saved(alice: Person, idapp: str) -> None:
     def save() -> int:
         given = {"idapp": idapp, "host": "mail.example.net", "port": 25}
         return alice.post("/private/smtps/save", **given).status_code

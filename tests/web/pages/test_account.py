@@ -27,7 +27,7 @@ def change_password(browser: Browser, **typed: str | bool) -> Page:
     return browser.send(page, form.fill(**(given | typed)))
 
 
-def test_a_new_password_ends_the_other_sessions_and_keeps_this_one(alice: Person) -> None:
+def test_new_password_ends_the_other_sessions_and_keeps_this_one(alice: Person) -> None:
     here, elsewhere = signed_in(alice.app, alice), signed_in(alice.app, alice)
     page = change_password(here)
     assert page.url == "/account"
@@ -40,7 +40,7 @@ def test_a_new_password_ends_the_other_sessions_and_keeps_this_one(alice: Person
 
 
 @pytest.mark.parametrize("keeps", [None, False, True])
-def test_a_new_password_ends_login_tokens_and_personal_ones_unless_they_are_kept(
+def test_new_password_ends_login_tokens_and_personal_ones_unless_they_are_kept(
     alice: Person, keeps: bool | None
 ) -> None:
     personal = alice.with_scopes("read")
@@ -63,7 +63,7 @@ def test_a_new_password_ends_login_tokens_and_personal_ones_unless_they_are_kept
         ({"password": "ab\x00cdefghijklmnop", "again": "ab\x00cdefghijklmnop"}, "password"),
     ],
 )
-def test_a_password_that_cannot_be_changed_says_why(
+def test_password_that_cannot_be_changed_says_why(
     alice: Person, typed: dict[str, str], field: str
 ) -> None:
     browser = signed_in(alice.app, alice)
@@ -74,7 +74,7 @@ def test_a_password_that_cannot_be_changed_says_why(
         assert db.session.query(BrowserSession).count() == 1
 
 
-def test_guesses_of_the_old_password_are_throttled(alice: Person) -> None:
+def test_current_password_guesses_are_throttled(alice: Person) -> None:
     browser = signed_in(alice.app, alice)
     for _ in range(users.FAILURES_PER_ACCOUNT):
         change_password(browser, old_password="wrong")
@@ -88,7 +88,7 @@ def make_token(browser: Browser, **typed: str | list[str]) -> Page:
     return browser.send(page, form.fill(**(given | typed)))
 
 
-def test_a_personal_token_is_shown_once_and_works(alice: Person) -> None:
+def test_personal_token_is_shown_once_and_works(alice: Person) -> None:
     browser = signed_in(alice.app, alice)
     page = make_token(browser, scopes=["read", "check"], days="30")
     assert page.heading == "Your new token"
@@ -114,7 +114,7 @@ def personal_tokens(alice: Person) -> int:
         return db.session.query(ApiToken).filter_by(personal=True).count()
 
 
-def test_a_token_that_sees_passwords_needs_the_current_password(alice: Person) -> None:
+def test_token_that_sees_passwords_needs_the_current_password(alice: Person) -> None:
     browser = signed_in(alice.app, alice)
     for wrong in ("", "not my password"):
         page = make_token(browser, scopes=["read", "secrets"], confirm_password=wrong)
@@ -137,7 +137,7 @@ def test_guesses_of_the_password_for_a_token_are_throttled(alice: Person) -> Non
     assert personal_tokens(alice) == 0
 
 
-def test_a_personal_token_may_live_for_ever_and_an_expired_one_is_marked(alice: Person) -> None:
+def test_personal_token_may_live_for_ever_and_an_expired_one_is_marked(alice: Person) -> None:
     browser = signed_in(alice.app, alice)
     make_token(browser, days="")
     assert "never expires" in browser.get("/account").text
@@ -160,7 +160,7 @@ def test_a_personal_token_may_live_for_ever_and_an_expired_one_is_marked(alice: 
         ({"days": "100000"}, "days"),
     ],
 )
-def test_a_bad_token_form_names_the_field_and_makes_nothing(
+def test_bad_token_form_names_the_field_and_makes_nothing(
     alice: Person, typed: dict[str, Any], field: str
 ) -> None:
     browser = signed_in(alice.app, alice)
@@ -171,7 +171,7 @@ def test_a_bad_token_form_names_the_field_and_makes_nothing(
         assert not db.session.query(ApiToken).filter_by(personal=True).count()
 
 
-def test_a_token_can_be_revoked_by_its_owner_only(alice: Person, charlie: Person) -> None:
+def test_token_can_be_revoked_by_its_owner_only(alice: Person, charlie: Person) -> None:
     mine = signed_in(alice.app, alice)
     token = make_token(mine).by_id("token").get("value")
     page = mine.get("/account")
@@ -191,7 +191,7 @@ def test_a_token_can_be_revoked_by_its_owner_only(alice: Person, charlie: Person
     assert Visitor(alice.app, token).get("/private/apps/findAll", page=0, size=1).status_code == 403
 
 
-def test_a_new_token_has_a_button_to_copy_it_for_those_with_scripts(alice: Person) -> None:
+def test_new_token_has_a_button_to_copy_it_for_those_with_scripts(alice: Person) -> None:
     page = make_token(signed_in(alice.app, alice))
     (button,) = [one for one in page.all("button") if one.get("data-copy")]
     assert button.get("data-copy") == "token"
@@ -226,7 +226,7 @@ def change(browser: Browser, what: str, **typed: str) -> Page:
     return browser.send(page, page.form(f"/account/{what}").fill(**typed))
 
 
-def test_another_name_and_address_are_kept_and_sign_in_from_then_on(alice: Person) -> None:
+def test_account_name_and_address_can_be_changed(alice: Person) -> None:
     browser = signed_in(alice.app, alice)
     page = change(
         browser, "profile", name="Alícia", email="al@example.com", present_password=PASSWORD
@@ -250,7 +250,7 @@ def test_another_name_and_address_are_kept_and_sign_in_from_then_on(alice: Perso
         ({"present_password": ""}, "present_password"),
     ],
 )
-def test_a_name_or_address_that_cannot_be_taken_says_why_at_its_field(
+def test_name_or_address_that_cannot_be_taken_says_why_at_its_field(
     alice: Person, charlie: Person, typed: dict[str, str], field: str
 ) -> None:
     browser = signed_in(alice.app, alice)
@@ -263,7 +263,7 @@ def test_a_name_or_address_that_cannot_be_taken_says_why_at_its_field(
 
 
 @one_database
-def test_the_language_of_an_account_wins_over_the_browsers_until_it_is_given_back(
+def test_language_of_an_account_wins_over_the_browsers_until_it_is_given_back(
     alice: Person,
 ) -> None:
     browser, elsewhere = signed_in(alice.app, alice), signed_in(alice.app, alice)
@@ -277,7 +277,7 @@ def test_the_language_of_an_account_wins_over_the_browsers_until_it_is_given_bac
 
 
 @one_database
-def test_a_language_that_no_page_speaks_is_refused(alice: Person) -> None:
+def test_language_that_no_page_speaks_is_refused(alice: Person) -> None:
     browser = signed_in(alice.app, alice)
     token = browser.get("/account").form("/account/language").value("csrf_token")
     page = browser.post("/account/language", {"csrf_token": [token], "language": ["tlh"]})

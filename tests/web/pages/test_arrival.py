@@ -37,7 +37,7 @@ def checked(browser: Browser, idapp: str) -> tuple[Page, str]:
     return page, path
 
 
-def test_who_received_the_mail_says_so_and_the_check_shows_it(
+def test_arrival_confirmed_by_the_recipient_is_shown_at_the_check(
     app: Flask, browser: Browser, checked: tuple[Page, str]
 ) -> None:
     page, path = checked
@@ -62,7 +62,7 @@ def test_who_received_the_mail_says_so_and_the_check_shows_it(
 
 
 @one_database
-def test_a_link_is_good_for_one_time(app: Flask, checked: tuple[Page, str]) -> None:
+def test_link_is_good_for_one_time(app: Flask, checked: tuple[Page, str]) -> None:
     _, path = checked
     reader = Browser(app)
     asked = reader.get(path)
@@ -76,9 +76,7 @@ def test_a_link_is_good_for_one_time(app: Flask, checked: tuple[Page, str]) -> N
 
 @one_database
 @pytest.mark.parametrize("token", ["x", "A" * 43, "A" * 44, "%00" * 43, "é" * 43, "A" * 9000])
-def test_a_link_that_is_none_is_not_found(
-    app: Flask, checked: tuple[Page, str], token: str
-) -> None:
+def test_link_that_is_none_is_not_found(app: Flask, checked: tuple[Page, str], token: str) -> None:
     reader = Browser(app)
     assert reader.get(f"/received/{token}", status=404).heading == "Link not found"
     asked = reader.get(checked[1])
@@ -89,7 +87,7 @@ def test_a_link_that_is_none_is_not_found(
 
 
 @one_database
-def test_the_link_is_stored_and_shown_nowhere(
+def test_link_is_stored_and_shown_nowhere(
     app: Flask, browser: Browser, checked: tuple[Page, str]
 ) -> None:
     page, path = checked
@@ -103,16 +101,14 @@ def test_the_link_is_stored_and_shown_nowhere(
 
 
 @one_database
-def test_the_owner_finds_the_way_back_to_the_check(
-    browser: Browser, checked: tuple[Page, str]
-) -> None:
+def test_owner_finds_the_way_back_to_the_check(browser: Browser, checked: tuple[Page, str]) -> None:
     page, path = checked
     assert browser.get(path).links()["To the check"] == page.url
 
 
 @one_database
 @pytest.mark.parametrize("setting", ["https://smtps.example.com/in", None])
-def test_a_check_by_the_api_has_the_link_too_and_the_setting_says_where_it_leads(
+def test_check_by_the_api_has_the_link_too_and_the_setting_says_where_it_leads(
     app: Flask, alice: Person, idapp: str, setting: str | None
 ) -> None:
     settings = app.extensions["smtpweb.settings"]
@@ -126,7 +122,7 @@ def test_a_check_by_the_api_has_the_link_too_and_the_setting_says_where_it_leads
 
 @one_database
 @pytest.mark.parametrize("host", ["a b<c>", "a/b"])
-def test_a_host_that_cannot_stand_in_a_mail_makes_no_link(
+def test_host_that_cannot_stand_in_a_mail_makes_no_link(
     app: Flask, alice: Person, idapp: str, host: str
 ) -> None:
     with fake_smtp() as server:

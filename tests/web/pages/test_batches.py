@@ -57,7 +57,7 @@ def until_ended(browser: Browser, path: str) -> Page:
         time.sleep(0.05)
 
 
-def test_the_chosen_smtps_are_checked_one_after_the_other(
+def test_batch_checks_the_selected_smtps_one_after_the_other(
     browser: Browser, alice: Person, idapp: str
 ) -> None:
     with fake_smtp() as good, fake_smtp(replies={"MAIL": "550 5.7.1 no"}) as bad, fake_smtp() as no:
@@ -80,7 +80,7 @@ def test_the_chosen_smtps_are_checked_one_after_the_other(
             assert db.session.get_one(Smtp, third).judged is False
 
 
-def test_what_was_never_tried_is_not_counted_as_failed(
+def test_servers_never_tried_are_not_counted_as_failed(
     browser: Browser, alice: Person, idapp: str
 ) -> None:
     with fake_smtp() as good:
@@ -107,7 +107,7 @@ def queued(alice: Person) -> list[CheckQueue]:
 
 
 @pytest.mark.parametrize("refusal", [TooMany("At most 2.", 1), Busy("No room.", 1)])
-def test_a_limit_delays_a_batch_and_never_stops_it(
+def test_limit_delays_a_batch_and_never_stops_it(
     browser: Browser,
     alice: Person,
     idapp: str,
@@ -135,7 +135,7 @@ def test_a_limit_delays_a_batch_and_never_stops_it(
     assert len(attempts) == 7
 
 
-def test_the_page_says_when_a_delayed_batch_goes_on(
+def test_page_says_when_a_delayed_batch_goes_on(
     browser: Browser, alice: Person, idapp: str
 ) -> None:
     with alice.app.app_context():
@@ -151,7 +151,7 @@ def test_the_page_says_when_a_delayed_batch_goes_on(
     assert list(page.form().buttons) == ["Stop"]
 
 
-def test_a_batch_can_be_stopped_while_it_waits_and_gone_on_with(
+def test_batch_can_be_stopped_while_it_waits_and_gone_on_with(
     browser: Browser, alice: Person, idapp: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun = runner.start
@@ -173,7 +173,7 @@ def test_a_batch_can_be_stopped_while_it_waits_and_gone_on_with(
     assert "2 of 2 checked: 2 accepted, 0 failed." in page.text
 
 
-def test_another_process_shows_a_batch_and_takes_over_from_one_that_ended(
+def test_batch_is_shown_and_taken_over_by_another_process(
     browser: Browser, alice: Person, idapp: str
 ) -> None:
     """All is in the rows and in the address: nothing of this batch is in memory."""
@@ -204,7 +204,7 @@ def test_another_process_shows_a_batch_and_takes_over_from_one_that_ended(
         until(lambda: not queued(alice))
 
 
-def test_one_batch_at_a_time_and_who_chose_nothing_is_told(
+def test_batch_runs_one_at_a_time_and_needs_a_selection(
     browser: Browser, alice: Person, idapp: str
 ) -> None:
     with fake_smtp() as server:
@@ -220,7 +220,7 @@ def test_one_batch_at_a_time_and_who_chose_nothing_is_told(
         assert server.connections == 0
 
 
-def test_a_server_whose_password_cannot_be_read_is_left_out(
+def test_server_whose_password_cannot_be_read_is_left_out(
     browser: Browser, alice: Person, idapp: str
 ) -> None:
     with fake_smtp() as server:
@@ -239,11 +239,13 @@ def test_a_server_whose_password_cannot_be_read_is_left_out(
     "query",
     ["since=x", "since=-1", "smtp=x", "&".join(f"smtp={n:024x}" for n in range(51))],
 )
-def test_what_is_no_batch_is_refused(browser: Browser, idapp: str, query: str) -> None:
+def test_batch_requests_that_make_no_sense_are_refused(
+    browser: Browser, idapp: str, query: str
+) -> None:
     assert browser.get(f"/apps/{idapp}/checks?{query}", status=400).heading
 
 
-def test_nobody_else_begins_or_sees_a_batch(
+def test_batch_is_begun_and_seen_by_its_owner_alone(
     browser: Browser, alice: Person, charlie: Person, idapp: str
 ) -> None:
     with fake_smtp() as server:
@@ -261,7 +263,7 @@ def test_nobody_else_begins_or_sees_a_batch(
         assert server.connections == 0
 
 
-def test_a_worker_that_is_told_to_stop_begins_no_more_checks(tmp_path: Path) -> None:
+def test_worker_that_must_stop_begins_no_more_checks(tmp_path: Path) -> None:
     """Not even while it waits for others to end: a check that is too late would be killed."""
     slowly = {"EHLO": Slowly(2.5, "250 slow.example.com")}
     settings = {
@@ -295,7 +297,7 @@ def test_a_worker_that_is_told_to_stop_begins_no_more_checks(tmp_path: Path) -> 
         assert quick.connections == len(quick.mails) <= begun + 2  # while the signal was under way
 
 
-def test_a_batch_of_a_large_app_takes_as_many_statements(
+def test_batch_of_a_large_app_takes_as_many_statements(
     browser: Browser, alice: Person, idapp: str
 ) -> None:
     def count() -> int:

@@ -34,7 +34,7 @@ from tests.support.fake_smtp import fake_smtp
 from tests.support.people import Person
 
 
-def test_the_main_button_saves_and_sends_a_real_mail(
+def test_main_button_saves_and_sends_a_real_mail(
     browser: Browser, alice: Person, idapp: str
 ) -> None:
     with fake_smtp(login=("shop", "s3cret")) as server:
@@ -51,7 +51,7 @@ def test_the_main_button_saves_and_sends_a_real_mail(
     assert "Accepted" in browser.get(f"/apps/{idapp}").text
 
 
-def test_a_cause_on_our_side_says_that_the_state_stays(
+def test_cause_on_our_side_says_that_the_state_stays(
     browser: Browser, alice: Person, idapp: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nor is it called an edit, which was not made."""
@@ -68,7 +68,7 @@ def test_a_cause_on_our_side_says_that_the_state_stays(
     assert (smtp.enabled, smtp.numerrors) == (True, 0)
 
 
-def test_a_failed_check_names_the_cause_the_steps_and_the_servers_words(
+def test_failed_check_names_the_cause_the_steps_and_the_servers_words(
     browser: Browser, alice: Person, idapp: str
 ) -> None:
     replies = {"AUTH": "535 5.7.8 Username and Password not accepted"}
@@ -92,7 +92,7 @@ def test_a_failed_check_names_the_cause_the_steps_and_the_servers_words(
     assert "(2 failures in a row)" in browser.get(f"/apps/{idapp}").text
 
 
-def test_a_check_that_our_policy_forbids_says_so_and_changes_nothing(
+def test_check_that_our_policy_forbids_says_so_and_changes_nothing(
     browser: Browser, alice: Person, idapp: str
 ) -> None:
     given = typed(host="169.254.169.254", encryption="none")
@@ -103,7 +103,7 @@ def test_a_check_that_our_policy_forbids_says_so_and_changes_nothing(
     assert "Cannot be checked" in browser.get(f"/apps/{idapp}").text
 
 
-def test_a_password_that_cannot_be_read_is_said_where_it_can_be_mended(
+def test_unreadable_password_is_named_where_it_can_be_typed_again(
     browser: Browser, alice: Person, idapp: str
 ) -> None:
     browser.submit(f"/apps/{idapp}/smtps/new", SAVE, **typed())
@@ -129,7 +129,7 @@ def test_saving_is_not_lost_when_there_is_no_place_for_the_check(
     assert count(alice.app, Smtp) == 1
 
 
-def test_a_check_under_way_is_not_begun_twice(browser: Browser, alice: Person, idapp: str) -> None:
+def test_check_under_way_is_not_begun_twice(browser: Browser, alice: Person, idapp: str) -> None:
     with alice.app.app_context():
         smtp_id = make_check(alice, idapp, finished=False, ends_in=60).smtp_id
     page = browser.get(f"/smtps/{smtp_id}")
@@ -139,7 +139,7 @@ def test_a_check_under_way_is_not_begun_twice(browser: Browser, alice: Person, i
     assert count(alice.app, Check) == 1
 
 
-def test_a_check_under_way_refreshes_itself_and_a_finished_one_does_not(
+def test_check_under_way_refreshes_itself_and_a_finished_one_does_not(
     browser: Browser, alice: Person, idapp: str
 ) -> None:
     with alice.app.app_context():
@@ -155,7 +155,7 @@ def test_a_check_under_way_refreshes_itself_and_a_finished_one_does_not(
     assert page.root.find(".//meta[@http-equiv='refresh']") is None
 
 
-def test_a_check_under_way_says_for_how_long(browser: Browser, alice: Person, idapp: str) -> None:
+def test_check_under_way_says_for_how_long(browser: Browser, alice: Person, idapp: str) -> None:
     with alice.app.app_context():
         check = make_check(alice, idapp, finished=False, ends_in=60)
         check.started -= timedelta(seconds=17)
@@ -166,7 +166,7 @@ def test_a_check_under_way_says_for_how_long(browser: Browser, alice: Person, id
     assert words(page.one("title")) == "Check under way · mail.example.net:25 · smtpweb"
 
 
-def test_the_script_of_a_result_asks_whether_the_mail_arrived(
+def test_script_of_a_result_asks_whether_the_mail_arrived(
     browser: Browser, alice: Person, idapp: str
 ) -> None:
     with alice.app.app_context():
@@ -207,7 +207,7 @@ def test_fix_of_an_smtp_that_was_never_checked_is_its_form(
     assert browser.get(f"/smtps/{smtp_id}/fix").url == f"/smtps/{smtp_id}/edit"
 
 
-def test_the_diagnosis_is_there_as_text_without_any_secret(
+def test_diagnosis_is_there_as_text_without_any_secret(
     browser: Browser, alice: Person, idapp: str
 ) -> None:
     replies = {"AUTH": f"535 5.7.8 {SECRET} is not welcome, nor is {SECRET[::-1]}"}
@@ -230,7 +230,7 @@ def test_the_diagnosis_is_there_as_text_without_any_secret(
         assert secret not in text
 
 
-def test_another_mode_that_works_is_one_button_away(
+def test_alternative_mode_that_works_is_one_button_away(
     browser: Browser, alice: Person, idapp: str
 ) -> None:
     with fake_smtp(tls="starttls", login=("shop", "s3cret")) as server:
@@ -248,7 +248,7 @@ def test_another_mode_that_works_is_one_button_away(
         assert browser.result(page).heading == "The server accepted the mail"
 
 
-def test_a_wrong_test_address_leads_to_the_field_of_the_app(
+def test_wrong_test_address_leads_to_the_field_of_the_app(
     browser: Browser, alice: Person, idapp: str
 ) -> None:
     replies = {"RCPT": "550 5.1.1 User unknown"}
@@ -260,9 +260,7 @@ def test_a_wrong_test_address_leads_to_the_field_of_the_app(
     assert "autofocus" in page.by_id("testemail").attrib
 
 
-def test_every_cause_leads_to_a_field_that_is_there(
-    browser: Browser, alice: Person, idapp: str
-) -> None:
+def test_causes_lead_to_a_field_that_exists(browser: Browser, alice: Person, idapp: str) -> None:
     """And those that no form can mend lead to none."""
     smtp = alice.make_smtp(idapp)
     names = {"app": set(browser.get(f"/apps/{idapp}/edit").form().values)}
@@ -295,7 +293,7 @@ def test_every_cause_leads_to_a_field_that_is_there(
         ("SMTP_RCPT_UNKNOWN", "rcpt", {"side": mailcheck.Side.APP}, "testemail"),
     ],
 )
-def test_the_field_at_fault_is_the_one_that_the_cause_is_about(
+def test_field_at_fault_is_the_one_that_the_cause_is_about(
     code: str, stage: str, more: dict[str, Any], field: str
 ) -> None:
     values = {"side": mailcheck.Side.SETTINGS} | more
@@ -317,7 +315,7 @@ def test_tls_facts_and_addresses_are_shown(browser: Browser, alice: Person, idap
     assert "A 127.0.0.1 connected after" in page.text or "A 127.0.0.1 connected" in page.text
 
 
-def test_a_long_history_has_pages(browser: Browser, alice: Person, idapp: str) -> None:
+def test_history_that_is_long_has_pages(browser: Browser, alice: Person, idapp: str) -> None:
     with alice.app.app_context():
         smtp_id = make_check(alice, idapp).smtp_id
         for _ in range(20):

@@ -14,7 +14,7 @@ from tests.support.serving import Program
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
-def test_a_newcomer_goes_from_nothing_to_a_green_and_a_red_check(
+def test_newcomer_goes_from_nothing_to_a_green_and_a_red_check(
     chromium: Chromium, served: tuple[str, Program], smtp: FakeServer, scripts: bool
 ) -> None:
     url, program = served
@@ -54,7 +54,7 @@ def test_a_newcomer_goes_from_nothing_to_a_green_and_a_red_check(
         assert tab.complaints == []
 
 
-def test_the_pages_fit_a_phone_and_follow_the_systems_colours(
+def test_pages_fit_a_phone_and_follow_the_systems_colours(
     chromium: Chromium, served: tuple[str, Program], smtp: FakeServer
 ) -> None:
     url, program = served
@@ -82,7 +82,7 @@ def test_the_pages_fit_a_phone_and_follow_the_systems_colours(
         expect(body).to_have_css("color", "rgb(33, 37, 41)")
 
 
-def test_the_dark_colours_need_no_script(chromium: Chromium, served: tuple[str, Program]) -> None:
+def test_dark_colours_need_no_script(chromium: Chromium, served: tuple[str, Program]) -> None:
     url, _ = served
     with chromium.new_context(color_scheme="dark", java_script_enabled=False) as context:
         page = context.new_page()
@@ -93,7 +93,7 @@ def test_the_dark_colours_need_no_script(chromium: Chromium, served: tuple[str, 
         assert page.locator("html").evaluate("one => getComputedStyle(one).colorScheme") == "dark"
 
 
-def test_the_keyboard_reaches_the_content_and_errors_take_the_focus(
+def test_keyboard_reaches_the_content_and_errors_take_the_focus(
     chromium: Chromium, served: tuple[str, Program]
 ) -> None:
     url, program = served

@@ -67,7 +67,7 @@ def srv(*records: tuple[str, int, int, int, str]) -> Records:
     }
 
 
-def test_a_known_provider_is_proposed_without_asking_dns(
+def test_known_provider_is_proposed_without_asking_dns(
     browser: Browser, idapp: str, app: Flask, on_loopback: None
 ) -> None:
     with dns_of(app, {}) as dns:
@@ -115,7 +115,7 @@ def test_srv_records_are_proposed_and_probed_and_fill_the_form(
     ("address", "user_name"),
     [("Ana@gmail.com", "Ana@gmail.com"), ("ana@qq.com", "ana@qq.com")],
 )
-def test_the_address_goes_into_user_name_and_from(
+def test_discovered_address_goes_into_user_name_and_from(
     browser: Browser, alice: Person, app: Flask, on_loopback: None, address: str, user_name: str
 ) -> None:
     own = alice.make_app("without a From")["_id"]
@@ -128,7 +128,7 @@ def test_the_address_goes_into_user_name_and_from(
     assert "Filled in for you: Host, " in page.text and "User name, From email" in page.text
 
 
-def test_what_does_not_answer_stands_last_and_says_why(
+def test_proposal_that_does_not_answer_stands_last_and_says_why(
     browser: Browser, idapp: str, app: Flask
 ) -> None:
     with (
@@ -153,7 +153,7 @@ def test_what_does_not_answer_stands_last_and_says_why(
         assert str(plain.port) in third and "STARTTLS" in third and FAILS in third
 
 
-def test_the_lowest_priority_then_the_greatest_weight_comes_first_and_four_are_enough(
+def test_srv_records_come_by_priority_then_weight_and_four_are_enough(
     browser: Browser, idapp: str, app: Flask
 ) -> None:
     records: Records = {
@@ -169,7 +169,9 @@ def test_the_lowest_priority_then_the_greatest_weight_comes_first_and_four_are_e
     assert [text.split()[0] for text in shown] == [f"localhost:{1000 + n}" for n in (1, 2, 3, 4)]
 
 
-def test_a_dot_as_target_means_that_there_is_none(browser: Browser, idapp: str, app: Flask) -> None:
+def test_srv_target_of_a_dot_means_that_there_is_none(
+    browser: Browser, idapp: str, app: Flask
+) -> None:
     with dns_of(app, srv(("submissions", 0, 0, 0, ""))):
         page = find(browser, idapp, "ana@example.org")
     assert proposals(page) == []
@@ -177,9 +179,7 @@ def test_a_dot_as_target_means_that_there_is_none(browser: Browser, idapp: str, 
     assert "Nothing was found" in page.text
 
 
-def test_the_mx_tells_the_provider(
-    browser: Browser, idapp: str, app: Flask, on_loopback: None
-) -> None:
+def test_mx_names_the_provider(browser: Browser, idapp: str, app: Flask, on_loopback: None) -> None:
     records: Records = {
         ("example.org", "MX"): [
             "20 elsewhere.example.",
@@ -203,7 +203,7 @@ def test_the_mx_tells_the_provider(
         ({("example.org", "MX"): ["5 mail.example.org."]}, "Nothing was found"),
     ],
 )
-def test_what_dns_cannot_tell_is_said_in_words(
+def test_dns_failures_are_said_in_words(
     browser: Browser,
     idapp: str,
     app: Flask,
@@ -227,7 +227,7 @@ def test_names_in_other_scripts_are_asked_for_as_dns_has_them(
     assert "Nothing was found: münchen.example is no provider" in page.text
 
 
-def test_the_egress_policy_holds_for_what_dns_tells(
+def test_egress_policy_holds_for_what_dns_answers(
     browser: Browser, idapp: str, app: Flask, alice: Person
 ) -> None:
     config = settings_for("sqlite://", egress=EgressPolicy.parse("", ""))
@@ -244,7 +244,9 @@ def test_the_egress_policy_holds_for_what_dns_tells(
 
 
 @pytest.mark.parametrize("address", ["", "nobody", "ana@exa mple.org", "ana@" + "x" * 300])
-def test_a_bad_address_is_an_error_at_its_field(browser: Browser, idapp: str, address: str) -> None:
+def test_discovery_of_a_bad_address_is_an_error_at_its_field(
+    browser: Browser, idapp: str, address: str
+) -> None:
     page = browser.submit(f"/apps/{idapp}/smtps/find", "Find", email=address)
     assert page.status == 422
     assert list(page.errors()) == ["email"]
@@ -267,7 +269,7 @@ def test_searches_are_counted_and_take_a_slot(browser: Browser, idapp: str, app:
     assert int(page.headers["Retry-After"]) > 500
 
 
-def test_the_searches_of_one_user_leave_room_for_others(
+def test_searches_of_one_user_leave_room_for_others(
     browser: Browser, alice: Person, charlie: Person, idapp: str, app: Flask
 ) -> None:
     """Each holds a place of a check for as long as DNS is silent."""
@@ -293,7 +295,7 @@ def test_the_searches_of_one_user_leave_room_for_others(
         assert find(browser, idapp, "ana@example.org").status == 200
 
 
-def test_the_way_to_it_stands_where_it_is_needed(browser: Browser, idapp: str) -> None:
+def test_discovery_is_linked_where_it_is_needed(browser: Browser, idapp: str) -> None:
     label = "Find my settings from a mail address"
     for path in (f"/apps/{idapp}", f"/apps/{idapp}/smtps/new"):
         assert browser.get(path).links()[label] == f"/apps/{idapp}/smtps/find"

@@ -44,7 +44,7 @@ SVG = "{http://www.w3.org/2000/svg}"
         ("?!", "1 of 2 has a problem, the others were not checked yet"),
     ],
 )
-def test_each_app_in_the_list_says_how_it_stands(
+def test_app_list_says_the_state_of_each_app(
     browser: Browser, alice: Person, idapp: str, states: str, told: str
 ) -> None:
     with alice.app.app_context():
@@ -57,7 +57,7 @@ def test_each_app_in_the_list_says_how_it_stands(
     assert f"alice@example.com {told}" in row
 
 
-def test_a_row_says_what_came_of_the_last_check_and_draws_the_last_thirty(
+def test_row_says_what_came_of_the_last_check_and_draws_the_last_thirty(
     browser: Browser, alice: Person, idapp: str
 ) -> None:
     with alice.app.app_context():
@@ -80,7 +80,7 @@ def test_a_row_says_what_came_of_the_last_check_and_draws_the_last_thirty(
     assert "bar-missing" not in paths
 
 
-def test_an_smtp_shows_its_record_and_how_long_its_certificate_lasts(
+def test_smtp_shows_its_record_and_how_long_its_certificate_lasts(
     browser: Browser, alice: Person, idapp: str
 ) -> None:
     report = {
@@ -161,7 +161,7 @@ def test_smtps_are_filtered_and_sorted_by_the_address(
 
 @one_database
 @pytest.mark.parametrize("query", ["state=x", "sort=x", "q=a%00b", "page=x", "q=" + "x" * 101])
-def test_what_no_list_can_show_is_a_page_that_says_so(
+def test_list_parameters_that_make_no_sense_are_a_page_that_says_so(
     browser: Browser, idapp: str, query: str
 ) -> None:
     for path in ("/apps", f"/apps/{idapp}"):
@@ -169,7 +169,7 @@ def test_what_no_list_can_show_is_a_page_that_says_so(
 
 
 @one_database
-def test_an_empty_list_says_why_and_what_to_do(browser: Browser, alice: Person, idapp: str) -> None:
+def test_empty_list_says_why_and_what_to_do(browser: Browser, alice: Person, idapp: str) -> None:
     page = browser.get("/apps?q=nothing")
     assert "None of your apps fits this filter." in page.text
     assert browser.get(page.links()["Clear the filter to see all apps"]).links()["shop"]
@@ -186,7 +186,7 @@ def test_an_empty_list_says_why_and_what_to_do(browser: Browser, alice: Person, 
 # --- what they cost ------------------------------------------------------------------------
 
 
-def test_ten_thousand_smtps_take_no_more_statements_and_the_one_in_use_is_marked(
+def test_smtp_list_of_ten_thousand_takes_no_more_statements_and_marks_the_one_in_use(
     browser: Browser, alice: Person, idapp: str
 ) -> None:
     fill_app(alice, idapp, 5, 0)
@@ -214,7 +214,7 @@ def test_ten_thousand_smtps_take_no_more_statements_and_the_one_in_use_is_marked
     assert f"({5 + 60} problems)" in words(first.one("title"))
 
 
-def test_ten_thousand_apps_take_no_more_statements(
+def test_app_list_of_ten_thousand_takes_no_more_statements(
     browser: Browser, alice: Person, idapp: str
 ) -> None:
     def grow(many: int) -> None:
@@ -250,7 +250,7 @@ def test_ten_thousand_apps_take_no_more_statements(
 
 
 @one_database
-def test_a_bar_reads_no_more_of_a_long_history_than_it_draws(alice: Person, idapp: str) -> None:
+def test_bar_reads_no_more_of_a_long_history_than_it_draws(alice: Person, idapp: str) -> None:
     """The plan of the statement: a range of the index (smtp_id, started), never all checks."""
     with alice.app.app_context():
         smtp_id = add_smtp(idapp, 1)
@@ -278,7 +278,7 @@ def icon_and_title(browser: Browser, path: str, status: int = 200) -> tuple[str,
 
 @one_database
 @pytest.mark.parametrize(("enabled", "uncheckable"), [(False, None), (True, "SMTP_POLICY_PORT")])
-def test_the_icon_is_red_and_the_title_says_so_while_there_is_a_problem(
+def test_icon_is_red_and_the_title_says_so_while_there_is_a_problem(
     browser: Browser,
     alice: Person,
     charlie: Person,

@@ -76,7 +76,7 @@ def handle(page: Page, name: str) -> Locator:
     return page.get_by_role("button", name=f"Move {name}.example.net:25: drag")
 
 
-def test_the_arrow_keys_move_an_smtp_and_the_focus_stays_with_it(
+def test_arrow_keys_move_an_smtp_and_the_focus_stays_with_it(
     listed: Callable[..., Page],
 ) -> None:
     page = listed()
@@ -97,7 +97,7 @@ def test_the_arrow_keys_move_an_smtp_and_the_focus_stays_with_it(
     in_order(page, "ada", "bob", "dan", "cleo")
 
 
-def test_the_buttons_keep_the_focus_and_need_no_new_page(listed: Callable[..., Page]) -> None:
+def test_buttons_keep_the_focus_and_need_no_new_page(listed: Callable[..., Page]) -> None:
     page = listed(viewport=PHONE)
     page.evaluate("window.still = true")
     page.get_by_role("button", name="Move dan.example.net:25 up").click()
@@ -114,7 +114,7 @@ def middle(locator: Locator) -> tuple[float, float]:
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
-def test_an_smtp_is_dragged_by_its_handle(listed: Callable[..., Page]) -> None:
+def test_smtp_is_dragged_by_its_handle(listed: Callable[..., Page]) -> None:
     page = listed()
     x, y = middle(handle(page, "dan"))
     _, first = middle(handle(page, "ada"))
@@ -138,7 +138,7 @@ def test_an_smtp_is_dragged_by_its_handle(listed: Callable[..., Page]) -> None:
     in_order(page, "dan", "ada", "bob", "cleo")
 
 
-def test_an_smtp_is_dragged_by_a_finger(listed: Callable[..., Page]) -> None:
+def test_smtp_is_dragged_by_a_finger(listed: Callable[..., Page]) -> None:
     page = listed(viewport=PHONE, has_touch=True, is_mobile=True)
     handle(page, "ada").scroll_into_view_if_needed()
     x, y = middle(handle(page, "ada"))
@@ -157,7 +157,7 @@ def test_an_smtp_is_dragged_by_a_finger(listed: Callable[..., Page]) -> None:
     in_order(page, "bob", "ada", "cleo", "dan")
 
 
-def test_an_order_that_somebody_else_changed_is_told_and_shown(listed: Callable[..., Page]) -> None:
+def test_order_that_somebody_else_changed_is_named_and_shown(listed: Callable[..., Page]) -> None:
     page, other = listed(), listed()
     other.get_by_role("button", name="Move dan.example.net:25 up").click()
     expect(told(other)).to_contain_text("number 3")
@@ -171,7 +171,7 @@ def test_an_order_that_somebody_else_changed_is_told_and_shown(listed: Callable[
     expect(handle(page, "dan")).to_be_focused()
 
 
-def test_without_scripts_the_buttons_load_the_page_anew(listed: Callable[..., Page]) -> None:
+def test_buttons_without_scripts_load_the_page_anew(listed: Callable[..., Page]) -> None:
     page = listed(java_script_enabled=False)
     expect(page.locator("[data-handle]").first).to_be_hidden()
     page.get_by_role("button", name="Move dan.example.net:25 up").click()
@@ -181,7 +181,7 @@ def test_without_scripts_the_buttons_load_the_page_anew(listed: Callable[..., Pa
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
-def test_several_smtps_are_checked_at_once(
+def test_selected_smtps_are_checked_at_once(
     listed: Callable[..., Page], smtp: FakeServer, tmp_path: Path, scripts: bool
 ) -> None:
     for _number in range(2):

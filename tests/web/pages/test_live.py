@@ -73,7 +73,7 @@ def streaming(browser: Browser, path: str) -> Iterator[list[tuple[str, dict[str,
         thread.join()
 
 
-def test_the_page_comes_at_once_and_fills_in_until_the_result(
+def test_page_comes_at_once_and_fills_in_until_the_result(
     browser: Browser, alice: Person, idapp: str
 ) -> None:
     with fake_smtp(replies=SLOW) as server:
@@ -91,7 +91,7 @@ def test_the_page_comes_at_once_and_fills_in_until_the_result(
     assert only_check(alice.app).applied
 
 
-def test_a_result_is_kept_where_nobody_looks(browser: Browser, alice: Person, idapp: str) -> None:
+def test_result_is_kept_where_nobody_watches(browser: Browser, alice: Person, idapp: str) -> None:
     with fake_smtp(replies={"MAIL": "550 5.7.1 no"}) as server:
         smtp_id = register(alice, idapp, server)
         begin(browser, smtp_id)
@@ -102,7 +102,7 @@ def test_a_result_is_kept_where_nobody_looks(browser: Browser, alice: Person, id
     assert alice.smtp(smtp_id)["status"] == "D"
 
 
-def test_the_stream_tells_each_stage_and_ends_with_the_check(
+def test_stream_tells_each_stage_and_ends_with_the_check(
     browser: Browser, alice: Person, idapp: str
 ) -> None:
     with fake_smtp(replies=SLOW) as server:
@@ -126,7 +126,7 @@ def test_the_stream_tells_each_stage_and_ends_with_the_check(
     assert any(data["said"] == "EHLO: The server says what it can do" for _, data in told)
 
 
-def test_a_stream_holds_no_connection_of_the_database_and_makes_room_at_its_end(
+def test_stream_holds_no_connection_of_the_database_and_makes_room_at_its_end(
     browser: Browser, alice: Person, idapp: str
 ) -> None:
     slots = alice.app.extensions["smtpweb.limits"].streams
@@ -152,7 +152,7 @@ def test_a_stream_holds_no_connection_of_the_database_and_makes_room_at_its_end(
         assert not slots.take("anybody")
 
 
-def test_the_streams_of_one_user_leave_room_for_others(
+def test_streams_of_one_user_leave_room_for_others(
     browser: Browser, alice: Person, charlie: Person, idapp: str
 ) -> None:
     """Without it, whoever keeps eight pages open blinds the whole worker."""
@@ -175,7 +175,7 @@ def test_the_streams_of_one_user_leave_room_for_others(
     reply.close()
 
 
-def test_whoever_leaves_a_stream_makes_room_before_the_check_has_ended(
+def test_stream_that_is_left_makes_room_before_the_check_has_ended(
     browser: Browser, alice: Person, idapp: str
 ) -> None:
     slots = alice.app.extensions["smtpweb.limits"].streams
@@ -188,7 +188,7 @@ def test_whoever_leaves_a_stream_makes_room_before_the_check_has_ended(
     assert slots.taken == 0
 
 
-def test_a_stream_of_a_check_that_was_interrupted_or_removed_ends(
+def test_stream_of_a_check_that_was_interrupted_or_removed_ends(
     browser: Browser, alice: Person, idapp: str
 ) -> None:
     with alice.app.app_context():
@@ -205,7 +205,7 @@ def test_a_stream_of_a_check_that_was_interrupted_or_removed_ends(
 
 
 @one_database
-def test_a_stream_is_the_owners_alone(
+def test_stream_is_the_owners_alone(
     browser: Browser, alice: Person, charlie: Person, idapp: str
 ) -> None:
     with alice.app.app_context():
@@ -213,7 +213,7 @@ def test_a_stream_is_the_owners_alone(
     assert signed_in(alice.app, charlie).get(f"/checks/{check.id}/progress", status=404)
 
 
-def test_a_check_by_the_api_writes_no_progress_and_costs_no_more(alice: Person, idapp: str) -> None:
+def test_check_by_the_api_writes_no_progress_and_costs_no_more(alice: Person, idapp: str) -> None:
     with fake_smtp(replies=SLOW) as server:
         smtp_id = register(alice, idapp, server)
         with statements() as seen:
@@ -241,7 +241,7 @@ def test_progress_that_cannot_be_written_does_not_hurt_the_check(
     assert "progress was not written: database or disk is full" in caplog.text
 
 
-def test_a_bug_in_a_check_ends_it_gives_the_slot_back_and_is_logged(
+def test_bug_in_a_check_ends_it_gives_the_slot_back_and_is_logged(
     browser: Browser,
     alice: Person,
     idapp: str,
@@ -265,7 +265,7 @@ def test_a_bug_in_a_check_ends_it_gives_the_slot_back_and_is_logged(
     assert browser.get(page.url).heading == "Check interrupted"
 
 
-def test_what_was_told_of_later_stages_is_void_where_the_conversation_starts_over(
+def test_progress_of_later_stages_is_void_where_the_conversation_starts_over(
     app: Flask,
 ) -> None:
     class Told(runner._Background):
@@ -286,9 +286,7 @@ def test_what_was_told_of_later_stages_is_void_where_the_conversation_starts_ove
     ]
 
 
-def test_no_more_checks_are_begun_than_there_is_room_for(
-    browser: Browser, alice: Person, idapp: str
-) -> None:
+def test_checks_begin_only_while_there_is_room(browser: Browser, alice: Person, idapp: str) -> None:
     with fake_smtp(replies={"EHLO": Slowly(3, "250 fake.example.com")}) as server:
         ids = [register(alice, idapp, server) for _ in range(3)]
         begun = [begin(browser, smtp_id) for smtp_id in ids]
@@ -299,7 +297,7 @@ def test_no_more_checks_are_begun_than_there_is_room_for(
     assert count(alice.app, Check) == 2
 
 
-def test_a_worker_that_is_told_to_stop_lets_its_checks_end(tmp_path: Path) -> None:
+def test_worker_that_must_stop_lets_its_checks_end(tmp_path: Path) -> None:
     """The request that began it is long over: only the worker itself can wait."""
     with (
         fake_smtp(replies=SLOW) as smtp,

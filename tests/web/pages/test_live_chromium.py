@@ -21,7 +21,7 @@ def stage(page: Page, name: str) -> Locator:
     return page.locator(f"#stage-{name}")
 
 
-def test_the_stages_fill_in_and_the_result_comes_by_one_stream(
+def test_stages_fill_in_and_the_result_comes_by_one_stream(
     chromium: Chromium, served: tuple[str, Program]
 ) -> None:
     url, program = served
@@ -72,7 +72,7 @@ def cut(page: Page, how: str, *kinds: str) -> None:
 @pytest.mark.parametrize(
     "kinds", [("eventsource", "fetch"), ("fetch",)], ids=["from the start", "at the end"]
 )
-def test_a_page_whose_connection_breaks_stays_and_goes_on_by_itself(
+def test_page_whose_connection_breaks_stays_and_goes_on_by_itself(
     chromium: Chromium, served: tuple[str, Program], how: str, kinds: tuple[str, ...]
 ) -> None:
     url, program = served
@@ -103,7 +103,7 @@ def test_a_page_whose_connection_breaks_stays_and_goes_on_by_itself(
         assert errors == []
 
 
-def test_a_stream_that_is_refused_is_made_up_for_by_looking(
+def test_stream_that_is_refused_is_made_up_for_by_looking(
     chromium: Chromium, served: tuple[str, Program]
 ) -> None:
     url, program = served
@@ -124,7 +124,7 @@ def test_a_stream_that_is_refused_is_made_up_for_by_looking(
         tab.heading("The server accepted the mail")
 
 
-def test_an_arrival_that_is_confirmed_elsewhere_appears_by_itself(
+def test_arrival_that_is_confirmed_elsewhere_appears_by_itself(
     chromium: Chromium, served: tuple[str, Program]
 ) -> None:
     url, program = served
@@ -154,7 +154,7 @@ def test_an_arrival_that_is_confirmed_elsewhere_appears_by_itself(
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
-def test_a_result_on_paper_has_everything_and_nothing_to_press(
+def test_result_on_paper_has_everything_and_nothing_to_press(
     chromium: Chromium, served: tuple[str, Program], smtp: FakeServer, scripts: bool
 ) -> None:
     url, program = served
@@ -179,7 +179,7 @@ def test_a_result_on_paper_has_everything_and_nothing_to_press(
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
-def test_who_leaves_finds_the_result_and_the_mail_is_confirmed(
+def test_result_is_there_for_who_left_the_page(
     chromium: Chromium, served: tuple[str, Program], scripts: bool
 ) -> None:
     url, program = served

@@ -43,7 +43,7 @@ def set_up(browser: Browser, **changes: str) -> Page:
 
 @one_database
 @pytest.mark.parametrize("path", ["/", "/apps", "/login", "/account"])
-def test_a_fresh_installation_leads_every_visitor_to_the_set_up_page(
+def test_fresh_installation_leads_every_visitor_to_the_set_up_page(
     browser: Browser, path: str
 ) -> None:
     assert browser.get(path).url == "/setup"
@@ -59,15 +59,13 @@ def test_set_up_makes_an_administrator_who_is_signed_in(browser: Browser) -> Non
 
 @one_database
 @pytest.mark.parametrize("spell", [str.lower, lambda code: f"  {code.replace('-', ' ')} "])
-def test_the_set_up_code_may_be_typed_without_care(
-    browser: Browser, spell: Callable[..., Any]
-) -> None:
+def test_set_up_code_may_be_typed_without_care(browser: Browser, spell: Callable[..., Any]) -> None:
     assert set_up(browser, code=spell(code_of(browser.app))).url == "/apps"
 
 
 @one_database
 @pytest.mark.parametrize("code", ["AAAA-BBBB-CCCC", "ñ", "-"])
-def test_a_wrong_set_up_code_makes_no_account(browser: Browser, code: str) -> None:
+def test_wrong_set_up_code_makes_no_account(browser: Browser, code: str) -> None:
     page = set_up(browser, code=code)
     assert page.status == 422
     assert "not the code" in page.errors()["code"]
@@ -120,14 +118,14 @@ def test_set_up_is_over_once_somebody_has_an_account(browser: Browser, alice: Pe
 
 @one_database
 @pytest.mark.parametrize("path", ["/", "/apps", "/apps/new", "/account", "/smtps/" + "0" * 24])
-def test_a_stranger_is_sent_to_the_login_page(browser: Browser, alice: Person, path: str) -> None:
+def test_stranger_is_sent_to_the_login_page(browser: Browser, alice: Person, path: str) -> None:
     page = browser.get(path)
     assert page.url == "/login"
     assert "Sign in to see this page." in page.text
 
 
 @pytest.mark.parametrize(("name", "password"), [("alice", "wrong"), ("nobody", PASSWORD)])
-def test_a_wrong_login_says_the_same_for_known_and_unknown_names(
+def test_wrong_login_says_the_same_for_known_and_unknown_names(
     browser: Browser, alice: Person, name: str, password: str
 ) -> None:
     page = browser.submit("/login", name=name, password=password)
@@ -137,11 +135,13 @@ def test_a_wrong_login_says_the_same_for_known_and_unknown_names(
     assert page.form().value("password") == ""
 
 
-def test_a_name_with_a_nul_is_just_a_wrong_login(browser: Browser, alice: Person) -> None:
+def test_name_with_a_nul_is_just_a_wrong_login(browser: Browser, alice: Person) -> None:
     assert browser.submit("/login", name="al\x00ice", password=PASSWORD).status == 422
 
 
-def test_too_many_wrong_logins_are_refused_for_a_while(browser: Browser, alice: Person) -> None:
+def test_wrong_logins_beyond_the_limit_are_refused_for_a_while(
+    browser: Browser, alice: Person
+) -> None:
     for _ in range(users.FAILURES_PER_ACCOUNT):
         browser.submit("/login", name="alice", password="wrong")
     page = browser.submit("/login", name="alice", password=PASSWORD)
@@ -150,7 +150,7 @@ def test_too_many_wrong_logins_are_refused_for_a_while(browser: Browser, alice: 
     assert page.form().value("name") == "alice"
 
 
-def test_guesses_sent_at_once_tell_no_more_than_one_after_the_other(app: Flask) -> None:
+def test_guesses_sent_at_once_learn_no_more_than_one_after_the_other(app: Flask) -> None:
     def guess(number: int) -> int:
         reply = Visitor(app).post("/auth/login", username="alice", password=f"guess {number}")
         return reply.status_code
@@ -194,7 +194,7 @@ def test_signing_in_leads_only_to_pages_of_our_own(
     assert browser.get(reply.location).url == reached
 
 
-def test_somebody_signed_in_is_not_asked_again(alice: Person) -> None:
+def test_signed_in_user_is_not_asked_again(alice: Person) -> None:
     assert signed_in(alice.app, alice).get("/login").url == "/apps"
 
 
@@ -241,7 +241,7 @@ def test_signing_out_takes_a_post(alice: Person) -> None:
     assert signed_in(alice.app, alice).get("/logout", status=405).heading == "Method Not Allowed"
 
 
-def test_the_session_cookie_is_kept_from_scripts_and_other_sites(
+def test_session_cookie_is_kept_from_scripts_and_other_sites(
     browser: Browser, alice: Person
 ) -> None:
     form = browser.get("/login").form().fill(name="alice", password=PASSWORD)
@@ -251,7 +251,7 @@ def test_the_session_cookie_is_kept_from_scripts_and_other_sites(
     assert "SameSite=Lax" in cookie
 
 
-def test_a_bearer_token_opens_no_page_and_a_cookie_no_call_of_the_api(alice: Person) -> None:
+def test_bearer_token_opens_no_page_and_a_cookie_no_call_of_the_api(alice: Person) -> None:
     bearer = {"Authorization": f"Bearer {alice.token}"}
     reply = alice.app.test_client().get("/apps", headers=bearer)
     assert (reply.status_code, reply.location.split("?")[0]) == (302, "/login")
@@ -275,20 +275,20 @@ def test_a_bearer_token_opens_no_page_and_a_cookie_no_call_of_the_api(alice: Per
         )
     ],
 )  # fmt: skip
-def test_a_form_from_elsewhere_is_refused_and_told_what_to_do(alice: Person, path: str) -> None:
+def test_form_from_elsewhere_is_refused_with_what_to_do(alice: Person, path: str) -> None:
     browser = signed_in(alice.app, alice)
     page = browser.post(path, {"name": ["x"]})
     assert page.status == 400
     assert "reload the page" in page.text
 
 
-def test_a_token_of_another_browser_is_refused(alice: Person, charlie: Person) -> None:
+def test_token_of_another_browser_is_refused(alice: Person, charlie: Person) -> None:
     page = signed_in(alice.app, alice).get("/apps/new")
     other = signed_in(alice.app, charlie)
     assert other.send(page, page.form().fill(name="shop")).status == 400
 
 
-def test_a_json_body_with_a_good_token_is_just_an_empty_form(alice: Person) -> None:
+def test_json_body_with_a_good_token_is_just_an_empty_form(alice: Person) -> None:
     browser = signed_in(alice.app, alice)
     token = browser.get("/apps/new").form().value("csrf_token")
     reply = browser.client.post("/apps/new", json=[1, 2], headers={"X-CSRFToken": token})

@@ -37,7 +37,9 @@ def _everything(alice: Person, idapp: str) -> list[str]:
         ]  # fmt: skip
 
 
-def test_what_is_somebody_elses_is_not_there(alice: Person, charlie: Person, idapp: str) -> None:
+def test_page_of_somebody_elses_row_is_not_found(
+    alice: Person, charlie: Person, idapp: str
+) -> None:
     stranger = signed_in(alice.app, charlie)
     pages = _everything(alice, idapp)
     token = stranger.get("/apps/new").form().value("csrf_token")
@@ -66,22 +68,22 @@ def _nobodys(part: str) -> str:
     "path",
     ["/apps/x", "/apps/%00", f"/apps/{'A' * 24}", "/smtps/" + "0" * 25, "/checks/٣", "/nothing"],
 )
-def test_what_is_no_address_is_a_page_that_says_so(browser: Browser, path: str) -> None:
+def test_unknown_address_is_a_page_that_says_so(browser: Browser, path: str) -> None:
     assert browser.get(path, status=404).heading == "Not Found"
 
 
-def test_a_wrong_method_is_a_page_that_says_so(browser: Browser, idapp: str) -> None:
+def test_wrong_method_is_a_page_that_says_so(browser: Browser, idapp: str) -> None:
     assert browser.get(f"/smtps/{NOBODYS}/check", status=405).heading == "Method Not Allowed"
 
 
-def test_a_body_that_is_too_large_is_a_page_that_says_so(browser: Browser, alice: Person) -> None:
+def test_body_that_is_too_large_is_a_page_that_says_so(browser: Browser, alice: Person) -> None:
     token = browser.get("/apps/new").form().value("csrf_token")
     page = browser.post("/apps/new", {"csrf_token": [token], "name": ["x" * 2_000_000]})
     assert page.status == 413
     assert count(alice.app, App) == 0
 
 
-def test_no_page_ever_holds_the_password_in_any_writing(
+def test_pages_never_hold_the_password_in_any_encoding(
     browser: Browser, alice: Person, idapp: str
 ) -> None:
     replies = {"AUTH": f"535 no: {SECRET}"}
@@ -115,7 +117,7 @@ def test_no_page_ever_holds_the_password_in_any_writing(
 XSS = "<img src=x onerror=alert(1)>'\"&{{7*7}}"
 
 
-def test_whatever_people_and_servers_say_is_text_and_nothing_else(
+def test_words_of_people_and_servers_are_text_and_nothing_else(
     browser: Browser, alice: Person
 ) -> None:
     app = browser.submit(
@@ -153,7 +155,7 @@ def test_whatever_people_and_servers_say_is_text_and_nothing_else(
 
 
 @pytest.mark.parametrize("what", ["apps", "smtps", "history"])
-def test_a_longer_list_takes_no_more_statements(
+def test_list_that_is_longer_takes_no_more_statements(
     browser: Browser, alice: Person, idapp: str, what: str
 ) -> None:
     def grow(rows: int) -> None:
@@ -212,7 +214,7 @@ def navigation(page: Page) -> list[str]:
         ("get", "/apps?sort=nonsense", 400),
     ],
 )
-def test_an_error_of_the_reader_keeps_the_navigation(
+def test_error_of_the_reader_keeps_the_navigation(
     browser: Browser, alice: Person, method: str, path: str, status: int
 ) -> None:
     token = browser.get("/apps/new").form().value("csrf_token") if method == "post" else ""
@@ -226,7 +228,7 @@ def test_an_error_of_the_reader_keeps_the_navigation(
     assert navigation(Page(alice.app.test_client().get("/nothing"))) == []
 
 
-def test_an_error_page_of_a_broken_storage_asks_it_nothing(
+def test_error_page_of_a_broken_storage_asks_it_nothing(
     browser: Browser, alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*_: object) -> NoReturn:
@@ -245,7 +247,7 @@ def test_an_error_page_of_a_broken_storage_asks_it_nothing(
     assert "Refresh" not in posted.headers
 
 
-def test_a_page_that_is_not_there_is_told_while_the_storage_is_broken(
+def test_page_that_is_not_there_is_a_404_while_the_storage_is_broken(
     browser: Browser, alice: Person
 ) -> None:
     def away(*_: object) -> NoReturn:
@@ -267,7 +269,7 @@ def test_browsers_find_an_icon_where_they_ask_for_it(app: Flask, path: str) -> N
     reply.close()
 
 
-def test_every_page_says_on_paper_where_and_when_it_was(browser: Browser, idapp: str) -> None:
+def test_printed_pages_say_where_and_when(browser: Browser, idapp: str) -> None:
     for path in ("/apps", f"/apps/{idapp}", "/account"):
         (printed,) = [
             words(one) for one in browser.get(path).all("span") if one.get("class") == "print-only"

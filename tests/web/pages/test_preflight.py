@@ -112,7 +112,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("given", "said"), CASES)
-def test_what_is_likely_to_fail_is_saved_with_a_warning(
+def test_settings_that_are_likely_to_fail_are_saved_with_a_warning(
     alice: Person, given: dict[str, object], said: list[tuple[str, str, str]]
 ) -> None:
     idapp = alice.make_app()["_id"]
@@ -127,21 +127,21 @@ def test_what_is_likely_to_fail_is_saved_with_a_warning(
     assert alice.smtps(idapp) == [saved]
 
 
-def test_the_default_from_of_the_app_counts(alice: Person) -> None:
+def test_default_from_of_the_app_counts(alice: Person) -> None:
     idapp = alice.make_app(defaultfromemail="info@example.com")["_id"]
     saved = alice.make_smtp(idapp, **{k: v for k, v in GMAIL.items() if k != "defaultfromemail"})
     assert [one["code"] for one in saved["warnings"]] == ["FROM_NOT_LOGIN"]
     assert alice.smtps(idapp) == [saved]
 
 
-def test_a_token_that_may_not_see_passwords_is_told_the_same(alice: Person) -> None:
+def test_token_that_may_not_see_passwords_gets_the_same_warnings(alice: Person) -> None:
     idapp = alice.make_app()["_id"]
     saved = alice.make_smtp(idapp, **(GMAIL | {"password": "hunter2"}))
     seen = alice.with_scopes("read").smtp(saved["_id"])
     assert (seen["password"], seen["warnings"]) == (None, saved["warnings"])
 
 
-def test_a_failed_check_repeats_the_warnings(alice: Person) -> None:
+def test_failed_check_repeats_the_warnings(alice: Person) -> None:
     idapp = alice.make_app(defaultfromemail="shop@example.com")["_id"]
     with fake_smtp(login=("shop", "s3cret")) as server:
         saved = alice.make_smtp(
@@ -187,7 +187,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("changes", "parameter", "code", "text"), REFUSED)
-def test_what_the_policy_refuses_is_said_when_it_is_saved(
+def test_policy_refusal_is_a_warning_when_saving(
     guarded: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     changes: dict[str, object], parameter: str, code: str, text: str,
 ) -> None:  # fmt: skip
@@ -210,20 +210,20 @@ def test_what_the_policy_refuses_is_said_when_it_is_saved(
 @pytest.mark.parametrize(
     "changes", [{}, {"host": "10.0.0.25"}, {"host": "192.0.1.1", "port": 2525}]
 )
-def test_what_the_policy_allows_is_saved_without_a_warning(
+def test_settings_that_the_policy_allows_are_saved_without_a_warning(
     guarded: Person, changes: dict[str, object]
 ) -> None:
     idapp = guarded.make_app()["_id"]
     assert "warnings" not in guarded.make_smtp(idapp, **OWN | changes)
 
 
-def test_a_port_for_reading_mail_is_said_once(guarded: Person) -> None:
+def test_port_for_reading_mail_is_said_once(guarded: Person) -> None:
     idapp = guarded.make_app()["_id"]
     saved = guarded.make_smtp(idapp, **OWN | TLS | {"port": 993})
     assert [one["code"] for one in saved["warnings"]] == ["PORT_OF_READING"]
 
 
-def test_a_default_from_of_the_app_makes_its_servers_checkable(
+def test_default_from_of_the_app_makes_its_servers_checkable(
     alice: Person, browser: Browser
 ) -> None:
     idapp = alice.make_app()["_id"]
@@ -256,7 +256,7 @@ def test_a_default_from_of_the_app_makes_its_servers_checkable(
         ("not a host", {}, ["Must be a domain name"]),
     ],
 )
-def test_while_somebody_types_a_short_look_up_says_what_dns_knows(
+def test_dns_look_up_warns_while_somebody_types(
     alice: Person, browser: Browser, idapp: str, host: str, records: Records, texts: list[str]
 ) -> None:
     with fake_dns(records) as dns:
@@ -279,7 +279,7 @@ def test_while_somebody_types_a_short_look_up_says_what_dns_knows(
         ("::1/25/", "without scheme, port or path"),
     ],
 )
-def test_a_pasted_address_is_taken_apart_by_words(
+def test_pasted_address_is_taken_apart_by_words(
     alice: Person, browser: Browser, idapp: str, pasted: str, said: str
 ) -> None:
     reply = alice.post("/private/smtps/save", idapp=idapp, host=pasted, port=25)
@@ -290,7 +290,7 @@ def test_a_pasted_address_is_taken_apart_by_words(
     assert said in page.errors()["host"]
 
 
-def test_every_code_is_in_the_manual(database_url: str) -> None:
+def test_warning_codes_are_all_in_the_manual(database_url: str) -> None:
     manual = (ROOT / "docs" / "api.md").read_text()
     codes = {code for _, said in CASES for _, code, _ in said}
     assert len(codes) >= 12

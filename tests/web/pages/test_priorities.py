@@ -41,7 +41,7 @@ def buttons(page: Page, name: str) -> list[str | None]:
     return [button.get("value") for button in page.all("button") if button.get("name") == name]
 
 
-def test_an_smtp_is_moved_up_and_down_by_its_buttons(
+def test_smtp_is_moved_up_and_down_by_its_buttons(
     browser: Browser, alice: Person, idapp: str
 ) -> None:
     first, second, third = ids(alice, idapp)
@@ -57,7 +57,7 @@ def test_an_smtp_is_moved_up_and_down_by_its_buttons(
     assert ["in use" in row for row in rows(page)] == [True, False, False]
 
 
-def test_a_page_is_put_into_the_order_that_is_posted(
+def test_page_is_put_into_the_order_that_is_posted(
     browser: Browser, alice: Person, idapp: str
 ) -> None:
     third = ids(alice, idapp)[2]
@@ -69,7 +69,7 @@ def test_a_page_is_put_into_the_order_that_is_posted(
     assert "2.example.net:587 is now number 1 of 3." in page.text
 
 
-def test_moving_over_the_edge_of_a_page_leads_to_where_it_is_now(
+def test_move_over_the_edge_of_a_page_leads_to_where_it_is_now(
     browser: Browser, alice: Person, idapp: str
 ) -> None:
     fill_app(alice, idapp, 51, 0)
@@ -82,7 +82,7 @@ def test_moving_over_the_edge_of_a_page_leads_to_where_it_is_now(
 
 
 @pytest.mark.parametrize("meanwhile", ["edited", "removed", "moved"])
-def test_an_order_seen_too_early_is_told_and_changes_nothing(
+def test_order_seen_too_early_is_refused_and_changes_nothing(
     browser: Browser, alice: Person, idapp: str, meanwhile: str
 ) -> None:
     first, second, third = ids(alice, idapp)
@@ -100,9 +100,7 @@ def test_an_order_seen_too_early_is_told_and_changes_nothing(
     assert [(smtp["_id"], smtp["priority"]) for smtp in alice.smtps(idapp)] == before
 
 
-def test_a_form_opened_before_a_move_tells_of_it(
-    browser: Browser, alice: Person, idapp: str
-) -> None:
+def test_form_opened_before_a_move_names_it(browser: Browser, alice: Person, idapp: str) -> None:
     first, second, _third = ids(alice, idapp)
     forms = {one: browser.get(f"/smtps/{one}/edit") for one in (first, second)}
     press(browser, browser.get(f"/apps/{idapp}"), "up", second)
@@ -114,7 +112,7 @@ def test_a_form_opened_before_a_move_tells_of_it(
     assert f"Stored now: {priorities[moved]}" in page.text
 
 
-def test_a_check_that_runs_while_its_smtp_is_moved_still_decides(
+def test_check_that_runs_while_its_smtp_is_moved_still_decides(
     browser: Browser, alice: Person, idapp: str
 ) -> None:
     with fake_smtp(replies={"dot": Slowly(0.5, "554 5.0.0 no")}) as server:
@@ -151,7 +149,7 @@ def test_a_check_that_runs_while_its_smtp_is_moved_still_decides(
         {"place": ["f" * 24 + ":1"], "up": ["f" * 24], "down": ["f" * 24]},
     ],
 )
-def test_what_is_no_order_is_refused(
+def test_order_that_makes_no_sense_is_refused(
     browser: Browser, alice: Person, idapp: str, data: dict[str, Any]
 ) -> None:
     ids(alice, idapp)

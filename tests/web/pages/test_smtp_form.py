@@ -31,7 +31,7 @@ def focused(page: Page) -> list[str]:
     ]
 
 
-def test_a_preset_fills_host_port_and_encryption_and_nothing_else(
+def test_preset_fills_host_port_and_encryption_and_nothing_else(
     browser: Browser, alice: Person, idapp: str
 ) -> None:
     page = browser.submit(
@@ -56,7 +56,7 @@ def test_a_preset_fills_host_port_and_encryption_and_nothing_else(
     assert only_smtp(alice.app).host == "smtp.resend.com"
 
 
-def test_enter_behind_the_name_of_a_provider_fills_in_too(
+def test_provider_name_followed_by_enter_fills_in_too(
     browser: Browser, alice: Person, idapp: str
 ) -> None:
     page = browser.submit(f"/apps/{idapp}/smtps/new", CHECK, provider="Mailgun (EU)")
@@ -77,7 +77,7 @@ def test_enter_behind_the_name_of_a_provider_fills_in_too(
         ("<b>", "no provider of this name"),
     ],
 )
-def test_an_unknown_provider_is_an_error_at_its_field(
+def test_unknown_provider_is_an_error_at_its_field(
     browser: Browser, idapp: str, name: str, said: str
 ) -> None:
     page = browser.submit(f"/apps/{idapp}/smtps/new", FILL, provider=name, host="kept.example")
@@ -87,7 +87,7 @@ def test_an_unknown_provider_is_an_error_at_its_field(
 
 
 @pytest.mark.parametrize("by_enter", [True, False])
-def test_several_providers_that_fit_are_a_choice_and_no_error(
+def test_providers_that_all_fit_are_a_choice_and_no_error(
     browser: Browser, alice: Person, idapp: str, by_enter: bool
 ) -> None:
     new = f"/apps/{idapp}/smtps/new"
@@ -111,7 +111,7 @@ def test_several_providers_that_fit_are_a_choice_and_no_error(
     assert count(alice.app, Smtp) == 0
 
 
-def test_a_choice_of_providers_keeps_what_was_typed_as_text(browser: Browser, idapp: str) -> None:
+def test_choice_of_providers_keeps_what_was_typed_as_text(browser: Browser, idapp: str) -> None:
     page = browser.submit(f"/apps/{idapp}/smtps/new", FILL, provider="mailgun")
     assert len([label for label in page.form().buttons if label.startswith("Mailgun")]) == 2
     page = browser.post(
@@ -122,7 +122,7 @@ def test_a_choice_of_providers_keeps_what_was_typed_as_text(browser: Browser, id
     assert "no provider of this name" in page.errors()["provider"]
 
 
-def test_an_empty_port_is_the_usual_one_of_the_encryption(
+def test_empty_port_is_the_usual_one_of_the_encryption(
     browser: Browser, alice: Person, idapp: str
 ) -> None:
     for encryption, port in (("implicit", 465), ("starttls", 587)):
@@ -133,7 +133,7 @@ def test_an_empty_port_is_the_usual_one_of_the_encryption(
 @pytest.mark.parametrize(
     "field", ["host", "port", "encryption", "smtp_login", "smtp_secret", "defaultfromemail"]
 )
-def test_the_address_says_where_the_cursor_goes(
+def test_address_says_where_the_cursor_goes(
     browser: Browser, alice: Person, idapp: str, field: str
 ) -> None:
     smtp = alice.make_smtp(idapp)
@@ -158,7 +158,7 @@ def test_values_of_the_address_stand_in_the_form_and_are_not_saved(
     assert "Not saved yet" not in browser.get(f"{path}?port=587&encryption=starttls").text
 
 
-def test_where_a_stored_password_will_not_do_the_form_asks_for_it_at_once(
+def test_form_asks_at_once_for_a_password_that_cannot_be_kept(
     browser: Browser, alice: Person, idapp: str
 ) -> None:
     smtp = alice.make_smtp(idapp, auth="true", username="shop", password=SECRET)
@@ -172,7 +172,7 @@ def test_where_a_stored_password_will_not_do_the_form_asks_for_it_at_once(
     assert "keep the stored" in page.by_id("smtp_secret").get("placeholder", "")
 
 
-def test_the_cause_of_the_last_check_stands_at_its_field_until_settings_change(
+def test_cause_of_the_last_check_stands_at_its_field_until_settings_change(
     browser: Browser, alice: Person, idapp: str
 ) -> None:
     with fake_smtp(login=("shop", "s3cret")) as server:
@@ -200,7 +200,9 @@ def test_values_that_cannot_be_read_are_left_out_with_a_note(
     assert "99999" not in page.html and "rot13" not in page.html
 
 
-def test_a_new_form_takes_them_too_and_the_port_follows(browser: Browser, idapp: str) -> None:
+def test_values_of_the_address_fill_a_new_form_too_and_the_port_follows(
+    browser: Browser, idapp: str
+) -> None:
     page = browser.get(f"/apps/{idapp}/smtps/new?host=mail.example.org&encryption=implicit")
     form = page.form()
     assert (form.value("host"), form.value("port")) == ("mail.example.org", "465")
@@ -232,7 +234,7 @@ def test_warnings_stand_at_their_fields_after_saving_and_forbid_nothing(
     assert alice.smtp(smtp.id)["password"] == "mein Hund "
 
 
-def test_what_was_saved_with_a_warning_is_checked_all_the_same(
+def test_settings_saved_with_a_warning_are_checked_all_the_same(
     browser: Browser, alice: Person, idapp: str
 ) -> None:
     with fake_smtp(login=("shop", "s3cret ")) as server:
@@ -243,7 +245,7 @@ def test_what_was_saved_with_a_warning_is_checked_all_the_same(
     assert "s3cret" not in page.html
 
 
-def test_all_warnings_stand_in_one_box_above_the_result(browser: Browser, idapp: str) -> None:
+def test_warnings_stand_in_one_box_above_the_result(browser: Browser, idapp: str) -> None:
     given = {"host": "smtp.sendgrid.net", "port": "465", "smtp_login": "a@b.example"}
     page = browser.submit(f"/apps/{idapp}/smtps/new", CHECK, **typed(**given, smtp_secret="key"))
     (said,) = [words(one) for one in page.root.iter("div") if one.get("role") == "status"]
@@ -251,7 +253,7 @@ def test_all_warnings_stand_in_one_box_above_the_result(browser: Browser, idapp:
     assert "User name: At SendGrid" in said
 
 
-def test_a_script_is_told_what_the_page_would_say(
+def test_preflight_answers_what_the_page_would_say(
     browser: Browser, alice: Person, idapp: str
 ) -> None:
     page = browser.get(f"/apps/{idapp}/smtps/new")
@@ -271,7 +273,9 @@ def test_a_script_is_told_what_the_page_would_say(
     assert browser.client.post(path, data=data | {"csrf_token": ["x"]}).status_code == 400
 
 
-def test_nobody_is_told_about_the_smtps_of_others(browser: Browser, charlie: Person) -> None:
+def test_preflight_says_nothing_about_the_smtps_of_others(
+    browser: Browser, charlie: Person
+) -> None:
     theirs = charlie.make_smtp(charlie.make_app("theirs")["_id"])
     token = browser.get("/apps/new").form().value("csrf_token")
     for path in (f"/smtps/{theirs['_id']}", f"/apps/{theirs['idapp']}/smtps"):

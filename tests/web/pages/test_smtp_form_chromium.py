@@ -26,7 +26,7 @@ def tab(chromium: Chromium, served: tuple[str, Program]) -> Iterator[Watched]:
         assert tab.complaints == []
 
 
-def test_a_provider_fills_in_and_the_cursor_goes_to_the_user_name(tab: Watched) -> None:
+def test_provider_fills_in_and_the_cursor_goes_to_the_user_name(tab: Watched) -> None:
     page = tab.page
     expect(page.get_by_label("Provider")).to_be_focused()
     page.get_by_label("Password", exact=True).fill("kept")
@@ -48,7 +48,7 @@ def test_a_provider_fills_in_and_the_cursor_goes_to_the_user_name(tab: Watched) 
     fits(page)
 
 
-def test_a_provider_that_fits_takes_away_the_error_of_one_that_did_not(
+def test_provider_that_fits_takes_away_the_error_of_one_that_did_not(
     chromium: Chromium, served: tuple[str, Program]
 ) -> None:
     url, program = served
@@ -69,7 +69,7 @@ def test_a_provider_that_fits_takes_away_the_error_of_one_that_did_not(
         expect(page.get_by_text("no provider of this name")).to_have_count(0)
 
 
-def test_the_port_follows_the_encryption_while_it_is_a_usual_one(tab: Watched) -> None:
+def test_port_follows_the_encryption_while_it_is_a_usual_one(tab: Watched) -> None:
     page = tab.page
     port = page.get_by_label("Port")
     expect(port).to_have_value("587")
@@ -82,7 +82,7 @@ def test_the_port_follows_the_encryption_while_it_is_a_usual_one(tab: Watched) -
     expect(port).to_have_value("2525")
 
 
-def test_what_is_likely_to_fail_is_said_while_it_is_typed(tab: Watched) -> None:
+def test_warnings_appear_while_somebody_types(tab: Watched) -> None:
     page = tab.page
     asked = []
     page.on("request", lambda r: asked.append(r.url) if "preflight" in r.url else None)

@@ -17,7 +17,7 @@ from tests.support.people import Person
 from tests.support.threads import in_background
 
 
-def test_an_smtp_is_saved_without_checking(browser: Browser, alice: Person, idapp: str) -> None:
+def test_smtp_is_saved_without_checking(browser: Browser, alice: Person, idapp: str) -> None:
     page = browser.submit(f"/apps/{idapp}/smtps/new", SAVE, **typed(host=" mail.example.net "))
     assert page.heading == "mail.example.net:587"
     assert "Not checked yet" in page.text
@@ -32,7 +32,7 @@ def test_an_smtp_is_saved_without_checking(browser: Browser, alice: Person, idap
     ("encryption", "starttls", "ssltls"),
     [("starttls", True, False), ("implicit", False, True), ("none", False, False)],
 )
-def test_one_choice_of_encryption_becomes_two_flags(
+def test_encryption_choice_becomes_two_flags(
     browser: Browser, alice: Person, idapp: str, encryption: str, starttls: bool, ssltls: bool
 ) -> None:
     browser.submit(f"/apps/{idapp}/smtps/new", SAVE, **typed(encryption=encryption))
@@ -74,7 +74,7 @@ def test_one_choice_of_encryption_becomes_two_flags(
         ("defaultfromname", "x" * 201),
     ],
 )
-def test_a_bad_smtp_form_names_the_field_and_saves_nothing(
+def test_bad_smtp_form_names_the_field_and_saves_nothing(
     browser: Browser, alice: Person, idapp: str, field: str, value: str
 ) -> None:
     page = browser.submit(
@@ -87,7 +87,7 @@ def test_a_bad_smtp_form_names_the_field_and_saves_nothing(
         assert page.form().value("defaultfromname") == "kept"
 
 
-def test_a_password_may_be_of_blanks_alone(browser: Browser, alice: Person, idapp: str) -> None:
+def test_password_may_be_of_blanks_alone(browser: Browser, alice: Person, idapp: str) -> None:
     browser.submit(f"/apps/{idapp}/smtps/new", SAVE, **typed(smtp_secret="   "))
     (smtp,) = alice.smtps(idapp)
     assert smtp["password"] == "   "
@@ -108,7 +108,7 @@ def test_text_that_is_not_utf8_is_refused(browser: Browser, alice: Person, idapp
     assert count(alice.app, Smtp) == 0
 
 
-def test_a_server_without_login_needs_neither_user_nor_password(
+def test_server_without_login_needs_neither_user_nor_password(
     browser: Browser, alice: Person, idapp: str
 ) -> None:
     given = typed(auth=False, smtp_login="", smtp_secret="")
@@ -117,9 +117,7 @@ def test_a_server_without_login_needs_neither_user_nor_password(
     assert (smtp["auth"], smtp["username"], smtp["password"]) == (False, None, None)
 
 
-def test_an_empty_password_keeps_the_stored_one(
-    browser: Browser, alice: Person, idapp: str
-) -> None:
+def test_empty_password_keeps_the_stored_one(browser: Browser, alice: Person, idapp: str) -> None:
     browser.submit(f"/apps/{idapp}/smtps/new", SAVE, **typed())
     smtp = only_smtp(alice.app)
     page = browser.get(f"/smtps/{smtp.id}/edit")
@@ -141,7 +139,7 @@ def test_an_empty_password_keeps_the_stored_one(
         ("encryption", "none"),
     ],
 )
-def test_a_stored_password_goes_nowhere_else(
+def test_stored_password_goes_nowhere_else(
     browser: Browser, alice: Person, idapp: str, field: str, value: str
 ) -> None:
     browser.submit(f"/apps/{idapp}/smtps/new", SAVE, **typed())
@@ -162,7 +160,7 @@ def test_switching_the_login_off_forgets_the_password(
     assert only_smtp(alice.app).password_sealed is None
 
 
-def test_a_password_that_was_stored_without_a_login_is_kept(
+def test_password_that_was_stored_without_a_login_is_kept(
     browser: Browser, alice: Person, idapp: str
 ) -> None:
     """By the API both may be stored with auth left at its default of false."""
@@ -185,7 +183,7 @@ def test_flags_that_the_form_cannot_show_stay_as_they_are(
     assert kept["password"] == SECRET
 
 
-def test_an_smtp_changed_meanwhile_is_not_overwritten_unknowingly(
+def test_smtp_changed_meanwhile_is_not_overwritten_unknowingly(
     browser: Browser, alice: Person, idapp: str
 ) -> None:
     browser.submit(f"/apps/{idapp}/smtps/new", SAVE, **typed())
@@ -203,7 +201,7 @@ def test_an_smtp_changed_meanwhile_is_not_overwritten_unknowingly(
     assert alice.smtp(smtp.id)["priority"] == 2
 
 
-def test_the_smtps_of_an_app_stand_in_the_order_of_their_use(
+def test_smtps_of_an_app_stand_in_the_order_of_their_use(
     browser: Browser, alice: Person, idapp: str
 ) -> None:
     for priority, host in ((20, "late"), (5, "down"), (10, "used")):
@@ -225,7 +223,7 @@ def test_the_smtps_of_an_app_stand_in_the_order_of_their_use(
     assert text.count("in use") == 2
 
 
-def test_an_app_without_an_active_smtp_says_what_that_means(
+def test_app_without_an_active_smtp_says_what_that_means(
     browser: Browser, alice: Person, idapp: str
 ) -> None:
     made = alice.make_smtp(idapp)
@@ -235,7 +233,7 @@ def test_an_app_without_an_active_smtp_says_what_that_means(
     assert "mails of this app will not be sent" in browser.get(f"/apps/{idapp}").text
 
 
-def test_the_removal_of_an_smtp_asks_first_and_names_what_is_lost(
+def test_smtp_removal_asks_first_and_names_what_is_lost(
     browser: Browser, alice: Person, idapp: str
 ) -> None:
     made = alice.make_smtp(idapp)
@@ -248,7 +246,7 @@ def test_the_removal_of_an_smtp_asks_first_and_names_what_is_lost(
 
 
 @pytest.mark.parametrize(("module", "look"), [(service, "history"), (overview, "tally")])
-def test_an_smtp_removed_while_its_page_is_made_is_no_bug(
+def test_smtp_removed_while_its_page_is_made_is_no_bug(
     browser: Browser,
     alice: Person,
     idapp: str,
@@ -276,7 +274,7 @@ def test_an_smtp_removed_while_its_page_is_made_is_no_bug(
 
 @one_database
 @pytest.mark.parametrize("sent", ["a\x00b", "\ufffe", "<\x1b[31m"])
-def test_whatever_is_sent_in_any_field_comes_back_in_a_page_that_browsers_can_read(
+def test_forms_show_any_text_again_in_a_page_that_browsers_can_read(
     browser: Browser, idapp: str, sent: str
 ) -> None:
     for path in ("/apps/new", f"/apps/{idapp}/smtps/new", "/account"):

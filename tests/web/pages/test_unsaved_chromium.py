@@ -8,7 +8,7 @@ from tests.support.chromium import DESKTOP, Watched
 from tests.support.serving import Program
 
 
-def test_a_changed_form_asks_before_it_is_left(
+def test_changed_form_asks_before_it_is_left(
     chromium: Browser, served: tuple[str, Program]
 ) -> None:
     url, program = served
