@@ -60,13 +60,13 @@ def facts(text: str) -> set[str]:
     return named | set(re.findall(r"%\(\w+\)[sd]|%(?!\()|`[^`]*`|</?[a-z][^>]*>", text))
 
 
-def test_there_is_a_file_for_each_language_but_english() -> None:
+def test_languages_but_english_have_a_file_each() -> None:
     assert {path.parent.parent.name for path in FILES} == set(LANGUAGES) - {"en"}
     assert set(LANGUAGES) == set(validators.LANGUAGES)
 
 
 @EACH
-def test_every_text_of_the_pages_is_translated(path: Path) -> None:
+def test_texts_of_the_pages_are_all_translated(path: Path) -> None:
     catalog = collect.read(path)
     told = {(message.id, message.context) for message in catalog if message.id}
     wanted = {(message.id, message.context) for message in WANTED if message.id}
@@ -77,7 +77,7 @@ def test_every_text_of_the_pages_is_translated(path: Path) -> None:
 
 
 @EACH
-def test_a_translation_names_the_same_facts(path: Path) -> None:
+def test_translation_names_the_same_facts(path: Path) -> None:
     for message in collect.read(path):
         if not message.id:
             continue
@@ -91,7 +91,7 @@ def test_a_translation_names_the_same_facts(path: Path) -> None:
 
 
 @EACH
-def test_what_the_pages_read_is_compiled_from_what_was_translated(path: Path) -> None:
+def test_compiled_catalogue_equals_its_source(path: Path) -> None:
     def texts(catalog: Catalog) -> set[tuple[str, str]]:
         return {("".join(one.id), "".join(one.string or ())) for one in catalog if one.id}
 
@@ -132,7 +132,7 @@ def spanish(bare_app: Flask) -> Iterator[None]:
 
 @pytest.mark.usefixtures("spanish")
 @pytest.mark.parametrize(("cause", "example"), EXAMPLES)
-def test_a_cause_is_said_in_spanish_with_the_facts_of_the_check(
+def test_cause_is_said_in_spanish_with_the_facts_of_the_check(
     cause: str, example: dict[str, Any]
 ) -> None:
     report = report_of(example)
@@ -187,7 +187,7 @@ def test_warnings_and_addresses_of_a_report_are_said_in_spanish() -> None:
 
 
 @pytest.mark.usefixtures("spanish")
-def test_a_check_whose_entry_is_gone_keeps_its_words() -> None:
+def test_check_whose_entry_is_gone_keeps_its_words() -> None:
     report = dataclasses.replace(report_of(EXAMPLES[0][1]), code="SMTP_GONE", title="Long ago")
     said = causes.said(report)
     assert said
@@ -235,7 +235,7 @@ def in_spanish(browser: Browser) -> Browser:
 
 
 @one_database
-def test_every_page_speaks_spanish_to_a_spanish_browser(alice: Person, idapp: str) -> None:
+def test_pages_are_in_spanish_for_a_spanish_browser(alice: Person, idapp: str) -> None:
     browser = in_spanish(signed_in(alice.app, alice))
     replies = {"AUTH": "535 5.7.8 Username and Password not accepted"}
     with fake_smtp(login=("shop", "s3cret"), replies=replies) as server:
@@ -306,14 +306,14 @@ def paths_of(rule: Rule, ids: dict[str, Collection[str]]) -> Iterator[str]:
     ("path", "status"),
     [("/nothing", 404), ("/checks/" + "0" * 24, 404), ("/apps?page=x", 400), ("/logout", 405)],
 )
-def test_an_error_page_speaks_spanish(alice: Person, path: str, status: int) -> None:
+def test_error_page_speaks_spanish(alice: Person, path: str, status: int) -> None:
     page = in_spanish(signed_in(alice.app, alice)).get(path, status=status)
     assert page.one("html").get("lang") == "es"
     assert english_in(page) == []
 
 
 @one_database
-def test_what_is_wrong_in_a_form_is_said_in_spanish(alice: Person, idapp: str) -> None:
+def test_form_errors_are_in_spanish(alice: Person, idapp: str) -> None:
     browser = in_spanish(signed_in(alice.app, alice))
     pages = [
         browser.submit(
@@ -336,7 +336,7 @@ def test_what_is_wrong_in_a_form_is_said_in_spanish(alice: Person, idapp: str) -
 
 
 @one_database
-def test_a_failed_check_is_in_spanish_on_its_page_and_in_english_in_the_api(
+def test_failed_check_is_in_spanish_on_its_page_and_in_english_in_the_api(
     alice: Person, idapp: str
 ) -> None:
     browser = in_spanish(signed_in(alice.app, alice))
@@ -367,7 +367,7 @@ def test_a_failed_check_is_in_spanish_on_its_page_and_in_english_in_the_api(
     [("es", "es"), ("es-419,en;q=0.1", "es"), ("de,fr;q=0.9", "en"), ("en;q=0.5,es;q=0.9", "es"),
      ("*", "en"), ("", "en"), ("es;q=0,en", "en"), ("x;q=,,es", "es")],
 )  # fmt: skip
-def test_a_visitor_is_spoken_to_as_the_browser_asks(app: Flask, asked: str, spoken: str) -> None:
+def test_visitor_is_spoken_to_as_the_browser_asks(app: Flask, asked: str, spoken: str) -> None:
     client = app.test_client()
     reply = client.get("/docs", headers={"Accept-Language": asked})
     assert Page(reply).one("html").get("lang") == spoken
@@ -375,7 +375,7 @@ def test_a_visitor_is_spoken_to_as_the_browser_asks(app: Flask, asked: str, spok
 
 
 @one_database
-def test_the_first_visit_speaks_spanish(app: Flask) -> None:
+def test_first_visit_speaks_spanish(app: Flask) -> None:
     browser = in_spanish(Browser(app))
     page = browser.submit("/setup", code="x", name="", email="nobody", password="p", again="q")
     assert page.one("html").get("lang") == "es"
