@@ -26,7 +26,7 @@ SPOKEN = {
 
 
 @pytest.mark.parametrize("preset", presets.presets(), ids=lambda preset: preset.id)
-def test_a_preset_can_be_filled_into_the_form(preset: Preset) -> None:
+def test_preset_can_be_filled_into_the_form(preset: Preset) -> None:
     assert preset.modes
     for mode in preset.modes:
         assert mode.encryption in SPOKEN[mode.port]
@@ -53,7 +53,7 @@ def test_ids_labels_hosts_and_domains_are_unique() -> None:
         assert seen
 
 
-def test_every_entry_says_where_it_was_read_and_when() -> None:
+def test_presets_name_their_source_and_date() -> None:
     known = {"host", "hosts", "also", "modes", "missing", "word", "user", "password", "from",
              "passwords", "domains", "domains_of", "mx", "mx_of", "id", "name", "source",
              "checked"}  # fmt: skip
@@ -65,7 +65,7 @@ def test_every_entry_says_where_it_was_read_and_when() -> None:
         assert ("word" in entry) != ("user" in entry), entry["id"]
 
 
-def test_a_check_knows_the_same_providers_by_the_same_hosts() -> None:
+def test_check_knows_the_same_providers_by_the_same_hosts() -> None:
     """The check has a file of its own, as it depends on nothing else; the ids tie both."""
     of_checks = {provider.id for provider in providers()}
     assert of_checks <= {preset.id for preset in presets.presets()}
@@ -90,13 +90,13 @@ def test_a_check_knows_the_same_providers_by_the_same_hosts() -> None:
         (" ", []),
     ],
 )
-def test_a_preset_is_found_by_its_label_by_a_word_of_it_or_by_its_host(
+def test_preset_is_found_by_its_label_by_a_word_of_it_or_by_its_host(
     typed: str, hosts: list[str]
 ) -> None:
     assert [choice.host for choice in presets.named(typed)] == hosts
 
 
-def test_the_owner_of_a_domain_is_known_by_its_addresses_or_its_mx() -> None:
+def test_owner_of_a_domain_is_known_by_its_addresses_or_its_mx() -> None:
     for choice, host in (
         (presets.of_domain("GMX.de"), "mail.gmx.net"),
         (presets.of_domain("gmx.com"), "mail.gmx.com"),
@@ -110,7 +110,7 @@ def test_the_owner_of_a_domain_is_known_by_its_addresses_or_its_mx() -> None:
     assert presets.of_mx("notgoogle.com") is None
 
 
-def test_a_user_name_follows_from_an_address_only_where_the_provider_says_so() -> None:
+def test_user_name_follows_from_an_address_only_where_the_provider_says_so() -> None:
     def of(preset: Preset) -> str:
         return preset.username_of("ana@example.org")
 

@@ -56,7 +56,9 @@ def test_key_sent_twice_creates_one_and_answers_the_same(
     assert created(alice.app, call) == 1
 
 
-def test_other_keys_and_none_create_another(alice: Person, call: str, send: Send) -> None:
+def test_key_that_differs_or_is_absent_creates_another(
+    alice: Person, call: str, send: Send
+) -> None:
     ids = [send(key, name=f"shop {key}").json["_id"] for key in ("key-1", "key-2", None)]
     assert len(set(ids)) == 3
 

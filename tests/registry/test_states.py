@@ -74,7 +74,7 @@ def test_app_state_is_the_same_in_python_and_sql(alice: Person, inside: None) ->
         assert (app_id in named) is expected, chosen
 
 
-def test_every_state_has_a_name_and_a_filter() -> None:
+def test_states_have_a_name_and_a_filter() -> None:
     assert set(labels.SMTP_STATES) == set(SmtpState)
     assert set(labels.APP_STATES) == set(AppState)
     assert {value for value, _ in labels.SMTP_FILTER} == {state.value for state in SmtpState}
