@@ -23,7 +23,7 @@ def is_sqlite(app: Flask) -> bool:
     return str(app.config["SQLALCHEMY_DATABASE_URI"]).startswith("sqlite")
 
 
-def test_many_saves_at_once_are_all_kept(alice: Person) -> None:
+def test_saves_at_once_are_all_kept(alice: Person) -> None:
     idapp = alice.make_app()["_id"]
     replies = at_once(
         32,
@@ -35,7 +35,7 @@ def test_many_saves_at_once_are_all_kept(alice: Person) -> None:
     assert {smtp["host"] for smtp in alice.smtps(idapp)} == {f"h{n}" for n in range(32)}
 
 
-def test_of_many_apps_with_one_name_one_is_made(alice: Person) -> None:
+def test_apps_of_one_name_created_at_once_become_one(alice: Person) -> None:
     replies = at_once(16, lambda _: alice.post("/private/apps/save", name="shop").status_code)
     assert Counter(replies) == {200: 1, 406: 15}
 
@@ -71,7 +71,7 @@ def test_edits_of_different_parts_at_once_are_both_kept(alice: Person) -> None:
     assert (last["priority"], last["debug"], last["defaultfromname"]) == (3, True, "Shop")
 
 
-def test_while_another_program_writes_reads_go_on_and_writes_answer_503(
+def test_reads_go_on_and_writes_answer_503_while_another_program_writes(
     alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not is_sqlite(alice.app):
@@ -125,7 +125,7 @@ def test_lost_connections_cost_a_read_nothing(alice: Person, app: Flask) -> None
 
 
 @ON_SQLITE
-def test_a_full_disk_is_told_and_reads_go_on(alice: Person, app: Flask) -> None:
+def test_full_disk_is_a_503_and_reads_go_on(alice: Person, app: Flask) -> None:
     idapp = alice.make_app()["_id"]
     with app.app_context():
 
@@ -146,13 +146,13 @@ def test_a_full_disk_is_told_and_reads_go_on(alice: Person, app: Flask) -> None:
 
 
 @ON_SQLITE
-def test_sqlite_is_opened_as_promised(app: Flask, inside: None) -> None:
+def test_sqlite_is_opened_with_its_pragmas(app: Flask, inside: None) -> None:
     with db.engine.connect() as connection:
         for pragma, value in (("journal_mode", "wal"), ("foreign_keys", 1), ("synchronous", 2)):
             assert connection.exec_driver_sql(f"PRAGMA {pragma}").scalar() == value
 
 
-def test_what_fails_inside_a_write_leaves_nothing(app: Flask, inside: None) -> None:
+def test_failed_write_leaves_nothing(app: Flask, inside: None) -> None:
     user = User(name="x", name_key="x", email="x@y.example", password_hash="h")
 
     def fail() -> None:
