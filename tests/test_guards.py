@@ -44,7 +44,7 @@ def path_of(rule: Rule) -> str:
 
 
 @ON_SQLITE
-def test_every_api_route_refuses_those_without_a_good_token(app: Flask, visitor: Visitor) -> None:
+def test_api_routes_refuse_those_without_a_good_token(app: Flask, visitor: Visitor) -> None:
     paths = [(m, path_of(r)) for m, r in routes(app) if "/private/" in r.rule]
     assert len(paths) == 18  # nine calls under two base paths
     for method, path in paths:
@@ -54,7 +54,7 @@ def test_every_api_route_refuses_those_without_a_good_token(app: Flask, visitor:
 
 
 @ON_SQLITE
-def test_every_page_sends_a_visitor_to_the_login(app: Flask, alice: Person) -> None:
+def test_pages_send_a_visitor_to_the_login(app: Flask, alice: Person) -> None:
     app.config["WTF_CSRF_ENABLED"] = False  # so that the guard itself is what refuses
     client = app.test_client()
     seen = set()
@@ -69,7 +69,7 @@ def test_every_page_sends_a_visitor_to_the_login(app: Flask, alice: Person) -> N
 
 
 @ON_SQLITE
-def test_every_post_of_a_page_wants_its_csrf_token(app: Flask, alice: Person) -> None:
+def test_page_posts_need_their_csrf_token(app: Flask, alice: Person) -> None:
     client = app.test_client()
     for method, rule in routes(app):
         if method == "POST" and not re.search("/private/|/auth/", rule.rule):
@@ -77,14 +77,14 @@ def test_every_post_of_a_page_wants_its_csrf_token(app: Flask, alice: Person) ->
 
 
 @ON_SQLITE
-def test_no_get_route_has_a_name_that_writes(app: Flask) -> None:
+def test_get_routes_have_no_name_that_writes(app: Flask) -> None:
     for method, rule in routes(app):
         if method == "GET":
             assert not re.search(r"/(save|logout|revoke|check)$", rule.rule), rule.rule
 
 
 @ON_SQLITE
-def test_every_reply_carries_the_protecting_headers(app: Flask, alice: Person) -> None:
+def test_replies_carry_the_protecting_headers(app: Flask, alice: Person) -> None:
     client = app.test_client()
     for path in ("/login", "/apps", "/nothing", "/private/nothing", "/healthz", "/docs"):
         headers = client.get(path).headers
@@ -134,7 +134,7 @@ def test_lock_files_pin_hashes_and_name_no_index() -> None:
         assert len(re.findall("--hash=sha256:", lock)) >= len(pins), path
 
 
-def test_every_setting_is_in_the_readme() -> None:
+def test_settings_are_all_in_the_readme() -> None:
     source = (ROOT / "smtpweb/config.py").read_text()
     names = set(re.findall(r'source\.(?:read|text)\(\s*"([A-Z_]+)"', source))
     assert len(names) >= 12
@@ -143,7 +143,7 @@ def test_every_setting_is_in_the_readme() -> None:
         assert f"SMTPWEB_{name}" in readme, name
 
 
-def test_every_error_of_the_api_is_documented() -> None:
+def test_api_errors_are_all_documented() -> None:
     documented = (ROOT / "docs/api.md").read_text()
     for error in errors.SmtpwebError.__subclasses__():
         if error.__module__ != errors.__name__:
@@ -155,7 +155,7 @@ def test_every_error_of_the_api_is_documented() -> None:
         assert word in documented, word
 
 
-def test_small_rooms() -> None:
+def test_modules_are_small() -> None:
     """A file that has outgrown its first sentence is split."""
     for name in tracked():
         if name.startswith("smtpweb/") and name.endswith(".py"):

@@ -97,7 +97,7 @@ def smtp_of(server: Postfix, **changes: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("base", ["", "/api"])
-def test_a_whole_session_ends_with_a_mail_in_the_mailbox(
+def test_whole_session_ends_with_a_mail_in_the_mailbox(
     curl: Curl, server: Postfix, base: str
 ) -> None:
     curl.url += base
@@ -135,7 +135,7 @@ def test_a_whole_session_ends_with_a_mail_in_the_mailbox(
         ({"starttls": False, "ssltls": True}, MAILBOX, "tls", "SMTP_TLS_NOT_SPOKEN", None),
     ],
 )
-def test_what_postfix_refuses_is_named_with_its_own_words(
+def test_refusal_by_postfix_is_named_with_its_own_words(
     curl: Curl,
     served: tuple[str, Program],
     server: Postfix,
