@@ -14,6 +14,7 @@ from smtpweb import validators
 from smtpweb.config import ROOT
 from smtpweb.mailcheck import Side, Stage
 from smtpweb.web.api import openapi, schema
+from smtpweb.web.http import auth
 from tests.support.people import Person
 
 DOCUMENT = openapi.document()
@@ -60,7 +61,7 @@ def test_document_has_every_route_and_no_other(app: Flask, base: str) -> None:
 
 def test_calls_need_the_scope_that_their_view_asks_for(app: Flask) -> None:
     needed = {
-        rule.rule: vars(app.view_functions[rule.endpoint])["needs_scope"]
+        rule.rule: auth.needs_of(app.view_functions[rule.endpoint]).scope
         for rule in app.url_map.iter_rules()
         if rule.rule.startswith("/private/")
     }
