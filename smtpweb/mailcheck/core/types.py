@@ -208,6 +208,9 @@ class Report:
     credential: str = ""  # "login" or "password" where that one alone is at fault
     alternatives: tuple[Mode, ...] = ()  # of the same host, seen to work up to EHLO, best first
     ours: bool = False  # the cause is on our side, by the catalogue; False in reports of before
+    confidence: str = ""  # "certain", "likely" or "unclear"; "" in reports of before it was kept
+    also_possible: tuple[str, ...] = ()  # codes of other causes that look alike
+    facts: dict[str, str] = field(default_factory=dict)  # what the texts of the cause name
 
     @property
     def judges(self) -> bool:
@@ -250,6 +253,6 @@ class Report:
             Mode(one["port"], Encryption(one["encryption"]))
             for one in values.get("alternatives", ())
         )
-        for name in ("advice", "capabilities", "warnings"):
+        for name in ("advice", "also_possible", "capabilities", "warnings"):
             values[name] = tuple(values.get(name, ()))
         return cls(**values)

@@ -11,6 +11,7 @@ from ..core.addresses import Host
 from ..core.effects import Asks, Connect, Connected, NotConnected
 from ..core.egress import Address
 from ..core.failure import Failure, Symptom
+from ..core.raw_reply import RawReply, decoded
 from ..core.recorder import Recorder, Watch
 from ..core.redaction import Secrets, cleaned
 from ..core.types import (
@@ -282,12 +283,20 @@ class _Course:
         if failure.symptom not in _CERTIFICATE_SYMPTOMS or self.session is None:
             return
         starttls = self.target.encryption is Encryption.STARTTLS
-        found = yield from self._looks.certificate(self.session.ehlo_name if starttls else None)
-        if found is None:
+        shown = yield from self._looks.certificate(self.session.ehlo_name if starttls else None)
+        if shown is None:
             return
-        self.tls, lacks_intermediate = found
-        if failure.symptom is Symptom.CERTIFICATE_UNTRUSTED and lacks_intermediate:
+        self.tls = shown.facts
+        if failure.symptom is Symptom.CERTIFICATE_UNTRUSTED and shown.lacks_intermediate:
             failure.symptom = Symptom.CERTIFICATE_INCOMPLETE
+        if failure.symptom is Symptom.CERTIFICATE_EXPIRED and shown.expired_link is not None:
+            days_left = shown.facts.days_left
+            if days_left is not None and days_left >= 0:
+                failure.facts |= {
+                    "chain_fault": True,
+                    "fault_subject": shown.expired_link.subject,
+                    "fault_expires": shown.expired_link.not_after[:10],
+                }
 
     def _try_other_modes(self, failure: Failure, until: float | None = None) -> Asks[None]:
         if not self.vetted or self.host is None:
@@ -297,11 +306,17 @@ class _Course:
             return
         if not (self.tried_other_modes and failure.symptom is Symptom.SILENT):
             self.tried_other_modes = True
-            self.alternatives = yield from alternatives.that_work(
+            tried = yield from alternatives.tried(
                 failure, self.target, self.host, self.vetted, self.record, until or self.deadline
             )
+            self.alternatives = tried.working
+            failure.facts["all_silent"] = tried.all_silent
         failure.facts["open_587"] = any(mode.port == 587 for mode in self.alternatives)
         failure.facts["other_mode"] = bool(self.alternatives)
+        if self.alternatives:
+            best = self.alternatives[0]
+            failure.facts["other_port"] = best.port
+            failure.facts["other_encryption"] = alternatives.NAMES[best.encryption]
 
     # -- the report
 
@@ -347,14 +362,25 @@ class _Course:
             credential=str(seen.facts.get("field", "")) if seen.stage is Stage.AUTH else "",
             alternatives=self.alternatives,
             ours=diagnosis.ours,
+            confidence=diagnosis.confidence,
+            also_possible=diagnosis.also_possible,
+            facts=diagnosis.facts,
         )
 
     def _seen(self, failure: Failure | None, shown: TlsFacts | None) -> Seen:
         if failure is None:
-            return Seen(Stage.ACCEPTED, Symptom.NONE, None, basic_facts(self.target))
+            facts = basic_facts(self.target)
+            if self.session is not None:
+                facts["banner"] = self.session.banner
+            return Seen(Stage.ACCEPTED, Symptom.NONE, None, facts)
         facts = facts_of_failure(failure, self.record, self.target, self.session, shown)
         stage = failure.stage or self.record.stage
-        return Seen(stage, failure.symptom, failure.reply, facts)
+        reply = failure.reply
+        if reply is not None:
+            # Nothing unscrubbed goes into a fact: the cause may quote an address or a link of it
+            lines = tuple(self.record.said(decoded(line)).encode() for line in reply.lines)
+            reply = RawReply(reply.code, lines)
+        return Seen(stage, failure.symptom, reply, facts)
 
 
 def _words_beside(session: Session | None, shown: TlsFacts | None) -> list[str]:

@@ -42,6 +42,9 @@ def failed_check(check: Check) -> Response:
             "enhanced": report.reply.enhanced,
             "text": report.reply.text,
         }
+    if report.confidence:
+        members["confidence"] = report.confidence
+        members["alsoPossible"] = list(report.also_possible)
     if report.alternatives:
         members["alternatives"] = [
             {"port": mode.port, "encryption": mode.encryption} for mode in report.alternatives

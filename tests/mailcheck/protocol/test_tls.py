@@ -33,6 +33,7 @@ LOGIN = ("u", "a secret")
         ("untrusted", "SMTP_TLS_CERTIFICATE_UNTRUSTED"),
         ("self-signed", "SMTP_TLS_CERTIFICATE_SELF_SIGNED"),
         ("no-intermediate", "SMTP_TLS_CERTIFICATE_INCOMPLETE"),
+        ("expired-intermediate", "SMTP_TLS_CHAIN_EXPIRED"),
     ],
 )
 @pytest.mark.parametrize(("way", "stage"), [("implicit", "tls"), ("starttls", "starttls")])
@@ -252,3 +253,20 @@ def test_certificate_name_without_end_is_cut(check: Check) -> None:
         report = check(server.target())
     assert report.tls
     assert all(len(name) <= 255 for name in report.tls.names)
+
+
+def test_expired_intermediate_is_named_with_its_day(check: Check) -> None:
+    with fake_smtp(tls="implicit", certificate="expired-intermediate") as server:
+        report = check(server.target())
+    assert report.facts["fault_subject"] == "Example Intermediate CA 3"
+    assert "Example Intermediate CA 3" in report.meaning
+    assert report.tls and report.tls.days_left is not None
+    assert report.tls.days_left > 80
+
+
+def test_host_that_is_an_address_is_told_that_the_certificate_needs_it(check: Check) -> None:
+    with fake_smtp(tls="implicit", certificate="wrong-name") as server:
+        report = check(server.target(host="127.0.0.1"))
+    assert report.code == "SMTP_TLS_CERTIFICATE_NO_ADDRESS"
+    assert "mail.example.org" in report.meaning
+    assert report.side == "settings"

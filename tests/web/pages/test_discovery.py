@@ -18,7 +18,7 @@ from smtpweb.mailcheck.core import addresses
 from smtpweb.providers import discovery
 from tests.conftest import settings_for
 from tests.support.browser import Browser, Page, one_database, signed_in, words
-from tests.support.factories import SAVE
+from tests.support.factories import SAVE, forget_default_from
 from tests.support.fake_certificates import ca_file
 from tests.support.fake_dns import FakeDns, Records, fake_dns
 from tests.support.fake_smtp import fake_smtp
@@ -119,6 +119,7 @@ def test_discovered_address_goes_into_user_name_and_from(
     browser: Browser, alice: Person, app: Flask, on_loopback: None, address: str, user_name: str
 ) -> None:
     own = alice.make_app("without a From")["_id"]
+    forget_default_from(alice.app, own)
     with dns_of(app, {}):
         page = find(browser, own, address)
     used = next(a.attrib["href"] for a in page.all("a") if words(a) == "Use these")

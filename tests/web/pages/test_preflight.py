@@ -227,6 +227,7 @@ def test_default_from_of_the_app_makes_its_servers_checkable(
     alice: Person, browser: Browser
 ) -> None:
     idapp = alice.make_app()["_id"]
+    forget_default_from(alice.app, idapp)
     alice.make_smtp(idapp, **SENDGRID | {"defaultfromemail": ""})
     assert "Cannot be checked" in browser.get(f"/apps/{idapp}").text
     page = browser.get("/apps?state=problems")
@@ -253,7 +254,7 @@ def test_default_from_of_the_app_makes_its_servers_checkable(
             ["such as fd00::7"],
         ),
         ("mail", {}, []),  # a name of a search domain, perhaps
-        ("not a host", {}, ["Must be a domain name"]),
+        ("not a host", {}, ["Must not hold SPACE (U+0020 at position 4)."]),
     ],
 )
 def test_dns_look_up_warns_while_somebody_types(
