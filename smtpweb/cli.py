@@ -20,7 +20,7 @@ from . import installation, validators
 from .accounts import tokens, users
 from .accounts.tokens import ALL_SCOPES, Caller
 from .checking import explain, service
-from .database.models import Check
+from .database.models import Check, User
 from .database.session import cause
 from .errors import BadInput, Busy, NotFound, SecretUnreadable, SmtpwebError
 from .mailcheck import Encryption
@@ -127,7 +127,7 @@ def create_token(name: str, label: str, scopes: tuple[str, ...]) -> None:
     click.echo(tokens.personal_token(_user(name), label, scopes))
 
 
-def _user(name: str) -> Any:
+def _user(name: str) -> User:
     try:
         return users.find_user(name)
     except NotFound:

@@ -52,7 +52,7 @@ def sign_in(app: Flask, name: str, password: str) -> int:
 # --- users and tokens ----------------------------------------------------------------------
 
 
-def test_a_user_that_was_made_can_sign_in(app: Flask) -> None:
+def test_user_that_was_made_can_sign_in(app: Flask) -> None:
     made = flask(
         app, "users", "create", "Ana", "--email", "ana@example.com", "--password-stdin",
         given=PASSWORD + "\n",
@@ -63,7 +63,7 @@ def test_a_user_that_was_made_can_sign_in(app: Flask) -> None:
     assert reply.json["role"] == "USER"
 
 
-def test_an_administrator_can_be_made(app: Flask) -> None:
+def test_administrator_can_be_made(app: Flask) -> None:
     flask(
         app, "users", "create", "root", "--email", "a@example.com", "--admin", "--password-stdin",
         given=PASSWORD,
@@ -85,7 +85,7 @@ def test_an_administrator_can_be_made(app: Flask) -> None:
         (["bob", "--password-stdin"], PASSWORD, "--email"),
     ],
 )
-def test_a_user_that_cannot_be_is_told_why(
+def test_user_that_cannot_be_created_is_refused_with_the_reason(
     app: Flask, alice: Person, words: list[str], given: str, said: str
 ) -> None:
     assert said in mistake(app, "users", "create", *words, given=given)
@@ -93,7 +93,7 @@ def test_a_user_that_cannot_be_is_told_why(
         assert db.session.scalars(select(User.name)).all() == ["alice"]
 
 
-def test_a_new_password_ends_sessions_and_tokens(app: Flask, alice: Person) -> None:
+def test_new_password_ends_sessions_and_tokens(app: Flask, alice: Person) -> None:
     done = flask(app, "users", "password", "Alice", "--password-stdin", given=NEW_PASSWORD)
     assert done.exit_code == 0
     assert sign_in(app, "alice", PASSWORD) == 403
@@ -101,12 +101,12 @@ def test_a_new_password_ends_sessions_and_tokens(app: Flask, alice: Person) -> N
     assert alice.get("/private/apps/findAll", page=0, size=1).status_code == 403
 
 
-def test_a_password_for_nobody_is_a_mistake(app: Flask) -> None:
+def test_password_of_an_unknown_user_is_a_usage_error(app: Flask) -> None:
     said = mistake(app, "users", "password", "zoe", "--password-stdin", given=NEW_PASSWORD)
     assert "There is no account named 'zoe'" in said
 
 
-def test_a_token_is_printed_alone_and_works(app: Flask, alice: Person) -> None:
+def test_token_is_printed_alone_and_works(app: Flask, alice: Person) -> None:
     made = flask(app, "tokens", "create", "alice", "--label", "deploy")
     assert made.exit_code == 0
     assert re.fullmatch(r"smw_[\w-]{43}\n", made.stdout)
@@ -117,7 +117,7 @@ def test_a_token_is_printed_alone_and_works(app: Flask, alice: Person) -> None:
         assert (kept.label, kept.scopes) == ("deploy", "read write check")
 
 
-def test_a_token_reaches_as_far_as_its_scopes(app: Flask, alice: Person) -> None:
+def test_token_reaches_as_far_as_its_scopes(app: Flask, alice: Person) -> None:
     made = flask(app, "tokens", "create", "alice", "--label", "x", "--scope", "read")
     client = Visitor(app, made.stdout.strip())
     assert client.get("/private/apps/findAll", page=0, size=1).status_code == 200
@@ -128,7 +128,9 @@ def test_a_token_reaches_as_far_as_its_scopes(app: Flask, alice: Person) -> None
     "words", [["zoe", "--label", "x"], ["alice"], ["alice", "--label", "x", "--scope", "root"],
               ["alice", "--label", " "], ["alice", "--label", "a\x1bb"]],
 )  # fmt: skip
-def test_a_token_that_cannot_be_is_a_mistake(app: Flask, alice: Person, words: list[str]) -> None:
+def test_token_that_cannot_be_made_is_a_usage_error(
+    app: Flask, alice: Person, words: list[str]
+) -> None:
     mistake(app, "tokens", "create", *words)
 
 
@@ -142,7 +144,7 @@ def at(server: Any, **parameters: Any) -> dict[str, Any]:
     )
 
 
-def test_a_check_of_a_good_smtp_ends_with_0(app: Flask, alice: Person) -> None:
+def test_check_of_a_good_smtp_ends_with_0(app: Flask, alice: Person) -> None:
     with fake_smtp() as server:
         smtp = alice.make_smtp(alice.make_app()["_id"], **at(server))
         done = flask(app, "smtps", "check", smtp["_id"])
@@ -153,7 +155,7 @@ def test_a_check_of_a_good_smtp_ends_with_0(app: Flask, alice: Person) -> None:
     assert b"/received/" not in server.mails[0][2]  # nobody has said where we are reached
 
 
-def test_a_failed_check_ends_with_1_and_names_cause_reply_and_next_step(
+def test_failed_check_ends_with_1_and_names_cause_reply_and_next_step(
     app: Flask, alice: Person
 ) -> None:
     with fake_smtp(login=("app", "right")) as server:
@@ -199,7 +201,7 @@ def test_checks_go_on_after_one_that_failed_or_could_not_be_done(
     assert alice.smtp(refused["_id"])["status"] == "A"
 
 
-def test_a_person_may_check_thirty_times_but_the_command_line_is_not_limited(
+def test_person_may_check_thirty_times_but_the_command_line_is_not_limited(
     app: Flask, alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     configured = app.extensions["smtpweb.settings"]
@@ -216,11 +218,11 @@ def test_a_person_may_check_thirty_times_but_the_command_line_is_not_limited(
     [[], ["--all", "--app", "a" * 24], ["a" * 24, "--all"], ["a" * 24], ["--app", "a" * 24],
      ["not an id"], ["--app", "not an id"]],
 )  # fmt: skip
-def test_a_check_of_nothing_is_a_mistake(app: Flask, words: list[str]) -> None:
+def test_check_of_nothing_is_a_usage_error(app: Flask, words: list[str]) -> None:
     mistake(app, "smtps", "check", *words)
 
 
-def test_all_of_no_smtps_is_fine(app: Flask) -> None:
+def test_check_of_all_succeeds_where_there_are_no_smtps(app: Flask) -> None:
     done = flask(app, "smtps", "check", "--all")
     assert (done.exit_code, done.stdout) == (0, "0 checked, 0 failed.\n")
 
@@ -251,7 +253,7 @@ def test_export_to_standard_output_is_nothing_but_the_document(app: Flask, alice
     assert "hunter22" not in done.output
 
 
-def test_a_file_that_cannot_be_imported_is_a_mistake_naming_the_place(
+def test_import_that_fails_is_a_usage_error_naming_the_place(
     app: Flask, alice: Person, tmp_path: Path
 ) -> None:
     assert "not valid JSON (line 1)" in mistake(app, "smtps", "import", "-", given="{")
@@ -308,7 +310,7 @@ def test_commands_refuse_a_database_without_the_newest_schema(tmp_path: Path) ->
         db.engine.dispose()
 
 
-def test_a_real_process_reads_the_password_from_its_standard_input(tmp_path: Path) -> None:
+def test_command_reads_the_password_from_its_standard_input(tmp_path: Path) -> None:
     env = clean_environment(tmp_path, **installation_settings(tmp_path))
     command = [sys.executable, "-m", "flask", "--app", "wsgi"]
     create = [*command, "users", "create", "ana", "--email", "a@example.com", "--password-stdin"]

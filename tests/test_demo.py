@@ -85,7 +85,7 @@ def demo(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prog
         yield running
 
 
-def test_each_sandbox_server_shows_what_it_is_there_for(demo: Program, clone: Path) -> None:
+def test_sandbox_server_shows_its_failure(demo: Program, clone: Path) -> None:
     client = Client(demo)
     (shop,) = client.call("/private/apps/findAll", get=True, page=0, size=10)[1]["content"]
     assert shop["name"] == "Demo shop"
@@ -123,7 +123,7 @@ def test_each_sandbox_server_shows_what_it_is_there_for(demo: Program, clone: Pa
     assert [entry.name for entry in (clone / "instance").iterdir()] == ["demo"]
 
 
-def test_ctrl_c_ends_everything_and_the_next_demo_keeps_other_apps(
+def test_demo_ends_by_ctrl_c_and_the_next_one_keeps_other_apps(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     clone = fresh_clone(tmp_path_factory.mktemp("twice"))
@@ -149,7 +149,7 @@ def commands_of_readme() -> list[str]:
     return [line[2:] for line in block.splitlines() if line.startswith("$ ")]
 
 
-def test_the_session_of_the_readme_works_as_it_stands_there(demo: Program, tmp_path: Path) -> None:
+def test_session_of_the_readme_works_as_it_stands_there(demo: Program, tmp_path: Path) -> None:
     client = Client(demo)
     known = {
         "URL": client.url,
@@ -172,9 +172,8 @@ def test_the_session_of_the_readme_works_as_it_stands_there(demo: Program, tmp_p
             check=True,
         )
         said.append(ended.stdout)
-    _, app, smtp, failed, mended, accepted, listed = (
-        text if text == "200\n" else json.loads(text) for text in said
-    )
+    answers: list[Any] = [text if text == "200\n" else json.loads(text) for text in said]
+    _, app, smtp, failed, mended, accepted, listed = answers
     assert app["name"] == "newsletter"
     assert smtp["status"] == "A"
     assert failed["title"] == "Wrong login or password"

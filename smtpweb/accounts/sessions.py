@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import secrets
 from datetime import timedelta
-from typing import Any
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import ColumnElement, delete, or_, select, update
 from sqlalchemy.orm import joinedload
 
 from ..database.models import BrowserSession, User
@@ -50,7 +49,7 @@ def close_session(key: str) -> None:
         session.execute(delete(BrowserSession).where(BrowserSession.digest == digest_of(key)))
 
 
-def _session_is_over() -> Any:
+def _session_is_over() -> ColumnElement[bool]:
     return or_(
         BrowserSession.seen < now() - SESSION_IDLE, BrowserSession.created < now() - SESSION_LIFE
     )

@@ -6,12 +6,12 @@ import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import delete, or_, select, update
 
 from .. import validators
 from ..database.models import ApiToken, User
+from ..database.rows import TokenRow
 from ..database.secret_box import digest_of
 from ..database.session import AnySelect, db, note, now, writing
 from ..errors import BadInput, NotFound, Sentence
@@ -143,7 +143,7 @@ def token_rows(digest: str) -> AnySelect:
     ).where(ApiToken.digest == digest, or_(ApiToken.expires.is_(None), ApiToken.expires > now()))
 
 
-def caller_of(row: Any) -> Caller:
+def caller_of(row: TokenRow) -> Caller:
     """The caller in a row of :func:`token_rows`; notes the use now and then."""
     moment = now()
     if row.last_used is None or row.last_used < moment - LAST_USED_GRAIN:

@@ -135,8 +135,10 @@ def standing(user_id: str, batch: Batch) -> Standing:
     moment = now()
     queue = _queue_of(user_id)
     is_this = queue is not None and _batch_of(queue) == batch
-    alive = is_this and queue.alive_until > moment
-    delayed = (queue.waits_until - moment).total_seconds() if alive and queue.waits_until else 0.0
+    alive = is_this and queue is not None and queue.alive_until > moment
+    delayed = 0.0
+    if alive and queue is not None and queue.waits_until:
+        delayed = (queue.waits_until - moment).total_seconds()
     return Standing(
         total=total,
         rows=list({row.smtp_id: row for row in found}.values()),
@@ -153,12 +155,12 @@ def running(user_id: str) -> Batch | None:
     return _batch_of(queue) if queue is not None and queue.alive_until > now() else None
 
 
-def _queue_of(user_id: str) -> Any:
+def _queue_of(user_id: str) -> AnyRow | None:
     columns = CheckQueue.__table__.columns
     return next(iter(fetch(select(*columns).where(CheckQueue.user_id == user_id))), None)
 
 
-def _batch_of(queue: Any) -> Batch:
+def _batch_of(queue: AnyRow) -> Batch:
     return Batch(queue.app_id, queue.since, tuple(queue.smtp_ids))
 
 

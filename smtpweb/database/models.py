@@ -11,6 +11,7 @@ from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ..mailcheck import Encryption, Outcome, Report, Stage, Step
+from .rows import SmtpUser
 from .session import Base, Sealed, UtcDateTime, now
 
 
@@ -26,7 +27,7 @@ def encryption_of(starttls: bool, ssltls: bool) -> Encryption:
     return Encryption.STARTTLS if starttls else Encryption.NONE
 
 
-def hides_username(smtp: Any) -> bool:
+def hides_username(smtp: SmtpUser) -> bool:
     """Whether the user name of an SMTP, or of a row of one, must not be shown."""
     return bool(smtp.username) and smtp.username_is_secret is not False
 

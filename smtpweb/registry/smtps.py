@@ -6,15 +6,27 @@ Every query starts from the owner, and what is somebody else's is not found.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from typing import TypedDict
 
-from sqlalchemy import JSON, Integer, Select, and_, cast, func, literal, select, update
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    Integer,
+    Select,
+    and_,
+    cast,
+    func,
+    literal,
+    select,
+    update,
+)
 
 from .. import installation
 from ..accounts import tokens
 from ..accounts.ownership import may_see_app, owner_id, visible_smtps
 from ..config import settings
 from ..database.models import ApiToken, App, Smtp, new_id
+from ..database.rows import SmtpPassword, SmtpSettings, TokenAndSmtp, with_tokens_and_smtps
 from ..database.session import AnyRow, AnySelect, db, fetch, now, writing
 from ..errors import BadInput, EditConflict, NotFound, QuotaReached, SecretUnreadable, Sentence
 from ..mailcheck.core.addresses import parse_host
@@ -85,29 +97,33 @@ _OURS = (
 _COLUMNS = tuple(column for column in Smtp.__table__.columns if column.name not in _OURS)
 
 
-def rows_by_app(digest: str, app_id: str) -> Sequence[AnyRow]:
+def rows_by_app(digest: str, app_id: str) -> Sequence[TokenAndSmtp]:
     """Token, app and its SMTPs in one statement: no row without a good token.
 
     ``app_found`` is null where the token's owner has no such app, ``id`` where it has no SMTP.
     """
-    return fetch(
-        _token_and_app(digest, App.id == app_id)
-        .outerjoin(Smtp, Smtp.app_id == App.id)
-        .order_by(Smtp.priority, Smtp.created, Smtp.id)
-    )
-
-
-def rows_by_id(digest: str, smtp_id: str) -> Sequence[AnyRow]:
-    """Token and SMTP in one statement; ``app_found`` is null where the owner has no such SMTP."""
-    mine = select(Smtp.app_id).where(Smtp.id == smtp_id).scalar_subquery()
-    return fetch(
-        _token_and_app(digest, App.id == mine).outerjoin(
-            Smtp, and_(Smtp.app_id == App.id, Smtp.id == smtp_id)
+    return with_tokens_and_smtps(
+        fetch(
+            _token_and_app(digest, App.id == app_id)
+            .outerjoin(Smtp, Smtp.app_id == App.id)
+            .order_by(Smtp.priority, Smtp.created, Smtp.id)
         )
     )
 
 
-def _token_and_app(digest: str, which: Any) -> AnySelect:
+def rows_by_id(digest: str, smtp_id: str) -> Sequence[TokenAndSmtp]:
+    """Token and SMTP in one statement; ``app_found`` is null where the owner has no such SMTP."""
+    mine = select(Smtp.app_id).where(Smtp.id == smtp_id).scalar_subquery()
+    return with_tokens_and_smtps(
+        fetch(
+            _token_and_app(digest, App.id == mine).outerjoin(
+                Smtp, and_(Smtp.app_id == App.id, Smtp.id == smtp_id)
+            )
+        )
+    )
+
+
+def _token_and_app(digest: str, which: ColumnElement[bool]) -> AnySelect:
     return (
         tokens.token_rows(digest)
         .add_columns(App.id.label("app_found"), App.defaultfromemail.label("app_sender"), *_COLUMNS)
@@ -116,14 +132,14 @@ def _token_and_app(digest: str, which: Any) -> AnySelect:
     )
 
 
-def open_password(smtp: Any) -> str | None:
+def open_password(smtp: SmtpPassword) -> str | None:
     """The password of an SMTP or of a row of one; raises :class:`SecretUnreadable`."""
     if smtp.password_sealed is None:
         return None
     return installation.secret_box().open(smtp.id, smtp.password_sealed)
 
 
-def judge(smtp: Any, app_sender: str | None) -> tuple[str | None, tuple[Warning, ...]]:
+def judge(smtp: SmtpSettings, app_sender: str | None) -> tuple[str | None, tuple[Warning, ...]]:
     """The password of an SMTP or of a row of one, and what is likely to fail of it as stored.
 
     Nothing of that is stored, because what providers want changes.
@@ -209,7 +225,7 @@ def _refuse_too_many(app: App) -> None:
         )
 
 
-def _destination(smtp: Smtp) -> tuple[Any, ...]:
+def _destination(smtp: Smtp) -> tuple[object, ...]:
     """Where a stored password goes, and how.
 
     starttls and auth count too: without them it would travel in clear, or to another use. Hosts

@@ -17,7 +17,7 @@ from smtpweb.database.models import User
 from smtpweb.database.session import db
 from smtpweb.errors import TooMany
 from tests.support.people import PASSWORD, Person, Visitor
-from tests.web.api.test_check import in_background, until
+from tests.support.threads import in_background, until
 
 
 class Hasher:
@@ -51,7 +51,7 @@ def hasher(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hasher]:
     hasher.may_go_on.set()
 
 
-def test_beyond_the_places_and_the_queue_a_login_is_refused_at_once(
+def test_login_beyond_the_places_and_the_queue_is_refused_at_once(
     hasher: Hasher, alice: Person
 ) -> None:
     begun = [
@@ -79,7 +79,7 @@ def test_beyond_the_places_and_the_queue_a_login_is_refused_at_once(
 
 
 @pytest.mark.parametrize("name", ["nobody", "al\x00ice", "ali\u200bce", "x" * 5000, "\ud800"])
-def test_an_unknown_name_costs_a_hash_like_a_known_one(
+def test_unknown_name_costs_a_hash_like_a_known_one(
     hasher: Hasher, alice: Person, inside: None, name: str
 ) -> None:
     hasher.may_go_on.set()
@@ -89,7 +89,7 @@ def test_an_unknown_name_costs_a_hash_like_a_known_one(
     assert len(hasher.verified) == 2
 
 
-def test_a_failed_hash_gives_its_place_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_hash_gives_its_place_back(monkeypatch: pytest.MonkeyPatch) -> None:
     class Broken:
         def hash(self, _password: str) -> str:
             raise MemoryError
@@ -101,7 +101,7 @@ def test_a_failed_hash_gives_its_place_back(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_a_burst_of_logins_leaves_no_memory_behind() -> None:
+def test_burst_of_logins_leaves_no_memory_behind() -> None:
     """In a process of its own: its 64 threads are those of a worker that serves the burst."""
     program = """
 import threading
@@ -138,7 +138,7 @@ print(resident())
     assert after - before < 16 * 1024**2
 
 
-def test_a_hash_of_older_parameters_is_renewed_when_its_owner_signs_in(
+def test_hash_of_older_parameters_is_renewed_when_its_owner_signs_in(
     app: Flask, alice: Person, inside: None
 ) -> None:
     older = PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1).hash(PASSWORD)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
@@ -18,6 +19,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 
 from ... import validators
 from ...database.models import App, hides_username
+from ...database.rows import SmtpRow
 from ...errors import BadInput
 from ...mailcheck import Encryption
 from ...mailcheck.explain.explanation import Explanation
@@ -189,7 +191,7 @@ _SMTP_RULES: dict[str, Callable[[str], Any]] = {
 }
 
 
-def smtp(row: Any, app_sender: str | None, *, secrets: bool) -> dict[str, Any]:
+def smtp(row: SmtpRow, app_sender: str | None, *, secrets: bool) -> dict[str, Any]:
     """An SMTP, or a row of one, as the API shows it. The password only with ``secrets``.
 
     ``app_sender`` is the default From of its app.
@@ -297,12 +299,12 @@ def page(content: list[dict[str, Any]], number: int, size: int, total: int) -> d
     }
 
 
-def reply(body: Any, status: int = 200, mimetype: str = "application/json") -> Response:
+def reply(body: object, status: int = 200, mimetype: str = "application/json") -> Response:
     """JSON in one ASCII line: some clients show it as it stands, in whatever charset they like."""
     return Response(json.dumps(body, separators=(",", ":")), status, mimetype=mimetype)
 
 
-def _time(moment: Any) -> str:
+def _time(moment: datetime) -> str:
     """UTC without a zone: the Java client reads a LocalDateTime and fails on any offset."""
     # A plain row of SQLite passed through UtcDateTime already.
     text: str = moment.replace(tzinfo=None).isoformat(timespec="milliseconds")

@@ -35,8 +35,7 @@ def require_login() -> AnyResponse | None:
     """Guard of the pages: sends a visitor who is not signed in to the sign-in page."""
     if current_user.is_authenticated:
         return None
-    refused: AnyResponse = rescue() or auth.require_login()
-    return refused
+    return rescue() or auth.require_login()
 
 
 def rescue() -> AnyResponse | None:

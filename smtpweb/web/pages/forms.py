@@ -9,23 +9,11 @@ from types import TracebackType
 from typing import Any
 
 from flask import Response, render_template, request
+from flask_babel import LazyString, lazy_gettext
 from flask_babel import gettext as _
-from flask_babel import lazy_gettext
 from flask_wtf import FlaskForm
 from werkzeug.datastructures import MultiDict
-from wtforms import (
-    BooleanField,
-    Field,
-    HiddenField,
-    PasswordField,
-    RadioField,
-    SelectChoice,
-    SelectField,
-    SelectMultipleField,
-    StringField,
-    SubmitField,
-    ValidationError,
-)
+from wtforms import Field, SelectChoice, SubmitField, ValidationError
 from wtforms.validators import DataRequired, EqualTo, InputRequired, Optional
 from wtforms.widgets import CheckboxInput, ListWidget
 
@@ -37,6 +25,16 @@ from ...registry.apps import AppChanges
 from ...registry.idempotency import Once
 from ..http.i18n import LANGUAGES, say
 from ..presentation.labels import printable
+from .noted_fields import (
+    BooleanField,
+    HiddenField,
+    PasswordField,
+    RadioField,
+    SelectField,
+    SelectMultipleField,
+    StringField,
+    notes_of,
+)
 
 REQUIRED = lazy_gettext("Fill this in.")
 SAME = lazy_gettext("Must be the same as above.")
@@ -93,9 +91,9 @@ class Form(FlaskForm):
         key = self.accepted.get("once_key")
         return Once(key, per_content=True) if key else None
 
-    def name_of(self, field: Any) -> str:
+    def name_of(self, field: Field) -> str:
         """Our name of a field, which may differ from its name in HTML."""
-        names: dict[str, Any] = self._fields
+        names: dict[str, Field] = self._fields
         return next(name for name, known in names.items() if known is field)
 
     def compare(self, stored: dict[str, Any]) -> None:
@@ -108,7 +106,7 @@ class Form(FlaskForm):
             if name == "version":
                 field.data = value
             elif field.data != value and (field.data or value):
-                field.stored = in_words(field, value)
+                notes_of(field).stored = in_words(field, value)
 
     def page(self, template: str, **context: Any) -> Response:
         """The page of this form: 200, or 409, 422 or 429 where something is wrong."""
@@ -167,7 +165,7 @@ def trimmed(value: str | None) -> str | None:
     return value.strip(" \t\xa0") if value else value
 
 
-def in_words(field: Field, value: Any) -> str:
+def in_words(field: Field, value: object) -> str:
     """A value as the form would show it."""
     if isinstance(value, bool):
         return str(_("on") if value else _("off"))
@@ -176,7 +174,7 @@ def in_words(field: Field, value: Any) -> str:
 
 
 def text_field(
-    label: Any,
+    label: LazyString,
     rule: Callable[[str], Any],
     *,
     required: bool = True,

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from dns.resolver import Resolver
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from werkzeug.datastructures import MultiDict
-from wtforms import (
-    BooleanField,
-    Field,
-    HiddenField,
-    PasswordField,
-    RadioField,
-    SelectChoice,
-    SubmitField,
-)
+from wtforms import Field, SelectChoice, SubmitField
 from wtforms.validators import DataRequired, Optional
 
 from ... import config, validators
@@ -42,6 +34,7 @@ from .forms import (
     trimmed,
     version_number,
 )
+from .noted_fields import BooleanField, HiddenField, PasswordField, RadioField, notes_of
 
 
 def _encryption(value: str) -> str:
@@ -135,7 +128,7 @@ class SmtpForm(Form):
         self.ignored: list[str] = []  # labels of what could not be
         self.fitting: list[Choice] = []  # providers, where several fit what was typed
         for name in _JUDGED:
-            self._fields[name].warnings = []
+            notes_of(self._fields[name]).warnings = []
         self.username.hint = self.password.hint = ""
         self.parts: Parts | None = None  # of what was pasted as the host
 
@@ -182,7 +175,7 @@ class SmtpForm(Form):
         # What was left out of the host is typed next
         self.focus = self.host if choice.host.startswith(".") else self._typed_next()
 
-    def validate(self, extra_validators: Any = None) -> bool:
+    def validate(self, extra_validators: Mapping[str, Sequence[object]] | None = None) -> bool:
         """Read every field; where a URL was pasted as the host, offer its parts."""
         valid = bool(super().validate(extra_validators))
         try:
@@ -281,7 +274,7 @@ class SmtpForm(Form):
         if field.data == value:
             return
         if self.smtp:
-            field.stored = in_words(field, self.of(self.smtp)[name])
+            notes_of(field).stored = in_words(field, self.of(self.smtp)[name])
         field.data = value
         self.unsaved.append(field.label.text)
 
@@ -304,14 +297,14 @@ class SmtpForm(Form):
         settings = self._settings(app)
         dns = reachability.look_up(settings, resolver) if resolver else ()
         for warning in (*dns, *preflight.warnings(settings)):
-            field = self._fields[warning.field]
-            field.warnings = [*field.warnings, say(warning.text)]
+            notes = notes_of(self._fields[warning.field])
+            notes.warnings = [*(notes.warnings or ()), say(warning.text)]
 
     def tell_cause(self, name: str, report: Report) -> None:
         """Put to the field of this name in HTML what a check found to be wrong with it."""
         for field in self:
             if field.name == name:
-                field.cause = (report.title, *report.advice[:1])
+                notes_of(field).cause = (report.title, *report.advice[:1])
 
     def _settings(self, app: App) -> Settings:
         """What stands in the form, as far as it can be read."""
@@ -355,7 +348,10 @@ class SmtpForm(Form):
     def findings(self) -> dict[str, Any]:
         """The same for a script: texts by the names that the fields have in HTML."""
         return {
-            "warnings": {self._fields[name].name: self._fields[name].warnings for name in _JUDGED},
+            "warnings": {
+                field.name: notes_of(field).warnings
+                for field in (self._fields[name] for name in _JUDGED)
+            },
             "hints": {field.name: field.hint for field in (self.username, self.password)},
         }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from flask import Flask
 
@@ -38,7 +40,9 @@ def test_explain_names_the_cause(alice: Person) -> None:
         ({"host": "2001:db8::1"}, "2001:db8::1", None, None),
     ],
 )
-def test_explain_uses_host_and_provider(alice: Person, given, host, port, provider) -> None:
+def test_explain_uses_host_and_provider(
+    alice: Person, given: dict[str, str], host: str | None, port: int | None, provider: str | None
+) -> None:
     found = alice.post(PATH, text=REFUSED, **given).json
     assert (found["host"], found["port"], found["provider"]) == (host, port, provider)
     if provider:
@@ -63,7 +67,9 @@ def test_explain_says_when_it_does_not_understand(alice: Person) -> None:
         ({"text": REFUSED, "provider": "nobody"}, "provider"),
     ],
 )
-def test_explain_refuses_what_it_cannot_read(alice: Person, given, faulty) -> None:
+def test_explain_refuses_what_it_cannot_read(
+    alice: Person, given: dict[str, Any], faulty: str
+) -> None:
     reply = alice.post(PATH, **given)
     assert reply.status_code == 400
     assert [one["parameter"] for one in reply.json["errors"]] == [faulty]

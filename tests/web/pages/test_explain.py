@@ -9,12 +9,11 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from smtpweb.checking import explain
-from smtpweb.database.models import Base
-from smtpweb.database.session import db
+from smtpweb.database.session import Base, db
+from smtpweb.errors import TooMany
 from tests.support.browser import Browser, Page
+from tests.support.databases import ON_SQLITE
 from tests.support.people import Person
-
-ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 REFUSED = "smtplib.SMTPAuthenticationError: (535, b'5.7.8 Error: authentication failed')"
 SECRET = "Tr0ub4dor-and-3"
@@ -124,11 +123,11 @@ def test_allowance_forgets_after_its_time_and_bounds_its_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = [0.0]
-    monkeypatch.setattr(explain.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr("smtpweb.checking.explain.time.monotonic", lambda: clock[0])
     monkeypatch.setattr(explain, "_MOST_KEYS", 3)
     allowance = explain.Allowance(most=1, seconds=60)
     allowance.take("a")
-    with pytest.raises(explain.TooMany) as refused:
+    with pytest.raises(TooMany) as refused:
         allowance.take("a")
     assert refused.value.retry_after == 61
     clock[0] = 60

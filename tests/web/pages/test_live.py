@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 import signal
 import sqlite3
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
 
+import pytest
+from flask import Flask
 from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
 
@@ -20,12 +22,14 @@ from smtpweb.database.models import Check
 from smtpweb.database.session import db, now
 from smtpweb.mailcheck import Outcome, Stage
 from tests.support.browser import Browser, Page, one_database, signed_in
-from tests.support.counting import statements
+from tests.support.counting import connections_in_use, statements
 from tests.support.factories import count, make_check, only_check
 from tests.support.fake_smtp import FakeServer, Slowly, fake_smtp
 from tests.support.guest import Guest
+from tests.support.matching import search
 from tests.support.people import PASSWORD, Person
 from tests.support.serving import smtpweb_server
+from tests.support.threads import until
 
 SLOW = {"EHLO": Slowly(1.2, "250 fake.example.com")}
 
@@ -39,15 +43,7 @@ def begin(browser: Browser, smtp_id: str) -> Page:
     return browser.press(browser.get(f"/smtps/{smtp_id}"), f"/smtps/{smtp_id}/check")
 
 
-def until(condition: Callable[[], object]) -> None:
-    for _ in range(500):
-        if condition():
-            return
-        time.sleep(0.01)
-    raise AssertionError("it never came")
-
-
-def events(chunks: Iterator[bytes]) -> Iterator[tuple[str, dict[str, object]]]:
+def events(chunks: Iterator[bytes]) -> Iterator[tuple[str, dict[str, Any]]]:
     """The events of a stream as they come."""
     text = ""
     for chunk in chunks:
@@ -60,9 +56,9 @@ def events(chunks: Iterator[bytes]) -> Iterator[tuple[str, dict[str, object]]]:
 
 
 @contextmanager
-def streaming(browser: Browser, path: str) -> Iterator[list[tuple[str, dict[str, object]]]]:
+def streaming(browser: Browser, path: str) -> Iterator[list[tuple[str, dict[str, Any]]]]:
     """What is told, while it is told; at its end, to the end."""
-    told: list[tuple[str, dict[str, object]]] = []
+    told: list[tuple[str, dict[str, Any]]] = []
 
     def listen() -> None:
         reply = browser.client.get(path, buffered=False)
@@ -77,7 +73,9 @@ def streaming(browser: Browser, path: str) -> Iterator[list[tuple[str, dict[str,
         thread.join()
 
 
-def test_the_page_comes_at_once_and_fills_in_until_the_result(browser, alice, idapp):
+def test_page_comes_at_once_and_fills_in_until_the_result(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     with fake_smtp(replies=SLOW) as server:
         page = begin(browser, register(alice, idapp, server))
         assert page.heading == "Check under way"
@@ -93,16 +91,20 @@ def test_the_page_comes_at_once_and_fills_in_until_the_result(browser, alice, id
     assert only_check(alice.app).applied
 
 
-def test_a_result_is_kept_where_nobody_looks(browser, alice, idapp):
+def test_result_is_kept_where_nobody_watches(browser: Browser, alice: Person, idapp: str) -> None:
     with fake_smtp(replies={"MAIL": "550 5.7.1 no"}) as server:
         smtp_id = register(alice, idapp, server)
         begin(browser, smtp_id)
         runner.wait_for_all()
-    assert only_check(alice.app).report.stage == Stage.MAIL
+    report = only_check(alice.app).report
+    assert report
+    assert report.stage == Stage.MAIL
     assert alice.smtp(smtp_id)["status"] == "D"
 
 
-def test_the_stream_tells_each_stage_and_ends_with_the_check(browser, alice, idapp):
+def test_stream_tells_each_stage_and_ends_with_the_check(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     with fake_smtp(replies=SLOW) as server:
         page = begin(browser, register(alice, idapp, server))
         reply = browser.client.get(f"{page.url}/progress")
@@ -124,16 +126,16 @@ def test_the_stream_tells_each_stage_and_ends_with_the_check(browser, alice, ida
     assert any(data["said"] == "EHLO: The server says what it can do" for _, data in told)
 
 
-def test_a_stream_holds_no_connection_of_the_database_and_makes_room_at_its_end(
-    browser, alice, idapp
-):
+def test_stream_holds_no_connection_of_the_database_and_makes_room_at_its_end(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     slots = alice.app.extensions["smtpweb.limits"].streams
     with fake_smtp(replies=SLOW) as server:
         page = begin(browser, register(alice, idapp, server))
         with streaming(browser, f"{page.url}/progress") as told:
             until(lambda: told)
             with alice.app.app_context():
-                until(lambda: db.engine.pool.checkedout() == 0)
+                until(lambda: connections_in_use() == 0)
             assert server.mails == []
             assert slots.taken == 1
             while not slots.take("others"):
@@ -150,7 +152,9 @@ def test_a_stream_holds_no_connection_of_the_database_and_makes_room_at_its_end(
         assert not slots.take("anybody")
 
 
-def test_the_streams_of_one_user_leave_room_for_others(browser, alice, charlie, idapp):
+def test_streams_of_one_user_leave_room_for_others(
+    browser: Browser, alice: Person, charlie: Person, idapp: str
+) -> None:
     """Without it, whoever keeps eight pages open blinds the whole worker."""
     elsewhere = charlie.make_app("blog")["_id"]
     stranger = signed_in(alice.app, charlie)
@@ -171,7 +175,9 @@ def test_the_streams_of_one_user_leave_room_for_others(browser, alice, charlie, 
     reply.close()
 
 
-def test_whoever_leaves_a_stream_makes_room_before_the_check_has_ended(browser, alice, idapp):
+def test_stream_that_is_left_makes_room_before_the_check_has_ended(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     slots = alice.app.extensions["smtpweb.limits"].streams
     with alice.app.app_context():
         check = make_check(alice, idapp, finished=False, ends_in=60)
@@ -182,7 +188,9 @@ def test_whoever_leaves_a_stream_makes_room_before_the_check_has_ended(browser, 
     assert slots.taken == 0
 
 
-def test_a_stream_of_a_check_that_was_interrupted_or_removed_ends(browser, alice, idapp):
+def test_stream_of_a_check_that_was_interrupted_or_removed_ends(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     with alice.app.app_context():
         interrupted = make_check(alice, idapp, finished=False, ends_in=-1)
     reply = browser.client.get(f"/checks/{interrupted.id}/progress")
@@ -197,13 +205,15 @@ def test_a_stream_of_a_check_that_was_interrupted_or_removed_ends(browser, alice
 
 
 @one_database
-def test_a_stream_is_the_owners_alone(browser, alice, charlie, idapp):
+def test_stream_is_the_owners_alone(
+    browser: Browser, alice: Person, charlie: Person, idapp: str
+) -> None:
     with alice.app.app_context():
         check = make_check(alice, idapp, finished=False, ends_in=60)
     assert signed_in(alice.app, charlie).get(f"/checks/{check.id}/progress", status=404)
 
 
-def test_a_check_by_the_api_writes_no_progress_and_costs_no_more(alice, idapp):
+def test_check_by_the_api_writes_no_progress_and_costs_no_more(alice: Person, idapp: str) -> None:
     with fake_smtp(replies=SLOW) as server:
         smtp_id = register(alice, idapp, server)
         with statements() as seen:
@@ -214,9 +224,13 @@ def test_a_check_by_the_api_writes_no_progress_and_costs_no_more(alice, idapp):
 
 
 def test_progress_that_cannot_be_written_does_not_hurt_the_check(
-    browser, alice, idapp, monkeypatch, caplog
-):
-    def full():
+    browser: Browser,
+    alice: Person,
+    idapp: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def full() -> NoReturn:
         raise OperationalError("UPDATE", {}, Exception("database or disk is full"))
 
     with fake_smtp(replies=SLOW) as server:
@@ -227,10 +241,14 @@ def test_progress_that_cannot_be_written_does_not_hurt_the_check(
     assert "progress was not written: database or disk is full" in caplog.text
 
 
-def test_a_bug_in_a_check_ends_it_gives_the_slot_back_and_is_logged(
-    browser, alice, idapp, monkeypatch, caplog
-):
-    def broken(*_):
+def test_bug_in_a_check_ends_it_gives_the_slot_back_and_is_logged(
+    browser: Browser,
+    alice: Person,
+    idapp: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def broken(*_: object) -> NoReturn:
         raise ZeroDivisionError
 
     slots = alice.app.extensions["smtpweb.limits"].checks
@@ -247,9 +265,11 @@ def test_a_bug_in_a_check_ends_it_gives_the_slot_back_and_is_logged(
     assert browser.get(page.url).heading == "Check interrupted"
 
 
-def test_what_was_told_of_later_stages_is_void_where_the_conversation_starts_over(app):
+def test_progress_of_later_stages_is_void_where_the_conversation_starts_over(
+    app: Flask,
+) -> None:
     class Told(runner._Background):
-        def __init__(self):
+        def __init__(self) -> None:
             self._steps = ()
 
     told = Told()
@@ -266,7 +286,7 @@ def test_what_was_told_of_later_stages_is_void_where_the_conversation_starts_ove
     ]
 
 
-def test_no_more_checks_are_begun_than_there_is_room_for(browser, alice, idapp):
+def test_checks_begin_only_while_there_is_room(browser: Browser, alice: Person, idapp: str) -> None:
     with fake_smtp(replies={"EHLO": Slowly(3, "250 fake.example.com")}) as server:
         ids = [register(alice, idapp, server) for _ in range(3)]
         begun = [begin(browser, smtp_id) for smtp_id in ids]
@@ -277,7 +297,7 @@ def test_no_more_checks_are_begun_than_there_is_room_for(browser, alice, idapp):
     assert count(alice.app, Check) == 2
 
 
-def test_a_worker_that_is_told_to_stop_lets_its_checks_end(tmp_path):
+def test_worker_that_must_stop_lets_its_checks_end(tmp_path: Path) -> None:
     """The request that began it is long over: only the worker itself can wait."""
     with (
         fake_smtp(replies=SLOW) as smtp,
@@ -287,7 +307,7 @@ def test_a_worker_that_is_told_to_stop_lets_its_checks_end(tmp_path):
         ),
     ):
         guest = Guest(url)
-        code = re.search("enter the code (.*)", served.output)[1]
+        code = search("enter the code (.*)", served.output)[1]
         typed = {"name": "ana", "email": "ana@example.com", "password": PASSWORD}
         guest.send("/setup", code=code, again=PASSWORD, **typed)
         page = guest.check(guest.register(smtp))

@@ -5,20 +5,25 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser as Chromium
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.support.chromium import Watched
-from tests.support.fake_smtp import Slowly, fake_smtp
+from tests.support.fake_smtp import FakeServer, Slowly, fake_smtp
+from tests.support.matching import search
+from tests.support.serving import Program
 
 BUTTON = "Save and send a test mail to ana@example.com"
 SLOW = {"EHLO": Slowly(2.5, "250-fake.example.com\r\n250 AUTH PLAIN")}
 
 
-def stage(page, name):
+def stage(page: Page, name: str) -> Locator:
     return page.locator(f"#stage-{name}")
 
 
-def test_the_stages_fill_in_and_the_result_comes_by_one_stream(chromium, served):
+def test_stages_fill_in_and_the_result_comes_by_one_stream(
+    chromium: Chromium, served: tuple[str, Program]
+) -> None:
     url, program = served
     with (
         fake_smtp(login=("shop", "other"), replies=SLOW) as smtp,
@@ -49,10 +54,10 @@ def test_the_stages_fill_in_and_the_result_comes_by_one_stream(chromium, served)
         assert tab.complaints == []
 
 
-def cut(page, how: str, *kinds: str) -> None:
+def cut(page: Page, how: str, *kinds: str) -> None:
     """Let these requests of a check's page fail: its stream, its looks at itself."""
 
-    def fail(route):
+    def fail(route: Route) -> None:
         if route.request.resource_type not in kinds:
             route.continue_()
         elif how == "broken":
@@ -67,7 +72,9 @@ def cut(page, how: str, *kinds: str) -> None:
 @pytest.mark.parametrize(
     "kinds", [("eventsource", "fetch"), ("fetch",)], ids=["from the start", "at the end"]
 )
-def test_a_page_whose_connection_breaks_stays_and_goes_on_by_itself(chromium, served, how, kinds):
+def test_page_whose_connection_breaks_stays_and_goes_on_by_itself(
+    chromium: Chromium, served: tuple[str, Program], how: str, kinds: tuple[str, ...]
+) -> None:
     url, program = served
     with (
         fake_smtp(login=("shop", "s3cret"), replies=SLOW) as smtp,
@@ -96,7 +103,9 @@ def test_a_page_whose_connection_breaks_stays_and_goes_on_by_itself(chromium, se
         assert errors == []
 
 
-def test_a_stream_that_is_refused_is_made_up_for_by_looking(chromium, served):
+def test_stream_that_is_refused_is_made_up_for_by_looking(
+    chromium: Chromium, served: tuple[str, Program]
+) -> None:
     url, program = served
     slow = {"EHLO": Slowly(5, "250-fake.example.com\r\n250 AUTH PLAIN")}
     with (
@@ -115,7 +124,9 @@ def test_a_stream_that_is_refused_is_made_up_for_by_looking(chromium, served):
         tab.heading("The server accepted the mail")
 
 
-def test_an_arrival_that_is_confirmed_elsewhere_appears_by_itself(chromium, served):
+def test_arrival_that_is_confirmed_elsewhere_appears_by_itself(
+    chromium: Chromium, served: tuple[str, Program]
+) -> None:
     url, program = served
     with (
         fake_smtp(login=("shop", "s3cret")) as smtp,
@@ -132,7 +143,7 @@ def test_an_arrival_that_is_confirmed_elsewhere_appears_by_itself(chromium, serv
         expect(page.get_by_text("What to do next")).to_be_visible()
         page.get_by_text("Diagnosis as text").click()
         mailbox = elsewhere.new_page()
-        mailbox.goto(re.search(r"http://\S+/received/\S+", smtp.mails[0][2].decode())[0])
+        mailbox.goto(search(r"http://\S+/received/\S+", smtp.mails[0][2].decode())[0])
         mailbox.get_by_role("button", name="I received this mail").click()
         expect(page.locator("#arrival")).to_contain_text("Arrival confirmed after", timeout=15000)
         expect(page.locator("#check-facts")).to_contain_text("Arrival confirmed after")
@@ -143,7 +154,9 @@ def test_an_arrival_that_is_confirmed_elsewhere_appears_by_itself(chromium, serv
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
-def test_a_result_on_paper_has_everything_and_nothing_to_press(chromium, served, smtp, scripts):
+def test_result_on_paper_has_everything_and_nothing_to_press(
+    chromium: Chromium, served: tuple[str, Program], smtp: FakeServer, scripts: bool
+) -> None:
     url, program = served
     with chromium.new_context(java_script_enabled=scripts) as context:
         tab = Watched(context)
@@ -166,7 +179,9 @@ def test_a_result_on_paper_has_everything_and_nothing_to_press(chromium, served,
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
-def test_who_leaves_finds_the_result_and_the_mail_is_confirmed(chromium, served, scripts):
+def test_result_is_there_for_who_left_the_page(
+    chromium: Chromium, served: tuple[str, Program], scripts: bool
+) -> None:
     url, program = served
     with (
         fake_smtp(login=("shop", "s3cret"), replies=SLOW) as smtp,
@@ -190,7 +205,7 @@ def test_who_leaves_finds_the_result_and_the_mail_is_confirmed(chromium, served,
             expect(page.locator("#diagnosis")).to_be_visible()
 
         mailbox = context.new_page()
-        mailbox.goto(re.search(r"http://\S+/received/\S+", smtp.mails[0][2].decode())[0])
+        mailbox.goto(search(r"http://\S+/received/\S+", smtp.mails[0][2].decode())[0])
         mailbox.get_by_role("button", name="I received this mail").click()
         expect(mailbox.get_by_role("heading", level=1)).to_contain_text("arrival is confirmed")
         page.reload()

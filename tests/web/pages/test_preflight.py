@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from smtpweb.database.session import db
 from smtpweb.mailcheck import EgressPolicy
 from smtpweb.mailcheck.core import addresses
 from tests.conftest import settings_for
-from tests.support.browser import one_database, signed_in
+from tests.support.browser import Browser, one_database, signed_in, words
 from tests.support.factories import SAVE, forget_default_from, typed
 from tests.support.fake_dns import Records, fake_dns
 from tests.support.fake_smtp import fake_smtp
@@ -111,7 +112,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("given", "said"), CASES)
-def test_what_is_likely_to_fail_is_saved_with_a_warning(
+def test_settings_that_are_likely_to_fail_are_saved_with_a_warning(
     alice: Person, given: dict[str, object], said: list[tuple[str, str, str]]
 ) -> None:
     idapp = alice.make_app()["_id"]
@@ -119,28 +120,28 @@ def test_what_is_likely_to_fail_is_saved_with_a_warning(
     saved = alice.make_smtp(idapp, **given)
     warnings = saved.get("warnings", [])
     assert [(one["parameter"], one["code"]) for one in warnings] == [one[:2] for one in said]
-    for warning, (_, _, words) in zip(warnings, said, strict=True):
-        assert words in warning["message"]
+    for warning, (_, _, text) in zip(warnings, said, strict=True):
+        assert text in warning["message"]
         assert str(given["password"]) not in warning["message"] or given["password"] == "apikey"
     assert alice.smtp(saved["_id"]) == saved
     assert alice.smtps(idapp) == [saved]
 
 
-def test_the_default_from_of_the_app_counts(alice: Person) -> None:
+def test_default_from_of_the_app_counts(alice: Person) -> None:
     idapp = alice.make_app(defaultfromemail="info@example.com")["_id"]
     saved = alice.make_smtp(idapp, **{k: v for k, v in GMAIL.items() if k != "defaultfromemail"})
     assert [one["code"] for one in saved["warnings"]] == ["FROM_NOT_LOGIN"]
     assert alice.smtps(idapp) == [saved]
 
 
-def test_a_token_that_may_not_see_passwords_is_told_the_same(alice: Person) -> None:
+def test_token_that_may_not_see_passwords_gets_the_same_warnings(alice: Person) -> None:
     idapp = alice.make_app()["_id"]
     saved = alice.make_smtp(idapp, **(GMAIL | {"password": "hunter2"}))
     seen = alice.with_scopes("read").smtp(saved["_id"])
     assert (seen["password"], seen["warnings"]) == (None, saved["warnings"])
 
 
-def test_a_failed_check_repeats_the_warnings(alice: Person) -> None:
+def test_failed_check_repeats_the_warnings(alice: Person) -> None:
     idapp = alice.make_app(defaultfromemail="shop@example.com")["_id"]
     with fake_smtp(login=("shop", "s3cret")) as server:
         saved = alice.make_smtp(
@@ -186,7 +187,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("changes", "parameter", "code", "text"), REFUSED)
-def test_what_the_policy_refuses_is_said_when_it_is_saved(
+def test_policy_refusal_is_a_warning_when_saving(
     guarded: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     changes: dict[str, object], parameter: str, code: str, text: str,
 ) -> None:  # fmt: skip
@@ -203,26 +204,28 @@ def test_what_the_policy_refuses_is_said_when_it_is_saved(
     assert (reply.status_code, reply.json["stage"]) == (406, "policy")
     page = signed_in(guarded.app, guarded).get("/apps")
     assert "Cannot be checked" in page.text
-    assert "(1 problem)" in page.one("title").text
+    assert "(1 problem)" in words(page.one("title"))
 
 
 @pytest.mark.parametrize(
     "changes", [{}, {"host": "10.0.0.25"}, {"host": "192.0.1.1", "port": 2525}]
 )
-def test_what_the_policy_allows_is_saved_without_a_warning(
+def test_settings_that_the_policy_allows_are_saved_without_a_warning(
     guarded: Person, changes: dict[str, object]
 ) -> None:
     idapp = guarded.make_app()["_id"]
     assert "warnings" not in guarded.make_smtp(idapp, **OWN | changes)
 
 
-def test_a_port_for_reading_mail_is_said_once(guarded: Person) -> None:
+def test_port_for_reading_mail_is_said_once(guarded: Person) -> None:
     idapp = guarded.make_app()["_id"]
     saved = guarded.make_smtp(idapp, **OWN | TLS | {"port": 993})
     assert [one["code"] for one in saved["warnings"]] == ["PORT_OF_READING"]
 
 
-def test_a_default_from_of_the_app_makes_its_servers_checkable(alice: Person, browser) -> None:
+def test_default_from_of_the_app_makes_its_servers_checkable(
+    alice: Person, browser: Browser
+) -> None:
     idapp = alice.make_app()["_id"]
     forget_default_from(alice.app, idapp)
     alice.make_smtp(idapp, **SENDGRID | {"defaultfromemail": ""})
@@ -254,14 +257,14 @@ def test_a_default_from_of_the_app_makes_its_servers_checkable(alice: Person, br
         ("not a host", {}, ["Must not hold SPACE (U+0020 at position 4)."]),
     ],
 )
-def test_while_somebody_types_a_short_look_up_says_what_dns_knows(
-    alice: Person, browser, idapp: str, host: str, records: Records, texts: list[str]
+def test_dns_look_up_warns_while_somebody_types(
+    alice: Person, browser: Browser, idapp: str, host: str, records: Records, texts: list[str]
 ) -> None:
     with fake_dns(records) as dns:
         alice.app.extensions["smtpweb.dns"] = dns.resolver
         form = browser.get(f"/apps/{idapp}/smtps/new").form().fill(**typed(host=host))
         reply = browser.client.post(f"/apps/{idapp}/smtps/preflight", data=dict(form.values))
-    said = reply.json["warnings"]["host"]
+    said = json.loads(reply.data)["warnings"]["host"]
     assert len(said) == len(texts), said
     for text, part in zip(said, texts, strict=True):
         assert part in text
@@ -277,8 +280,8 @@ def test_while_somebody_types_a_short_look_up_says_what_dns_knows(
         ("::1/25/", "without scheme, port or path"),
     ],
 )
-def test_a_pasted_address_is_taken_apart_by_words(
-    alice: Person, browser, idapp: str, pasted: str, said: str
+def test_pasted_address_is_taken_apart_by_words(
+    alice: Person, browser: Browser, idapp: str, pasted: str, said: str
 ) -> None:
     reply = alice.post("/private/smtps/save", idapp=idapp, host=pasted, port=25)
     assert reply.status_code == 400
@@ -288,7 +291,7 @@ def test_a_pasted_address_is_taken_apart_by_words(
     assert said in page.errors()["host"]
 
 
-def test_every_code_is_in_the_manual(database_url: str) -> None:
+def test_warning_codes_are_all_in_the_manual(database_url: str) -> None:
     manual = (ROOT / "docs" / "api.md").read_text()
     codes = {code for _, said in CASES for _, code, _ in said}
     assert len(codes) >= 12

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import expect
 
 from tests.support.chromium import PHONE, Watched, fits
+from tests.support.serving import Program
 
 
 @pytest.fixture
-def tab(chromium, served):
+def tab(chromium: Chromium, served: tuple[str, Program]) -> Iterator[Watched]:
     """A new SMTP is about to be typed."""
     url, program = served
     with chromium.new_context(viewport=PHONE) as context:
@@ -22,7 +26,7 @@ def tab(chromium, served):
         assert tab.complaints == []
 
 
-def test_a_provider_fills_in_and_the_cursor_goes_to_the_user_name(tab):
+def test_provider_fills_in_and_the_cursor_goes_to_the_user_name(tab: Watched) -> None:
     page = tab.page
     expect(page.get_by_label("Provider")).to_be_focused()
     page.get_by_label("Password", exact=True).fill("kept")
@@ -44,7 +48,9 @@ def test_a_provider_fills_in_and_the_cursor_goes_to_the_user_name(tab):
     fits(page)
 
 
-def test_a_provider_that_fits_takes_away_the_error_of_one_that_did_not(chromium, served):
+def test_provider_that_fits_takes_away_the_error_of_one_that_did_not(
+    chromium: Chromium, served: tuple[str, Program]
+) -> None:
     url, program = served
     with chromium.new_context(viewport=PHONE) as context:
         tab = Watched(context)
@@ -63,7 +69,7 @@ def test_a_provider_that_fits_takes_away_the_error_of_one_that_did_not(chromium,
         expect(page.get_by_text("no provider of this name")).to_have_count(0)
 
 
-def test_the_port_follows_the_encryption_while_it_is_a_usual_one(tab):
+def test_port_follows_the_encryption_while_it_is_a_usual_one(tab: Watched) -> None:
     page = tab.page
     port = page.get_by_label("Port")
     expect(port).to_have_value("587")
@@ -76,7 +82,7 @@ def test_the_port_follows_the_encryption_while_it_is_a_usual_one(tab):
     expect(port).to_have_value("2525")
 
 
-def test_what_is_likely_to_fail_is_said_while_it_is_typed(tab):
+def test_warnings_appear_while_somebody_types(tab: Watched) -> None:
     page = tab.page
     asked = []
     page.on("request", lambda r: asked.append(r.url) if "preflight" in r.url else None)
