@@ -98,10 +98,10 @@ def test_each_sandbox_server_shows_what_it_is_there_for(demo: Program, clone: Pa
         proposed[shows] = (smtp["port"], (problem or {}).get("alternatives", []))
         seen[shows] = (status, (problem or {}).get("stage", ""), (problem or {}).get("code", ""))
     assert seen == OUTCOMES
-    assert demo.output.count("Mail for test@example.com from shop@example.com: Test mail") == 1
+    assert demo.output.count("Email for test@example.com from shop@example.com: Test mail") == 1
 
     # The console stands for the mailbox.
-    (link,) = re.findall(r"Say so at (http://\S+/received/\S+)", demo.output)
+    (link,) = re.findall(r"Confirm that it arrived: (http://\S+/received/\S+)", demo.output)
     with urllib.request.urlopen(link, timeout=30) as reply:
         assert "I received this mail" in reply.read().decode()
 
@@ -133,7 +133,7 @@ def test_ctrl_c_ends_everything_and_the_next_demo_keeps_other_apps(
         ports = [int(port) for port in re.findall(r"127\.0\.0\.1:(\d+) ", first.output)]
         first.interrupt()
         assert "Traceback" not in first.output
-        assert "The demo has ended." in first.output
+        assert "The demo has stopped." in first.output
         for port in [*ports, int(client.url.rsplit(":", 1)[1])]:
             with pytest.raises(OSError, match="refused"):
                 urllib.request.urlopen(f"http://127.0.0.1:{port}")
