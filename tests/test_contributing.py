@@ -163,7 +163,7 @@ def test_recipe_for_a_provider_is_enough(clone: Path) -> None:
     offered = run(
         clone,
         "-c",
-        "from smtpweb.providers.presets import of_host; print(of_host('smtp.letterbox.example').id)",
+        "from smtpweb.providers import presets as p; print(p.of_host('smtp.letterbox.example').id)",
     )
     assert offered.stdout == "letterbox\n", offered.stderr
 

@@ -145,7 +145,7 @@ def test_ctrl_c_ends_everything_and_the_next_demo_keeps_other_apps(
 def commands_of_readme() -> list[str]:
     """The commands of the session by curl, in the order in which a newcomer types them."""
     text = (ROOT / "README.md").read_text()
-    block = text.split("### By curl", 1)[1].split("```console\n", 1)[1].split("```", 1)[0]
+    block = text.split("### With curl", 1)[1].split("```console\n", 1)[1].split("```", 1)[0]
     return [line[2:] for line in block.splitlines() if line.startswith("$ ")]
 
 
