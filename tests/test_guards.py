@@ -1,4 +1,4 @@
-"""Guards on the house itself: what every route, template and document must keep to."""
+"""Guards on the project itself: rules for every route, template and document."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_every_api_route_refuses_those_without_a_good_token(app: Flask, visitor:
 
 
 @ON_SQLITE
-def test_every_page_sends_a_visitor_to_the_login(app: Flask, alice: Person) -> None:
+def test_every_page_sends_a_visitor_to_the_sign_in_page(app: Flask, alice: Person) -> None:
     app.config["WTF_CSRF_ENABLED"] = False  # so that the guard itself is what refuses
     client = app.test_client()
     seen = set()
@@ -71,7 +71,7 @@ def test_every_page_sends_a_visitor_to_the_login(app: Flask, alice: Person) -> N
 
 
 @ON_SQLITE
-def test_every_post_of_a_page_wants_its_csrf_token(app: Flask, alice: Person) -> None:
+def test_every_post_of_a_page_needs_its_csrf_token(app: Flask, alice: Person) -> None:
     client = app.test_client()
     for method, rule in routes(app):
         if method == "POST" and not re.search("/private/|/auth/", rule.rule):
@@ -125,8 +125,10 @@ def test_templates_trust_nothing_and_hold_no_script() -> None:
 
 
 def tracked() -> list[str]:
-    told = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
-    return told.stdout.splitlines()
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return listed.stdout.splitlines()
 
 
 def test_lock_files_pin_hashes_and_name_no_index() -> None:
@@ -159,8 +161,8 @@ def test_every_error_of_the_api_is_documented() -> None:
         assert word in documented, word
 
 
-def test_small_rooms() -> None:
-    """A file that has outgrown its first sentence is split."""
+def test_modules_stay_small() -> None:
+    """A module that has outgrown its docstring is split."""
     for name in tracked():
         if name.startswith("smtpweb/") and name.endswith(".py"):
             assert len((ROOT / name).read_text().splitlines()) <= 420, name
@@ -209,10 +211,10 @@ def test_port_of_the_environment_counts_for_make() -> None:
             (["make", "-n", name, "PORT=8124"], "8124"),
         ):
             environment = os.environ | {"PORT": "8123"}
-            told = subprocess.run(
+            printed = subprocess.run(
                 command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
             )
-            assert f"PORT='{port}' exec" in told.stdout
+            assert f"PORT='{port}' exec" in printed.stdout
 
 
 def test_fuzzer_is_no_part_of_the_benchmarks() -> None:
