@@ -9,7 +9,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from . import cli, web
 from .accounts import sessions
-from .checking import batches, limits
+from .checking import batches, explain, limits
 from .config import INSTANCE, ROOT, Settings
 from .database import models
 from .database.session import db, engine_options
@@ -50,6 +50,7 @@ def create_app(settings: Settings) -> Flask:
     app.extensions["smtpweb.settings"] = settings
     app.extensions["smtpweb.limits"] = limits.WorkerLimits.of(settings)
     app.extensions["smtpweb.queues"] = batches.Queues(settings.batch_slots)
+    app.extensions["smtpweb.explanations"] = explain.Allowance()
 
     host_header.register(app, settings.base_url)
     if settings.trusted_proxies:

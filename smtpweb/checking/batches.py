@@ -118,7 +118,8 @@ def standing(user_id: str, batch: Batch) -> Standing:
     found = fetch(
         select(
             Check.smtp_id, Smtp.host, Smtp.port, Check.id, Check.started, Check.finished,
-            Check.ends_by, Check.accepted, Check.stage, Check.code, Check.title, Check.arrived,
+            Check.ends_by, Check.accepted, Check.stage, Check.code, Check.title, Check.facts,
+            Check.arrived,
         )
         .join(Check.smtp)
         .where(batch.holds(), batch.counts())

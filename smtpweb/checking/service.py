@@ -16,8 +16,9 @@ from ..config import settings
 from ..database.models import Check, Smtp, new_id
 from ..database.session import AnyRow, db, now, writing
 from ..errors import Busy, NotFound, Sentence
-from ..mailcheck import Report, Side, Stage, Target
+from ..mailcheck import Report, Target
 from ..mailcheck.core import report_size
+from ..mailcheck.core.failure import Symptom
 from ..registry import checkability, smtps
 from . import arrival, limits, retention
 
@@ -103,20 +104,8 @@ def _target(smtp: Smtp, arrival_url: str) -> Target | Report:
     app, config = smtp.app, settings()
     mail_from = checkability.sender(smtp, app.defaultfromemail)
     if not mail_from:
-        return Report(
-            accepted=False,
-            stage=Stage.POLICY,
-            code="SMTP_POLICY_NO_FROM",
-            title="No From address: set a default From email for this SMTP or its app",
-            meaning="The test mail has no sender: neither the SMTP nor its app has a default From,"
-            " and the SMTP's user name is not a mail address. Nothing was sent.",
-            advice=(
-                "Set the default From email of this SMTP or of its app, to an address that the"
-                " SMTP server lets you send from.",
-                "Check again.",
-            ),
-            temporary=False,
-            side=Side.SETTINGS,
+        return mailcheck.not_tried(
+            Symptom.NO_FROM,
             host=smtp.host,
             port=smtp.port,
             rcpt_to=app.testemail,
@@ -150,6 +139,7 @@ def _finish(begun: Check, report: Report) -> Check:
             begun.finished = now()
             begun.accepted = report.accepted
             begun.stage, begun.code, begun.title = report.stage, report.code, report.title
+            begun.facts = report.facts
             begun.report_json = report_size.within(report).to_dict()
             is_current = begun.smtp_version >= smtp.settings_version
             begun.applied = is_current and report.judges

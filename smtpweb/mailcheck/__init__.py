@@ -16,6 +16,7 @@ from .core.types import (
 from .drivers.aio import check_async, check_many
 from .drivers.probe import Answer, probe
 from .drivers.sync import check
+from .flow.not_tried import not_tried
 
 __all__ = [
     "Answer",
@@ -34,5 +35,6 @@ __all__ = [
     "check",
     "check_async",
     "check_many",
+    "not_tried",
     "probe",
 ]

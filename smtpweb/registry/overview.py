@@ -240,7 +240,8 @@ def marks(smtp_ids: Sequence[str]) -> Mapping[str, Sequence[AnyRow]]:
     rows = db.session.execute(
         select(
             Check.id, Check.smtp_id, Check.smtp_version, Check.started, Check.ends_by,
-            Check.finished, Check.accepted, Check.stage, Check.code, Check.title, Check.arrived,
+            Check.finished, Check.accepted, Check.stage, Check.code, Check.title, Check.facts,
+            Check.arrived,
         )
         .select_from(bars)
         .join(Check, and_(Check.smtp_id == bars.c.id, Check.started >= bars.c.oldest))

@@ -17,6 +17,9 @@ class Symptom(enum.StrEnum):
     NONE = "none"  # nothing is wrong
     REFUSED = "refused"  # a reply of class 4 or 5, or one that does not fit
 
+    NO_FROM = "no from"  # neither the server nor its app has a sender
+    TOO_BUSY = "too busy"  # this machine gives no more threads
+
     PORT_DENIED = "port denied"
     OWN_SERVICE = "own service"
     RANGE_DENIED = "range denied"
