@@ -30,9 +30,6 @@ USUAL_CHANGES = {
 OPTIONAL = (
     "smtpweb/monitoring/",
     "tests/monitoring/",
-    "smtpweb/mailcheck/diagnosis/providers.toml",
-    "smtpweb/mailcheck/diagnosis/lexicon",
-    "bench/diagnosis/",
 )
 _PATH = re.compile(r"`((?:[\w.-]+/)*[\w.-]+(?:/|\.(?:py|toml|md|json|po|html|css)))`")
 _STEP = re.compile(r"^\d+\. (.*(?:\n   .*)*)", re.MULTILINE)
@@ -71,8 +68,7 @@ def test_recipe_names_files_that_exist(title: str) -> None:
 def test_contributing_is_linked_and_links_to_what_exists() -> None:
     assert "CONTRIBUTING.md" in (ROOT / "README.md").read_text()
     for link in re.findall(r"\]\(([^)#]+)", (ROOT / "CONTRIBUTING.md").read_text()):
-        if link != "docs/diagnosis.md" or (ROOT / "bench/diagnosis").exists():
-            assert (ROOT / link).exists(), link
+        assert (ROOT / link).exists(), link
 
 
 # --- two recipes, followed in a copy -----------------------------------------------------------
