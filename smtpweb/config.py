@@ -1,4 +1,4 @@
-"""Settings from the environment (``SMTPWEB_...``); a bad one stops the start with one sentence."""
+"""Read the settings from the environment (``SMTPWEB_...``)."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from .mailcheck import EgressPolicy, EgressRuleError
 
 T = TypeVar("T")
 
-# Templates, migrations and the like lie beside the package in a checkout; a wheel brings them
-# inside it, and keeps its state where it is started.
+# In a checkout, templates, migrations and the like are beside the package. A wheel has them inside
+# it, and keeps its state in the directory that it is started from.
 _BUNDLED = Path(__file__).resolve().parent / "project"
 ROOT = _BUNDLED if _BUNDLED.is_dir() else _BUNDLED.parents[1]
 HOME = Path.cwd() if _BUNDLED.is_dir() else ROOT
@@ -32,7 +32,7 @@ INSTANCE = HOME / "instance"
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings, read once. What is secret stays out of ``repr``."""
+    """All settings, read once. Secrets are kept out of ``repr``."""
 
     secret_key: str = field(repr=False)
     encryption_keys: tuple[str, ...] = field(repr=False)
@@ -41,7 +41,7 @@ class Settings:
     production: bool = False
     check_slots: int = 16
     check_timeout: int = 25
-    checks_per_user: int = 30  # of these four, 0 means no limit
+    checks_per_user: int = 30  # for this and the next three, 0 means no limit
     checks_minutes: int = 10
     checks_at_once: int = 2
     streams_per_user: int = 4
@@ -58,9 +58,9 @@ class Settings:
 
     @property
     def secure_cookies(self) -> bool:
-        """Cookies over TLS only, where TLS is to be expected.
+        """Whether cookies are sent over TLS only.
 
-        That is in production and behind a trusted proxy, unless the base URL is plain http.
+        True in production and behind a trusted proxy, unless the base URL is plain http.
         """
         if self.base_url:
             return self.base_url.startswith("https://")
@@ -75,7 +75,7 @@ def settings() -> Settings:
 def load(environ: Mapping[str, str] | None = None, instance: Path = INSTANCE) -> Settings:
     """Read all settings; raises :class:`ConfigError`.
 
-    Keys that are not set come from files in ``instance``, see :func:`make_first_keys`.
+    Keys that are not set are read from files in ``instance``, see :func:`make_first_keys`.
     """
     source = _Source(os.environ if environ is None else environ)
     production = source.read("ENV", _one_of("development", "production"), "development")
@@ -117,10 +117,10 @@ def load(environ: Mapping[str, str] | None = None, instance: Path = INSTANCE) ->
 
 
 def make_first_keys(instance: Path = INSTANCE) -> None:
-    """Make the keys that ``instance`` lacks, readable for this user only.
+    """Create the keys that are missing in ``instance``, readable by this user only.
 
-    Each file appears whole or not at all, and the first of several starters wins: a second key
-    would make everything sealed under the first unreadable.
+    Each file appears complete or not at all. Of several processes that start at once the first
+    one wins: a second key would make everything sealed under the first unreadable.
     """
     instance.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name, key in (
@@ -151,7 +151,7 @@ def web_port(environ: Mapping[str, str]) -> int:
 
 
 class _Source:
-    """Reads ``SMTPWEB_NAME``, or the file that ``SMTPWEB_NAME_FILE`` names."""
+    """Read ``SMTPWEB_NAME``, or the file that ``SMTPWEB_NAME_FILE`` names."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.environ = environ
@@ -188,14 +188,14 @@ def _key_of(instance: Path, name: str) -> str:
     except OSError:
         raise ConfigError(
             f"SMTPWEB_{name.upper()} is not set and {instance / name} cannot be read:"
-            " 'make run' makes it."
+            " 'make run' creates it."
         ) from None
 
 
-def _one_of(*words: str) -> Callable[[str], str]:
+def _one_of(*choices: str) -> Callable[[str], str]:
     def parse(value: str) -> str:
-        if value not in words:
-            raise ValueError(f"must be one of {', '.join(words)}, not {value!r}")
+        if value not in choices:
+            raise ValueError(f"must be one of {', '.join(choices)}, not {value!r}")
         return value
 
     return parse
@@ -224,7 +224,7 @@ def _database_url(value: str) -> str:
     if url.drivername == "sqlite":
         if not url.database or url.database == ":memory:":
             raise ValueError("must name a file when it is SQLite")
-        # Flask-SQLAlchemy would take a relative path from its instance folder.
+        # Flask-SQLAlchemy would resolve a relative path against its instance folder.
         return url.set(database=str(HOME / url.database)).render_as_string(hide_password=False)
     if url.drivername != "postgresql+psycopg":
         raise ValueError("must start with sqlite:/// or postgresql+psycopg://")
@@ -260,7 +260,7 @@ def _base_url(value: str) -> str:
 
 
 def _egress(source: _Source, database_url: str, redis_url: str | None) -> EgressPolicy:
-    """The egress policy; our own database, Redis and web port are never a mail server."""
+    """The egress policy; it refuses our own database, Redis and web port."""
     own = {("127.0.0.1", web_port(source.environ))}
     own |= servers.of_database(database_url, source.environ)
     if redis_url:

@@ -1,4 +1,4 @@
-"""The Flask extensions, made once and bound to an application by ``create_app``."""
+"""The Flask extensions; ``create_app`` binds them to an application."""
 
 from flask_babel import Babel
 from flask_bootstrap import Bootstrap5

@@ -57,7 +57,7 @@ def test_user_that_was_made_can_sign_in(app: Flask) -> None:
         app, "users", "create", "Ana", "--email", "ana@example.com", "--password-stdin",
         given=PASSWORD + "\n",
     )  # fmt: skip
-    assert (made.exit_code, made.stdout) == (0, "User Ana was made.\n")
+    assert (made.exit_code, made.stdout) == (0, "User Ana created.\n")
     assert sign_in(app, "ana", PASSWORD) == 200
     reply = Visitor(app).post("/auth/login", username="ana", password=PASSWORD)
     assert reply.json["role"] == "USER"
@@ -240,7 +240,7 @@ def test_export_to_a_file_is_for_this_user_only_and_import_takes_it(
     assert flask(app, "smtps", "export", "--with-passwords", str(file)).exit_code == 0
     assert file.stat().st_mode & 0o777 == 0o600
     taken = flask(app, "smtps", "import", str(file), "--user", "charlie")
-    assert (taken.exit_code, taken.stdout) == (0, "Added: 1 app(s), 1 SMTP(s).\n")
+    assert (taken.exit_code, taken.stdout) == (0, "Added: 1 app(s), 1 SMTP server(s).\n")
     envelope = charlie.get("/private/apps/findAll", page=0, size=10).json
     (smtp,) = charlie.smtps(envelope["content"][0]["_id"])
     assert (smtp["username"], smtp["password"]) == ("u", "p w")
@@ -280,7 +280,7 @@ def test_keys_are_rotated_and_what_cannot_be_read_is_counted(
     rotated = flask(app, "keys", "rotate")
     assert rotated.exit_code == 0
     assert rotated.stdout.startswith("Sealed 4 secrets again")  # three, and the canary
-    assert "can be taken out" in rotated.stdout
+    assert "can be removed" in rotated.stdout
     only_newer = create_app(dataclasses.replace(newer, encryption_keys=newer.encryption_keys[:1]))
     client = Visitor(only_newer, alice.token)
     assert {smtp["password"] for smtp in client.smtps(idapp)} == {
@@ -322,7 +322,7 @@ def test_command_reads_the_password_from_its_standard_input(tmp_path: Path) -> N
     assert run(create, PASSWORD.encode())[0] == 2  # not migrated yet
     assert run([*command, "db", "upgrade"])[0] == 0
     assert run(create, b"\xff\xfe not UTF-8 at all")[0] == 2
-    assert run(create, PASSWORD.encode()) == (0, "User ana was made.\n", "")
+    assert run(create, PASSWORD.encode()) == (0, "User ana created.\n", "")
     assert run([*command, "smtps", "check", "--all"]) == (0, "0 checked, 0 failed.\n", "")
     status, out, err = run([*command, "smtps", "check", "--all"], SMTPWEB_CHECK_SLOTS="many")
     assert (status, out) == (2, "")

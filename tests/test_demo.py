@@ -98,10 +98,10 @@ def test_sandbox_server_shows_its_failure(demo: Program, clone: Path) -> None:
         proposed[shows] = (smtp["port"], (problem or {}).get("alternatives", []))
         seen[shows] = (status, (problem or {}).get("stage", ""), (problem or {}).get("code", ""))
     assert seen == OUTCOMES
-    assert demo.output.count("Mail for test@example.com from shop@example.com: Test mail") == 1
+    assert demo.output.count("Email for test@example.com from shop@example.com: Test mail") == 1
 
     # The console stands for the mailbox.
-    (link,) = re.findall(r"Say so at (http://\S+/received/\S+)", demo.output)
+    (link,) = re.findall(r"Confirm that it arrived: (http://\S+/received/\S+)", demo.output)
     with urllib.request.urlopen(link, timeout=30) as reply:
         assert "I received this mail" in reply.read().decode()
 
@@ -133,7 +133,7 @@ def test_demo_ends_by_ctrl_c_and_the_next_one_keeps_other_apps(
         ports = [int(port) for port in re.findall(r"127\.0\.0\.1:(\d+) ", first.output)]
         first.interrupt()
         assert "Traceback" not in first.output
-        assert "The demo has ended." in first.output
+        assert "The demo has stopped." in first.output
         for port in [*ports, int(client.url.rsplit(":", 1)[1])]:
             with pytest.raises(OSError, match="refused"):
                 urllib.request.urlopen(f"http://127.0.0.1:{port}")
@@ -145,7 +145,7 @@ def test_demo_ends_by_ctrl_c_and_the_next_one_keeps_other_apps(
 def commands_of_readme() -> list[str]:
     """The commands of the session by curl, in the order in which a newcomer types them."""
     text = (ROOT / "README.md").read_text()
-    block = text.split("### By curl", 1)[1].split("```console\n", 1)[1].split("```", 1)[0]
+    block = text.split("### With curl", 1)[1].split("```console\n", 1)[1].split("```", 1)[0]
     return [line[2:] for line in block.splitlines() if line.startswith("$ ")]
 
 

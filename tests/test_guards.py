@@ -1,4 +1,4 @@
-"""Guards on the house itself: what every route, template and document must keep to."""
+"""Guards on the project itself: rules for every route, template and document."""
 
 from __future__ import annotations
 
@@ -122,8 +122,10 @@ def test_templates_trust_nothing_and_hold_no_script() -> None:
 
 
 def tracked() -> list[str]:
-    told = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
-    return told.stdout.splitlines()
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return listed.stdout.splitlines()
 
 
 def test_lock_files_pin_hashes_and_name_no_index() -> None:
@@ -156,8 +158,8 @@ def test_api_errors_are_all_documented() -> None:
         assert word in documented, word
 
 
-def test_modules_are_small() -> None:
-    """A file that has outgrown its first sentence is split."""
+def test_modules_stay_small() -> None:
+    """A module that has outgrown its docstring is split."""
     for name in tracked():
         if name.startswith("smtpweb/") and name.endswith(".py"):
             assert len((ROOT / name).read_text().splitlines()) <= 420, name
@@ -206,10 +208,10 @@ def test_port_of_the_environment_counts_for_make() -> None:
             (["make", "-n", name, "PORT=8124"], "8124"),
         ):
             environment = os.environ | {"PORT": "8123"}
-            told = subprocess.run(
+            printed = subprocess.run(
                 command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
             )
-            assert f"PORT='{port}' exec" in told.stdout
+            assert f"PORT='{port}' exec" in printed.stdout
 
 
 def test_fuzzer_is_no_part_of_the_benchmarks() -> None:

@@ -1,4 +1,4 @@
-"""API tokens, and the callers that they stand for."""
+"""API tokens, and the callers that they identify."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Caller:
 
     user_id: str
     scopes: frozenset[str]
-    token_id: str | None = None  # None: by a browser session or a command
+    token_id: str | None = None  # None: a browser session or a command
 
     def may(self, scope: str) -> bool:
         """Whether ``scope`` was granted."""
@@ -36,7 +36,7 @@ class Caller:
 
 
 def login_token(user: User) -> str:
-    """A token for a client that signed in: everything the user may do, for 24 hours."""
+    """Create a token with all scopes that lives for 24 hours, for a client that signed in."""
     with writing() as session:
         session.execute(
             delete(ApiToken).where(ApiToken.personal.is_(False), ApiToken.expires < now())
@@ -47,7 +47,7 @@ def login_token(user: User) -> str:
 def personal_token(
     user: User, label: str, scopes: Iterable[str], expires: datetime | None = None
 ) -> str:
-    """A token that the user made; it can be seen only now. Raises :class:`BadInput`."""
+    """Create a personal token and return it: only its digest is kept. Raises :class:`BadInput`."""
     accepted = validators.accept(label=(validators.display_name, label.strip()))
     if not accepted["label"]:
         raise BadInput({"label": [Sentence("Say what this token is for.")]})
@@ -69,10 +69,11 @@ def personal_token_in_browser(
     password: str,
     network: str,
 ) -> str:
-    """The same for who came in by a browser session; ``secrets`` needs the current password.
+    """Create a personal token from a browser session.
 
-    Else a browser that was left open for a minute would be enough to read all SMTP passwords, and
-    for ever. Raises :class:`TooMany` as signing in does.
+    The scope ``secrets`` needs the current password: otherwise a browser left open for a minute
+    would give lasting access to all SMTP passwords. Raises :class:`BadInput`, and
+    :class:`TooMany` as :func:`.users.sign_in` does.
     """
     if "secrets" in scopes:
         if not password:
@@ -85,7 +86,7 @@ def personal_token_in_browser(
 def _add_token(
     user_id: str, personal: bool, label: str, scopes: Iterable[str], expires: datetime | None
 ) -> str:
-    # The prefix lets scanners for leaked secrets and people know what it is.
+    # The prefix lets people, and scanners for leaked secrets, recognise the token.
     token = f"smw_{secrets.token_urlsafe(32)}"
     db.session.add(
         ApiToken(
@@ -101,7 +102,7 @@ def _add_token(
 
 
 def personal_tokens(user: User) -> list[ApiToken]:
-    """The user's own tokens, newest first."""
+    """The user's personal tokens, newest first."""
     return list(
         db.session.scalars(
             select(ApiToken)
@@ -112,7 +113,7 @@ def personal_tokens(user: User) -> list[ApiToken]:
 
 
 def personal_token_of(user: User, token_id: str) -> ApiToken:
-    """One of the user's own tokens; raises :class:`NotFound`."""
+    """The user's personal token with this id; raises :class:`NotFound`."""
     token = db.session.scalar(
         select(ApiToken).where(
             ApiToken.user_id == user.id, ApiToken.personal, ApiToken.id == token_id
@@ -124,17 +125,17 @@ def personal_token_of(user: User, token_id: str) -> ApiToken:
 
 
 def revoke_token(user: User, token_id: str) -> None:
-    """End a token of the user's; raises :class:`NotFound`."""
+    """Delete one of the user's tokens; raises :class:`NotFound`."""
     with writing() as session:
-        ended = session.execute(
+        result = session.execute(
             delete(ApiToken).where(ApiToken.user_id == user.id, ApiToken.id == token_id)
         )
-        if not ended.rowcount:  # type: ignore[attr-defined]
+        if not result.rowcount:  # type: ignore[attr-defined]
             raise NotFound("Token")
 
 
 def token_rows(digest: str) -> AnySelect:
-    """Select the good token with this digest. Hot reads join what they need to it."""
+    """Select the valid token with this digest. Frequent reads join their rows to it."""
     return select(
         ApiToken.id.label("token_id"),
         ApiToken.user_id.label("user_id"),
@@ -144,7 +145,7 @@ def token_rows(digest: str) -> AnySelect:
 
 
 def caller_of(row: TokenRow) -> Caller:
-    """The caller in a row of :func:`token_rows`; notes the use now and then."""
+    """The caller in a row of :func:`token_rows`; notes the token's use every few minutes."""
     moment = now()
     if row.last_used is None or row.last_used < moment - LAST_USED_GRAIN:
         note(update(ApiToken).where(ApiToken.id == row.token_id).values(last_used=moment))

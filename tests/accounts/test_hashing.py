@@ -56,9 +56,9 @@ def test_login_beyond_the_places_and_the_queue_is_refused_at_once(
 ) -> None:
     begun = [
         in_background(lambda: hashing.matches("hash", "password"))
-        for _ in range(hashing.PLACES + hashing.WAITING)
+        for _ in range(hashing.THREADS + hashing.QUEUE)
     ]
-    until(lambda: hasher.running == hashing.PLACES and hashing._places._value == 0)
+    until(lambda: hasher.running == hashing.THREADS and hashing._slots._value == 0)
 
     def is_refused() -> bool:
         with pytest.raises(TooMany):
@@ -74,7 +74,7 @@ def test_login_beyond_the_places_and_the_queue_is_refused_at_once(
     for thread, answers in begun:
         thread.join()
         assert answers == [True]
-    assert hasher.most == hashing.PLACES
+    assert hasher.most == hashing.THREADS
     assert hashing.matches("hash", "password")
 
 
@@ -95,7 +95,7 @@ def test_failed_hash_gives_its_place_back(monkeypatch: pytest.MonkeyPatch) -> No
             raise MemoryError
 
     monkeypatch.setattr(hashing, "_hasher", Broken())
-    for _ in range(hashing.PLACES + hashing.WAITING + 1):
+    for _ in range(hashing.THREADS + hashing.QUEUE + 1):
         with pytest.raises(MemoryError):
             hashing.hash_of("password")
 

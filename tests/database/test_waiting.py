@@ -193,7 +193,7 @@ def test_write_waits_for_the_lock_for_what_its_turn_has_left_of_the_time(
     alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sessions, "BUSY_SECONDS", 4 * LATE)
-    monkeypatch.setattr(sessions, "_turn_to_write", lambda _seconds: nullcontext(0.1))
+    monkeypatch.setattr(sessions, "_sqlite_lock", lambda _seconds: nullcontext(0.1))
     with locked_by_another_process(path_of(alice.app)):
         reply = in_time(lambda: alice.post("/private/apps/save", name="shop"))
     assert (reply.status_code, reply.json["code"]) == (503, "STORAGE")
@@ -203,11 +203,11 @@ def test_write_waits_for_the_lock_for_what_its_turn_has_left_of_the_time(
 def test_time_that_a_write_waited_for_its_turn_is_taken_from_its_wait_for_the_lock(
     inside: None,
 ) -> None:
-    with sessions._turn_to_write(5) as whole:
+    with sessions._sqlite_lock(5) as whole:
         pass
     sessions._sqlite_writer.acquire()
     threading.Timer(0.5, sessions._sqlite_writer.release).start()
-    with sessions._turn_to_write(5) as rest:
+    with sessions._sqlite_lock(5) as rest:
         assert rest < whole - 0.4
 
 

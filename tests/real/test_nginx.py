@@ -141,7 +141,7 @@ def test_page_comes_back_by_itself_while_smtpweb_is_away(tmp_path: Path) -> None
         status, headers, body = front.request("GET", "/checks/0123456789abcdef01234567")
         assert (status, headers["Refresh"]) == (503, "5")
         assert headers["Content-Type"] == "text/html; charset=utf-8"
-        assert b"tries again by itself" in body
+        assert b"reloads by itself" in body
         status, headers, _ = front.request("POST", "/apps/new", b"name=shop")
         assert (status, headers["Refresh"]) == (503, None)  # what was sent is not sent again
         status, headers, _ = front.request("GET", "/private/apps/findAll")

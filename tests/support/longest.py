@@ -149,8 +149,9 @@ def _report(sign: str, *, accepted: bool) -> Report:
             not_after="2099-01-01T00:00:00+00:00", days_left=9999, problem=text,
         ),
         addresses=(AddressOutcome("2001:db8:1111:2222:3333:4444:5555:6666", text, 123456.7),),
-        capabilities=(text, host), warnings=(Notice(text), Notice(HOST)), milliseconds=123456.7, host=HOST,
-        port=65535, mail_from=ADDRESS, rcpt_to=ADDRESS, message_id=f"<{text}>", queue_id=text,
+        capabilities=(text, host), warnings=(Notice(text), Notice(HOST)), milliseconds=123456.7,
+        host=HOST, port=65535, mail_from=ADDRESS, rcpt_to=ADDRESS, message_id=f"<{text}>",
+        queue_id=text,
         link=f"https://{HOST}/", encryption=Encryption.STARTTLS,
         alternatives=(Mode(465, Encryption.IMPLICIT), Mode(2525, Encryption.STARTTLS)),
     )  # fmt: skip

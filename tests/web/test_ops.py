@@ -78,7 +78,7 @@ def test_readyz_is_503_while_the_schema_is_another(app: Flask) -> None:
     try:
         reply = ask(app, "/readyz")
         assert reply.status_code == 503
-        assert f"at revision 0000, this program needs {head}" in reply.text
+        assert f"at revision 0000, this version needs {head}" in reply.text
     finally:
         with app.app_context(), db.engine.begin() as connection:
             connection.execute(
