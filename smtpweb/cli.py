@@ -1,4 +1,4 @@
-"""The ``flask`` commands of an administrator: users, tokens, SMTPs, keys.
+"""The ``flask`` commands of an administrator: users, tokens, SMTP servers, keys.
 
 A user's mistake is told in one sentence and ends with exit status 2; 1 means that the command
 was understood and that what it looked at is not in order.
@@ -57,7 +57,7 @@ class Commands(click.Group):
 users_group = Commands("users", help="Accounts.")
 tokens_group = Commands("tokens", help="Tokens for the API.")
 smtps_group = Commands("smtps", help="SMTP servers.")
-keys_group = Commands("keys", help="The keys that SMTP passwords are sealed with.")
+keys_group = Commands("keys", help="The keys that encrypt SMTP passwords.")
 
 
 def register(app: Flask) -> None:
@@ -89,23 +89,23 @@ password_option = click.option(
 
 @users_group.command("create")
 @click.argument("name")
-@click.option("--email", required=True, help="Where test mails of new apps go.")
-@click.option("--admin", is_flag=True, help="Make an administrator.")
+@click.option("--email", required=True, help="Where test emails of new apps go.")
+@click.option("--admin", is_flag=True, help="Create an administrator.")
 @password_option
 def create_user(name: str, email: str, admin: bool, password: str) -> None:
-    """Make an account."""
+    """Create an account."""
     user = users.create_user(name, email, password, is_admin=admin)
-    click.echo(f"{'Administrator' if admin else 'User'} {user.name} was made.")
+    click.echo(f"{'Administrator' if admin else 'User'} {user.name} was created.")
 
 
 @users_group.command("password")
 @click.argument("name")
 @password_option
 def set_password(name: str, password: str) -> None:
-    """Give an account a new password; all its sessions and tokens end."""
+    """Give an account a new password; this revokes all its sessions and tokens."""
     user = _user(name)
     users.set_password(user.id, password)
-    click.echo(f"{user.name} has a new password. All sessions and tokens were ended.")
+    click.echo(f"{user.name} has a new password. All its sessions and tokens were revoked.")
 
 
 @tokens_group.command("create")
@@ -118,10 +118,10 @@ def set_password(name: str, password: str) -> None:
     type=click.Choice(validators.SCOPES),
     default=("read", "write", "check"),
     show_default=True,
-    help="May be given several times.",
+    help="Can be given several times.",
 )
 def create_token(name: str, label: str, scopes: tuple[str, ...]) -> None:
-    """Make a token that does not expire, and print it: it cannot be seen again."""
+    """Create a token that does not expire, and print it. It cannot be shown again."""
     click.echo(tokens.personal_token(_user(name), label, scopes))
 
 
@@ -137,17 +137,17 @@ def _user(name: str) -> Any:
 
 @smtps_group.command("check")
 @click.argument("idsmtp", required=False)
-@click.option("--app", "idapp", metavar="IDAPP", help="Check all SMTPs of this app.")
-@click.option("--all", "everything", is_flag=True, help="Check all SMTPs of all accounts.")
+@click.option("--app", "idapp", metavar="IDAPP", help="Check all SMTP servers of this app.")
+@click.option("--all", "everything", is_flag=True, help="Check all SMTP servers of all accounts.")
 def check_smtps(idsmtp: str | None, idapp: str | None, everything: bool) -> None:
-    """Send a real test mail through SMTPs; exit status 1 if one of them failed."""
+    """Send a real test email through SMTP servers; exit status 1 if one of them failed."""
     if sum((idsmtp is not None, idapp is not None, everything)) != 1:
-        raise click.UsageError("Say what to check: IDSMTP, --app IDAPP or --all.")
+        raise click.UsageError("Specify what to check: IDSMTP, --app IDAPP or --all.")
     found = smtps.with_owners(smtp_id=_id(idsmtp), app_id=_id(idapp))
     if idsmtp and not found:
-        raise Told(f"There is no SMTP {idsmtp}.")
+        raise Told(f"There is no SMTP server {idsmtp}.")
     if idapp and not found:
-        raise Told(f"There is no app {idapp} with an SMTP.")
+        raise Told(f"There is no app {idapp} with an SMTP server.")
     good = [_check_one(owner_id, smtp_id, where) for smtp_id, owner_id, where in found]
     click.echo(f"{len(good)} checked, {good.count(False)} failed.")
     if not all(good):
@@ -168,7 +168,7 @@ def _check_one(owner_id: str, smtp_id: str, where: str) -> bool:
     try:
         check = service.run(Caller(owner_id, ALL_SCOPES), smtp_id, limited=False)
     except NotFound:
-        click.echo(f"{smtp_id} {where}: removed meanwhile.")
+        click.echo(f"{smtp_id} {where}: deleted in the meantime.")
         return True
     except (Busy, SecretUnreadable) as error:
         click.echo(f"{smtp_id} {where}: NOT CHECKED. {error.detail}")
@@ -180,7 +180,7 @@ def _check_one(owner_id: str, smtp_id: str, where: str) -> bool:
     return bool(check.accepted)
 
 
-_MODES = {Encryption.IMPLICIT: "TLS from the start", Encryption.STARTTLS: "STARTTLS"}
+_MODES = {Encryption.IMPLICIT: "implicit TLS", Encryption.STARTTLS: "STARTTLS"}
 
 
 def _outcome(check: Check) -> str:
@@ -199,7 +199,7 @@ def _outcome(check: Check) -> str:
             f"Works: port {mode.port} with {_MODES[mode.encryption]}"
             for mode in report.alternatives
         ]
-    lines += [f"Mind: {warning}" for warning in report.warnings]
+    lines += [f"Warning: {warning}" for warning in report.warnings]
     return "\n    ".join(lines)
 
 
@@ -208,9 +208,11 @@ def _outcome(check: Check) -> str:
     "file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path), default="-"
 )
 @click.option("--user", "name", help="Only the apps of this account.")
-@click.option("--with-passwords", is_flag=True, help="Write the SMTP passwords too, in clear.")
+@click.option(
+    "--with-passwords", is_flag=True, help="Also write the SMTP passwords, in plain text."
+)
 def export(file: Path, name: str | None, with_passwords: bool) -> None:
-    """Write all apps and SMTPs as JSON to FILE, or to standard output."""
+    """Write all apps and SMTP servers as JSON to FILE, or to standard output."""
     user = _user(name) if name else None
     document = export_import.dump(user_id=user.id if user else None, with_passwords=with_passwords)
     if str(file) == "-":
@@ -224,15 +226,15 @@ def export(file: Path, name: str | None, with_passwords: bool) -> None:
 
 @smtps_group.command("import")
 @click.argument("file", type=click.File("rb"))
-@click.option("--user", "name", help="Put all apps into this account, whatever the file says.")
+@click.option("--user", "name", help="Put all apps into this account, regardless of the file.")
 def import_(file: BinaryIO, name: str | None) -> None:
-    """Add the apps and SMTPs in FILE ("-": standard input); all of them or, on a fault, none."""
+    """Add the apps and SMTP servers in FILE ("-": standard input): all or, on an error, none."""
     try:
         document = file.read()
     except OSError as error:
         raise Told(f"{file.name} cannot be read: {error}.") from None
     added = export_import.load(document, user_id=_user(name).id if name else None)
-    click.echo(f"Added: {added.apps} app(s), {added.smtps} SMTP(s).")
+    click.echo(f"Added: {added.apps} app(s), {added.smtps} SMTP server(s).")
 
 
 # --- keys ----------------------------------------------------------------------------------
@@ -240,17 +242,19 @@ def import_(file: BinaryIO, name: str | None) -> None:
 
 @keys_group.command("rotate")
 def rotate_keys() -> None:
-    """Seal everything again under the newest key. Can be interrupted and run again."""
+    """Encrypt everything again with the newest key. Can be interrupted and run again."""
     stale = installation.count_stale_seals()
     resealed = unreadable = 0
-    with click.progressbar(length=stale, label="Sealing", file=sys.stderr) as bar:
+    with click.progressbar(length=stale, label="Encrypting", file=sys.stderr) as bar:
         for done, failed in installation.rotate_keys():
             resealed += done
             unreadable += failed
             bar.update(done + failed)
-    click.echo(f"Sealed {resealed} secrets again under key {installation.secret_box().newest}.")
+    click.echo(f"{resealed} secrets were encrypted with key {installation.secret_box().newest}.")
     if unreadable:
-        click.echo(f"{unreadable} could not be read with any key: enter these passwords again.")
+        click.echo(
+            f"{unreadable} could not be decrypted with any key: enter these passwords again."
+        )
         sys.exit(1)
     if stale:
-        click.echo("The older keys can be taken out of SMTPWEB_ENCRYPTION_KEYS now.")
+        click.echo("You can now remove the older keys from SMTPWEB_ENCRYPTION_KEYS.")

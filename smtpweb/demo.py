@@ -147,7 +147,7 @@ class Mailbox:
         print(logs.without_controls(line), flush=True)
         # Nobody has a mailbox here, so the console is where the reader of the mail finds its link
         if (link := _ARRIVAL.search(raw)) is not None:
-            print(f"  It came? Say so at {link[0].decode()}", flush=True)
+            print(f"  Confirm delivery at {link[0].decode()}", flush=True)
         return f"250 2.0.0 Ok: queued as {secrets.token_hex(5).upper()}"
 
 
@@ -225,8 +225,8 @@ def prepare(servers: list[tuple[Sandbox, int]], port: int) -> dict[str, str]:
     print(f"The app {APP!r} has these SMTP servers, all on this machine. Check each of them:")
     for sandbox, number in servers:
         print(f"  127.0.0.1:{number:<6} {sandbox.shows}")
-    print(f"They know the login {LOGIN} with the password {PASSWORD!r}.")
-    print("Mails that arrive are listed here. Ctrl-C ends everything.", flush=True)
+    print(f"Their user name is {LOGIN}, their password {PASSWORD!r}.")
+    print("Emails that arrive are listed here. Press Ctrl-C to stop the demo.", flush=True)
     return environment
 
 

@@ -42,8 +42,8 @@ def make_ready() -> None:
             box.open(str(_CANARY_ID), canary)
         except SecretUnreadable:
             raise ConfigError(
-                "SMTPWEB_ENCRYPTION_KEYS holds no key that opens this database:"
-                " put back the keys that its passwords were sealed with."
+                "SMTPWEB_ENCRYPTION_KEYS contains no key that decrypts this database:"
+                " put back the keys that its passwords were encrypted with."
             ) from None
     _mark_secret_names(box)
     db.session.remove()

@@ -57,7 +57,7 @@ def test_a_user_that_was_made_can_sign_in(app: Flask) -> None:
         app, "users", "create", "Ana", "--email", "ana@example.com", "--password-stdin",
         given=PASSWORD + "\n",
     )  # fmt: skip
-    assert (made.exit_code, made.stdout) == (0, "User Ana was made.\n")
+    assert (made.exit_code, made.stdout) == (0, "User Ana was created.\n")
     assert sign_in(app, "ana", PASSWORD) == 200
     reply = Visitor(app).post("/auth/login", username="ana", password=PASSWORD)
     assert reply.json["role"] == "USER"
@@ -78,7 +78,7 @@ def test_an_administrator_can_be_made(app: Flask) -> None:
         (["bob", "--email", "nowhere", "--password-stdin"], PASSWORD, "email"),
         (["bob", "--email", "b@example.com", "--password-stdin"], "short", "10 characters"),
         (["bob", "--email", "b@example.com", "--password-stdin"], "", "10 characters"),
-        (["bob", "--email", "b@example.com", "--password-stdin"], "1234567890", "first that"),
+        (["bob", "--email", "b@example.com", "--password-stdin"], "1234567890", "easy to guess"),
         (["bo\nb", "--email", "b@example.com", "--password-stdin"], PASSWORD, "control"),
         (["ALICE", "--email", "b@example.com", "--password-stdin"], PASSWORD, "taken"),
         (["bob", "--email", "b@example.com"], PASSWORD, "--password-stdin"),
@@ -320,7 +320,7 @@ def test_a_real_process_reads_the_password_from_its_standard_input(tmp_path: Pat
     assert run(create, PASSWORD.encode())[0] == 2  # not migrated yet
     assert run([*command, "db", "upgrade"])[0] == 0
     assert run(create, b"\xff\xfe not UTF-8 at all")[0] == 2
-    assert run(create, PASSWORD.encode()) == (0, "User ana was made.\n", "")
+    assert run(create, PASSWORD.encode()) == (0, "User ana was created.\n", "")
     assert run([*command, "smtps", "check", "--all"]) == (0, "0 checked, 0 failed.\n", "")
     status, out, err = run([*command, "smtps", "check", "--all"], SMTPWEB_CHECK_SLOTS="many")
     assert (status, out) == (2, "")

@@ -92,7 +92,7 @@ def test_not_ready_while_the_storage_is_gone_and_the_reason_names_no_place(
     with storage_gone(tmp_path) as app:
         reply = ask(app, "/readyz")
     assert reply.status_code == 503
-    assert reply.text == "The storage cannot be reached at this moment.\n"
+    assert reply.text == "The database cannot be reached right now.\n"
 
 
 def test_ready_again_at_once_after_the_database_dropped_its_connections(postgres_url: str) -> None:

@@ -149,10 +149,10 @@ def test_a_batch_can_be_stopped_while_it_waits_and_gone_on_with(browser, alice, 
         page = begin(browser, browser.get(f"/apps/{idapp}"), "Check all 2")
         until(lambda: queued(alice)[0].waits_until is not None)
         page = browser.send(page, page.form(), "Stop")
-        assert "A check that is under way is still finished." in page.text
+        assert "Checks that are already running will finish." in page.text
         assert "0 of 2 checked: 0 accepted, 0 failed. The rest was not checked" in page.text
         monkeypatch.setattr(runner, "start", begun)
-        page = browser.send(page, page.form(), "Check the other 2")
+        page = browser.send(page, page.form(), "Check the remaining 2")
         page = until_ended(browser, page.address)
     assert "2 of 2 checked: 2 accepted, 0 failed." in page.text
 
@@ -168,7 +168,7 @@ def test_another_process_shows_a_batch_and_takes_over_from_one_that_ended(browse
         page = browser.get(path)  # nobody carries it out
         assert "data-going-on" not in page.html
         assert "1 of 2 checked: 1 accepted, 0 failed. The rest was not checked" in page.text
-        assert "Check the other one" in page.form().buttons
+        assert "Check the remaining one" in page.form().buttons
         queue_row(alice, idapp, since)
         page = browser.get(path)  # another process does
         assert "data-going-on" in page.html
@@ -195,7 +195,7 @@ def test_one_batch_at_a_time_and_who_chose_nothing_is_told(browser, alice, idapp
         since = now().replace(microsecond=0) - timedelta(minutes=1)
         queue_row(alice, elsewhere, since)
         page = begin(browser, page, "Check all 2")
-        assert "wait until that has ended" in page.text
+        assert "Wait until they are done" in page.text
         assert page.heading == "Checks of blog"
         assert server.connections == 0
 

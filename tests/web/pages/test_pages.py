@@ -46,7 +46,7 @@ def test_what_is_somebody_elses_is_not_there(alice, charlie, idapp):
     pages.append(pages[4] + "/check")
     for path in (page for page in pages if page.count("/") > 2):
         assert stranger.post(path, {"csrf_token": [token], "name": ["mine"]}).status == 404
-    assert "Create the first app" in stranger.get("/apps").links()
+    assert "Create your first app" in stranger.get("/apps").links()
     assert (count(alice.app, App), count(alice.app, Smtp), count(alice.app, Check)) == (1, 1, 1)
 
 
@@ -127,7 +127,7 @@ def test_whatever_people_and_servers_say_is_text_and_nothing_else(browser, alice
         given = for_server(server, defaultfromname=XSS, smtp_secret="other")
         check = browser.result(
             browser.submit(
-                f"{app.url}/smtps/new", "Save and send a test mail to a@example.com", **given
+                f"{app.url}/smtps/new", "Save and send a test email to a@example.com", **given
             )
         )
     smtp = only_smtp(alice.app)
@@ -227,7 +227,7 @@ def test_an_error_page_of_a_broken_storage_asks_it_nothing(browser, alice, monke
     assert len(seen) == 1, "who is signed in, and no more"  # asked before anything failed
     assert navigation(Page(reply)) == []
     assert reply.headers["Refresh"] == reply.headers["Retry-After"] == "5"
-    assert "tries again by itself" in reply.text
+    assert "reloads automatically" in reply.text
     posted = browser.post(f"/apps/{NOBODYS}/edit", {})
     assert "Refresh" not in posted.headers
 

@@ -10,7 +10,7 @@ from tests.support.factories import SAVE, count, typed
 
 pytestmark = one_database
 
-FILL_IN = "Fill in these parts"
+FILL_IN = "Use these values"
 PASTED = "smtp://me@example.com:p@Qx7/w:rd@mx.example.com:2525"
 
 

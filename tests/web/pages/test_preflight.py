@@ -34,7 +34,7 @@ OWN = LOGIN | {"host": "mail.example.net", "port": 587}
 M365 = LOGIN | {"host": "smtp.office365.com", "port": 587}
 TLS = {"starttls": "false", "ssltls": "true"}
 NONE = {"starttls": "false"}
-NO_FROM = ("defaultfromemail", "FROM_MISSING", "There is no From address")
+NO_FROM = ("defaultfromemail", "FROM_MISSING", "without a From address")
 
 # (settings, what is said of them: parameter, code, a part of the text)
 CASES = [
@@ -46,7 +46,7 @@ CASES = [
     (OWN | {"port": 25}, []),
     (OWN | {"port": 10025}, []),
     (OWN | NONE | {"host": "127.0.0.1", "port": 25}, []),
-    (OWN | {"port": 465}, [("port", "PORT_AND_ENCRYPTION", "TLS from the start")]),
+    (OWN | {"port": 465}, [("port", "PORT_AND_ENCRYPTION", "implicit TLS")]),
     (OWN | TLS, [("port", "PORT_AND_ENCRYPTION", "usually speaks STARTTLS")]),
     (OWN | TLS | {"port": 2525}, [("port", "PORT_AND_ENCRYPTION", "port 465")]),
     (OWN | TLS | {"port": 25}, [("port", "PORT_AND_ENCRYPTION", "port 465")]),
@@ -64,7 +64,7 @@ CASES = [
     (OWN | TLS | {"port": 993}, [("port", "PORT_OF_READING", "reading mail (IMAP)")]),
     (GMAIL | {"password": "abcd efgh ijkl mnop"}, []),
     (GMAIL | {"password": "mein Hund!"}, [("password", "NO_APP_PASSWORD", "16 letters")]),
-    (GMAIL | {"username": "shop"}, [("username", "USERNAME_NO_ADDRESS", "full mail address")]),
+    (GMAIL | {"username": "shop"}, [("username", "USERNAME_NO_ADDRESS", "full email address")]),
     (SENDGRID | {"username": "ana"}, [("username", "USERNAME_IS_A_WORD", "the word apikey")]),
     (
         SENDGRID | {"username": "SG.x", "password": "apikey"},
@@ -81,15 +81,15 @@ CASES = [
      [("password", "AWS_ACCESS_KEY", "another one")]),
     (SES | {"username": "ASIAIOSFODNN7EXAMPLE"}, [("username", "AWS_ACCESS_KEY", "temporary")]),
     (SES | {"username": "ana@example.com"}, [("username", "USERNAME_NOT_OF_SES", "AKIA")]),
-    (OWN | {"password": "s3cret "}, [("password", "INVISIBLE_CHARACTERS", "Ends with a blank")]),
+    (OWN | {"password": "s3cret "}, [("password", "INVISIBLE_CHARACTERS", "Ends with a space")]),
     (OWN | {"password": "correct horse"}, []),
     (OWN | {"password": "s3\u200bcret"},
      [("password", "INVISIBLE_CHARACTERS", "U+200B at position 3")]),
     (OWN | {"username": "\u00a0ana"},
      [("username", "INVISIBLE_CHARACTERS", "U+00A0 at position 1"), NO_FROM]),
-    (OWN | {"username": "ana b"}, [("username", "INVISIBLE_CHARACTERS", "Holds a blank"),
+    (OWN | {"username": "ana b"}, [("username", "INVISIBLE_CHARACTERS", "Contains a space"),
                                  NO_FROM]),
-    (SENDGRID | {"password": "SG. x"}, [("password", "INVISIBLE_CHARACTERS", "Holds a blank")]),
+    (SENDGRID | {"password": "SG. x"}, [("password", "INVISIBLE_CHARACTERS", "Contains a space")]),
     (
         GMAIL | {"defaultfromemail": "info@example.com"},
         [("defaultfromemail", "FROM_NOT_LOGIN", "mail from info@example.com is refused")],
@@ -180,8 +180,8 @@ REFUSED = [
     ({"host": "::1", "port": 25}, "host", "ADDRESS_REFUSED", "loopback, such as ::1"),
     ({"host": "169.254.169.254"}, "host", "ADDRESS_REFUSED", "cloud metadata services, such"),
     ({"host": "mail.hosts-file.example"}, "host", "ADDRESS_REFUSED", "such as 10.9.8.7"),
-    ({"host": "db.corp.example"}, "host", "ADDRESS_REFUSED", "smtpweb itself runs on this"),
-    ({"host": "127.0.0.1"}, "host", "ADDRESS_REFUSED", "smtpweb itself runs on this"),
+    ({"host": "db.corp.example"}, "host", "ADDRESS_REFUSED", "smtpweb itself uses this"),
+    ({"host": "127.0.0.1"}, "host", "ADDRESS_REFUSED", "smtpweb itself uses this"),
 ]  # fmt: skip
 
 
@@ -236,7 +236,11 @@ def test_a_default_from_of_the_app_makes_its_servers_checkable(alice: Person, br
 @pytest.mark.parametrize(
     ("host", "records", "texts"),
     [
-        ("nobody.example.org", {}, ["DNS knows no host nobody.example.org: check its spelling."]),
+        (
+            "nobody.example.org",
+            {},
+            ["The host nobody.example.org does not exist in DNS. Check its spelling."],
+        ),
         ("mail.example.org", {("mail.example.org", "A"): ["93.184.216.34"]}, []),
         ("mail.example.org", {("mail.example.org", "A"): "SERVFAIL"}, []),
         (

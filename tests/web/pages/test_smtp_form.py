@@ -40,7 +40,7 @@ def test_a_preset_fills_host_port_and_encryption_and_nothing_else(browser, alice
     assert (form.value("smtp_login"), form.value("defaultfromname")) == ("kept", "Shop")
     assert form.value("priority") == "7"
     assert form.value("smtp_secret") == "" and SECRET not in page.html
-    assert "Type it again" in page.text
+    assert "Enter it again" in page.text
     assert "Not saved yet" in page.text
     assert focused(page) == ["smtp_login"]
     assert "the word resend" in words(page.by_id("smtp_login-hint"))
@@ -66,8 +66,8 @@ def test_enter_behind_the_name_of_a_provider_fills_in_too(browser, alice, idapp)
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("nobody", "no provider of this name"),
-        ("<b>", "no provider of this name"),
+        ("nobody", "has this name"),
+        ("<b>", "has this name"),
     ],
 )
 def test_an_unknown_provider_is_an_error_at_its_field(browser, idapp, name, said):
@@ -108,7 +108,7 @@ def test_a_choice_of_providers_keeps_what_was_typed_as_text(browser, idapp):
         {"csrf_token": [page.form().value("csrf_token")], "preset": ["<i>nobody</i>"]},
     )
     assert page.status == 422
-    assert "no provider of this name" in page.errors()["provider"]
+    assert "has this name" in page.errors()["provider"]
 
 
 def test_an_empty_port_is_the_usual_one_of_the_encryption(browser, alice, idapp):
@@ -133,7 +133,7 @@ def test_values_of_the_address_stand_in_the_form_and_are_not_saved(browser, alic
     assert (page.form().value("port"), page.form().value("encryption")) == ("587", "starttls")
     assert "Not saved yet. Filled in for you: Encryption, Port" in page.text
     assert "Stored now: 465" in page.text
-    assert "Stored now: TLS from the start" in page.text
+    assert "Stored now: Implicit TLS (SMTPS, port 465)" in page.text
     assert alice.smtp(smtp["_id"]) == smtp
     browser.send(page, page.form(), SAVE)
     saved = alice.smtp(smtp["_id"])
@@ -145,11 +145,11 @@ def test_where_a_stored_password_will_not_do_the_form_asks_for_it_at_once(browse
     smtp = alice.make_smtp(idapp, auth="true", username="shop", password=SECRET)
     path = f"/smtps/{smtp['_id']}/edit"
     page = browser.get(f"{path}?port=2525&encryption=starttls")
-    assert "The password is needed again" in page.text
+    assert "For safety, enter the password again." in page.text
     assert focused(page) == ["smtp_secret"]
     assert page.by_id("smtp_secret").get("placeholder") == ""
     page = browser.get(f"{path}?port={smtp['port']}")
-    assert "The password is needed again" not in page.text
+    assert "For safety, enter the password again." not in page.text
     assert "keep the stored" in page.by_id("smtp_secret").get("placeholder")
 
 
@@ -193,15 +193,15 @@ def test_warnings_stand_at_their_fields_after_saving_and_forbid_nothing(browser,
     )  # fmt: skip
     smtp = only_smtp(alice.app)
     assert page.heading == "smtp.gmail.com:465"
-    assert "Saved, with warnings. It was not checked." in page.text
-    for text in ("Port 465 usually speaks TLS", "16 letters", "full mail address", "Ends with"):
+    assert "Saved with warnings, not checked." in page.text
+    for text in ("Port 465 usually speaks TLS", "16 letters", "full email address", "Ends with"):
         assert text in page.text
     fixes = [link.get("href") for link in page.all("a") if words(link) in ("Port", "Password")]
     assert f"/smtps/{smtp.id}/edit?field=port" in fixes
     assert f"/smtps/{smtp.id}/edit?field=smtp_secret" in fixes
     page = browser.get(f"/smtps/{smtp.id}/edit")
-    assert "usually speaks TLS from the start" in said_at(page, "port")
-    assert "full mail address" in said_at(page, "smtp_login")
+    assert "usually uses implicit TLS" in said_at(page, "port")
+    assert "full email address" in said_at(page, "smtp_login")
     assert "16 letters" in said_at(page, "smtp_secret")
     assert said_at(page, "host") == said_at(page, "encryption") == ""
     assert page.errors() == {}
@@ -214,7 +214,7 @@ def test_what_was_saved_with_a_warning_is_checked_all_the_same(browser, alice, i
         page = browser.submit(f"/apps/{idapp}/smtps/new", CHECK, **for_server(server))
         browser.result(page)
         assert server.mails
-    assert "Saved, with a warning. Password: Ends with a blank" in page.text
+    assert "Saved with a warning. Password: Ends with a space" in page.text
     assert "s3cret" not in page.html
 
 
@@ -222,7 +222,7 @@ def test_all_warnings_stand_in_one_box_above_the_result(browser, idapp):
     given = {"host": "smtp.sendgrid.net", "port": "465", "smtp_login": "a@b.example"}
     page = browser.submit(f"/apps/{idapp}/smtps/new", CHECK, **typed(**given, smtp_secret="key"))
     (said,) = [words(one) for one in page.root.iter("div") if one.get("role") == "status"]
-    assert said.startswith("Saved, with 2 warnings. Port: Port 465 usually")
+    assert said.startswith("Saved with 2 warnings. Port: Port 465 usually")
     assert "User name: At SendGrid" in said
 
 
@@ -236,7 +236,7 @@ def test_a_script_is_told_what_the_page_would_say(browser, alice, idapp):
     assert reply.json["warnings"]["smtp_login"] == [
         "At SendGrid the user name is always the word apikey."
     ]
-    assert "the key goes here" in reply.json["warnings"]["smtp_secret"][0]
+    assert "Enter the key here" in reply.json["warnings"]["smtp_secret"][0]
     assert reply.json["warnings"]["port"] == []
     assert reply.json["hints"]["smtp_login"] == "SendGrid: Always the word apikey."
     assert count(alice.app, Smtp) == 0
