@@ -232,11 +232,11 @@ def _settle_password(smtp: Smtp, changes: SmtpChanges, *, moved: bool) -> None:
     """
     errors: dict[str, list[str]] = {}
     if smtp.auth and not smtp.username:
-        errors["username"] = [Sentence("Required when auth is true.")]
+        errors["username"] = [Sentence("Enter the user name, or turn authentication off.")]
     if "password" in changes:
         password = changes["password"]
         if smtp.auth and not password:
-            errors["password"] = [Sentence("Required when auth is true.")]
+            errors["password"] = [Sentence("Enter the password, or turn authentication off.")]
         else:
             box = installation.secret_box()
             smtp.password_sealed = None if password is None else box.seal(smtp.id, password)
@@ -250,7 +250,7 @@ def _settle_password(smtp: Smtp, changes: SmtpChanges, *, moved: bool) -> None:
             )
         ]
     elif smtp.auth and not smtp.password_sealed:
-        errors["password"] = [Sentence("Required when auth is true.")]
+        errors["password"] = [Sentence("Enter the password, or turn authentication off.")]
     if errors:
         raise BadInput(errors)
 

@@ -120,7 +120,7 @@ def test_the_stream_tells_each_stage_and_ends_with_the_check(browser, alice, ida
     assert list(rungs) == [stage.value for stage in Stage if stage is not Stage.ACCEPTED]
     assert 'id="stage-mail"' in rungs["mail"]
     assert "done" in rungs["greeting"]
-    assert any("under way" in str(data["rungs"].get("ehlo")) for _, data in told)
+    assert any("running" in str(data["rungs"].get("ehlo")) for _, data in told)
     assert any(data["said"] == "EHLO: The server lists its capabilities" for _, data in told)
 
 
