@@ -292,7 +292,7 @@ def test_keys_are_rotated_and_what_cannot_be_read_is_counted(
         db.session.commit()
     again = flask(app, "keys", "rotate")
     assert again.exit_code == 1
-    assert "1 could not be read" in again.stdout
+    assert "1 could not be decrypted" in again.stdout
     for other in (app, only_newer):
         with other.app_context():
             db.engine.dispose()

@@ -143,7 +143,7 @@ APP = "accounts.0.apps.0"
         (broken(f"{APP}.smtps.1.port", 25.5), "smtps[1].port: Must be a single value"),
         (broken(f"{APP}.smtps.1.port", None), "smtps[1].port: Is required"),
         (broken(f"{APP}.smtps.1.host", "smtp://a"), "smtps[1].host"),
-        (broken(f"{APP}.smtps.1.host", "a\r\nb"), "smtps[1].host: Must not hold control"),
+        (broken(f"{APP}.smtps.1.host", "a\r\nb"), "smtps[1].host: Must not contain control"),
         (broken(f"{APP}.smtps.0.password", None), "smtps[0].password: Required"),
         (broken(f"{APP}.smtps.0.password", "a\x00"), "smtps[0].password"),
         (broken(f"{APP}.smtps.0.auth", "maybe"), "smtps[0].auth: Must be true or false"),

@@ -130,9 +130,7 @@ def test_the_page_says_when_a_delayed_batch_goes_on(browser, alice, idapp):
     queue_row(alice, idapp, since, waits_until=now() + timedelta(seconds=479))
     page = browser.get(f"/apps/{idapp}/checks?since={int(since.timestamp())}")
     assert "data-going-on" in page.html
-    assert (
-        "Your limit of checks is reached for now: it goes on by itself in 8 minutes." in page.text
-    )
+    assert "The rest continue automatically in 8 minutes;" in page.text
     assert "queued" in page.text
     assert list(page.form().buttons) == ["Stop"]
 
@@ -150,7 +148,7 @@ def test_a_batch_can_be_stopped_while_it_waits_and_gone_on_with(browser, alice, 
         until(lambda: queued(alice)[0].waits_until is not None)
         page = browser.send(page, page.form(), "Stop")
         assert "Checks that are already running will finish." in page.text
-        assert "0 of 2 checked: 0 accepted, 0 failed. The rest was not checked" in page.text
+        assert "0 of 2 checked: 0 accepted, 0 failed. The rest were not checked" in page.text
         monkeypatch.setattr(runner, "start", begun)
         page = browser.send(page, page.form(), "Check the remaining 2")
         page = until_ended(browser, page.address)
@@ -167,7 +165,7 @@ def test_another_process_shows_a_batch_and_takes_over_from_one_that_ended(browse
         path = f"/apps/{idapp}/checks?since={int(since.timestamp())}"
         page = browser.get(path)  # nobody carries it out
         assert "data-going-on" not in page.html
-        assert "1 of 2 checked: 1 accepted, 0 failed. The rest was not checked" in page.text
+        assert "1 of 2 checked: 1 accepted, 0 failed. The rest were not checked" in page.text
         assert "Check the remaining one" in page.form().buttons
         queue_row(alice, idapp, since)
         page = browser.get(path)  # another process does
@@ -209,7 +207,7 @@ def test_a_server_whose_password_cannot_be_read_is_left_out(browser, alice, idap
             db.session.commit()
         page = begin(browser, browser.get(f"/apps/{idapp}"), "Check all 2")
         page = until_ended(browser, page.address)
-    assert "1 of 2 checked: 1 accepted, 0 failed. The rest was not checked" in page.text
+    assert "1 of 2 checked: 1 accepted, 0 failed. The rest were not checked" in page.text
 
 
 @one_database

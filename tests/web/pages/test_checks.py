@@ -79,7 +79,7 @@ def test_a_failed_check_names_the_cause_the_steps_and_the_servers_words(browser,
     assert again.url != page.url
     shown = browser.get(f"/smtps/{smtp.id}")
     assert "Disabled: last check failed" in shown.text
-    assert "2 failed checks since the last good one" in shown.text
+    assert "2 failed checks since the last success" in shown.text
     assert shown.links()["Fix…"] == f"/smtps/{smtp.id}/edit?field=smtp_secret"
     assert "(2 failures in a row)" in browser.get(f"/apps/{idapp}").text
 

@@ -84,7 +84,7 @@ def test_srv_records_are_proposed_and_probed_and_fill_the_form(browser, alice, i
         assert f"localhost:{tls.port} Implicit TLS SRV record of example.org" in first
         assert f"localhost:{starttls.port} STARTTLS SRV record of example.org" in second
         assert WORKS in first and WORKS in second
-        assert "outside of example.org" in first  # RFC 6186 6: to be confirmed
+        assert "outside example.org" in first  # RFC 6186 6: to be confirmed
         for server in (tls, starttls):
             assert server.mails == []
             assert not any(line.startswith(("AUTH", "MAIL")) for line in server.heard)
@@ -161,7 +161,7 @@ def test_a_dot_as_target_means_that_there_is_none(browser, idapp, app):
     with dns_of(app, srv(("submissions", 0, 0, 0, ""))):
         page = find(browser, idapp, "ana@example.org")
     assert proposals(page) == []
-    assert "says that it has no submissions" in page.text
+    assert "says that there is no submissions" in page.text
     assert "No settings found" in page.text
 
 
@@ -182,8 +182,11 @@ def test_the_mx_tells_the_provider(browser, idapp, app, on_loopback):
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        ({}, "DNS knows no domain example.org: check its spelling"),
-        ({("example.org", "MX"): "SERVFAIL"}, "could not tell the MX records of example.org"),
+        ({}, "The domain example.org does not exist in DNS. Check its spelling"),
+        (
+            {("example.org", "MX"): "SERVFAIL"},
+            "The MX records of example.org could not be looked up",
+        ),
         ({("_submission._tcp.example.org", "SRV"): "SILENCE"}, "did not answer in time"),
         ({("example.org", "MX"): ["0 ."]}, "No settings found"),
         ({("example.org", "MX"): ["5 mail.example.org."]}, "No settings found"),
@@ -201,7 +204,7 @@ def test_names_in_other_scripts_are_asked_for_as_dns_has_them(browser, idapp, ap
     with dns_of(app, {}) as dns:
         page = find(browser, idapp, "ana@münchen.example")
     assert ("xn--mnchen-3ya.example", "MX") in dns.asked
-    assert "No settings found: münchen.example is no provider" in page.text
+    assert "No settings found. münchen.example is not a provider" in page.text
 
 
 def test_the_egress_policy_holds_for_what_dns_tells(browser, idapp, app, alice):

@@ -175,7 +175,7 @@ def test_values_that_cannot_be_read_are_left_out_with_a_note(browser, alice, ida
     page = browser.get(f"/smtps/{smtp['_id']}/edit?port=99999&encryption=rot13&host=a%0d%0ab")
     assert page.form().value("port") == str(smtp["port"])
     assert page.form().value("host") == smtp["host"]
-    assert "could not be read: Host, Encryption, Port" in page.text
+    assert "the value is not valid: Host, Encryption, Port" in page.text
     assert "99999" not in page.html and "rot13" not in page.html
 
 

@@ -214,7 +214,7 @@ def test_an_app_without_an_active_smtp_says_what_that_means(browser, alice, idap
 def test_the_removal_of_an_smtp_asks_first_and_names_what_is_lost(browser, alice, idapp):
     made = alice.make_smtp(idapp)
     page = browser.get(f"/smtps/{made['_id']}/remove")
-    assert "last active SMTP of shop" in page.text
+    assert "last active SMTP server of shop" in page.text
     assert "never been checked" in page.text
     page = browser.send(page, page.form())
     assert page.url == f"/apps/{idapp}"
