@@ -241,7 +241,7 @@ def test_searches_are_counted_and_take_a_slot(browser, idapp, app):
         find(browser, idapp, "ana@example.org")
         page = browser.submit(f"/apps/{idapp}/smtps/find", "Find", email="ana@example.org")
     assert page.status == 429
-    assert "At most 1 searches in 10 minutes" in page.text
+    assert "You can run at most 1 searches in 10 minutes" in page.text
     assert int(page.headers["Retry-After"]) > 500
 
 
