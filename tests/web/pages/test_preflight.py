@@ -172,9 +172,10 @@ def guarded(database_url: str) -> Iterator[Person]:
 # (settings, parameter, code, a part of the text) of what the policy refuses
 REFUSED = [
     ({"port": 10025}, "port", "PORT_REFUSED",
-     "port 10025. Its administrator can allow this with the setting" " SMTPWEB_EGRESS_PORTS=25,465,587"),
+     "port 10025. Its administrator can allow this with the setting"
+     " SMTPWEB_EGRESS_PORTS=25,465,587"),
     ({"host": "192.168.1.5"}, "host", "ADDRESS_REFUSED",
-     "private networks (RFC 1918), such as 192.168.1.5. Its administrator can allow it by the"
+     "private networks (RFC 1918), such as 192.168.1.5. Its administrator can allow this with the"
      " setting SMTPWEB_EGRESS_ALLOW=192.168.1.5/32"),
     ({"host": "localhost", "port": 25}, "host", "ADDRESS_REFUSED", "loopback, such as 127.0.0.1"),
     ({"host": "::1", "port": 25}, "host", "ADDRESS_REFUSED", "loopback, such as ::1"),
