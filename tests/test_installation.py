@@ -36,7 +36,7 @@ def test_a_restart_with_the_same_keys_is_fine(alice: Person, settings: Settings)
 
 
 def test_a_restart_with_other_keys_is_refused(alice: Person, settings: Settings) -> None:
-    with pytest.raises(ConfigError, match="SMTPWEB_ENCRYPTION_KEYS holds no key that opens"):
+    with pytest.raises(ConfigError, match="SMTPWEB_ENCRYPTION_KEYS contains no key that decrypts"):
         restart(settings, encryption_keys=(new_key(),))
     restart(settings, encryption_keys=(new_key(), KEY))
 

@@ -203,7 +203,7 @@ def test_keys_that_do_not_open_the_database_stop_the_start(tmp_path: Path) -> No
         pass
     settings["SMTPWEB_ENCRYPTION_KEYS"] = secret_box.new_key()
     said = refusal(gunicorn(), clean_environment(tmp_path, PORT=str(free_port()), **settings))
-    assert "SMTPWEB_ENCRYPTION_KEYS holds no key that opens this database" in said
+    assert "SMTPWEB_ENCRYPTION_KEYS contains no key that decrypts this database" in said
 
 
 # --- gunicorn, served once for all of these --------------------------------------------------

@@ -47,7 +47,7 @@ CASES = [
     (OWN | {"port": 10025}, []),
     (OWN | NONE | {"host": "127.0.0.1", "port": 25}, []),
     (OWN | {"port": 465}, [("port", "PORT_AND_ENCRYPTION", "implicit TLS")]),
-    (OWN | TLS, [("port", "PORT_AND_ENCRYPTION", "usually speaks STARTTLS")]),
+    (OWN | TLS, [("port", "PORT_AND_ENCRYPTION", "usually uses STARTTLS")]),
     (OWN | TLS | {"port": 2525}, [("port", "PORT_AND_ENCRYPTION", "port 465")]),
     (OWN | TLS | {"port": 25}, [("port", "PORT_AND_ENCRYPTION", "port 465")]),
     (
@@ -61,7 +61,7 @@ CASES = [
         SENDGRID | TLS | {"host": "smtp.postmarkapp.com", "port": 465},
         [("port", "PORT_NOT_OFFERED", "use 587 with STARTTLS")],
     ),
-    (OWN | TLS | {"port": 993}, [("port", "PORT_OF_READING", "reading mail (IMAP)")]),
+    (OWN | TLS | {"port": 993}, [("port", "PORT_OF_READING", "reading email (IMAP)")]),
     (GMAIL | {"password": "abcd efgh ijkl mnop"}, []),
     (GMAIL | {"password": "mein Hund!"}, [("password", "NO_APP_PASSWORD", "16 letters")]),
     (GMAIL | {"username": "shop"}, [("username", "USERNAME_NO_ADDRESS", "full email address")]),

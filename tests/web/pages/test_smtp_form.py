@@ -85,7 +85,7 @@ def test_several_providers_that_fit_are_a_choice_and_no_error(browser, alice, id
     )
     assert page.status == 200
     assert page.errors() == {}
-    assert "servers fit “ses”. Which one?" in page.text
+    assert "servers match “ses”. Which one?" in page.text
     form = page.form()
     labels = [label for label in form.buttons if label.startswith("Amazon SES")]
     assert len(labels) > 15
@@ -194,7 +194,12 @@ def test_warnings_stand_at_their_fields_after_saving_and_forbid_nothing(browser,
     smtp = only_smtp(alice.app)
     assert page.heading == "smtp.gmail.com:465"
     assert "Saved with warnings, not checked." in page.text
-    for text in ("Port 465 usually speaks TLS", "16 letters", "full email address", "Ends with"):
+    for text in (
+        "Port 465 usually uses implicit TLS",
+        "16 letters",
+        "full email address",
+        "Ends with",
+    ):
         assert text in page.text
     fixes = [link.get("href") for link in page.all("a") if words(link) in ("Port", "Password")]
     assert f"/smtps/{smtp.id}/edit?field=port" in fixes
