@@ -238,7 +238,7 @@ def test_export_to_a_file_is_for_this_user_only_and_import_takes_it(
     assert flask(app, "smtps", "export", "--with-passwords", str(file)).exit_code == 0
     assert file.stat().st_mode & 0o777 == 0o600
     taken = flask(app, "smtps", "import", str(file), "--user", "charlie")
-    assert (taken.exit_code, taken.stdout) == (0, "Added: 1 app(s), 1 SMTP(s).\n")
+    assert (taken.exit_code, taken.stdout) == (0, "Added: 1 app(s), 1 SMTP server(s).\n")
     envelope = charlie.get("/private/apps/findAll", page=0, size=10).json
     (smtp,) = charlie.smtps(envelope["content"][0]["_id"])
     assert (smtp["username"], smtp["password"]) == ("u", "p w")
@@ -277,7 +277,7 @@ def test_keys_are_rotated_and_what_cannot_be_read_is_counted(
     app = create_app(newer)
     rotated = flask(app, "keys", "rotate")
     assert rotated.exit_code == 0
-    assert rotated.stdout.startswith("Sealed 4 secrets again")  # three, and the canary
+    assert rotated.stdout.startswith("4 secrets were encrypted with key")  # three, and the canary
     assert "can be taken out" in rotated.stdout
     only_newer = create_app(dataclasses.replace(newer, encryption_keys=newer.encryption_keys[:1]))
     client = Visitor(only_newer, alice.token)

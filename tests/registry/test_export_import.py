@@ -219,7 +219,7 @@ def test_a_member_that_stands_twice_is_named_with_its_place(
     with pytest.raises(BadDocument) as caught:
         export_import.load(text)
     name = member.strip('": ')
-    assert str(caught.value) == f"{place}: The member {name!r} stands there more than once."
+    assert str(caught.value) == f"{place}: The member {name!r} appears more than once."
     assert counted() == (0, 0)
 
 

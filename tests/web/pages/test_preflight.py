@@ -78,7 +78,7 @@ CASES = [
         [("username", "USERNAME_IS_A_WORD", "SMTP_Injection")],
     ),
     (SES | {"password": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"},
-     [("password", "AWS_ACCESS_KEY", "another one")]),
+     [("password", "AWS_ACCESS_KEY", "a different one")]),
     (SES | {"username": "ASIAIOSFODNN7EXAMPLE"}, [("username", "AWS_ACCESS_KEY", "temporary")]),
     (SES | {"username": "ana@example.com"}, [("username", "USERNAME_NOT_OF_SES", "AKIA")]),
     (OWN | {"password": "s3cret "}, [("password", "INVISIBLE_CHARACTERS", "Ends with a space")]),
