@@ -278,7 +278,7 @@ def test_keys_are_rotated_and_what_cannot_be_read_is_counted(
     rotated = flask(app, "keys", "rotate")
     assert rotated.exit_code == 0
     assert rotated.stdout.startswith("4 secrets were encrypted with key")  # three, and the canary
-    assert "can be taken out" in rotated.stdout
+    assert "remove the older keys" in rotated.stdout
     only_newer = create_app(dataclasses.replace(newer, encryption_keys=newer.encryption_keys[:1]))
     client = Visitor(only_newer, alice.token)
     assert {smtp["password"] for smtp in client.smtps(idapp)} == {

@@ -107,7 +107,7 @@ def test_an_import_can_go_to_another_account(ana: str) -> None:
 def test_an_export_without_passwords_says_where_one_is_missing(ana: str) -> None:
     export_import.load(json.dumps(DOCUMENT))
     document = rename(json.loads(export_import.dump()), "shop 2")
-    with pytest.raises(BadDocument, match=r"accounts\[0\]\.apps\[0\]\.smtps\[0\]\.password: Req"):
+    with pytest.raises(BadDocument, match=r"accounts\[0\]\.apps\[0\]\.smtps\[0\]\.password: Enter the password"):
         export_import.load(json.dumps(document))
     assert counted() == (1, 2)
 
@@ -144,7 +144,7 @@ APP = "accounts.0.apps.0"
         (broken(f"{APP}.smtps.1.port", None), "smtps[1].port: Is required"),
         (broken(f"{APP}.smtps.1.host", "smtp://a"), "smtps[1].host"),
         (broken(f"{APP}.smtps.1.host", "a\r\nb"), "smtps[1].host: Must not contain control"),
-        (broken(f"{APP}.smtps.0.password", None), "smtps[0].password: Required"),
+        (broken(f"{APP}.smtps.0.password", None), "smtps[0].password: Enter the password"),
         (broken(f"{APP}.smtps.0.password", "a\x00"), "smtps[0].password"),
         (broken(f"{APP}.smtps.0.auth", "maybe"), "smtps[0].auth: Must be true or false"),
         (broken(f"{APP}.smtps.0.defaultfromname", "=?utf-8?q?=0D=0A?="), "defaultfromname"),

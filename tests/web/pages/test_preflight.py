@@ -53,13 +53,13 @@ CASES = [
     (
         OWN | NONE,
         [
-            ("starttls", "LOGIN_IN_CLEAR", "unencrypted"),
+            ("starttls", "LOGIN_IN_CLEAR", "in plain text"),
             ("port", "PORT_AND_ENCRYPTION", "wants STARTTLS"),
         ],
     ),
     (
         SENDGRID | TLS | {"host": "smtp.postmarkapp.com", "port": 465},
-        [("port", "PORT_NOT_OFFERED", "use 587 with STARTTLS")],
+        [("port", "PORT_NOT_OFFERED", "Use port 587 with STARTTLS")],
     ),
     (OWN | TLS | {"port": 993}, [("port", "PORT_OF_READING", "reading email (IMAP)")]),
     (GMAIL | {"password": "abcd efgh ijkl mnop"}, []),
@@ -104,8 +104,8 @@ CASES = [
     (SENDGRID | {"defaultfromemail": ""}, [NO_FROM]),
     (OWN | {"auth": "false", "username": ""}, [NO_FROM]),
     (OWN | {"auth": "false"}, []),  # the user name is an address all the same
-    (OWN | {"host": "mail.corp.invalid"}, [("host", "HOST_UNKNOWN", "no host mail.corp.invalid")]),
-    (OWN | {"host": "Mail.ONION"}, [("host", "HOST_UNKNOWN", "check its spelling")]),
+    (OWN | {"host": "mail.corp.invalid"}, [("host", "HOST_UNKNOWN", "host mail.corp.invalid does not exist")]),
+    (OWN | {"host": "Mail.ONION"}, [("host", "HOST_UNKNOWN", "Check its spelling")]),
     (OWN | {"host": "mail.corp.test"}, []),  # may be a name of one's own DNS
 ]  # fmt: skip
 
@@ -274,10 +274,10 @@ def test_while_somebody_types_a_short_look_up_says_what_dns_knows(
 @pytest.mark.parametrize(
     ("pasted", "said"),
     [
-        ("smtps://smtp.example.com/", "type smtp.example.com, and 465 as the port"),
-        ("smtp.example.com:2525", "type smtp.example.com, and 2525 as the port"),
-        ("https://smtp.example.com", "type smtp.example.com."),
-        ("[::1]:25", "type ::1, and 25 as the port"),
+        ("smtps://smtp.example.com/", "smtp.example.com, and 465 as the port"),
+        ("smtp.example.com:2525", "smtp.example.com, and 2525 as the port"),
+        ("https://smtp.example.com", "smtp.example.com."),
+        ("[::1]:25", "::1, and 25 as the port"),
         ("::1/25/", "without scheme, port or path"),
     ],
 )
