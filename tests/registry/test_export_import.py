@@ -107,7 +107,9 @@ def test_an_import_can_go_to_another_account(ana: str) -> None:
 def test_an_export_without_passwords_says_where_one_is_missing(ana: str) -> None:
     export_import.load(json.dumps(DOCUMENT))
     document = rename(json.loads(export_import.dump()), "shop 2")
-    with pytest.raises(BadDocument, match=r"accounts\[0\]\.apps\[0\]\.smtps\[0\]\.password: Enter the password"):
+    with pytest.raises(
+        BadDocument, match=r"accounts\[0\]\.apps\[0\]\.smtps\[0\]\.password: Enter the password"
+    ):
         export_import.load(json.dumps(document))
     assert counted() == (1, 2)
 
