@@ -104,7 +104,8 @@ CASES = [
     (SENDGRID | {"defaultfromemail": ""}, [NO_FROM]),
     (OWN | {"auth": "false", "username": ""}, [NO_FROM]),
     (OWN | {"auth": "false"}, []),  # the user name is an address all the same
-    (OWN | {"host": "mail.corp.invalid"}, [("host", "HOST_UNKNOWN", "host mail.corp.invalid does not exist")]),
+    (OWN | {"host": "mail.corp.invalid"},
+     [("host", "HOST_UNKNOWN", "host mail.corp.invalid does not exist")]),
     (OWN | {"host": "Mail.ONION"}, [("host", "HOST_UNKNOWN", "Check its spelling")]),
     (OWN | {"host": "mail.corp.test"}, []),  # may be a name of one's own DNS
 ]  # fmt: skip
