@@ -64,7 +64,7 @@ def refuse_taken(number: int) -> None:
         except OSError as error:
             raise ConfigError(
                 f"Cannot listen on 127.0.0.1:{number} ({error.strerror}):"
-                " choose another port, as in PORT=8001."
+                " choose another port, such as PORT=8001."
             ) from None
 
 
@@ -75,9 +75,7 @@ def bring_up_to_date(settings: config.Settings) -> None:
         try:
             upgrade()
         except SQLAlchemyError as error:
-            raise ConfigError(
-                f"The database cannot be brought up to date: {cause(error)}"
-            ) from None
+            raise ConfigError(f"The database cannot be upgraded: {cause(error)}") from None
         finally:
             db.engine.dispose()
 

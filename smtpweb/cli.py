@@ -1,4 +1,4 @@
-"""The ``flask`` commands of an administrator: users, tokens, SMTPs, keys.
+"""The ``flask`` commands of an administrator: users, tokens, SMTP servers, keys.
 
 A usage error is one sentence on stderr and exit status 2. Status 1 means that the command ran and
 found something wrong.
@@ -285,9 +285,11 @@ def rotate_keys() -> None:
             resealed += done
             unreadable += failed
             bar.update(done + failed)
-    click.echo(f"Sealed {resealed} secrets again under key {installation.secret_box().newest}.")
+    click.echo(f"{resealed} secrets were encrypted with key {installation.secret_box().newest}.")
     if unreadable:
-        click.echo(f"{unreadable} could not be read with any key: enter these passwords again.")
+        click.echo(
+            f"{unreadable} could not be decrypted with any key: enter these passwords again."
+        )
         sys.exit(1)
     if outdated:
         click.echo("The older keys can be removed from SMTPWEB_ENCRYPTION_KEYS now.")

@@ -241,7 +241,9 @@ def _ca_file(value: str) -> Path:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(value)
     except ssl.SSLError:
-        raise ValueError(f"must hold CA certificates in PEM, and {value} holds none") from None
+        raise ValueError(
+            f"must contain CA certificates in PEM format, but {value} contains none"
+        ) from None
     except OSError as error:
         raise ValueError(f"cannot be read: {error}") from None
     return Path(value)

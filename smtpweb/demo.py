@@ -148,7 +148,7 @@ class Mailbox:
         print(logs.without_controls(line), flush=True)
         # There is no mailbox here, so the console shows the link that confirms the arrival.
         if (link := _ARRIVAL.search(raw)) is not None:
-            print(f"  Confirm that it arrived: {link[0].decode()}", flush=True)
+            print(f"  Confirm delivery at {link[0].decode()}", flush=True)
         return f"250 2.0.0 Ok: queued as {secrets.token_hex(5).upper()}"
 
 
@@ -227,7 +227,7 @@ def prepare(servers: list[tuple[Sandbox, int]], port: int) -> dict[str, str]:
     for sandbox, number in servers:
         print(f"  127.0.0.1:{number:<6} {sandbox.shows}")
     print(f"Their user name is {LOGIN}, their password {PASSWORD!r}.")
-    print("Emails that arrive are listed here. Press Ctrl-C to stop.", flush=True)
+    print("Emails that arrive are listed here. Press Ctrl-C to stop the demo.", flush=True)
     return environment
 
 

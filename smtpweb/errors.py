@@ -70,25 +70,25 @@ class CredentialsNotValid(SmtpwebError):
 _NOT_FOUND = {
     "App": (
         Sentence("App not found"),
-        Sentence("There is no App with this id in your account."),
+        Sentence("There is no app with this id in your account."),
     ),
     "SMTP": (
         Sentence("SMTP not found"),
-        Sentence("There is no SMTP with this id in your account."),
+        Sentence("There is no SMTP server with this id in your account."),
     ),
     "Check": (
         Sentence("Check not found"),
-        Sentence("There is no Check with this id in your account."),
+        Sentence("There is no check with this id in your account."),
     ),
     "Token": (
         Sentence("Token not found"),
-        Sentence("There is no Token with this id in your account."),
+        Sentence("There is no token with this id in your account."),
     ),
     "Link": (
         Sentence("Link not found"),
-        Sentence("This link is not complete, or the check that it belongs to was removed."),
+        Sentence("This link is incomplete, or its check was deleted."),
     ),
-    "User": (Sentence("User not found"), Sentence("There is no User of this name.")),
+    "User": (Sentence("User not found"), Sentence("There is no user with this name.")),
 }
 
 
@@ -112,7 +112,7 @@ class QuotaReached(SmtpwebError):
     """A setting allows no more apps or SMTP servers."""
 
     code = "QUOTA_REACHED"
-    title = Sentence("No more of them are allowed")
+    title = Sentence("Limit reached")
 
 
 class KeyReused(SmtpwebError):
@@ -133,7 +133,7 @@ class EditConflict(SmtpwebError):
     """The object was changed by somebody else after this form was opened."""
 
     code = "EDIT_CONFLICT"
-    title = Sentence("Changed by somebody else meanwhile")
+    title = Sentence("This was changed while you were editing")
 
 
 class TooMany(SmtpwebError):

@@ -50,14 +50,14 @@ _BLANK_LETTERS = frozenset(
 ) | {chr(code) for code in (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))}
 # What email-validator says most, so that pages can say it in their language too.
 _MAIL_REASONS = (
-    Sentence("There must be something before the @-sign."),
+    Sentence("There must be something before the @ sign."),
     Sentence("An email address cannot have two periods in a row."),
     Sentence("An email address cannot start with a period."),
-    Sentence("An email address cannot have a period immediately before the @-sign."),
-    Sentence("The email address is too long before the @-sign %(rest)s"),
-    Sentence("The email address contains invalid characters before the @-sign: %(rest)s"),
-    Sentence("The email address contains invalid characters in quotes before the @-sign: %(rest)s"),
-    Sentence("The email address contains unsafe characters: %(rest)s"),
+    Sentence("An email address cannot have a period immediately before the @ sign."),
+    Sentence("The part before the @ sign is too long %(rest)s"),
+    Sentence("There are invalid characters before the @ sign: %(rest)s"),
+    Sentence("There are invalid characters in quotes before the @ sign: %(rest)s"),
+    Sentence("There are unsafe characters: %(rest)s"),
 )
 _TRUE = frozenset({"true", "on", "yes", "1"})
 _FALSE = frozenset({"false", "off", "no", "0"})
@@ -68,7 +68,7 @@ def text(value: str, *, most: int) -> str:
     if found := _UNSAFE.search(value):
         raise ValueError(
             Sentence(
-                "Must not hold control characters (U+%(code)s at position %(position)s).",
+                "Must not contain control characters (U+%(code)s at position %(position)s).",
                 code=f"{ord(found[0]):04X}",
                 position=found.start() + 1,
             )
@@ -108,7 +108,7 @@ def object_id(value: str) -> str:
     """An id: 24 hexadecimal digits, returned in lower case."""
     lowered = value.lower()
     if not _OBJECT_ID.fullmatch(lowered):
-        raise ValueError(Sentence("Must be an id of 24 hexadecimal digits."))
+        raise ValueError(Sentence("Must be an ID of 24 hexadecimal digits."))
     return lowered
 
 
@@ -151,7 +151,7 @@ def host(value: str) -> str:
     if found := (_SPACE.search(name) or invisible(name)):
         raise ValueError(
             Sentence(
-                "Must not hold %(name)s (U+%(code)s at position %(position)s).",
+                "Must not contain %(name)s (U+%(code)s at position %(position)s).",
                 name=unicodedata.name(found[0], "an unassigned character"),
                 code=f"{ord(found[0]):04X}",
                 position=found.start() + 1,
@@ -181,18 +181,18 @@ def _is_address(name: str) -> bool:
 def _pasted(value: str) -> PastedServer:
     if _MAIL_ADDRESS.fullmatch(value):
         message = Sentence(
-            "This is a mail address: type the name of its server, such as smtp.example.com."
+            "This is an email address. Enter the name of a server, such as smtp.example.com."
         )
         return PastedServer(message, None, secret=False)
     parts = pasted.take_apart(value)
     if parts is None:
-        message = Sentence("Only a host name or an IP address, without scheme, port or path.")
+        message = Sentence("Enter only a host name or an IP address, without scheme, port or path.")
         return PastedServer(message, None, secret=True)
     if parts.port is None:
-        message = Sentence("Only the host name: type %(host)s.", host=parts.host)
+        message = Sentence("Enter only the host name: %(host)s.", host=parts.host)
     else:
         message = Sentence(
-            "Only the host name: type %(host)s, and %(port)s as the port.",
+            "Enter only the host name, %(host)s, and %(port)s as the port.",
             host=parts.host,
             port=parts.port,
         )
@@ -215,7 +215,10 @@ def email(value: str) -> str:
         return parse_mailbox(text(value, most=254)).written
     except MailboxError as error:
         raise ValueError(
-            Sentence("Must be one mail address: %(reason)s", reason=_mail_reason(error))
+            Sentence(
+                "Enter a valid email address, such as name@example.com. %(reason)s",
+                reason=_mail_reason(error),
+            )
         ) from error
 
 
@@ -236,7 +239,7 @@ def display_name(value: str) -> str:
     line when the message is written (CVE-2024-6923).
     """
     if "=?" in value:
-        raise ValueError(Sentence("Must not hold '=?'."))
+        raise ValueError(Sentence("Must not contain '=?'."))
     return text(value, most=200)
 
 
@@ -261,8 +264,7 @@ def user_name(value: str) -> str:
     if found := _IGNORABLE.search(name):
         raise ValueError(
             Sentence(
-                "Must not hold characters that cannot be seen (U+%(code)s at position"
-                " %(position)s).",
+                "Must not contain invisible characters (U+%(code)s at position %(position)s).",
                 code=f"{ord(found[0]):04X}",
                 position=found.start() + 1,
             )
@@ -271,9 +273,7 @@ def user_name(value: str) -> str:
     if not key:
         raise ValueError(Sentence("Must have 1 to 100 characters."))
     if len(key) > 200:  # a few letters become three or more
-        raise ValueError(
-            Sentence("Is too long in the form in which names are compared: choose a shorter one.")
-        )
+        raise ValueError(Sentence("This name is too long. Choose a shorter one."))
     return name
 
 

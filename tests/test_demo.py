@@ -103,7 +103,7 @@ def test_sandbox_server_shows_its_failure(demo: Program, clone: Path) -> None:
     # The console stands for the mailbox.
     (link,) = re.findall(r"Confirm that it arrived: (http://\S+/received/\S+)", demo.output)
     with urllib.request.urlopen(link, timeout=30) as reply:
-        assert "I received this mail" in reply.read().decode()
+        assert "I received this email" in reply.read().decode()
 
     # The way from red to green is in what the check says.
     own, modes = proposed["wrong mode"]

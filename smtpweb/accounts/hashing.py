@@ -57,7 +57,10 @@ def _verify(hashed: str, password: bytes) -> bool:
 
 def _in_pool(work: Callable[[], T]) -> T:
     if not _slots.acquire(blocking=False):
-        raise TooMany(Sentence("Too many logins at this moment."), retry_after=2)
+        raise TooMany(
+            Sentence("Too many people are signing in right now. Try again in a moment."),
+            retry_after=2,
+        )
     try:
         return _pool.submit(work).result()
     finally:

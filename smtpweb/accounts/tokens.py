@@ -50,12 +50,12 @@ def personal_token(
     """Create a personal token and return it: only its digest is kept. Raises :class:`BadInput`."""
     accepted = validators.accept(label=(validators.display_name, label.strip()))
     if not accepted["label"]:
-        raise BadInput({"label": [Sentence("Say what this token is for.")]})
+        raise BadInput({"label": [Sentence("Enter what this token is for.")]})
     chosen = tuple(dict.fromkeys(scopes))
     for scope in chosen:
         validators.accept(scopes=(validators.scope, scope))
     if not chosen:
-        raise BadInput({"scopes": [Sentence("Choose at least one.")]})
+        raise BadInput({"scopes": [Sentence("Select at least one scope.")]})
     with writing():
         return _add_token(user.id, True, accepted["label"], chosen, expires)
 
@@ -77,7 +77,9 @@ def personal_token_in_browser(
     """
     if "secrets" in scopes:
         if not password:
-            message = Sentence("Needed for a token that sees passwords.")
+            message = Sentence(
+                "Enter your current password to create a token that can read passwords."
+            )
             raise BadInput({"confirm_password": [message]})
         users.confirm(user, "confirm_password", password, network)
     return personal_token(user, label, scopes, expires)

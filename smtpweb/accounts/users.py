@@ -50,7 +50,7 @@ def create_first_user(name: str, email: str, password: str) -> User:
         # The row lock serialises two visitors who set up at the same moment.
         session.execute(select(Installation).with_for_update())
         if session.scalar(select(func.count()).select_from(User)):
-            raise CredentialsNotValid(Sentence("This installation has its first account already."))
+            raise CredentialsNotValid(Sentence("The first account has already been created."))
         return _add_user(user)
 
 
@@ -145,14 +145,14 @@ def confirm(user: User, field: str, password: str, network: str) -> None:
     Guesses are throttled: raises :class:`TooMany` as :func:`sign_in` does.
     """
     if sign_in(user.name, password, network) is None:
-        raise BadInput({field: [Sentence("This is not your present password.")]})
+        raise BadInput({field: [Sentence("This is not your current password.")]})
 
 
 def _flush_name() -> None:
     try:
         db.session.flush()
     except IntegrityError:
-        raise BadInput({"name": [Sentence("This name is taken.")]}) from None
+        raise BadInput({"name": [Sentence("This name is already taken.")]}) from None
 
 
 def _hash(password: str, name: str) -> str:
@@ -174,8 +174,7 @@ def password_problem(password: str, name: str = "") -> str | None:
     strength = zxcvbn(password[:72], user_inputs=[name, "smtpweb"])
     if strength["score"] < 2:
         return Sentence(
-            "This password is among the first that are tried: choose another,"
-            " such as four words that have nothing to do with each other."
+            "This password is too easy to guess. Choose another, such as four unrelated words."
         )
     return None
 
@@ -252,7 +251,7 @@ def refuse_guessing(account: str, network: str, *, own: int = 0) -> None:
     )[0]
     if of_account - own >= FAILURES_PER_ACCOUNT or of_network - own >= FAILURES_PER_NETWORK:
         raise TooMany(
-            Sentence("Too many failed logins: wait some minutes, then try again."),
+            Sentence("Too many failed sign-ins. Wait a few minutes, then try again."),
             retry_after=int(THROTTLE_WINDOW.total_seconds()),
         )
 

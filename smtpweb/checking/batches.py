@@ -191,7 +191,9 @@ def start(caller: Caller, batch: Batch, base_url: str | None = None) -> None:
 def _take_over(user_id: str, app_id: str, batch: Batch, owner: str) -> None:
     """Make the user's row this batch's, unless somebody carries out one of the user's."""
     busy = Busy(
-        Sentence("Several of your SMTP servers are being checked: wait until that has ended."),
+        Sentence(
+            "Several of your SMTP servers are already being checked. Wait until they are done."
+        ),
         retry_after=30,
     )
     try:
@@ -236,13 +238,13 @@ class Queues:
         with self._lock:
             if len(self._running) >= self._most:
                 raise Busy(
-                    Sentence("Too many checks are under way: nothing was changed."),
+                    Sentence("Too many checks are running. Nothing was changed."),
                     retry_after=30,
                 )
             try:
                 queue.start()
             except RuntimeError:  # the system gives no more threads
-                raise Busy(Sentence("Too many checks are under way."), retry_after=5) from None
+                raise Busy(Sentence("Too many checks are running."), retry_after=5) from None
             self._running.add(queue)
 
     def remove(self, queue: _Queue) -> None:

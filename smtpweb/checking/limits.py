@@ -32,12 +32,14 @@ SEARCH_LEASE = timedelta(seconds=30)  # a search takes 13 s at most, see discove
 _NEXT_LOOK = 5  # seconds after which one of those under way may have ended
 
 _UNDER_WAY = {
-    CHECK: Sentence("You have %(number)s checks under way: wait for one of them."),
-    SEARCH: Sentence("You have %(number)s searches under way: wait for one of them."),
+    CHECK: Sentence("You already have %(number)s checks running. Wait until one of them is done."),
+    SEARCH: Sentence(
+        "You already have %(number)s searches running. Wait until one of them is done."
+    ),
 }
 _STARTED = {
-    CHECK: Sentence("At most %(number)s checks in %(minutes)s minutes."),
-    SEARCH: Sentence("At most %(number)s searches in %(minutes)s minutes."),
+    CHECK: Sentence("You can run at most %(number)s checks in %(minutes)s minutes."),
+    SEARCH: Sentence("You can run at most %(number)s searches in %(minutes)s minutes."),
 }
 
 
@@ -99,7 +101,7 @@ def take_slot() -> threading.BoundedSemaphore:
     """Take one of the worker's slots, to be released after the check; raises :class:`Busy`."""
     slots = of_worker().checks
     if not slots.acquire(blocking=False):
-        raise Busy(Sentence("Too many checks are under way: nothing was changed."), retry_after=5)
+        raise Busy(Sentence("Too many checks are running. Nothing was changed."), retry_after=5)
     return slots
 
 

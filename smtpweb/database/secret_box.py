@@ -32,7 +32,7 @@ class SecretBox:
 
     def __init__(self, keys: tuple[str, ...]) -> None:
         if not keys:
-            raise ConfigError("SMTPWEB_ENCRYPTION_KEYS holds no key.")
+            raise ConfigError("SMTPWEB_ENCRYPTION_KEYS contains no key.")
         self._boxes: dict[str, Fernet] = {}
         for position, key in enumerate(keys, 1):
             try:

@@ -55,8 +55,8 @@ def _port_and_mode(given: Settings, known: Preset | None) -> Found:
             "port",
             "PORT_OF_READING",
             Sentence(
-                "Port %(port)s is for reading mail (%(protocol)s). Mail is sent by another port:"
-                " 587 with STARTTLS, or 465 with TLS from the start.",
+                "Port %(port)s is for reading email (%(protocol)s). To send email, use port 587"
+                " with STARTTLS, or port 465 with implicit TLS.",
                 port=given.port,
                 protocol=reachability.READING[given.port],
             ),
@@ -68,7 +68,7 @@ def _port_and_mode(given: Settings, known: Preset | None) -> Found:
             "port",
             "PORT_NOT_OFFERED",
             Sentence(
-                "%(provider)s does not answer on port %(port)s: use %(better)s with %(mode)s.",
+                "%(provider)s does not answer on port %(port)s. Use port %(better)s with %(mode)s.",
                 provider=known.name,
                 port=given.port,
                 better=best.port,
@@ -86,13 +86,13 @@ def _port_and_mode(given: Settings, known: Preset | None) -> Found:
         return
     if given.encryption is Encryption.NONE:
         text = Sentence(
-            "Port %(port)s usually wants %(mode)s: choose it, or another port.",
+            "Port %(port)s usually requires %(mode)s. Choose that, or another port.",
             port=given.port,
             mode=_MODE_NAMES[spoken],
         )
     else:
         text = Sentence(
-            "Port %(port)s usually speaks %(mode)s: choose that, or port %(better)s.",
+            "Port %(port)s usually uses %(mode)s. Choose that, or port %(better)s.",
             port=given.port,
             mode=_MODE_NAMES[spoken],
             better=presets.USUAL_PORTS[given.encryption],
@@ -105,7 +105,7 @@ def _both_flags(given: Settings, _known: Preset | None) -> Found:
         yield Warning(
             "encryption",
             "BOTH_FLAGS",
-            Sentence("starttls and sslTls are both true: TLS from the start is used."),
+            Sentence("starttls and sslTls are both true, so implicit TLS is used."),
         )
 
 
@@ -118,7 +118,7 @@ def _login_in_clear(given: Settings, _known: Preset | None) -> Found:
         yield Warning(
             "encryption",
             "LOGIN_IN_CLEAR",
-            Sentence("The password goes over the network unencrypted, for anybody there to read."),
+            Sentence("The password is sent in plain text: anybody on the network can read it."),
         )
 
 
@@ -127,15 +127,15 @@ def _passwords_end(given: Settings, known: Preset | None) -> Found:
         return
     if known.passwords == "refused":
         text = Sentence(
-            "%(provider)s no longer accepts passwords from programs, only OAuth 2.0, which"
-            " smtpweb does not speak: use a relay for apps.",
+            "%(provider)s no longer accepts passwords from apps, only OAuth 2.0, which"
+            " smtpweb does not support. Use an email service for apps.",
             provider=known.name,
         )
     else:
         text = Sentence(
-            "%(provider)s is ending sign-in by password for SMTP: it is off in new organisations,"
-            " and by default in all others from the end of December 2026. Plan for a relay for"
-            " apps.",
+            "%(provider)s is ending password authentication for SMTP: it is off in new"
+            " organizations, and off by default in all others from the end of December"
+            " 2026. Plan to move to an email service for apps.",
             provider=known.name,
         )
     yield Warning("host", "BASIC_AUTH_ENDS", text)
@@ -163,7 +163,7 @@ def _user_name(given: Settings, known: Preset | None) -> Found:
             "username",
             "USERNAME_NO_ADDRESS",
             Sentence(
-                "At %(provider)s the user name is the full mail address.", provider=known.name
+                "At %(provider)s the user name is the full email address.", provider=known.name
             ),
         )
     elif known.id == "ses" and _AWS_TEMPORARY.fullmatch(name.strip()):
@@ -171,8 +171,8 @@ def _user_name(given: Settings, known: Preset | None) -> Found:
             "username",
             "AWS_ACCESS_KEY",
             Sentence(
-                "This is a temporary access key of AWS. SES wants SMTP credentials, which you"
-                " make in its console, under SMTP settings."
+                "This is a temporary AWS access key. SES requires SMTP credentials: create them"
+                " in its console, under SMTP settings."
             ),
         )
     elif known.id == "ses" and not _AWS_KEY_ID.fullmatch(name.strip()):
@@ -180,7 +180,7 @@ def _user_name(given: Settings, known: Preset | None) -> Found:
             "username",
             "USERNAME_NOT_OF_SES",
             Sentence(
-                "SMTP user names of SES look like AKIA...: make SMTP credentials in its console,"
+                "SES SMTP user names start with AKIA. Create SMTP credentials in its console,"
                 " under SMTP settings."
             ),
         )
@@ -198,8 +198,8 @@ def _password(given: Settings, known: Preset | None) -> Found:
             "password",
             "NO_APP_PASSWORD",
             Sentence(
-                "Google wants an app password here, and those have 16 letters: this one does not."
-                " Make one in the settings of the Google account, with 2-step verification on."
+                "Google requires an app password, which has 16 letters; this one doesn't."
+                " Create one in your Google account's settings, with 2-step verification on."
             ),
         )
     if form == "ses" and _AWS_SECRET.fullmatch(bare):
@@ -207,8 +207,9 @@ def _password(given: Settings, known: Preset | None) -> Found:
             "password",
             "AWS_ACCESS_KEY",
             Sentence(
-                "This has the form of a secret access key of AWS. SES wants an SMTP password,"
-                " which is another one: make SMTP credentials in its console, under SMTP settings."
+                "This looks like an AWS secret access key. SES requires an SMTP password, which"
+                " is a different one: create SMTP credentials in its console, under SMTP"
+                " settings."
             ),
         )
     if known and known.word and secret.strip() == known.word:
@@ -216,7 +217,7 @@ def _password(given: Settings, known: Preset | None) -> Found:
             "password",
             "PASSWORD_IS_THE_WORD",
             Sentence(
-                "%(word)s is the user name at %(provider)s; the key goes here.",
+                "%(word)s is the user name at %(provider)s. Enter the key here.",
                 word=known.word,
                 provider=known.name,
             ),
@@ -229,21 +230,21 @@ def _blanks(name: str, value: str, *, generated: bool) -> Found:
     # Tab and no-break space cannot be seen either, so they are told by their place below
     if found := validators.invisible(value):
         text = Sentence(
-            "Holds a character that cannot be seen (U+%(code)s at position %(position)s),"
-            " probably from copying: type it anew.",
+            "Contains an invisible character (U+%(code)s at position %(position)s),"
+            " probably from copying. Type it by hand.",
             code=f"{ord(found[0]):04X}",
             position=found.start() + 1,
         )
     elif any(ends):
         text = (
-            Sentence("Begins and ends with a blank, which is kept as part of it.")
+            Sentence("Starts and ends with a space. The spaces are kept.")
             if all(ends)
-            else Sentence("Begins with a blank, which is kept as part of it.")
+            else Sentence("Starts with a space. The space is kept.")
             if ends[0]
-            else Sentence("Ends with a blank, which is kept as part of it.")
+            else Sentence("Ends with a space. The space is kept.")
         )
     elif generated and " " in value:
-        text = Sentence("Holds a blank, which is kept as part of it.")
+        text = Sentence("Contains a space. The space is kept.")
     else:
         return
     yield Warning(name, "INVISIBLE_CHARACTERS", text)
@@ -260,8 +261,8 @@ def _sender(given: Settings, known: Preset | None) -> Found:
             "defaultfromemail",
             "FROM_NOT_LOGIN",
             Sentence(
-                "%(provider)s sends only from the login's own address and its aliases: mail from"
-                " %(sender)s is refused, or goes out under the login's address.",
+                "%(provider)s only sends from the account's own address and its aliases: email"
+                " from %(sender)s is refused or sent from the account's address.",
                 provider=known.name,
                 sender=given.mail_from,
             ),
@@ -271,8 +272,9 @@ def _sender(given: Settings, known: Preset | None) -> Found:
             "defaultfromemail",
             "FROM_FREEMAIL",
             Sentence(
-                "%(domain)s belongs to %(owner)s, so it cannot be verified at %(provider)s: mail"
-                " from it is refused there, or by whom it is for. Use a domain of your own.",
+                "%(domain)s belongs to %(owner)s, so it cannot be verified at %(provider)s:"
+                " email from it is refused there or by the recipient's server. Use your own"
+                " domain.",
                 domain=domain,
                 owner=home.preset.name,
                 provider=known.name,
@@ -282,7 +284,7 @@ def _sender(given: Settings, known: Preset | None) -> Found:
 
 _MODE_NAMES = {
     Encryption.STARTTLS: Sentence("STARTTLS"),
-    Encryption.IMPLICIT: Sentence("TLS from the start"),
+    Encryption.IMPLICIT: Sentence("implicit TLS"),
     Encryption.NONE: Sentence("no encryption"),
 }
 _RULES: tuple[Callable[[Settings, Preset | None], Found], ...] = (

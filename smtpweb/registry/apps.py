@@ -129,9 +129,7 @@ def _refuse_too_many(user_id: str) -> None:
     """Refuse one more app than ``SMTPWEB_MAX_APPS``; the owner's row is locked."""
     most = settings().max_apps
     if most and count(user_id) >= most:
-        raise QuotaReached(
-            Sentence("An account may have at most %(number)s apps here.", number=most)
-        )
+        raise QuotaReached(Sentence("An account can have at most %(number)s apps.", number=most))
 
 
 def count(user_id: str) -> int:

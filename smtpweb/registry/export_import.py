@@ -174,7 +174,7 @@ def _owner(place: str, account: dict[str, Any], user_id: str | None) -> str:
     except (NotFound, ValueError):
         raise BadDocument(
             f"{place}.name",
-            f"There is no account {name!r}: make it first, or choose one by --user.",
+            f"There is no account {name!r}: create it first, or choose one with --user.",
         ) from None
 
 
@@ -245,7 +245,7 @@ def _object(value: Any, place: str, names: tuple[str, ...]) -> dict[str, Any]:
     if not isinstance(value, _Members):
         raise BadDocument(place, "Must be an object.")
     for name in value.repeated:
-        raise BadDocument(place, f"The member {name!r} stands there more than once.")
+        raise BadDocument(place, f"The member {name!r} appears more than once.")
     for name in value:
         if name not in names:
             raise BadDocument(place, f"There is no member {name!r} in this format.")

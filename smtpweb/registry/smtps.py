@@ -193,7 +193,9 @@ def save(
             if smtp.app_id != app.id:
                 raise NotFound("SMTP")
             if version is not None and smtp.version != version:
-                raise EditConflict(Sentence("This SMTP was changed after you opened the form."))
+                raise EditConflict(
+                    Sentence("This SMTP server was changed after you opened the form.")
+                )
             smtp.modified = now()
         before = _destination(smtp)
         hid_username = smtp_id is not None and smtp.hides_username
@@ -221,7 +223,7 @@ def _refuse_too_many(app: App) -> None:
     db.session.execute(select(App.id).where(App.id == app.id).with_for_update(key_share=True))
     if (db.session.scalar(select(func.count()).where(Smtp.app_id == app.id)) or 0) >= most:
         raise QuotaReached(
-            Sentence("An app may have at most %(number)s SMTP servers here.", number=most)
+            Sentence("An app can have at most %(number)s SMTP servers.", number=most)
         )
 
 
@@ -246,11 +248,11 @@ def _settle_password(smtp: Smtp, changes: SmtpChanges, *, moved: bool) -> None:
     """
     errors: dict[str, list[str]] = {}
     if smtp.auth and not smtp.username:
-        errors["username"] = [Sentence("Required when auth is true.")]
+        errors["username"] = [Sentence("Enter the user name, or turn authentication off.")]
     if "password" in changes:
         password = changes["password"]
         if smtp.auth and not password:
-            errors["password"] = [Sentence("Required when auth is true.")]
+            errors["password"] = [Sentence("Enter the password, or turn authentication off.")]
         else:
             box = installation.secret_box()
             smtp.password_sealed = None if password is None else box.seal(smtp.id, password)
@@ -259,12 +261,12 @@ def _settle_password(smtp: Smtp, changes: SmtpChanges, *, moved: bool) -> None:
     elif smtp.password_sealed and moved:
         errors["password"] = [
             Sentence(
-                "Enter the password again: host, port, login or encryption changed, and a stored"
-                " password is only sent to where it was entered for."
+                "For safety, enter the password again: the host, port, encryption or"
+                " authentication changed."
             )
         ]
     elif smtp.auth and not smtp.password_sealed:
-        errors["password"] = [Sentence("Required when auth is true.")]
+        errors["password"] = [Sentence("Enter the password, or turn authentication off.")]
     if errors:
         raise BadInput(errors)
 
@@ -274,8 +276,8 @@ def _refuse_to_move_name() -> None:
         {
             "username": [
                 Sentence(
-                    "Enter the user name again: it is as secret as the password, and only sent to"
-                    " where it was entered for."
+                    "For safety, enter the user name again: at this provider it is as secret as the"
+                    " password."
                 )
             ]
         }
@@ -339,7 +341,7 @@ def _line(user_id: str, app_id: str, seen: Mapping[str, int]) -> list[AnyRow]:
     line = sorted(locked, key=lambda smtp: (smtp.priority, smtp.created, smtp.id))
     versions = {smtp.id: smtp.version for smtp in line}
     if any(versions.get(smtp_id) != version for smtp_id, version in seen.items()):
-        raise EditConflict(Sentence("These SMTPs were changed after you opened the page."))
+        raise EditConflict(Sentence("These SMTP servers were changed after you opened the page."))
     return line
 
 

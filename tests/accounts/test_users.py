@@ -105,7 +105,7 @@ def test_names_that_are_the_same_to_the_eye_are_one(inside: None, one: str, othe
     user = users.create_user(one, "a@example.com", PASSWORD)
     with pytest.raises(BadInput) as refused:
         users.create_user(other, "b@example.com", PASSWORD)
-    assert refused.value.errors == {"name": ["This name is taken."]}
+    assert refused.value.errors == {"name": ["This name is already taken."]}
     assert users.find_user(other).id == user.id
     signed_in = users.sign_in(other, PASSWORD, NETWORK)
     assert signed_in is not None

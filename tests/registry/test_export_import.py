@@ -107,7 +107,9 @@ def test_import_can_go_to_another_account(ana: str) -> None:
 def test_export_without_passwords_says_where_one_is_missing(ana: str) -> None:
     export_import.load(json.dumps(DOCUMENT))
     document = rename(json.loads(export_import.dump()), "shop 2")
-    with pytest.raises(BadDocument, match=r"accounts\[0\]\.apps\[0\]\.smtps\[0\]\.password: Req"):
+    with pytest.raises(
+        BadDocument, match=r"accounts\[0\]\.apps\[0\]\.smtps\[0\]\.password: Enter the password"
+    ):
         export_import.load(json.dumps(document))
     assert counted() == (1, 2)
 
@@ -143,8 +145,8 @@ APP = "accounts.0.apps.0"
         (broken(f"{APP}.smtps.1.port", 25.5), "smtps[1].port: Must be a single value"),
         (broken(f"{APP}.smtps.1.port", None), "smtps[1].port: Is required"),
         (broken(f"{APP}.smtps.1.host", "smtp://a"), "smtps[1].host"),
-        (broken(f"{APP}.smtps.1.host", "a\r\nb"), "smtps[1].host: Must not hold control"),
-        (broken(f"{APP}.smtps.0.password", None), "smtps[0].password: Required"),
+        (broken(f"{APP}.smtps.1.host", "a\r\nb"), "smtps[1].host: Must not contain control"),
+        (broken(f"{APP}.smtps.0.password", None), "smtps[0].password: Enter the password"),
         (broken(f"{APP}.smtps.0.password", "a\x00"), "smtps[0].password"),
         (broken(f"{APP}.smtps.0.auth", "maybe"), "smtps[0].auth: Must be true or false"),
         (broken(f"{APP}.smtps.0.defaultfromname", "=?utf-8?q?=0D=0A?="), "defaultfromname"),
@@ -219,7 +221,7 @@ def test_member_that_stands_twice_is_named_with_its_place(
     with pytest.raises(BadDocument) as caught:
         export_import.load(text)
     name = member.strip('": ')
-    assert str(caught.value) == f"{place}: The member {name!r} stands there more than once."
+    assert str(caught.value) == f"{place}: The member {name!r} appears more than once."
     assert counted() == (0, 0)
 
 

@@ -171,7 +171,7 @@ def test_stored_password_is_judged_only_for_where_it_is_bound_to(
         idapp, host="mail.example.net", port=587, starttls=True, username="a@gmail.com",
         password="not sixteen", auth=True,
     )["_id"]  # fmt: skip
-    assert "this one does not" in browser.get(f"/smtps/{smtp_id}/edit").text
+    assert "this one doesn't" in browser.get(f"/smtps/{smtp_id}/edit").text
     for changes in (
         {"host": "smtp.gmail.com"},
         {"host": "smtp.gmail.com", "smtp_login": "b@gmail.com"},
@@ -180,9 +180,9 @@ def test_stored_password_is_judged_only_for_where_it_is_bound_to(
         form = page.form()
         judged = browser.send(page, form.fill(port="bad", **changes), SAVE)
         assert judged.status == 422
-        assert "this one does not" not in judged.text
+        assert "this one doesn't" not in judged.text
     page = browser.get(f"/smtps/{smtp_id}/edit")
     form = page.form()
-    assert "this one does not" in browser.send(page, form.fill(priority="x"), SAVE).text
+    assert "this one doesn't" in browser.send(page, form.fill(priority="x"), SAVE).text
     judged = browser.send(page, form.fill(priority="x", port="465"), SAVE)
-    assert "this one does not" not in judged.text
+    assert "this one doesn't" not in judged.text

@@ -15,7 +15,7 @@ from tests.support.fake_smtp import FakeServer
 from tests.support.people import Person
 
 SECRET = 'Zwölf <b>Boxkämpfer</b> & "Söhne"'
-SAVE, CHECK = "Save without checking", "Save and send a test mail to alice@example.com"
+SAVE, CHECK = "Save without checking", "Save and send a test email to alice@example.com"
 
 
 def typed(**changes: Any) -> dict[str, Any]:

@@ -93,7 +93,7 @@ def test_readyz_is_503_while_the_storage_is_gone_and_names_no_place(
     with storage_gone(tmp_path) as app:
         reply = ask(app, "/readyz")
     assert reply.status_code == 503
-    assert reply.text == "The storage cannot be reached at this moment.\n"
+    assert reply.text == "The database cannot be reached right now.\n"
 
 
 def test_readyz_is_200_at_once_after_the_database_dropped_its_connections(

@@ -41,7 +41,7 @@ _SAME_PORT = {
     Symptom.NOT_TLS: Encryption.STARTTLS,
     Symptom.NOT_OFFERED: Encryption.STARTTLS,
 }
-NAMES = {Encryption.IMPLICIT: "TLS from the start", Encryption.STARTTLS: "STARTTLS"}
+NAMES = {Encryption.IMPLICIT: "implicit TLS", Encryption.STARTTLS: "STARTTLS"}
 
 
 def may_help(failure: Failure, stage: Stage) -> bool:

@@ -126,7 +126,7 @@ def refuse_in_query(*names: str) -> None:
     }
     faults = {
         name: [
-            "Must not be sent in the query string, which is logged on its way: send it as a form"
+            "Must not be sent in the query string, which proxies and servers log: send it as a form"
             " or as JSON."
         ]
         for name in names
@@ -323,14 +323,14 @@ def _pairs() -> Iterable[tuple[str, Any]]:
     if kind == "application/x-www-form-urlencoded":
         charset = request.mimetype_params.get("charset", "utf-8").lower()
         if charset not in _CHARSETS:
-            raise UnsupportedMediaType(f"Forms in the charset {charset!r} are not read here.")
+            raise UnsupportedMediaType(f"Forms in the charset {charset!r} are not supported.")
         yield from _decode_form(request.get_data(), charset, "form")
     elif kind == "application/json":
         yield from _decode_json(request.get_data())
     elif kind == "multipart/form-data":
         for name, value in request.form.items(multi=True):
             if name is None:  # a part without a name, whatever the type hints say
-                raise BadInput({"form": ["Holds a part without a name."]})
+                raise BadInput({"form": ["Contains a part without a name."]})
             if "\ufffd" in name + value:  # Werkzeug's mark for what it could not decode
                 raise BadInput({"form": ["Is not valid in its charset."]})
             yield name, value
@@ -367,7 +367,7 @@ def _decode_form(encoded: bytes, charset: str, where: str) -> Iterable[tuple[str
     except UnicodeError:
         raise BadInput({where: ["Is not valid in its charset."]}) from None
     except ValueError:
-        raise BadInput({where: ["Holds too many parameters."]}) from None
+        raise BadInput({where: ["Contains too many parameters."]}) from None
 
 
 def _decode_json(encoded: bytes) -> Iterable[tuple[str, Any]]:

@@ -85,7 +85,7 @@ def _admit(rows: Sequence[TokenRow]) -> Caller:
         raise CredentialsNotValid("The token is unknown, expired or revoked: sign in again.")
     caller = tokens.caller_of(rows[0])
     if not caller.may(g.scope):
-        raise NotAuthorized(f"This call needs a token with the scope {g.scope!r}.")
+        raise NotAuthorized(f"This call requires a token with the scope {g.scope!r}.")
     g.caller = caller
     return caller
 
@@ -115,7 +115,7 @@ def require_utf8(_endpoint: str | None, _values: dict[str, Any] | None) -> None:
         try:
             unquote_to_bytes(request.get_data()).decode()
         except UnicodeDecodeError:
-            raise BadInput({"form": [Sentence("Is not valid text in UTF-8.")]}) from None
+            raise BadInput({"form": [Sentence("Is not valid UTF-8 text.")]}) from None
 
 
 def user() -> User:

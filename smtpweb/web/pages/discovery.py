@@ -25,7 +25,7 @@ from .forms import Form, text_field
 class FindForm(Form):
     """The address to find settings for."""
 
-    email = text_field(lazy_gettext("Mail address"), validators.email)
+    email = text_field(lazy_gettext("Email address"), validators.email)
     submit = SubmitField(lazy_gettext("Find"))
 
 
@@ -68,5 +68,5 @@ def _search(form: FindForm) -> discovery.Found | None:
     except Busy as error:
         form.form_errors.append(say(error.detail))
     except dns.resolver.NoResolverConfiguration:
-        form.form_errors.append(_("This machine has no DNS server in its settings."))
+        form.form_errors.append(_("No DNS server is configured on the machine that runs smtpweb."))
     return None

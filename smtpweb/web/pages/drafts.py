@@ -52,8 +52,10 @@ def rescue() -> AnyResponse | None:
     if signed_in:
         return redirect(request.path, 303)
     flash(
-        _("Your session has ended, so nothing was saved. Sign in: your form comes back as you"
-          " typed it, except for passwords."),
+        _(
+            "Your session has ended, so nothing was saved. Sign in to get your form back as you"
+            " filled it in, except for passwords."
+        ),
         "warning",
     )  # fmt: skip
     return redirect(url_for("login.sign_in", next=request.path), 303)

@@ -36,7 +36,7 @@ from .noted_fields import (
     notes_of,
 )
 
-REQUIRED = lazy_gettext("Fill this in.")
+REQUIRED = lazy_gettext("Fill in this field.")
 SAME = lazy_gettext("Must be the same as above.")
 
 
@@ -146,7 +146,7 @@ class Reads:
     def __call__(self, form: Form, field: Field) -> None:
         """Read the field, or say what is wrong with it."""
         if "\ufffd" in field.data:  # Werkzeug's mark for what it could not decode
-            raise ValidationError(_("Is not valid text in UTF-8."))
+            raise ValidationError(_("Is not valid UTF-8 text."))
         try:
             form.accepted[form.name_of(field)] = self.rule(field.data)
         except ValueError as error:
@@ -217,9 +217,9 @@ class SetUpForm(Form):
     email = text_field(lazy_gettext("Email"), validators.email)
     password = PasswordField(lazy_gettext("Password"), [InputRequired(REQUIRED)])
     again = PasswordField(
-        lazy_gettext("Password, again"), [InputRequired(REQUIRED), EqualTo("password", SAME)]
+        lazy_gettext("Confirm password"), [InputRequired(REQUIRED), EqualTo("password", SAME)]
     )
-    submit = SubmitField(lazy_gettext("Create the account"))
+    submit = SubmitField(lazy_gettext("Create account"))
 
 
 class ProfileForm(Form):
@@ -227,7 +227,7 @@ class ProfileForm(Form):
 
     name = text_field(lazy_gettext("User name"), validators.user_name)
     email = text_field(lazy_gettext("Email"), validators.email)
-    present_password = PasswordField(lazy_gettext("Present password"), [InputRequired(REQUIRED)])
+    present_password = PasswordField(lazy_gettext("Current password"), [InputRequired(REQUIRED)])
     submit = SubmitField(lazy_gettext("Save name and email"))
 
     @staticmethod
@@ -242,23 +242,23 @@ class LanguageForm(Form):
     language = SelectField(
         lazy_gettext("Language of the pages"),
         choices=[
-            SelectChoice("", lazy_gettext("As the browser asks")),
+            SelectChoice("", lazy_gettext("Automatic (browser)")),
             *(SelectChoice(code, name) for code, name in LANGUAGES.items()),
         ],
     )
-    submit = SubmitField(lazy_gettext("Use this language"))
+    submit = SubmitField(lazy_gettext("Save language"))
 
 
 class PasswordForm(Form):
     """Change the password of the account."""
 
-    old_password = PasswordField(lazy_gettext("Present password"), [InputRequired(REQUIRED)])
+    old_password = PasswordField(lazy_gettext("Current password"), [InputRequired(REQUIRED)])
     password = PasswordField(lazy_gettext("New password"), [InputRequired(REQUIRED)])
     again = PasswordField(
-        lazy_gettext("New password, again"), [InputRequired(REQUIRED), EqualTo("password", SAME)]
+        lazy_gettext("Confirm new password"), [InputRequired(REQUIRED), EqualTo("password", SAME)]
     )
     keep_tokens = BooleanField(lazy_gettext("Keep my personal tokens"))
-    submit = SubmitField(lazy_gettext("Change the password"))
+    submit = SubmitField(lazy_gettext("Change password"))
 
 
 class TokenForm(Form):
@@ -266,13 +266,13 @@ class TokenForm(Form):
 
     label = text_field(lazy_gettext("Label"), validators.display_name)
     scopes = SelectMultipleField(
-        lazy_gettext("It may"),
-        [InputRequired(lazy_gettext("Choose at least one."))],
+        lazy_gettext("Scopes"),
+        [InputRequired(lazy_gettext("Select at least one scope."))],
         choices=[
-            SelectChoice("read", lazy_gettext("read apps and SMTPs")),
-            SelectChoice("write", lazy_gettext("create, change and remove them")),
-            SelectChoice("check", lazy_gettext("check SMTPs, which sends test mails")),
-            SelectChoice("secrets", lazy_gettext("see the passwords of SMTPs")),
+            SelectChoice("read", lazy_gettext("read apps and SMTP servers")),
+            SelectChoice("write", lazy_gettext("create, change and delete them")),
+            SelectChoice("check", lazy_gettext("check SMTP servers (sends test emails)")),
+            SelectChoice("secrets", lazy_gettext("read the passwords of SMTP servers")),
         ],
         default=["read"],
         widget=ListWidget(),
@@ -289,7 +289,7 @@ class TokenForm(Form):
         default="90",
     )
     confirm_password = PasswordField(lazy_gettext("Current password"), [Optional()])
-    submit = SubmitField(lazy_gettext("Create the token"))
+    submit = SubmitField(lazy_gettext("Create token"))
 
     @property
     def expires(self) -> datetime | None:
@@ -304,15 +304,15 @@ class AppForm(Form):
     """Create or edit an app."""
 
     name = text_field(lazy_gettext("Name"), validators.app_name)
-    testemail = text_field(lazy_gettext("Send test mails to"), validators.email)
+    testemail = text_field(lazy_gettext("Send test emails to"), validators.email)
     defaultfromemail = text_field(
-        lazy_gettext("Default From email"), validators.email, required=False
+        lazy_gettext("Default From address"), validators.email, required=False
     )
     defaultfromname = text_field(
         lazy_gettext("Default From name"), validators.display_name, required=False
     )
     strategy = RadioField(
-        lazy_gettext("Which SMTP is used"),
+        lazy_gettext("SMTP server to use"),
         choices=[
             SelectChoice("PRIORITY", lazy_gettext("The first active one, by priority")),
             SelectChoice("RANDOM", lazy_gettext("Any active one, at random")),

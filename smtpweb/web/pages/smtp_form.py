@@ -80,20 +80,18 @@ class SmtpForm(Form):
     pasted_port = HiddenField()
     pasted_encryption = HiddenField()
     pasted_username = HiddenField()
-    use_parts = SubmitField(lazy_gettext("Fill in these parts"))
+    use_parts = SubmitField(lazy_gettext("Use these values"))
     encryption = RadioField(
         lazy_gettext("Encryption"),
         choices=[
-            SelectChoice(Encryption.STARTTLS.value, lazy_gettext("STARTTLS (usual: 587)")),
-            SelectChoice(
-                Encryption.IMPLICIT.value, lazy_gettext("TLS from the start (usual: 465)")
-            ),
-            SelectChoice(Encryption.NONE.value, lazy_gettext("None: unencrypted")),
+            SelectChoice(Encryption.STARTTLS.value, lazy_gettext("STARTTLS (port 587)")),
+            SelectChoice(Encryption.IMPLICIT.value, lazy_gettext("Implicit TLS (SMTPS, port 465)")),
+            SelectChoice(Encryption.NONE.value, lazy_gettext("None")),
         ],
         default=Encryption.STARTTLS.value,
     )
     port = text_field(lazy_gettext("Port"), validators.port, required=False, default="587")
-    auth = BooleanField(lazy_gettext("The server wants a login"), default=True)
+    auth = BooleanField(lazy_gettext("Server requires authentication"), default=True)
     # Browsers fill in what they take for the login of this site: hence the names in HTML.
     username = LineField(
         lazy_gettext("User name"), [Optional(), Reads(validators.credential)], name="smtp_login"
@@ -104,7 +102,7 @@ class SmtpForm(Form):
         [Optional(strip_whitespace=False), Reads(validators.credential)],
         name="smtp_secret",
     )
-    defaultfromemail = text_field(lazy_gettext("From email"), validators.email, required=False)
+    defaultfromemail = text_field(lazy_gettext("From address"), validators.email, required=False)
     defaultfromname = text_field(lazy_gettext("From name"), validators.display_name, required=False)
     priority = text_field(lazy_gettext("Priority"), validators.priority, default="10")
     version = HiddenField(validators=[Optional(), Reads(version_number)])
@@ -160,7 +158,7 @@ class SmtpForm(Form):
         found = presets.named(self.preset.data or self.provider.data or "")
         if not found:
             self.provider.errors = [
-                _("There is no provider of this name in the list: type its host instead.")
+                _("No provider in the list has this name. Enter its host below instead.")
             ]
             return
         if len(found) > 1:

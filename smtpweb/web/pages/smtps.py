@@ -133,7 +133,7 @@ def remove_smtp(smtp_id: str) -> AnyResponse:
     """Remove an SMTP."""
     smtp = smtps.find(auth.user().id, smtp_id)
     smtps.remove(auth.user().id, smtp.id)
-    flash(_("%(name)s was removed.", name=f"{smtp.host}:{smtp.port}"), "success")
+    flash(_("%(name)s was deleted.", name=f"{smtp.host}:{smtp.port}"), "success")
     return redirect(url_for(".show_app", app_id=smtp.app_id), 303)
 
 
@@ -169,17 +169,17 @@ def _after_save(smtp: Smtp, form: SmtpForm) -> AnyResponse:
     warnings = _warnings(smtp)
     if form.save.data:
         if warnings:
-            flash(_("Saved, with warnings. It was not checked."), "warning")
+            flash(_("Saved with warnings, not checked."), "warning")
         else:
-            flash(_("Saved. It was not checked."), "success")
+            flash(_("Saved, not checked."), "success")
         return redirect(url_for(".show_smtp", smtp_id=smtp.id), 303)
     if warnings:
         # One box for all: the result, which comes next, must not be pushed off the screen
         texts = " ".join(f"{label}: {text}" for label, text, _url in warnings)
         flash(
             ngettext(
-                "Saved, with a warning. %(texts)s",
-                "Saved, with %(num)s warnings. %(texts)s",
+                "Saved with a warning. %(texts)s",
+                "Saved with %(num)s warnings. %(texts)s",
                 len(warnings),
                 texts=texts,
             ),

@@ -63,8 +63,8 @@ def _words(counts: dict[str, int]) -> str:
         return str(_("No checks"))
     parts = [
         ngettext("%(num)d check", "%(num)d checks", total),
-        _("%(count)d accepted", count=counts["accepted"]),
-        _("%(count)d failed", count=counts["failed"]),
+        ngettext("%(num)d accepted", "%(num)d accepted", counts["accepted"]),
+        ngettext("%(num)d failed", "%(num)d failed", counts["failed"]),
     ]
     if counts["other"]:
         parts.append(_("%(count)d without a result", count=counts["other"]))

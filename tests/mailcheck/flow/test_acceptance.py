@@ -46,7 +46,7 @@ def test_mail_is_a_real_one(check: Check) -> None:
     assert mail["Auto-Submitted"] == "auto-generated"
     assert mail["Date"].datetime.tzinfo is not None
     assert mail["Message-ID"].endswith("@example.com>")
-    assert "test mail" in mail.get_content()
+    assert "test email" in mail.get_content()
 
 
 def test_report_survives_json(check: Check) -> None:

@@ -330,7 +330,7 @@ def test_user_has_thirty_checks_in_ten_minutes(alice: Person, idapp: str) -> Non
         reply = check(alice, smtp_id)
         assert reply.status_code == 429
         assert 1 <= int(reply.headers["Retry-After"]) <= 2
-        assert "At most 30 checks in 10 minutes." in reply.json["detail"]
+        assert "You can run at most 30 checks in 10 minutes." in reply.json["detail"]
         assert server.connections == 0
         with alice.app.app_context():
             oldest = select(db.func.min(StartedWork.started)).scalar_subquery()

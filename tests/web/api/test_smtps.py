@@ -244,7 +244,7 @@ def test_starttls_and_ssltls_together_are_kept_with_a_warning(alice: Person, ida
         {
             "parameter": "starttls",
             "code": "BOTH_FLAGS",
-            "message": "starttls and sslTls are both true: TLS from the start is used.",
+            "message": "starttls and sslTls are both true, so implicit TLS is used.",
         }
     ]
 

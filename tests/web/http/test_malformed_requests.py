@@ -142,7 +142,7 @@ def test_base_url_makes_other_hosts_refused(named: Flask, host: str) -> None:
     for path in ("/login", "/private/apps/findAll", "/static/icon.svg", "/healthz/", "/docs"):
         reply = ask(named, path, host)
         assert reply.status_code == 400, path
-        assert "This host is not served here." in reply.text
+        assert "This host name is not served here." in reply.text
         assert host not in reply.text
 
 

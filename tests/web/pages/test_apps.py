@@ -14,7 +14,7 @@ from tests.support.people import Person
 def test_first_page_is_the_list_of_apps(browser: Browser) -> None:
     page = browser.get("/")
     assert page.url == "/apps"
-    assert page.links()["Create the first app"] == "/apps/new"
+    assert page.links()["Create your first app"] == "/apps/new"
 
 
 def test_app_is_created_and_leads_to_its_first_smtp(browser: Browser, alice: Person) -> None:
@@ -22,7 +22,7 @@ def test_app_is_created_and_leads_to_its_first_smtp(browser: Browser, alice: Per
         "/apps/new", name="  shop ", defaultfromname="The shop", strategy="RANDOM"
     )
     assert page.heading == "shop"
-    assert "Add the first SMTP" in page.links()
+    assert "Add your first SMTP server" in page.links()
     made = alice.get("/private/apps/findAll", page=0, size=9).json["content"][0]
     assert made["name"] == "shop"
     assert made["testemail"] == "alice@example.com"
@@ -95,9 +95,9 @@ def test_app_removal_asks_first_and_says_what_goes_with_it(
     alice.make_smtp(idapp, host="one.example.net")
     page = browser.get(f"/apps/{idapp}/remove")
     for lost in (
-        "1 SMTP, 1 of them active",
+        "1 SMTP server, 1 of them active",
         "no stored password",
-        "no check",
+        "no checks",
         "one.example.net:25",
     ):
         assert lost in page.text

@@ -41,7 +41,7 @@ def test_arrival_confirmed_by_the_recipient_is_shown_at_the_check(
     app: Flask, browser: Browser, checked: tuple[Page, str]
 ) -> None:
     page, path = checked
-    assert "Accepted is not yet delivered" in page.text
+    assert "Accepted does not mean delivered" in page.text
     assert "What to do next" in page.text
     reader = Browser(app)  # whoever reads the mailbox has no account here
     asked = reader.get(path)
@@ -49,16 +49,16 @@ def test_arrival_confirmed_by_the_recipient_is_shown_at_the_check(
     assert asked.headers["Referrer-Policy"] == "same-origin"  # the link goes to no other site
     assert "alice" not in asked.html
     assert only_check(app).arrived is None, "looking at it must confirm nothing"
-    thanked = reader.send(asked, asked.form(), "I received this mail")
-    assert (thanked.status, thanked.heading) == (200, "Thank you: the arrival is confirmed")
+    thanked = reader.send(asked, asked.form(), "I received this email")
+    assert (thanked.status, thanked.heading) == (200, "Thank you, delivery is confirmed")
     assert only_check(app).arrived is not None
     told = browser.get(page.url).text
-    assert re.search("Arrival confirmed after [0-9]+ s", told)
+    assert re.search("Delivered: confirmed after [0-9]+ s", told)
     assert "What to do next" not in told, "it came, so nobody has to look for it"
     report = only_check(app).report
     assert report
     smtp = browser.get(browser.get(page.url).links()[f"127.0.0.1:{report.port}"])
-    assert "Arrival confirmed after" in smtp.text
+    assert "Delivered: confirmed after" in smtp.text
 
 
 @one_database
@@ -69,8 +69,8 @@ def test_link_is_good_for_one_time(app: Flask, checked: tuple[Page, str]) -> Non
     reader.send(asked, asked.form())
     first = only_check(app).arrived
     again = reader.send(asked, asked.form())
-    assert (again.status, again.heading) == (410, "This link was used already")
-    assert reader.get(path, status=410).heading == "This link was used already"
+    assert (again.status, again.heading) == (410, "This link has already been used")
+    assert reader.get(path, status=410).heading == "This link has already been used"
     assert only_check(app).arrived == first
 
 
@@ -103,7 +103,7 @@ def test_link_is_stored_and_shown_nowhere(
 @one_database
 def test_owner_finds_the_way_back_to_the_check(browser: Browser, checked: tuple[Page, str]) -> None:
     page, path = checked
-    assert browser.get(path).links()["To the check"] == page.url
+    assert browser.get(path).links()["Show the check"] == page.url
 
 
 @one_database

@@ -144,9 +144,7 @@ def test_page_says_when_a_delayed_batch_goes_on(
     queue_row(alice, idapp, since, waits_until=now() + timedelta(seconds=479))
     page = browser.get(f"/apps/{idapp}/checks?since={int(since.timestamp())}")
     assert "data-going-on" in page.html
-    assert (
-        "Your limit of checks is reached for now: it goes on by itself in 8 minutes." in page.text
-    )
+    assert "The rest continue automatically in 8 minutes;" in page.text
     assert "queued" in page.text
     assert list(page.form().buttons) == ["Stop"]
 
@@ -165,10 +163,10 @@ def test_batch_can_be_stopped_while_it_waits_and_gone_on_with(
         page = begin(browser, browser.get(f"/apps/{idapp}"), "Check all 2")
         until(lambda: queued(alice)[0].waits_until is not None)
         page = browser.send(page, page.form(), "Stop")
-        assert "A check that is under way is still finished." in page.text
-        assert "0 of 2 checked: 0 accepted, 0 failed. The rest was not checked" in page.text
+        assert "Checks that are already running will finish." in page.text
+        assert "0 of 2 checked: 0 accepted, 0 failed. The rest were not checked" in page.text
         monkeypatch.setattr(runner, "start", begun)
-        page = browser.send(page, page.form(), "Check the other 2")
+        page = browser.send(page, page.form(), "Check the remaining 2")
         page = until_ended(browser, page.address)
     assert "2 of 2 checked: 2 accepted, 0 failed." in page.text
 
@@ -185,8 +183,8 @@ def test_batch_is_shown_and_taken_over_by_another_process(
         path = f"/apps/{idapp}/checks?since={int(since.timestamp())}"
         page = browser.get(path)  # nobody carries it out
         assert "data-going-on" not in page.html
-        assert "1 of 2 checked: 1 accepted, 0 failed. The rest was not checked" in page.text
-        assert "Check the other one" in page.form().buttons
+        assert "1 of 2 checked: 1 accepted, 0 failed. The rest were not checked" in page.text
+        assert "Check the remaining one" in page.form().buttons
         queue_row(alice, idapp, since)
         page = browser.get(path)  # another process does
         assert "data-going-on" in page.html
@@ -215,7 +213,7 @@ def test_batch_runs_one_at_a_time_and_needs_a_selection(
         since = now().replace(microsecond=0) - timedelta(minutes=1)
         queue_row(alice, elsewhere, since)
         page = begin(browser, page, "Check all 2")
-        assert "wait until that has ended" in page.text
+        assert "Wait until they are done" in page.text
         assert page.heading == "Checks of blog"
         assert server.connections == 0
 
@@ -231,7 +229,7 @@ def test_server_whose_password_cannot_be_read_is_left_out(
             db.session.commit()
         page = begin(browser, browser.get(f"/apps/{idapp}"), "Check all 2")
         page = until_ended(browser, page.address)
-    assert "1 of 2 checked: 1 accepted, 0 failed. The rest was not checked" in page.text
+    assert "1 of 2 checked: 1 accepted, 0 failed. The rest were not checked" in page.text
 
 
 @one_database

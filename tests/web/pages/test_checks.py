@@ -62,7 +62,7 @@ def test_cause_on_our_side_says_that_the_state_stays(
         page = browser.submit(f"/apps/{idapp}/smtps/new", CHECK, **for_server(server))
         page = browser.result(page)
     assert "This machine has no route to" in page.text
-    assert "state and its count of failures did not change" in page.text
+    assert "state and its failure count did not change" in page.text
     assert "was edited while this check ran" not in page.text
     smtp = only_smtp(alice.app)
     assert (smtp.enabled, smtp.numerrors) == (True, 0)
@@ -87,7 +87,7 @@ def test_failed_check_names_the_cause_the_steps_and_the_servers_words(
     assert again.url != page.url
     shown = browser.get(f"/smtps/{smtp.id}")
     assert "Disabled: last check failed" in shown.text
-    assert "2 failed checks since the last good one" in shown.text
+    assert "2 failed checks since the last success" in shown.text
     assert shown.links()["Fix…"] == f"/smtps/{smtp.id}/edit?field=smtp_secret"
     assert "(2 failures in a row)" in browser.get(f"/apps/{idapp}").text
 
@@ -135,7 +135,7 @@ def test_check_under_way_is_not_begun_twice(browser: Browser, alice: Person, ida
     page = browser.get(f"/smtps/{smtp_id}")
     assert "Checking now" in page.text
     page = browser.press(page, f"/smtps/{smtp_id}/check")
-    assert "A check of this SMTP is under way." in page.text
+    assert "A check of this SMTP server is already running." in page.text
     assert count(alice.app, Check) == 1
 
 
@@ -146,7 +146,7 @@ def test_check_under_way_refreshes_itself_and_a_finished_one_does_not(
         under_way = make_check(alice, idapp, finished=False, ends_in=60).id
         interrupted = make_check(alice, idapp, finished=False, ends_in=-1).id
     page = browser.get(f"/checks/{under_way}")
-    assert page.heading == "Check under way"
+    assert page.heading == "Check in progress"
     assert page.root.find(".//meta[@http-equiv='refresh']") is not None
     assert re.search("Running for [0-9] s", page.text)
     page = browser.get(f"/checks/{interrupted}")
@@ -163,7 +163,7 @@ def test_check_under_way_says_for_how_long(browser: Browser, alice: Person, idap
         check_id = check.id
     page = browser.get(f"/checks/{check_id}")
     assert re.search("Running for 1[789] s", page.text)
-    assert words(page.one("title")) == "Check under way · mail.example.net:25 · smtpweb"
+    assert words(page.one("title")) == "Check in progress · mail.example.net:25 · smtpweb"
 
 
 def test_script_of_a_result_asks_whether_the_mail_arrived(

@@ -27,7 +27,7 @@ from tests.support.threads import in_background, until
 
 pytestmark = one_database
 
-WORKS, FAILS = "Answers, certificate valid", "Does not answer from here"
+WORKS, FAILS = "Answers with a valid certificate", "Does not answer from here"
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_known_provider_is_proposed_without_asking_dns(
         page = find(browser, idapp, "Ana@GMail.com")
         assert dns.asked == []
     first, second = proposals(page)
-    assert "smtp.gmail.com:465 TLS from the start Known provider: Gmail" in first
+    assert "smtp.gmail.com:465 Implicit TLS Known provider: Gmail" in first
     assert "smtp.gmail.com:587 STARTTLS" in second
     assert FAILS in first and FAILS in second  # nothing listens there
 
@@ -91,14 +91,14 @@ def test_srv_records_are_proposed_and_probed_and_fill_the_form(
             page = find(browser, idapp, "ana@example.org")
             assert set(dns.asked) == {*records, ("example.org", "MX")}
         first, second = proposals(page)
-        assert f"localhost:{tls.port} TLS from the start SRV record of example.org" in first
+        assert f"localhost:{tls.port} Implicit TLS SRV record of example.org" in first
         assert f"localhost:{starttls.port} STARTTLS SRV record of example.org" in second
         assert WORKS in first and WORKS in second
-        assert "outside of example.org" in first  # RFC 6186 6: to be confirmed
+        assert "outside example.org" in first  # RFC 6186 6: to be confirmed
         for server in (tls, starttls):
             assert server.mails == []
             assert not any(line.startswith(("AUTH", "MAIL")) for line in server.heard)
-        used = next(a.attrib["href"] for a in page.all("a") if words(a) == "Use these")
+        used = next(a.attrib["href"] for a in page.all("a") if words(a) == "Use these settings")
         page = browser.get(used)
         form = page.form()
         assert form.value("host") == "localhost"
@@ -122,11 +122,11 @@ def test_discovered_address_goes_into_user_name_and_from(
     forget_default_from(alice.app, own)
     with dns_of(app, {}):
         page = find(browser, own, address)
-    used = next(a.attrib["href"] for a in page.all("a") if words(a) == "Use these")
+    used = next(a.attrib["href"] for a in page.all("a") if words(a) == "Use these settings")
     page = browser.get(used)
     form = page.form()
     assert (form.value("smtp_login"), form.value("defaultfromemail")) == (user_name, address)
-    assert "Filled in for you: Host, " in page.text and "User name, From email" in page.text
+    assert "Filled in for you: Host, " in page.text and "User name, From address" in page.text
 
 
 def test_proposal_that_does_not_answer_stands_last_and_says_why(
@@ -176,8 +176,8 @@ def test_srv_target_of_a_dot_means_that_there_is_none(
     with dns_of(app, srv(("submissions", 0, 0, 0, ""))):
         page = find(browser, idapp, "ana@example.org")
     assert proposals(page) == []
-    assert "says that it has no submissions" in page.text
-    assert "Nothing was found" in page.text
+    assert "says that there is no submissions" in page.text
+    assert "No settings found" in page.text
 
 
 def test_mx_names_the_provider(browser: Browser, idapp: str, app: Flask, on_loopback: None) -> None:
@@ -191,17 +191,20 @@ def test_mx_names_the_provider(browser: Browser, idapp: str, app: Flask, on_loop
         page = find(browser, idapp, "ana@example.org")
     (only,) = proposals(page)
     assert "smtp.office365.com:587" in only
-    assert "Mail of example.org is handled by Microsoft 365" in only
+    assert "Email for example.org is handled by Microsoft 365" in only
 
 
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        ({}, "DNS knows no domain example.org: check its spelling"),
-        ({("example.org", "MX"): "SERVFAIL"}, "could not tell the MX records of example.org"),
-        ({("_submission._tcp.example.org", "SRV"): "SILENCE"}, "gave no answer in time"),
-        ({("example.org", "MX"): ["0 ."]}, "Nothing was found"),
-        ({("example.org", "MX"): ["5 mail.example.org."]}, "Nothing was found"),
+        ({}, "The domain example.org does not exist in DNS. Check its spelling"),
+        (
+            {("example.org", "MX"): "SERVFAIL"},
+            "The MX records of example.org could not be looked up",
+        ),
+        ({("_submission._tcp.example.org", "SRV"): "SILENCE"}, "did not answer in time"),
+        ({("example.org", "MX"): ["0 ."]}, "No settings found"),
+        ({("example.org", "MX"): ["5 mail.example.org."]}, "No settings found"),
     ],
 )
 def test_dns_failures_are_said_in_words(
@@ -225,7 +228,7 @@ def test_names_in_other_scripts_are_asked_for_as_dns_has_them(
     with dns_of(app, {}) as dns:
         page = find(browser, idapp, "ana@münchen.example")
     assert ("xn--mnchen-3ya.example", "MX") in dns.asked
-    assert "Nothing was found: münchen.example is no provider" in page.text
+    assert "No settings found. münchen.example is not a provider" in page.text
 
 
 def test_egress_policy_holds_for_what_dns_answers(
@@ -260,13 +263,13 @@ def test_searches_are_counted_and_take_a_slot(browser: Browser, idapp: str, app:
         slots = app.extensions["smtpweb.limits"].checks
         taken = [slots for _ in range(100) if slots.acquire(blocking=False)]
         page = browser.submit(f"/apps/{idapp}/smtps/find", "Find", email="ana@example.org")
-        assert "Too many checks are under way" in page.text
+        assert "Too many checks are running" in page.text
         for one in taken:
             one.release()
         find(browser, idapp, "ana@example.org")
         page = browser.submit(f"/apps/{idapp}/smtps/find", "Find", email="ana@example.org")
     assert page.status == 429
-    assert "At most 1 searches in 10 minutes" in page.text
+    assert "You can run at most 1 searches in 10 minutes" in page.text
     assert int(page.headers["Retry-After"]) > 500
 
 
@@ -288,7 +291,7 @@ def test_searches_of_one_user_leave_room_for_others(
         until(lambda: under_way() == 2)
         page = browser.submit(f"/apps/{idapp}/smtps/find", "Find", email="ana@example.org")
         assert page.status == 429
-        assert "You have 2 searches under way: wait for one of them." in page.text
+        assert "You already have 2 searches running. Wait until one of them is done." in page.text
         dns.records[silence] = ["0 0 0 ."]  # when it is asked again
         assert find(stranger, elsewhere, "ana@example.org").status == 200
         for thread, _found in begun:
@@ -297,6 +300,6 @@ def test_searches_of_one_user_leave_room_for_others(
 
 
 def test_discovery_is_linked_where_it_is_needed(browser: Browser, idapp: str) -> None:
-    label = "Find my settings from a mail address"
+    label = "Find my settings from an email address"
     for path in (f"/apps/{idapp}", f"/apps/{idapp}/smtps/new"):
         assert browser.get(path).links()[label] == f"/apps/{idapp}/smtps/find"

@@ -69,7 +69,7 @@ def test_draft_of_a_new_smtp_comes_back_after_signing_in(
     assert alice.smtps(idapp) == []
     page = sign_in(browser, page)
     assert page.url == f"/apps/{idapp}/smtps/new"
-    assert "This is what you typed before your session ended." in page.text
+    assert "This is what you entered before your session ended." in page.text
     shown = page.form()
     assert {name: shown.value(name) for name in TYPED} == TYPED | {"smtp_secret": ""}
     assert SECRET not in page.html
@@ -78,7 +78,7 @@ def test_draft_of_a_new_smtp_comes_back_after_signing_in(
     browser.send(page, shown.fill(smtp_secret=SECRET), SAVE)
     (smtp,) = alice.smtps(idapp)
     assert (smtp["host"], smtp["port"], smtp["priority"]) == ("mail.example.net", 2525, 7)
-    assert "typed before" not in browser.get(f"/apps/{idapp}/smtps/new").text
+    assert "entered before" not in browser.get(f"/apps/{idapp}/smtps/new").text
 
 
 @pytest.mark.parametrize("end", ENDINGS)
@@ -121,7 +121,7 @@ def test_drafts_of_other_forms_come_back_too(
     shown = page.form(f"/account/{action}" if action else "")
     for name, value in values.items():
         assert shown.values[name] == (value if isinstance(value, list) else [value])
-    assert page.html.count("typed before your session ended") == 1
+    assert page.html.count("entered before your session ended") == 1
     assert PASSWORD not in page.html
 
 
@@ -160,7 +160,7 @@ def test_form_of_somebody_else_is_neither_saved_nor_kept(
     sign_out_in_another_tab(alice, browser)
     sign_in(browser, browser.get("/login"), "charlie")
     page = browser.send(page, form, "Save")
-    assert (page.status, page.heading) == (400, "This form is out of date")
+    assert (page.status, page.heading) == (400, "This form has expired")
     assert kept(alice) == 0
 
 

@@ -28,9 +28,9 @@ SVG = "{http://www.w3.org/2000/svg}"
     [
         # + works, - disabled, ? not checked, ! cannot be checked
         ("", "No SMTP server yet"),
-        ("-", "No active SMTP server: mails of this app will not be sent"),
+        ("-", "No active SMTP server: this app cannot send"),
         ("-++", "2 of 3 work, using a backup in use: 1.example.net:587 · 1 disabled"),
-        ("-?", "Using a backup, which was not checked yet"),
+        ("-?", "Using a backup that has not been checked yet"),
         ("??", "Not checked yet in use: 0.example.net:587"),
         ("+", "It works in use: 0.example.net:587"),
         ("++", "All 2 work"),
@@ -38,10 +38,10 @@ SVG = "{http://www.w3.org/2000/svg}"
         ("+-", "1 of 2 works in use: 0.example.net:587 · 1 disabled"),
         ("!", "Cannot be checked in use: 0.example.net:587 · 1 cannot be checked"),
         ("!!", "Cannot be checked in use: 0.example.net:587 · 2 cannot be checked"),
-        ("-!", "Using a backup, which cannot be checked"),
+        ("-!", "Using a backup that cannot be checked"),
         ("!-", "Cannot be checked in use: 0.example.net:587 · 1 cannot be checked · 1 disabled"),
         ("+!", "1 of 2 works in use: 0.example.net:587 · 1 cannot be checked"),
-        ("?!", "1 of 2 has a problem, the others were not checked yet"),
+        ("?!", "1 of 2 has a problem, the others have not been checked yet"),
     ],
 )
 def test_app_list_says_the_state_of_each_app(
@@ -171,16 +171,16 @@ def test_list_parameters_that_make_no_sense_are_a_page_that_says_so(
 @one_database
 def test_empty_list_says_why_and_what_to_do(browser: Browser, alice: Person, idapp: str) -> None:
     page = browser.get("/apps?q=nothing")
-    assert "None of your apps fits this filter." in page.text
-    assert browser.get(page.links()["Clear the filter to see all apps"]).links()["shop"]
+    assert "No app matches this filter." in page.text
+    assert browser.get(page.links()["Show all apps"]).links()["shop"]
     with alice.app.app_context():
         add_smtp(idapp, 1)
     assert "No app has a problem" in browser.get("/apps?state=problems").text
     page = browser.get(f"/apps/{idapp}?state=disabled")
-    assert "None of the SMTPs of this app fits this filter." in page.text
-    page = browser.get(page.links()["Clear the filter to see all SMTPs"])
+    assert "No SMTP server of this app matches this filter." in page.text
+    page = browser.get(page.links()["Show all SMTP servers"])
     assert hosts(page) == ["1"]
-    assert "To the first page" in browser.get(f"/apps/{idapp}?page=9").links()
+    assert "Back to the first page" in browser.get(f"/apps/{idapp}?page=9").links()
 
 
 # --- what they cost ------------------------------------------------------------------------

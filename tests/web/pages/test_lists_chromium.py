@@ -191,7 +191,7 @@ def test_selected_smtps_are_checked_at_once(
     for box in page.get_by_role("checkbox", name=f"Select {smtp.host}").all():
         box.check()
     if scripts:
-        every = page.get_by_label("Select all of this page")
+        every = page.get_by_label("Select all on this page")
         expect(every).to_be_checked(checked=False)
         every.check()
         expect(page.get_by_role("checkbox", checked=True)).to_have_count(7)

@@ -78,16 +78,16 @@ def test_page_comes_at_once_and_fills_in_until_the_result(
 ) -> None:
     with fake_smtp(replies=SLOW) as server:
         page = begin(browser, register(alice, idapp, server))
-        assert page.heading == "Check under way"
+        assert page.heading == "Check in progress"
         assert server.mails == []  # nobody waited for the server
         until(lambda: only_check(alice.app).progress)
         page = browser.get(page.url)
-        assert "EHLO The server says what it can do under way" in page.text
-        assert "Greeting The server says who it is done" in page.text
+        assert "EHLO The server lists its capabilities running" in page.text
+        assert "Greeting The server introduces itself done" in page.text
         assert "MAIL FROM The server accepts the sender not yet" in page.text
         page = browser.result(page)
     assert page.heading == "The server accepted the mail"
-    assert "The server calls it 4FAKE1D in its queue." in page.text
+    assert "Queue ID: 4FAKE1D" in page.text
     assert only_check(alice.app).applied
 
 
@@ -113,7 +113,7 @@ def test_stream_tells_each_stage_and_ends_with_the_check(
         assert reply.headers["Cache-Control"] == "no-store"
         *told, last = events(iter([reply.data]))
         assert len(server.mails) == 1
-    assert last == ("end", {"said": "The check has ended."})
+    assert last == ("end", {"said": "The check is done."})
     rungs: dict[str, str] = {}
     for name, data in told:
         assert name == "stages"
@@ -122,8 +122,8 @@ def test_stream_tells_each_stage_and_ends_with_the_check(
     assert list(rungs) == [stage.value for stage in Stage if stage is not Stage.ACCEPTED]
     assert 'id="stage-mail"' in rungs["mail"]
     assert "done" in rungs["greeting"]
-    assert any("under way" in str(data["rungs"].get("ehlo")) for _, data in told)
-    assert any(data["said"] == "EHLO: The server says what it can do" for _, data in told)
+    assert any("running" in str(data["rungs"].get("ehlo")) for _, data in told)
+    assert any(data["said"] == "EHLO: The server lists its capabilities" for _, data in told)
 
 
 def test_stream_holds_no_connection_of_the_database_and_makes_room_at_its_end(
@@ -291,7 +291,7 @@ def test_checks_begin_only_while_there_is_room(browser: Browser, alice: Person, 
         ids = [register(alice, idapp, server) for _ in range(3)]
         begun = [begin(browser, smtp_id) for smtp_id in ids]
         assert [page.url.split("/")[1] for page in begun] == ["checks", "checks", "smtps"]
-        assert "wait for one of them" in begun[-1].text
+        assert "Wait until one of them is done" in begun[-1].text
         for page in begun[:2]:
             assert "Accepted" in browser.result(page).text
     assert count(alice.app, Check) == 2

@@ -13,7 +13,7 @@ from tests.support.fake_smtp import FakeServer, Slowly, fake_smtp
 from tests.support.matching import search
 from tests.support.serving import Program
 
-BUTTON = "Save and send a test mail to ana@example.com"
+BUTTON = "Save and send a test email to ana@example.com"
 SLOW = {"EHLO": Slowly(2.5, "250-fake.example.com\r\n250 AUTH PLAIN")}
 
 
@@ -37,10 +37,10 @@ def test_stages_fill_in_and_the_result_comes_by_one_stream(
         tab.make_app()
         tab.fill_smtp(smtp)
         page.get_by_role("button", name=BUTTON).click()
-        tab.heading("Check under way")
-        expect(stage(page, "ehlo")).to_contain_text("under way")
+        tab.heading("Check in progress")
+        expect(stage(page, "ehlo")).to_contain_text("running")
         expect(stage(page, "greeting")).to_contain_text("done")
-        expect(page.get_by_role("status")).to_have_text("EHLO: The server says what it can do")
+        expect(page.get_by_role("status")).to_have_text("EHLO: The server lists its capabilities")
         tab.heading(re.compile("login|password", re.IGNORECASE))
         expect(stage(page, "auth")).to_contain_text("failed")
         assert sum(one.endswith("/progress") for one in asked) == 1, "a polling storm"
@@ -89,11 +89,11 @@ def test_page_whose_connection_breaks_stays_and_goes_on_by_itself(
         tab.fill_smtp(smtp)
         cut(page, how, *kinds)
         page.get_by_role("button", name=BUTTON).click()
-        tab.heading("Check under way")
+        tab.heading("Check in progress")
         check = page.url
-        notice = page.get_by_role("alert").filter(has_text="Connection lost, trying again")
+        notice = page.get_by_role("alert").filter(has_text="Connection lost. Reconnecting…")
         expect(notice).to_be_visible(timeout=10000)
-        expect(page.locator("h1")).to_have_text("Check under way")
+        expect(page.locator("h1")).to_have_text("Check in progress")
         expect(page.locator(".rung")).to_have_count(11)
         seconds = int(page.locator("#elapsed").inner_text())
         expect(page.locator("#elapsed")).not_to_have_text(str(seconds))
@@ -119,7 +119,7 @@ def test_stream_that_is_refused_is_made_up_for_by_looking(
         tab.fill_smtp(smtp)
         cut(page, "503", "eventsource")
         page.get_by_role("button", name=BUTTON).click()
-        expect(stage(page, "ehlo")).to_contain_text("under way")
+        expect(stage(page, "ehlo")).to_contain_text("running")
         expect(page.locator("#connection")).to_have_text("")
         tab.heading("The server accepted the mail")
 
@@ -139,17 +139,19 @@ def test_arrival_that_is_confirmed_elsewhere_appears_by_itself(
         tab.make_app()
         tab.fill_smtp(smtp)
         tab.save_and_check()
-        expect(page.get_by_text("Accepted is not yet delivered")).to_be_visible()
+        expect(page.get_by_text("Accepted does not mean delivered")).to_be_visible()
         expect(page.get_by_text("What to do next")).to_be_visible()
         page.get_by_text("Diagnosis as text").click()
         mailbox = elsewhere.new_page()
         mailbox.goto(search(r"http://\S+/received/\S+", smtp.mails[0][2].decode())[0])
-        mailbox.get_by_role("button", name="I received this mail").click()
-        expect(page.locator("#arrival")).to_contain_text("Arrival confirmed after", timeout=15000)
-        expect(page.locator("#check-facts")).to_contain_text("Arrival confirmed after")
+        mailbox.get_by_role("button", name="I received this email").click()
+        expect(page.locator("#arrival")).to_contain_text(
+            "Delivered: confirmed after", timeout=15000
+        )
+        expect(page.locator("#check-facts")).to_contain_text("Delivered: confirmed after")
         expect(page.get_by_text("What to do next")).to_be_hidden()
         expect(page.locator("#diagnosis")).to_be_visible()  # what was open is open
-        expect(page.locator("#diagnosis")).to_contain_text("Arrival confirmed:")
+        expect(page.locator("#diagnosis")).to_contain_text("Delivery confirmed:")
         assert tab.complaints == []
 
 
@@ -193,7 +195,7 @@ def test_result_is_there_for_who_left_the_page(
         tab.make_app()
         tab.fill_smtp(smtp)
         page.get_by_role("button", name=BUTTON).click()
-        tab.heading("Check under way")
+        tab.heading("Check in progress")
         check = page.url
         page.goto(f"{url}/apps")
         tab.heading("Apps")
@@ -206,8 +208,8 @@ def test_result_is_there_for_who_left_the_page(
 
         mailbox = context.new_page()
         mailbox.goto(search(r"http://\S+/received/\S+", smtp.mails[0][2].decode())[0])
-        mailbox.get_by_role("button", name="I received this mail").click()
-        expect(mailbox.get_by_role("heading", level=1)).to_contain_text("arrival is confirmed")
+        mailbox.get_by_role("button", name="I received this email").click()
+        expect(mailbox.get_by_role("heading", level=1)).to_contain_text("delivery is confirmed")
         page.reload()
-        expect(page.get_by_role("main")).to_contain_text("Arrival confirmed after")
+        expect(page.get_by_role("main")).to_contain_text("Delivered: confirmed after")
         assert tab.complaints == []

@@ -50,7 +50,7 @@ def test_page_of_somebody_elses_row_is_not_found(
     pages.append(pages[4] + "/check")
     for path in (page for page in pages if page.count("/") > 2):
         assert stranger.post(path, {"csrf_token": [token], "name": ["mine"]}).status == 404
-    assert "Create the first app" in stranger.get("/apps").links()
+    assert "Create your first app" in stranger.get("/apps").links()
     assert (count(alice.app, App), count(alice.app, Smtp), count(alice.app, Check)) == (1, 1, 1)
 
 
@@ -136,7 +136,7 @@ def test_words_of_people_and_servers_are_text_and_nothing_else(
         given = for_server(server, defaultfromname=XSS, smtp_secret="other")
         check = browser.result(
             browser.submit(
-                f"{app.url}/smtps/new", "Save and send a test mail to a@example.com", **given
+                f"{app.url}/smtps/new", "Save and send a test email to a@example.com", **given
             )
         )
     smtp = only_smtp(alice.app)
@@ -242,7 +242,7 @@ def test_error_page_of_a_broken_storage_asks_it_nothing(
     assert len(seen) == 1, "who is signed in, and no more"  # asked before anything failed
     assert navigation(Page(reply)) == []
     assert reply.headers["Refresh"] == reply.headers["Retry-After"] == "5"
-    assert "tries again by itself" in reply.text
+    assert "reloads automatically" in reply.text
     posted = browser.post(f"/apps/{NOBODYS}/edit", {})
     assert "Refresh" not in posted.headers
 

@@ -13,7 +13,7 @@ from tests.support.people import Person
 
 pytestmark = one_database
 
-FILL_IN = "Fill in these parts"
+FILL_IN = "Use these values"
 PASTED = "smtp://me@example.com:p@Qx7/w:rd@mx.example.com:2525"
 
 

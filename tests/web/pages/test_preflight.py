@@ -35,7 +35,7 @@ OWN = LOGIN | {"host": "mail.example.net", "port": 587}
 M365 = LOGIN | {"host": "smtp.office365.com", "port": 587}
 TLS = {"starttls": "false", "ssltls": "true"}
 NONE = {"starttls": "false"}
-NO_FROM = ("defaultfromemail", "FROM_MISSING", "There is no From address")
+NO_FROM = ("defaultfromemail", "FROM_MISSING", "without a From address")
 
 # (settings, what is said of them: parameter, code, a part of the text)
 CASES = [
@@ -47,25 +47,25 @@ CASES = [
     (OWN | {"port": 25}, []),
     (OWN | {"port": 10025}, []),
     (OWN | NONE | {"host": "127.0.0.1", "port": 25}, []),
-    (OWN | {"port": 465}, [("port", "PORT_AND_ENCRYPTION", "TLS from the start")]),
-    (OWN | TLS, [("port", "PORT_AND_ENCRYPTION", "usually speaks STARTTLS")]),
+    (OWN | {"port": 465}, [("port", "PORT_AND_ENCRYPTION", "implicit TLS")]),
+    (OWN | TLS, [("port", "PORT_AND_ENCRYPTION", "usually uses STARTTLS")]),
     (OWN | TLS | {"port": 2525}, [("port", "PORT_AND_ENCRYPTION", "port 465")]),
     (OWN | TLS | {"port": 25}, [("port", "PORT_AND_ENCRYPTION", "port 465")]),
     (
         OWN | NONE,
         [
-            ("starttls", "LOGIN_IN_CLEAR", "unencrypted"),
+            ("starttls", "LOGIN_IN_CLEAR", "in plain text"),
             ("port", "PORT_AND_ENCRYPTION", "wants STARTTLS"),
         ],
     ),
     (
         SENDGRID | TLS | {"host": "smtp.postmarkapp.com", "port": 465},
-        [("port", "PORT_NOT_OFFERED", "use 587 with STARTTLS")],
+        [("port", "PORT_NOT_OFFERED", "Use port 587 with STARTTLS")],
     ),
-    (OWN | TLS | {"port": 993}, [("port", "PORT_OF_READING", "reading mail (IMAP)")]),
+    (OWN | TLS | {"port": 993}, [("port", "PORT_OF_READING", "reading email (IMAP)")]),
     (GMAIL | {"password": "abcd efgh ijkl mnop"}, []),
     (GMAIL | {"password": "mein Hund!"}, [("password", "NO_APP_PASSWORD", "16 letters")]),
-    (GMAIL | {"username": "shop"}, [("username", "USERNAME_NO_ADDRESS", "full mail address")]),
+    (GMAIL | {"username": "shop"}, [("username", "USERNAME_NO_ADDRESS", "full email address")]),
     (SENDGRID | {"username": "ana"}, [("username", "USERNAME_IS_A_WORD", "the word apikey")]),
     (
         SENDGRID | {"username": "SG.x", "password": "apikey"},
@@ -79,18 +79,18 @@ CASES = [
         [("username", "USERNAME_IS_A_WORD", "SMTP_Injection")],
     ),
     (SES | {"password": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"},
-     [("password", "AWS_ACCESS_KEY", "another one")]),
+     [("password", "AWS_ACCESS_KEY", "a different one")]),
     (SES | {"username": "ASIAIOSFODNN7EXAMPLE"}, [("username", "AWS_ACCESS_KEY", "temporary")]),
     (SES | {"username": "ana@example.com"}, [("username", "USERNAME_NOT_OF_SES", "AKIA")]),
-    (OWN | {"password": "s3cret "}, [("password", "INVISIBLE_CHARACTERS", "Ends with a blank")]),
+    (OWN | {"password": "s3cret "}, [("password", "INVISIBLE_CHARACTERS", "Ends with a space")]),
     (OWN | {"password": "correct horse"}, []),
     (OWN | {"password": "s3\u200bcret"},
      [("password", "INVISIBLE_CHARACTERS", "U+200B at position 3")]),
     (OWN | {"username": "\u00a0ana"},
      [("username", "INVISIBLE_CHARACTERS", "U+00A0 at position 1"), NO_FROM]),
-    (OWN | {"username": "ana b"}, [("username", "INVISIBLE_CHARACTERS", "Holds a blank"),
+    (OWN | {"username": "ana b"}, [("username", "INVISIBLE_CHARACTERS", "Contains a space"),
                                  NO_FROM]),
-    (SENDGRID | {"password": "SG. x"}, [("password", "INVISIBLE_CHARACTERS", "Holds a blank")]),
+    (SENDGRID | {"password": "SG. x"}, [("password", "INVISIBLE_CHARACTERS", "Contains a space")]),
     (
         GMAIL | {"defaultfromemail": "info@example.com"},
         [("defaultfromemail", "FROM_NOT_LOGIN", "mail from info@example.com is refused")],
@@ -105,8 +105,9 @@ CASES = [
     (SENDGRID | {"defaultfromemail": ""}, [NO_FROM]),
     (OWN | {"auth": "false", "username": ""}, [NO_FROM]),
     (OWN | {"auth": "false"}, []),  # the user name is an address all the same
-    (OWN | {"host": "mail.corp.invalid"}, [("host", "HOST_UNKNOWN", "no host mail.corp.invalid")]),
-    (OWN | {"host": "Mail.ONION"}, [("host", "HOST_UNKNOWN", "check its spelling")]),
+    (OWN | {"host": "mail.corp.invalid"},
+     [("host", "HOST_UNKNOWN", "host mail.corp.invalid does not exist")]),
+    (OWN | {"host": "Mail.ONION"}, [("host", "HOST_UNKNOWN", "Check its spelling")]),
     (OWN | {"host": "mail.corp.test"}, []),  # may be a name of one's own DNS
 ]  # fmt: skip
 
@@ -173,16 +174,17 @@ def guarded(database_url: str) -> Iterator[Person]:
 # (settings, parameter, code, a part of the text) of what the policy refuses
 REFUSED = [
     ({"port": 10025}, "port", "PORT_REFUSED",
-     "port 10025. Its administrator can allow it by the setting SMTPWEB_EGRESS_PORTS=25,465,587"),
+     "port 10025. Its administrator can allow this with the setting"
+     " SMTPWEB_EGRESS_PORTS=25,465,587"),
     ({"host": "192.168.1.5"}, "host", "ADDRESS_REFUSED",
-     "private networks (RFC 1918), such as 192.168.1.5. Its administrator can allow it by the"
+     "private networks (RFC 1918), such as 192.168.1.5. Its administrator can allow this with the"
      " setting SMTPWEB_EGRESS_ALLOW=192.168.1.5/32"),
     ({"host": "localhost", "port": 25}, "host", "ADDRESS_REFUSED", "loopback, such as 127.0.0.1"),
     ({"host": "::1", "port": 25}, "host", "ADDRESS_REFUSED", "loopback, such as ::1"),
     ({"host": "169.254.169.254"}, "host", "ADDRESS_REFUSED", "cloud metadata services, such"),
     ({"host": "mail.hosts-file.example"}, "host", "ADDRESS_REFUSED", "such as 10.9.8.7"),
-    ({"host": "db.corp.example"}, "host", "ADDRESS_REFUSED", "smtpweb itself runs on this"),
-    ({"host": "127.0.0.1"}, "host", "ADDRESS_REFUSED", "smtpweb itself runs on this"),
+    ({"host": "db.corp.example"}, "host", "ADDRESS_REFUSED", "smtpweb itself uses this"),
+    ({"host": "127.0.0.1"}, "host", "ADDRESS_REFUSED", "smtpweb itself uses this"),
 ]  # fmt: skip
 
 
@@ -240,7 +242,11 @@ def test_default_from_of_the_app_makes_its_servers_checkable(
 @pytest.mark.parametrize(
     ("host", "records", "texts"),
     [
-        ("nobody.example.org", {}, ["DNS knows no host nobody.example.org: check its spelling."]),
+        (
+            "nobody.example.org",
+            {},
+            ["The host nobody.example.org does not exist in DNS. Check its spelling."],
+        ),
         ("mail.example.org", {("mail.example.org", "A"): ["93.184.216.34"]}, []),
         ("mail.example.org", {("mail.example.org", "A"): "SERVFAIL"}, []),
         (
@@ -273,10 +279,10 @@ def test_dns_look_up_warns_while_somebody_types(
 @pytest.mark.parametrize(
     ("pasted", "said"),
     [
-        ("smtps://smtp.example.com/", "type smtp.example.com, and 465 as the port"),
-        ("smtp.example.com:2525", "type smtp.example.com, and 2525 as the port"),
-        ("https://smtp.example.com", "type smtp.example.com."),
-        ("[::1]:25", "type ::1, and 25 as the port"),
+        ("smtps://smtp.example.com/", "smtp.example.com, and 465 as the port"),
+        ("smtp.example.com:2525", "smtp.example.com, and 2525 as the port"),
+        ("https://smtp.example.com", "smtp.example.com."),
+        ("[::1]:25", "::1, and 25 as the port"),
         ("::1/25/", "without scheme, port or path"),
     ],
 )

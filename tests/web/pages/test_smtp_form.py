@@ -45,7 +45,7 @@ def test_preset_fills_host_port_and_encryption_and_nothing_else(
     assert (form.value("smtp_login"), form.value("defaultfromname")) == ("kept", "Shop")
     assert form.value("priority") == "7"
     assert form.value("smtp_secret") == "" and SECRET not in page.html
-    assert "Type it again" in page.text
+    assert "Enter it again" in page.text
     assert "Not saved yet" in page.text
     assert focused(page) == ["smtp_login"]
     assert "the word resend" in words(page.by_id("smtp_login-hint"))
@@ -73,8 +73,8 @@ def test_provider_name_followed_by_enter_fills_in_too(
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("nobody", "no provider of this name"),
-        ("<b>", "no provider of this name"),
+        ("nobody", "has this name"),
+        ("<b>", "has this name"),
     ],
 )
 def test_unknown_provider_is_an_error_at_its_field(
@@ -96,7 +96,7 @@ def test_providers_that_all_fit_are_a_choice_and_no_error(
     )
     assert page.status == 200
     assert page.errors() == {}
-    assert "servers fit “ses”. Which one?" in page.text
+    assert "servers match “ses”. Which one?" in page.text
     form = page.form()
     labels = [label for label in form.buttons if label.startswith("Amazon SES")]
     assert len(labels) > 15
@@ -119,7 +119,7 @@ def test_choice_of_providers_keeps_what_was_typed_as_text(browser: Browser, idap
         {"csrf_token": [page.form().value("csrf_token")], "preset": ["<i>nobody</i>"]},
     )
     assert page.status == 422
-    assert "no provider of this name" in page.errors()["provider"]
+    assert "has this name" in page.errors()["provider"]
 
 
 def test_empty_port_is_the_usual_one_of_the_encryption(
@@ -150,7 +150,7 @@ def test_values_of_the_address_stand_in_the_form_and_are_not_saved(
     assert (page.form().value("port"), page.form().value("encryption")) == ("587", "starttls")
     assert "Not saved yet. Filled in for you: Encryption, Port" in page.text
     assert "Stored now: 465" in page.text
-    assert "Stored now: TLS from the start" in page.text
+    assert "Stored now: Implicit TLS (SMTPS, port 465)" in page.text
     assert alice.smtp(smtp["_id"]) == smtp
     browser.send(page, page.form(), SAVE)
     saved = alice.smtp(smtp["_id"])
@@ -164,11 +164,11 @@ def test_form_asks_at_once_for_a_password_that_cannot_be_kept(
     smtp = alice.make_smtp(idapp, auth="true", username="shop", password=SECRET)
     path = f"/smtps/{smtp['_id']}/edit"
     page = browser.get(f"{path}?port=2525&encryption=starttls")
-    assert "The password is needed again" in page.text
+    assert "For safety, enter the password again." in page.text
     assert focused(page) == ["smtp_secret"]
     assert page.by_id("smtp_secret").get("placeholder") == ""
     page = browser.get(f"{path}?port={smtp['port']}")
-    assert "The password is needed again" not in page.text
+    assert "For safety, enter the password again." not in page.text
     assert "keep the stored" in page.by_id("smtp_secret").get("placeholder", "")
 
 
@@ -196,7 +196,7 @@ def test_values_that_cannot_be_read_are_left_out_with_a_note(
     page = browser.get(f"/smtps/{smtp['_id']}/edit?port=99999&encryption=rot13&host=a%0d%0ab")
     assert page.form().value("port") == str(smtp["port"])
     assert page.form().value("host") == smtp["host"]
-    assert "could not be read: Host, Encryption, Port" in page.text
+    assert "the value is not valid: Host, Encryption, Port" in page.text
     assert "99999" not in page.html and "rot13" not in page.html
 
 
@@ -218,15 +218,20 @@ def test_warnings_stand_at_their_fields_after_saving_and_forbid_nothing(
     )  # fmt: skip
     smtp = only_smtp(alice.app)
     assert page.heading == "smtp.gmail.com:465"
-    assert "Saved, with warnings. It was not checked." in page.text
-    for text in ("Port 465 usually speaks TLS", "16 letters", "full mail address", "Ends with"):
+    assert "Saved with warnings, not checked." in page.text
+    for text in (
+        "Port 465 usually uses implicit TLS",
+        "16 letters",
+        "full email address",
+        "Ends with",
+    ):
         assert text in page.text
     fixes = [link.get("href") for link in page.all("a") if words(link) in ("Port", "Password")]
     assert f"/smtps/{smtp.id}/edit?field=port" in fixes
     assert f"/smtps/{smtp.id}/edit?field=smtp_secret" in fixes
     page = browser.get(f"/smtps/{smtp.id}/edit")
-    assert "usually speaks TLS from the start" in said_at(page, "port")
-    assert "full mail address" in said_at(page, "smtp_login")
+    assert "usually uses implicit TLS" in said_at(page, "port")
+    assert "full email address" in said_at(page, "smtp_login")
     assert "16 letters" in said_at(page, "smtp_secret")
     assert said_at(page, "host") == said_at(page, "encryption") == ""
     assert page.errors() == {}
@@ -241,7 +246,7 @@ def test_settings_saved_with_a_warning_are_checked_all_the_same(
         page = browser.submit(f"/apps/{idapp}/smtps/new", CHECK, **for_server(server))
         browser.result(page)
         assert server.mails
-    assert "Saved, with a warning. Password: Ends with a blank" in page.text
+    assert "Saved with a warning. Password: Ends with a space" in page.text
     assert "s3cret" not in page.html
 
 
@@ -249,7 +254,7 @@ def test_warnings_stand_in_one_box_above_the_result(browser: Browser, idapp: str
     given = {"host": "smtp.sendgrid.net", "port": "465", "smtp_login": "a@b.example"}
     page = browser.submit(f"/apps/{idapp}/smtps/new", CHECK, **typed(**given, smtp_secret="key"))
     (said,) = [words(one) for one in page.root.iter("div") if one.get("role") == "status"]
-    assert said.startswith("Saved, with 2 warnings. Port: Port 465 usually")
+    assert said.startswith("Saved with 2 warnings. Port: Port 465 usually")
     assert "User name: At SendGrid" in said
 
 
@@ -266,7 +271,7 @@ def test_preflight_answers_what_the_page_would_say(
     assert answer["warnings"]["smtp_login"] == [
         "At SendGrid the user name is always the word apikey."
     ]
-    assert "the key goes here" in answer["warnings"]["smtp_secret"][0]
+    assert "Enter the key here" in answer["warnings"]["smtp_secret"][0]
     assert answer["warnings"]["port"] == []
     assert answer["hints"]["smtp_login"] == "SendGrid: Always the word apikey."
     assert count(alice.app, Smtp) == 0

@@ -146,7 +146,7 @@ def test_stored_password_goes_nowhere_else(
     smtp = only_smtp(alice.app)
     page = browser.submit(f"/smtps/{smtp.id}/edit", SAVE, **{field: value})
     assert page.status == 422
-    assert "Enter the password again" in page.errors()["smtp_secret"]
+    assert "enter the password again" in page.errors()["smtp_secret"]
     assert page.form().value(field) == value
     assert only_smtp(alice.app).version == smtp.version
 
@@ -156,7 +156,7 @@ def test_switching_the_login_off_forgets_the_password(
 ) -> None:
     browser.submit(f"/apps/{idapp}/smtps/new", SAVE, **typed())
     smtp = only_smtp(alice.app)
-    assert "none stored" in browser.submit(f"/smtps/{smtp.id}/edit", SAVE, auth=False).text
+    assert "not stored" in browser.submit(f"/smtps/{smtp.id}/edit", SAVE, auth=False).text
     assert only_smtp(alice.app).password_sealed is None
 
 
@@ -230,7 +230,7 @@ def test_app_without_an_active_smtp_says_what_that_means(
     with alice.app.app_context():
         db.session.get_one(Smtp, made["_id"]).enabled = False
         db.session.commit()
-    assert "mails of this app will not be sent" in browser.get(f"/apps/{idapp}").text
+    assert "this app cannot send" in browser.get(f"/apps/{idapp}").text
 
 
 def test_smtp_removal_asks_first_and_names_what_is_lost(
@@ -238,8 +238,8 @@ def test_smtp_removal_asks_first_and_names_what_is_lost(
 ) -> None:
     made = alice.make_smtp(idapp)
     page = browser.get(f"/smtps/{made['_id']}/remove")
-    assert "last active SMTP of shop" in page.text
-    assert "never checked" in page.text
+    assert "last active SMTP server of shop" in page.text
+    assert "never been checked" in page.text
     page = browser.send(page, page.form())
     assert page.url == f"/apps/{idapp}"
     assert count(alice.app, Smtp) == 0
