@@ -133,7 +133,10 @@ def _before_connect(
         return
     path = Path(name)
     with suppress(OSError):  # no such folder, or not our file: connecting will report it
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        # Only a new file is opened here. Closing a file drops all POSIX locks of this process on
+        # it; another process could then remove SQLite's log while we write to it.
+        if not path.exists():
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         for file in (path, *(path.with_name(path.name + suffix) for suffix in _SUFFIXES)):
             if file.exists() and (mode := stat.S_IMODE(file.stat().st_mode)) & _OTHERS:
                 file.chmod(mode & ~_OTHERS)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from collections import Counter
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import event, text
+from sqlalchemy import create_engine, event, text
 from sqlalchemy.exc import StatementError
 
 from smtpweb.database.models import App, User
@@ -174,3 +177,21 @@ def test_times_come_back_aware_and_naive_ones_are_refused(app: Flask, inside: No
     assert moment.tzinfo is UTC
     with pytest.raises(StatementError):
         fetch(db.select(App.id).where(App.created > datetime(2026, 1, 1)))
+
+
+def test_new_connection_leaves_the_locks_of_others_in_this_process(tmp_path: Path) -> None:
+    """To close a descriptor of a file drops the process's POSIX locks on it: data would be lost."""
+    path = tmp_path / "locked.db"
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.connect() as first, engine.connect() as _second:
+        first.exec_driver_sql("CREATE TABLE x (y)")
+        first.commit()
+        # Another process that believes itself alone removes the log when it closes
+        command = (
+            "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]);"
+            "c.execute('SELECT * FROM x'); c.close()"
+        )
+        with engine.connect():
+            subprocess.run([sys.executable, "-c", command, str(path)], check=True)
+        assert path.with_name("locked.db-wal").exists()
+    engine.dispose()
