@@ -22,7 +22,7 @@ from .checking import service
 from .database.models import Check
 from .database.session import cause
 from .errors import Busy, NotFound, SecretUnreadable, SmtpwebError
-from .mailcheck import Encryption
+from .mailcheck.core.modes import ENCRYPTION_NAMES
 from .registry import export_import, smtps
 
 
@@ -180,9 +180,6 @@ def _check_one(owner_id: str, smtp_id: str, where: str) -> bool:
     return bool(check.accepted)
 
 
-_MODES = {Encryption.IMPLICIT: "TLS from the start", Encryption.STARTTLS: "STARTTLS"}
-
-
 def _outcome(check: Check) -> str:
     report = check.report
     if report is None:
@@ -196,7 +193,7 @@ def _outcome(check: Check) -> str:
             lines.append(f"The server said: {report.reply.code} {report.reply.text}")
         lines += [f"Next: {step}" for step in report.advice]
         lines += [
-            f"Works: port {mode.port} with {_MODES[mode.encryption]}"
+            f"Works: port {mode.port} with {ENCRYPTION_NAMES[mode.encryption]}"
             for mode in report.alternatives
         ]
     lines += [f"Mind: {warning}" for warning in report.warnings]

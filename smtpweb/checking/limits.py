@@ -1,4 +1,4 @@
-"""Bound the work that reaches out into the network: slots of a worker, shares of a user.
+"""Bound the work that is dear: slots of a worker, shares of a user.
 
 Slots are counted in the memory of a worker, which dies with them. Shares hold for all workers and
 machines: they are counted in rows of ``started_work`` that their user cannot remove, and one under
@@ -10,13 +10,13 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import cast
+from typing import TypeVar
 
-from flask import current_app
 from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -24,8 +24,10 @@ from ..config import Settings, settings
 from ..database.models import StartedWork, User, new_id
 from ..database.session import cause, db, now, writing
 from ..errors import Busy, Sentence, TooMany
+from ..extensions import services
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 CHECK, SEARCH = "check", "search"
 SEARCH_LEASE = timedelta(seconds=30)  # a search takes 13 s at most, see discovery.find
@@ -74,12 +76,41 @@ class Slots:
             self._taken += Counter()  # forgets those with none
 
 
+class Pool:
+    """So many threads at work, and so many callers that wait for one; the next is refused."""
+
+    def __init__(self, slots: int, queue: int) -> None:
+        self.slots, self.queue = slots, queue
+        # Its threads start with the first work, which is after gunicorn's fork.
+        self._threads = ThreadPoolExecutor(slots, "pool")
+        self._places = threading.BoundedSemaphore(slots + queue)
+
+    def run(self, work: Callable[[], T], refusal: TooMany) -> T:
+        """What ``work`` gives; raises ``refusal`` where the queue is full."""
+        if not self._places.acquire(blocking=False):
+            raise refusal
+        try:
+            return self._threads.submit(work).result()
+        finally:
+            self._places.release()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether whoever comes next is refused."""
+        if self._places.acquire(blocking=False):
+            self._places.release()
+            return False
+        return True
+
+
 @dataclass(frozen=True)
 class WorkerLimits:
     """What this worker does at the same time."""
 
     checks: threading.BoundedSemaphore
     streams: Slots
+    batches: Slots
+    hashing: Pool
 
     @classmethod
     def of(cls, config: Settings) -> WorkerLimits:
@@ -87,12 +118,14 @@ class WorkerLimits:
         return cls(
             threading.BoundedSemaphore(config.check_slots),
             Slots(config.stream_slots, config.streams_per_user),
+            Slots(config.batch_slots),
+            Pool(config.hash_slots, config.hash_queue),
         )
 
 
 def of_worker() -> WorkerLimits:
     """The limits of the worker that serves the current application."""
-    return cast(WorkerLimits, current_app.extensions["smtpweb.limits"])
+    return services().limits
 
 
 def take_slot() -> threading.BoundedSemaphore:

@@ -33,7 +33,7 @@ def _as_address(username: str | None) -> str | None:
         return None
 
 
-def settings_of(smtp: Any, app_sender: str | None, password: str = "") -> Settings:
+def settings_of(smtp: Any, app_sender: str | None) -> Settings:
     """What is to be judged of an SMTP server, or of a row of one."""
     return Settings(
         host=smtp.host,
@@ -41,7 +41,7 @@ def settings_of(smtp: Any, app_sender: str | None, password: str = "") -> Settin
         encryption=encryption_of(smtp.starttls, smtp.ssltls),
         auth=smtp.auth,
         username=smtp.username or "",
-        password=password,
+        password_findings=smtp.password_findings or "",
         mail_from=sender(smtp, app_sender),
         both_flags=smtp.starttls and smtp.ssltls,
         policy=settings().egress,

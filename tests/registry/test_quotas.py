@@ -11,6 +11,7 @@ from flask import Flask
 
 from smtpweb.database.models import App, Smtp, User
 from smtpweb.database.session import db
+from smtpweb.extensions import services
 from smtpweb.registry import export_import
 from smtpweb.registry.export_import import BadDocument
 from tests.support.browser import signed_in
@@ -19,8 +20,8 @@ from tests.support.people import Person
 
 
 def allow(app: Flask, **most: int) -> None:
-    settings = app.extensions["smtpweb.settings"]
-    app.extensions["smtpweb.settings"] = dataclasses.replace(settings, **most)
+    settings = services(app).settings
+    services(app).settings = dataclasses.replace(settings, **most)
 
 
 def refused(reply: object) -> None:

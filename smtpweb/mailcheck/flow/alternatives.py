@@ -14,9 +14,10 @@ from ..core.addresses import Host
 from ..core.effects import Asks, Connect, Connected, NotConnected, Together
 from ..core.egress import Address
 from ..core.failure import Failure, Symptom
+from ..core.modes import ENCRYPTION_NAMES, Encryption, Mode
 from ..core.recorder import Recorder
 from ..core.redaction import Secrets
-from ..core.types import Encryption, Mode, Stage, Target
+from ..core.types import Stage, Target
 from ..protocol.connection import Connection
 from ..protocol.session import Session
 from ..protocol.smtp import open_up
@@ -39,7 +40,6 @@ _SAME_PORT = {
     Symptom.NOT_TLS: Encryption.STARTTLS,
     Symptom.NOT_OFFERED: Encryption.STARTTLS,
 }
-_NAMES = {Encryption.IMPLICIT: "TLS from the start", Encryption.STARTTLS: "STARTTLS"}
 
 
 def may_help(failure: Failure, stage: Stage) -> bool:
@@ -72,7 +72,9 @@ def that_work(
         return ()
     found = tuple(mode for mode, works in zip(modes, answers, strict=True) if works)
     for mode in found:
-        record.remark(f"port {mode.port} of the same host works by {_NAMES[mode.encryption]}")
+        record.remark(
+            f"port {mode.port} of the same host works by {ENCRYPTION_NAMES[mode.encryption]}"
+        )
     if not found:
         tried = ", ".join(str(port) for port in sorted({mode.port for mode in modes}))
         record.remark(f"other modes were tried (port {tried}): none works")

@@ -11,18 +11,10 @@ from ..core.addresses import Host
 from ..core.effects import Asks, Connect, Connected, NotConnected
 from ..core.egress import Address
 from ..core.failure import Failure, Symptom
+from ..core.modes import Encryption, Mode
 from ..core.recorder import Recorder, Watch
 from ..core.redaction import Secrets, cleaned
-from ..core.types import (
-    AddressOutcome,
-    Encryption,
-    Mode,
-    Report,
-    Stage,
-    Step,
-    Target,
-    TlsFacts,
-)
+from ..core.types import AddressOutcome, Report, Stage, Step, Target, TlsFacts
 from ..diagnosis.facts import (
     PIPELINING_WARNING,
     basic_facts,

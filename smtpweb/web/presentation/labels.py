@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -14,7 +14,8 @@ from flask_babel import gettext as _
 from ...checking.service import is_under_way
 from ...database.models import App, Check, Smtp
 from ...database.session import AnyRow, now
-from ...mailcheck import Encryption, Outcome, Reply, Report, Stage, Step
+from ...mailcheck import Outcome, Reply, Report, Stage, Step
+from ...mailcheck.core.modes import ENCRYPTION_NAMES
 from ...registry import states
 from ...registry.overview import Summary
 from ...registry.states import AppState, SmtpState
@@ -28,11 +29,7 @@ class State(NamedTuple):
     icon: str
 
 
-ENCRYPTION = {
-    Encryption.IMPLICIT: lazy_gettext("TLS from the start"),
-    Encryption.STARTTLS: "STARTTLS",
-    Encryption.NONE: lazy_gettext("unencrypted"),
-}
+ENCRYPTION = {mode: lazy_gettext(name) for mode, name in ENCRYPTION_NAMES.items()}
 
 # Each stage as its command or protocol, and as what happens there.
 STAGES = {
@@ -99,6 +96,11 @@ class Rung(NamedTuple):
     what: str
     outcome: State
     milliseconds: float | None
+
+
+def texts() -> Iterator[str]:
+    """The texts that are defined in layers which know no translation."""
+    yield from ENCRYPTION_NAMES.values()
 
 
 def smtp_state(smtp: Smtp) -> State:

@@ -21,6 +21,7 @@ from werkzeug.test import TestResponse
 from smtpweb import mailcheck
 from smtpweb.database.models import Check, Smtp, StartedWork
 from smtpweb.database.session import db, now
+from smtpweb.extensions import services
 from smtpweb.mailcheck.core.effects import NotResolved
 from smtpweb.mailcheck.core.failure import Symptom
 from smtpweb.mailcheck.net import resolver
@@ -116,10 +117,8 @@ def test_a_failure_answers_406_disables_and_counts(alice: Person, idapp: str) ->
 
 def test_another_mode_that_works_is_told(alice: Person, idapp: str) -> None:
     with fake_smtp(tls="starttls") as server:
-        settings = alice.app.extensions["smtpweb.settings"]
-        alice.app.extensions["smtpweb.settings"] = dataclasses.replace(
-            settings, ca_file=server.ca_file
-        )
+        settings = services(alice.app).settings
+        services(alice.app).settings = dataclasses.replace(settings, ca_file=server.ca_file)
         smtp_id = register(alice, idapp, server, host="localhost", ssltls="true")
         reply = check(alice, smtp_id)
         assert reply.json["code"] == "SMTP_TLS_NOT_SPOKEN"
@@ -149,10 +148,8 @@ def test_what_the_policy_refuses_is_no_judgement(alice: Person, idapp: str) -> N
 
 def test_a_ca_file_that_went_bad_is_no_judgement(alice: Person, idapp: str, tmp_path: Path) -> None:
     """Else one faulty file of ours would disable every SMTP that is checked."""
-    settings = alice.app.extensions["smtpweb.settings"]
-    alice.app.extensions["smtpweb.settings"] = dataclasses.replace(
-        settings, ca_file=tmp_path / "gone.pem"
-    )
+    settings = services(alice.app).settings
+    services(alice.app).settings = dataclasses.replace(settings, ca_file=tmp_path / "gone.pem")
     with fake_smtp(tls="starttls") as server:
         smtp_id = register(alice, idapp, server, starttls="true")
         reply = check(alice, smtp_id)
@@ -192,10 +189,8 @@ def test_a_cause_on_our_side_is_no_judgement(
         elif broken == "bug":
             monkeypatch.setattr(Connection, "hear", _raising(ZeroDivisionError()))
         else:
-            settings = alice.app.extensions["smtpweb.settings"]
-            alice.app.extensions["smtpweb.settings"] = dataclasses.replace(
-                settings, ehlo_name="no name"
-            )
+            settings = services(alice.app).settings
+            services(alice.app).settings = dataclasses.replace(settings, ehlo_name="no name")
         smtp_id = register(alice, idapp, server, host=host)
         with alice.app.app_context():
             db.session.execute(update(Smtp).values(numerrors=3))
@@ -261,10 +256,8 @@ def test_a_login_over_tls_is_verified_against_the_configured_ca(
         reply = check(alice, smtp_id)
         assert (reply.status_code, server.mails) == (406, [])
         assert reply.json["stage"] == ("tls" if tls == "implicit" else "starttls")
-        settings = alice.app.extensions["smtpweb.settings"]
-        alice.app.extensions["smtpweb.settings"] = dataclasses.replace(
-            settings, ca_file=server.ca_file
-        )
+        settings = services(alice.app).settings
+        services(alice.app).settings = dataclasses.replace(settings, ca_file=server.ca_file)
         assert check(alice, smtp_id).status_code == 200
         assert len(server.mails) == 1
 
@@ -368,11 +361,11 @@ def test_a_user_has_thirty_checks_in_ten_minutes(alice: Person, idapp: str) -> N
 def test_beyond_the_slots_of_a_worker_it_is_503_at_once(alice: Person, idapp: str) -> None:
     with fake_smtp() as server:
         smtp_id = register(alice, idapp, server)
-        slots = alice.app.extensions["smtpweb.limits"].checks
+        slots = services(alice.app).limits.checks
         taken = 0
         while slots.acquire(blocking=False):
             taken += 1
-        assert taken == alice.app.extensions["smtpweb.settings"].check_slots
+        assert taken == services(alice.app).settings.check_slots
         reply = check(alice, smtp_id)
         assert (reply.status_code, reply.headers["Retry-After"]) == (503, "5")
         assert kept(alice) == []

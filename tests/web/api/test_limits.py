@@ -13,6 +13,7 @@ from smtpweb.app import create_app
 from smtpweb.checking import limits
 from smtpweb.database.models import StartedWork
 from smtpweb.database.session import db, now
+from smtpweb.extensions import services
 from tests.database.test_session import at_once
 from tests.support.factories import use_share
 from tests.support.fake_smtp import Slowly, fake_smtp
@@ -27,8 +28,8 @@ def idapp(alice: Person) -> str:
 
 
 def configure(app: Flask, **changes: int) -> None:
-    configured = app.extensions["smtpweb.settings"]
-    app.extensions["smtpweb.settings"] = dataclasses.replace(configured, **changes)
+    configured = services(app).settings
+    services(app).settings = dataclasses.replace(configured, **changes)
 
 
 def shares(app: Flask) -> int:
@@ -67,7 +68,7 @@ def test_a_removed_server_frees_no_place_while_its_check_goes_on(alice: Person, 
 
 def test_checks_at_once_are_counted_across_workers(alice: Person, idapp: str) -> None:
     configure(alice.app, checks_at_once=1)
-    worker = create_app(alice.app.extensions["smtpweb.settings"])  # with slots of its own
+    worker = create_app(services(alice.app).settings)  # with slots of its own
     elsewhere = Person(worker, alice.user_id, alice.name, alice.token or "")
     with fake_smtp(replies={"dot": Slowly(0.7, "250 2.0.0 queued")}) as server:
         first, second = (register(alice, idapp, server) for _ in range(2))

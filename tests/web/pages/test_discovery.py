@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from smtpweb.checking import limits
+from smtpweb.extensions import services
 from smtpweb.mailcheck import EgressPolicy
 from smtpweb.mailcheck.core import addresses
 from smtpweb.providers import discovery
@@ -40,7 +41,7 @@ def on_loopback(monkeypatch, tmp_path):
 @contextmanager
 def dns_of(app, records):
     with fake_dns(records) as dns:
-        app.extensions["smtpweb.dns"] = dns.resolver
+        services(app).resolver = dns.resolver
         yield dns
 
 
@@ -206,7 +207,7 @@ def test_names_in_other_scripts_are_asked_for_as_dns_has_them(browser, idapp, ap
 
 def test_the_egress_policy_holds_for_what_dns_tells(browser, idapp, app, alice):
     config = settings_for("sqlite://", egress=EgressPolicy.parse("", ""))
-    app.extensions["smtpweb.settings"] = config
+    services(app).settings = config
     with fake_smtp(tls="starttls") as server:
         records = srv(
             ("submission", 0, 0, server.port, "localhost"), ("submissions", 0, 0, 465, "localhost")
@@ -226,10 +227,10 @@ def test_a_bad_address_is_an_error_at_its_field(browser, idapp, address):
 
 
 def test_searches_are_counted_and_take_a_slot(browser, idapp, app):
-    configured = app.extensions["smtpweb.settings"]
-    app.extensions["smtpweb.settings"] = dataclasses.replace(configured, checks_per_user=1)
+    configured = services(app).settings
+    services(app).settings = dataclasses.replace(configured, checks_per_user=1)
     with dns_of(app, {}):
-        slots = app.extensions["smtpweb.limits"].checks
+        slots = services(app).limits.checks
         taken = [slots for _ in range(100) if slots.acquire(blocking=False)]
         page = browser.submit(f"/apps/{idapp}/smtps/find", "Find", email="ana@example.org")
         assert "Too many checks are under way" in page.text
