@@ -55,6 +55,8 @@ class Settings:
     # the queue is less than a second of work.
     hash_slots: int = _CORES + 1
     hash_queue: int = 4 * (_CORES + 1)
+    explanations: int = 60
+    explanations_minutes: int = 10
     egress: EgressPolicy = field(default_factory=EgressPolicy)
     ca_file: Path | None = None
     ehlo_name: str | None = None
@@ -120,6 +122,8 @@ def load(environ: Mapping[str, str] | None = None, instance: Path = INSTANCE) ->
         batch_slots=source.read("BATCH_SLOTS", _whole(1, 1000), 32),
         hash_slots=hash_slots,
         hash_queue=source.read("HASH_QUEUE", _whole(0, 10_000), 4 * hash_slots),
+        explanations=source.read("EXPLANATIONS", _whole(1, 100_000), 60),
+        explanations_minutes=source.read("EXPLANATIONS_MINUTES", _whole(1, 1440), 10),
         egress=_egress(source, database_url, redis_url),
         ca_file=source.read("CA_FILE", _ca_file),
         ehlo_name=source.read("EHLO_NAME", _ehlo_name),

@@ -29,6 +29,7 @@ LANGUAGES = {"en": "English", "es": "Español"}  # of the pages, each by its own
 _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
 _INTEGER = re.compile(r"[0-9]{1,10}", re.ASCII)  # int() alone also takes "٣", "1_0" and " 25\n"
 _KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
 _OBJECT_ID = re.compile(r"[0-9a-f]{24}")
@@ -62,6 +63,15 @@ def text(value: str, *, most: int) -> str:
         )
     if len(value) > most:
         raise ValueError(Sentence("Must have at most %(most)s characters.", most=most))
+    return value
+
+
+def pasted_text(value: str) -> str:
+    """Text of any length on several lines, as somebody pasted it."""
+    if _NO_TEXT.search(value):
+        raise ValueError(Sentence("Must be plain text, without NUL characters."))
+    if not value.strip():
+        raise ValueError(Sentence("Paste an error, a log or a transcript."))
     return value
 
 

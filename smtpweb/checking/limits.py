@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import Counter
+import time
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ T = TypeVar("T")
 
 CHECK, SEARCH = "check", "search"
 SEARCH_LEASE = timedelta(seconds=30)  # a search takes 13 s at most, see discovery.find
+_MOST_KEYS = 10_000  # networks or users whose explanations are counted
 _NEXT_LOOK = 5  # seconds after which one of those under way may have ended
 
 _UNDER_WAY = {
@@ -103,6 +105,36 @@ class Pool:
         return True
 
 
+class Allowance:
+    """So many texts in so many seconds for each network or user of this process."""
+
+    def __init__(self, most: int, seconds: int) -> None:
+        self._most, self._seconds = most, seconds
+        self._taken: OrderedDict[str, deque[float]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def take(self, key: str) -> None:
+        """Count one more; raises :class:`TooMany`."""
+        now = time.monotonic()
+        with self._lock:
+            taken = self._taken.pop(key, None) or deque()
+            while taken and taken[0] <= now - self._seconds:
+                taken.popleft()
+            self._taken[key] = taken  # at the end: the one that came last
+            if len(self._taken) > _MOST_KEYS:
+                self._taken.popitem(last=False)
+            if len(taken) >= self._most:
+                raise TooMany(
+                    Sentence(
+                        "At most %(number)s texts are explained in %(minutes)s minutes.",
+                        number=self._most,
+                        minutes=self._seconds // 60,
+                    ),
+                    retry_after=int((taken[0] if taken else now) + self._seconds - now) + 1,
+                )
+            taken.append(now)
+
+
 @dataclass(frozen=True)
 class WorkerLimits:
     """What this worker does at the same time."""
@@ -111,6 +143,7 @@ class WorkerLimits:
     streams: Slots
     batches: Slots
     hashing: Pool
+    explanations: Allowance
 
     @classmethod
     def of(cls, config: Settings) -> WorkerLimits:
@@ -120,6 +153,7 @@ class WorkerLimits:
             Slots(config.stream_slots, config.streams_per_user),
             Slots(config.batch_slots),
             Pool(config.hash_slots, config.hash_queue),
+            Allowance(config.explanations, config.explanations_minutes * 60),
         )
 
 

@@ -5,7 +5,7 @@ One entry is one cause: what it matches on, and what a person is told. The forma
 - ``id``: stable, starts with ``SMTP_``; the code of the API.
 - matchers, all of which must hold; a list holds if one of its members does: ``stage``,
   ``symptom`` (default "refused"; "any"), ``code`` ("535", "4xx"), ``enhanced`` ("5.7.8", "5.7.x"),
-  ``words`` and ``banner`` (regular expressions, any case), ``provider`` (see providers.toml),
+  ``words`` and ``banner`` (regular expressions, any case), ``provider`` (an id of providers.toml),
   ``when`` (values that a fact of the check must have).
 - ``temporary``: worth trying again unchanged; left out: a reply of class 4 is.
 - ``side``: whose move it is (:class:`Side`).
@@ -67,23 +67,12 @@ class Cause:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Provider:
-    """A mail provider, known by the host that was asked for or by its greeting."""
-
-    id: str
-    name: str
-    hosts: re.Pattern[str]
-    banner: re.Pattern[str] | None
-
-
 @functools.lru_cache(1)
 def causes() -> tuple[Cause, ...]:
     """All causes, most exact first; of equals, the one that stands first in its file."""
     found: list[Cause] = []
     for path in sorted(FOLDER.glob("*.toml")):
-        if path.name != "providers.toml":
-            found += (_cause(entry) for entry in _load(path)["cause"])
+        found += (_cause(entry) for entry in _load(path)["cause"])
     return tuple(sorted(found, key=lambda cause: -cause.exactness))
 
 
@@ -93,33 +82,11 @@ def causes_of(symptom: Symptom) -> tuple[Cause, ...]:
     return tuple(cause for cause in causes() if symptom in cause.symptom)
 
 
-@functools.lru_cache(1)
-def providers() -> tuple[Provider, ...]:
-    """The providers that have causes of their own."""
-    return tuple(
-        Provider(
-            entry["id"],
-            entry["name"],
-            re.compile("|".join(rf"(?:^|\.){host}$" for host in entry["hosts"]), re.IGNORECASE),
-            _any_of(entry.get("banner", [])),
-        )
-        for entry in _load(FOLDER / "providers.toml")["provider"]
-    )
-
-
-def provider_of(host: str, banner: str) -> Provider | None:
-    """Who runs the server that was asked for, or that greeted us like this."""
-    for provider in providers():
-        if provider.hosts.search(host) or (provider.banner and provider.banner.search(banner)):
-            return provider
-    return None
-
-
 def table() -> str:
     """Every code as a table in Markdown, for ``docs/check.md``; one file after the other."""
     lines = ["| code | title | try again | whose move |", "|---|---|---|---|"]
     for path in sorted(FOLDER.glob("*.toml")):
-        for entry in _load(path).get("cause", []):
+        for entry in _load(path)["cause"]:
             again = {True: "yes", False: "no"}.get(entry.get("temporary"), "if the reply is 4xx")
             lines.append(f"| `{entry['id']}` | {entry['title']} | {again} | {entry['side']} |")
     return "\n".join(lines)

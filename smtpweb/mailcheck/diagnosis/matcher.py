@@ -9,7 +9,8 @@ from ..core.failure import Symptom
 from ..core.raw_reply import RawReply
 from ..core.redaction import cut
 from ..core.types import Side, Stage
-from .catalogue import Cause, causes_of, provider_of
+from .catalogue import Cause, causes_of
+from .providers import named, provider_of
 
 # A hostile server could choose words that keep our patterns busy; the cause is named early
 LOOKED_AT = 1000
@@ -81,8 +82,10 @@ class Diagnosis:
 
 def diagnose(seen: Seen) -> Diagnosis:
     """The cause of what was ``seen``."""
-    provider = provider_of(str(seen.facts.get("host", "")), str(seen.facts.get("banner", "")))
-    name = "" if provider is None else provider.id
+    provider = named(str(seen.facts.get("provider", ""))) or provider_of(
+        str(seen.facts.get("host", "")), str(seen.facts.get("banner", ""))
+    )
+    ids: frozenset[str] = frozenset() if provider is None else provider.ids
     facts = dict(FACTS)
     facts |= {key: str(value) for key, value in seen.facts.items() if key in FACTS and value != ""}
     facts["stage"] = str(seen.stage)
@@ -93,14 +96,14 @@ def diagnose(seen: Seen) -> Diagnosis:
     return next(
         _in_words(cause, seen, facts)
         for cause in causes_of(seen.symptom)
-        if _matches(cause, seen, name)
+        if _matches(cause, seen, ids)
     )
 
 
-def _matches(cause: Cause, seen: Seen, provider: str) -> bool:
+def _matches(cause: Cause, seen: Seen, provider: frozenset[str]) -> bool:
     if cause.stage and seen.stage not in cause.stage:
         return False
-    if cause.provider and provider not in cause.provider:
+    if cause.provider and not provider & cause.provider:
         return False
     if any(seen.facts.get(fact) not in values for fact, values in cause.when.items()):
         return False

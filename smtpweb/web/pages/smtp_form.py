@@ -211,11 +211,12 @@ class SmtpForm(Form):
     def _parts_sent(self) -> dict[str, str]:
         """The parts as the page of before had them; they come from outside, so they are read."""
         read = {}
-        for name, rule in (_FROM_ADDRESS | {"username": validators.credential}).items():
+        rules = _FROM_ADDRESS | {"username": validators.credential}
+        for name in ("host", "port", "encryption", "username"):
             value = self._fields[f"pasted_{name}"].data
             try:
                 if value:
-                    read[name] = str(rule(value))
+                    read[name] = str(rules[name](value))
             except ValueError:
                 continue
         return read
@@ -356,10 +357,9 @@ class SmtpForm(Form):
         changes["port"] = self.accepted.get("port", self._usual_port())
         if self.keeps_username:
             del changes["username"]
+        changes["password"] = self.accepted.get("password")
         if not self.password.data:
             del changes["password"]
-        else:
-            changes["password"] = self.accepted["password"]
         return cast(SmtpChanges, changes)
 
     def _flags(self) -> dict[str, bool]:

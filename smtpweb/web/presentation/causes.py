@@ -19,7 +19,7 @@ from ...mailcheck import Answer, Report, Stage
 from ...mailcheck.core import egress
 from ...mailcheck.diagnosis import catalogue
 from ...mailcheck.diagnosis.facts import WARNINGS
-from ...mailcheck.diagnosis.matcher import DEADLINE_STEP, FACTS
+from ...mailcheck.diagnosis.matcher import DEADLINE_STEP, FACTS, Diagnosis
 from ...mailcheck.net import happy_eyeballs
 from ...mailcheck.protocol.replies import BREACHES
 from ..http.i18n import spoken
@@ -47,6 +47,19 @@ def said(report: Report | None) -> Report | None:
             for one in report.addresses
         ),
         tls=tls,
+    )
+
+
+def diagnosis(found: Diagnosis) -> Diagnosis:
+    """A diagnosis without a check, for a page."""
+    entry = _entries().get(found.id)
+    if spoken() == "en" or entry is None:
+        return found
+    return dataclasses.replace(
+        found,
+        title=_again([entry.title], found.title),
+        meaning=_again([entry.meaning], found.meaning),
+        steps=tuple(_again(entry.steps, step) for step in found.steps),
     )
 
 
