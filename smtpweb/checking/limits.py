@@ -173,12 +173,6 @@ def take_slot() -> threading.BoundedSemaphore:
 # --- the share of a user -------------------------------------------------------------------
 
 
-def used_share(user_id: str, kind: str = CHECK) -> tuple[int, int]:
-    """How many of this user are under way; in how many seconds one more may start, 0 for now."""
-    usage = _usage(user_id, kind)
-    return usage.under_way, usage.wait
-
-
 def take_share(user_id: str, kind: str, work_id: str, until: datetime) -> None:
     """Count one more, which ends at ``until`` at the latest; raises :class:`TooMany`.
 

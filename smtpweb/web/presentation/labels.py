@@ -5,10 +5,18 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from flask_babel import format_decimal, format_percent, lazy_gettext, ngettext
+from babel.units import format_unit
+from flask_babel import (
+    format_decimal,
+    format_percent,
+    format_timedelta,
+    get_locale,
+    lazy_gettext,
+    ngettext,
+)
 from flask_babel import gettext as _
 
 from ...checking.service import is_under_way
@@ -279,14 +287,12 @@ def relative(moment: datetime) -> str:
 
 
 def span(seconds: float) -> str:
-    """A number of seconds, 1 or more, in the largest unit that fits: "3 minutes"."""
-    if seconds >= 86400:
-        return str(ngettext("%(num)s day", "%(num)s days", round(seconds / 86400)))
-    if seconds >= 3600:
-        return str(ngettext("%(num)s hour", "%(num)s hours", round(seconds / 3600)))
-    if seconds >= 60:
-        return str(ngettext("%(num)s minute", "%(num)s minutes", round(seconds / 60)))
-    return str(ngettext("%(num)s second", "%(num)s seconds", round(seconds)))
+    """A number of seconds, 1 or more, in the largest unit that fits, days at most: "3 minutes"."""
+    lapse = timedelta(seconds=seconds)
+    if lapse < timedelta(days=7):
+        return str(format_timedelta(lapse, threshold=1))
+    # Babel goes on to weeks and months, and 10 days are not "1 week" to who waits for them
+    return format_unit(round(lapse / timedelta(days=1)), "duration-day", locale=get_locale())
 
 
 def days_left(until: str) -> int | None:

@@ -135,5 +135,6 @@ def test_what_is_refused_does_not_count(alice: Person, idapp: str) -> None:
 
 def test_searches_and_checks_have_a_share_each(alice: Person, inside: None) -> None:
     use_share(alice, 30, kind=limits.SEARCH)
-    assert limits.used_share(alice.user_id, limits.SEARCH)[1] > 0
-    assert limits.used_share(alice.user_id) == (0, 0)
+    assert limits._usage(alice.user_id, limits.SEARCH).wait > 0
+    checks = limits._usage(alice.user_id, limits.CHECK)
+    assert (checks.under_way, checks.wait) == (0, 0)

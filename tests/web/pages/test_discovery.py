@@ -252,7 +252,7 @@ def test_the_searches_of_one_user_leave_room_for_others(browser, alice, charlie,
 
     def under_way() -> int:
         with app.app_context():
-            return limits.used_share(alice.user_id, limits.SEARCH)[0]
+            return limits._usage(alice.user_id, limits.SEARCH).under_way
 
     with dns_of(app, {silence: "SILENCE"}) as dns:
         others = [signed_in(app, alice) for _ in range(2)]

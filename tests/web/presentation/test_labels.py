@@ -24,7 +24,7 @@ from smtpweb.mailcheck.diagnosis.catalogue import causes as all_causes
 from smtpweb.mailcheck.diagnosis.facts import WARNINGS
 from smtpweb.mailcheck.diagnosis.matcher import diagnose
 from smtpweb.validators import LANGUAGES
-from smtpweb.web.presentation import causes
+from smtpweb.web.presentation import causes, labels
 from tests.conftest import settings_for
 from tests.mailcheck.diagnosis.test_catalogue import EXAMPLES, seen
 from tests.support.browser import Browser, Page, one_database, signed_in
@@ -352,3 +352,20 @@ def test_the_first_visit_speaks_spanish(app):
     assert page.one("html").get("lang") == "es"
     assert page.errors()
     assert english_in(page) == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "english", "spanish_words"),
+    [
+        (1, "1 second", "1 segundo"), (59, "59 seconds", "59 segundos"),
+        (60, "1 minute", "1 minuto"), (180, "3 minutes", "3 minutos"), (3600, "1 hour", "1 hora"), (86400, "1 day", "1 día"),
+        (6 * 86400, "6 days", "6 días"), (10 * 86400, "10 days", "10 días"),
+        (90 * 86400, "90 days", "90 días"), (4000 * 86400, "4,000 days", "4000 días"),
+    ],
+)  # fmt: skip
+def test_a_span_of_time_is_in_the_unit_that_fits_days_at_most(
+    bare_app, seconds, english, spanish_words
+):
+    for language, words in (("en", english), ("es", spanish_words)):
+        with bare_app.test_request_context("/login", headers={"Accept-Language": language}):
+            assert labels.span(seconds) == words
