@@ -12,7 +12,8 @@ from ...checking import explain as operation
 from ...mailcheck.diagnosis.providers import providers
 from ..http import auth
 from ..presentation import causes
-from .forms import Form, LineField
+from .form_fields import LineField
+from .forms import Form
 
 bp = Blueprint("explain", __name__)
 bp.url_value_preprocessor(auth.require_utf8)

@@ -12,6 +12,7 @@ from smtpweb import installation
 from smtpweb.app import create_app
 from smtpweb.config import ROOT
 from smtpweb.database.session import db
+from smtpweb.extensions import services
 from smtpweb.mailcheck import EgressPolicy
 from smtpweb.mailcheck.core import addresses
 from tests.conftest import settings_for
@@ -267,7 +268,7 @@ def test_dns_look_up_warns_while_somebody_types(
     alice: Person, browser: Browser, idapp: str, host: str, records: Records, texts: list[str]
 ) -> None:
     with fake_dns(records) as dns:
-        alice.app.extensions["smtpweb.dns"] = dns.resolver
+        services(alice.app).resolver = dns.resolver
         form = browser.get(f"/apps/{idapp}/smtps/new").form().fill(**typed(host=host))
         reply = browser.client.post(f"/apps/{idapp}/smtps/preflight", data=dict(form.values))
     said = json.loads(reply.data)["warnings"]["host"]
