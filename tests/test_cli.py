@@ -279,7 +279,7 @@ def test_keys_are_rotated_and_what_cannot_be_read_is_counted(
     app = create_app(newer)
     rotated = flask(app, "keys", "rotate")
     assert rotated.exit_code == 0
-    assert rotated.stdout.startswith("Sealed 4 secrets again")  # three, and the canary
+    assert rotated.stdout.startswith("4 secrets were encrypted")  # three, and the canary
     assert "can be removed" in rotated.stdout
     only_newer = create_app(dataclasses.replace(newer, encryption_keys=newer.encryption_keys[:1]))
     client = Visitor(only_newer, alice.token)

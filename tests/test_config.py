@@ -225,14 +225,14 @@ def test_own_services_are_never_mail_servers(instance: Path) -> None:
     }  # fmt: skip
 
 
-def test_the_queue_of_hashes_follows_their_number_unless_it_is_set(instance: Path) -> None:
+def test_queue_of_hashes_follows_their_number_unless_it_is_set(instance: Path) -> None:
     settings = config.load({"SMTPWEB_HASH_SLOTS": "3"}, instance)
     assert (settings.hash_slots, settings.hash_queue) == (3, 12)
     settings = config.load({"SMTPWEB_HASH_SLOTS": "3", "SMTPWEB_HASH_QUEUE": "0"}, instance)
     assert (settings.hash_slots, settings.hash_queue) == (3, 0)
 
 
-def test_the_keys_are_read_once(instance: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keys_are_read_once(instance: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However often something is sealed or opened by an application of these settings."""
     made = []
 

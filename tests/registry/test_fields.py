@@ -52,12 +52,12 @@ OTHER = {
 }  # fmt: skip
 
 
-def test_the_values_of_these_tests_are_of_every_field() -> None:
+def test_values_of_these_tests_cover_every_field() -> None:
     assert set(STORED) == set(OTHER) == set(fields.SMTP) - {"password"}
 
 
 @pytest.mark.parametrize("name", STORED)
-def test_a_password_is_needed_again_where_a_field_changes_that_it_is_bound_to(name: str) -> None:
+def test_password_is_needed_again_if_a_field_that_binds_it_changes(name: str) -> None:
     smtp = Smtp(**STORED, password_sealed="v1.x.y")
     assert fate_of_password(smtp, {name: STORED[name]}) is Fate.KEPT
     bound = fields.SMTP[name].binds_password
@@ -86,7 +86,7 @@ def test_a_password_is_needed_again_where_a_field_changes_that_it_is_bound_to(na
         ({"username": None, "auth": False}, {"username": None, "auth": False}, Fate.KEPT),
     ],
 )
-def test_the_fate_of_a_password(stored: Any, changes: Any, fate: Fate) -> None:
+def test_fate_of_a_password(stored: Any, changes: Any, fate: Fate) -> None:
     smtp = Smtp(**(STORED | {"password_sealed": "v1.x.y"} | stored))
     assert fate_of_password(smtp, changes) is fate
 
@@ -203,13 +203,13 @@ def run_in(copy: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_field_added_to_the_table_works_in_api_form_export_and_import(copy: Path) -> None:
+def test_field_added_to_the_table_works_in_api_form_export_and_import(copy: Path) -> None:
     ran = run_in(copy, "tests/web/test_the_copy.py", "-k", "sqlite")
     assert ran.returncode == 0, ran.stdout
     assert "1 passed" in ran.stdout
 
 
-def test_a_field_added_to_the_table_is_missed_where_it_was_not_written_down(copy: Path) -> None:
+def test_field_added_to_the_table_is_missed_where_it_was_not_written_down(copy: Path) -> None:
     ran = run_in(
         copy, "tests/web/api/test_openapi.py", "tests/registry/test_fields.py", "-k", "of_the_table"
     )

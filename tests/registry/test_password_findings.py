@@ -65,7 +65,7 @@ def test_findings_are_codes_that_hold_nothing_of_the_password(
     assert credentials.findings(host, password) == findings
 
 
-def test_the_longest_findings_fit_their_column() -> None:
+def test_longest_findings_fit_their_column() -> None:
     longest = credentials.findings("smtp.gmail.com", "x" * 1023 + "\U0010fffd")
     assert len(longest) < Smtp.__table__.columns["password_findings"].type.length  # type: ignore[attr-defined]
 
@@ -88,7 +88,7 @@ def test_lists_open_passwords_only_for_who_may_see_them(alice: Person, opened: l
     for path in (f"/apps/{idapp}", f"/smtps/{made[3]['_id']}", f"/smtps/{made[3]['_id']}/edit"):
         page = browser.get(path)
         if path != f"/apps/{idapp}":
-            assert "Ends with a blank" in page.text
+            assert "Ends with a space" in page.text
     browser.send(page, page.form().fill(priority="4"), SAVE)
     assert opened == []
     assert [smtp["password"] for smtp in alice.smtps(idapp)] != [None] * len(made)
@@ -133,7 +133,7 @@ def test_findings_of_earlier_versions_are_made_up_for(
     assert alice.with_scopes("read").smtp(smtp["_id"])["warnings"] == smtp["warnings"]
 
 
-def test_a_password_whose_key_is_lost_is_a_warning_to_everybody(
+def test_password_whose_key_is_lost_is_a_warning_to_everybody(
     alice: Person, opened: list[str]
 ) -> None:
     idapp = alice.make_app(defaultfromemail="a@b.example")["_id"]

@@ -19,7 +19,7 @@ UNKNOWN = ["\ue000", "\u0378", "\U0010fffd"]
 
 
 @pytest.mark.parametrize("char", UNDRAWN + BLANKS + UNKNOWN)
-def test_it_is_found_by_everybody_at_the_same_place(char: str) -> None:
+def test_invisible_character_is_found_at_the_same_position_everywhere(char: str) -> None:
     text = f"ab{char}c"
     assert first_invisible(text) == (char, 3)
     assert credentials.blank_in(text, generated=False) == f"{ord(char):04X}:3"
@@ -30,7 +30,7 @@ def test_it_is_found_by_everybody_at_the_same_place(char: str) -> None:
 
 
 @pytest.mark.parametrize("char", UNDRAWN)
-def test_what_is_not_drawn_is_in_no_name_of_an_account(char: str) -> None:
+def test_undrawn_character_is_refused_in_names_of_accounts(char: str) -> None:
     assert first_undrawn(f"ab{char}c") == (char, 3)
     with pytest.raises(ValueError, match=f"U\\+{ord(char):04X} at position 3"):
         validators.user_name(f"ab{char}c")
@@ -42,7 +42,7 @@ def test_blanks_between_the_words_of_a_name_can_be_seen(name: str) -> None:
     assert validators.user_name(name) == name
 
 
-def test_no_letter_with_a_glyph_is_taken_for_invisible() -> None:
+def test_letters_with_a_glyph_are_not_invisible() -> None:
     found = {chr(code) for code in range(sys.maxunicode + 1) if first_undrawn(chr(code))}
     letters = {char for char in found if unicodedata.category(char) in ("Lu", "Ll", "Nd", "Po")}
     assert not letters
@@ -52,6 +52,6 @@ def test_no_letter_with_a_glyph_is_taken_for_invisible() -> None:
 @pytest.mark.parametrize(
     ("text", "position"), [("a b", 0), (" ab", 1), ("ab ", 3), ("\u200bab ", 1), (" a\u200b", 1)]
 )
-def test_a_diagnosis_names_blanks_at_the_ends_too(text: str, position: int) -> None:
+def test_diagnosis_names_blanks_at_the_ends_too(text: str, position: int) -> None:
     facts = _invisible_facts(Target("h.example", 25, "a@b.example", "c@d.example", username=text))
     assert facts.get("position", 0) == position
