@@ -36,17 +36,34 @@ _OBJECT_ID = re.compile(r"[0-9a-f]{24}")
 _ENDS_IN_NUMBER = re.compile(r"(?:^|\.)(?:[0-9]+|0x[0-9a-f]*)\.?$", re.ASCII | re.IGNORECASE)
 _MAIL_ADDRESS = re.compile(r"(?:mailto:)?[^@/:]+@[^@/:]+", re.IGNORECASE)
 _MOST_PASTED = 2000  # a URL with a user name and a password is longer than any host
-# What email-validator says most, so that pages can say it in their language too.
-_MAIL_REASONS = (
-    Sentence("There must be something before the @ sign."),
-    Sentence("An email address cannot have two periods in a row."),
-    Sentence("An email address cannot start with a period."),
-    Sentence("An email address cannot have a period immediately before the @ sign."),
-    Sentence("The part before the @ sign is too long %(rest)s"),
-    Sentence("There are invalid characters before the @ sign: %(rest)s"),
-    Sentence("There are invalid characters in quotes before the @ sign: %(rest)s"),
-    Sentence("There are unsafe characters: %(rest)s"),
-)
+# What email-validator says most, and how we say it, also in other languages. What follows the
+# beginning of its sentence is ``rest``.
+_MAIL_REASONS = {
+    "There must be something before the @-sign.": Sentence(
+        "There must be something before the @ sign."
+    ),
+    "An email address cannot have two periods in a row.": Sentence(
+        "An email address cannot have two periods in a row."
+    ),
+    "An email address cannot start with a period.": Sentence(
+        "An email address cannot start with a period."
+    ),
+    "An email address cannot have a period immediately before the @-sign.": Sentence(
+        "An email address cannot have a period immediately before the @ sign."
+    ),
+    "The email address is too long before the @-sign ": Sentence(
+        "The part before the @ sign is too long %(rest)s"
+    ),
+    "The email address contains invalid characters before the @-sign: ": Sentence(
+        "There are invalid characters before the @ sign: %(rest)s"
+    ),
+    "The email address contains invalid characters in quotes before the @-sign: ": Sentence(
+        "There are invalid characters in quotes before the @ sign: %(rest)s"
+    ),
+    "The email address contains unsafe characters: ": Sentence(
+        "There are unsafe characters: %(rest)s"
+    ),
+}
 _TRUE = frozenset({"true", "on", "yes", "1"})
 _FALSE = frozenset({"false", "off", "no", "0"})
 
@@ -202,10 +219,9 @@ def email(value: str) -> str:
 def _mail_reason(error: MailboxError) -> str:
     if error.values:
         return Sentence(error.template, **error.values)
-    for reason in _MAIL_REASONS:
-        before, more, _ = reason.template.partition("%(rest)s")
-        if more and error.template.startswith(before):
-            return Sentence(reason.template, rest=error.template[len(before) :])
+    for beginning, reason in _MAIL_REASONS.items():
+        if error.template.startswith(beginning):
+            return Sentence(reason.template, rest=error.template[len(beginning) :])
     return Sentence(error.template)
 
 
