@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint
 from flask_babel import lazy_gettext
 from werkzeug.wrappers import Response as AnyResponse
-from wtforms import SelectChoice, SelectField, SubmitField, TextAreaField
+from wtforms import SelectChoice, SubmitField
 from wtforms.validators import Optional
 
 from ...checking import explain as operation
@@ -14,6 +14,7 @@ from ..http import auth
 from ..presentation import causes
 from .form_fields import LineField
 from .forms import Form
+from .noted_fields import SelectField, TextAreaField
 
 bp = Blueprint("explain", __name__)
 bp.url_value_preprocessor(auth.require_utf8)
