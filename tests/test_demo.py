@@ -97,7 +97,11 @@ def test_sandbox_server_shows_its_failure(demo: Program, clone: Path) -> None:
         status, problem = client.call("/private/smtps/check", idsmtp=smtp["_id"])
         proposed[shows] = (smtp["port"], (problem or {}).get("alternatives", []))
         seen[shows] = (status, (problem or {}).get("stage", ""), (problem or {}).get("code", ""))
-    assert seen == OUTCOMES
+    expected = dict(OUTCOMES)
+    if proposed["works"][0] == 2525:  # a usual port: the check of the same host finds it
+        for shows in ("wrong port", "silence"):
+            expected[shows] = (*OUTCOMES[shows][:2], "SMTP_CONNECT_OTHER_MODE_WORKS")
+    assert seen == expected
     assert demo.output.count("Email for test@example.com from shop@example.com: Test mail") == 1
 
     # The console stands for the mailbox.
