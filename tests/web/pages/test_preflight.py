@@ -56,7 +56,7 @@ CASES = [
         OWN | NONE,
         [
             ("starttls", "LOGIN_IN_CLEAR", "in plain text"),
-            ("port", "PORT_AND_ENCRYPTION", "wants STARTTLS"),
+            ("port", "PORT_AND_ENCRYPTION", "requires STARTTLS"),
         ],
     ),
     (
@@ -261,7 +261,7 @@ def test_default_from_of_the_app_makes_its_servers_checkable(
             ["such as fd00::7"],
         ),
         ("mail", {}, []),  # a name of a search domain, perhaps
-        ("not a host", {}, ["Must not hold SPACE (U+0020 at position 4)."]),
+        ("not a host", {}, ["Must not contain SPACE (U+0020 at position 4)."]),
     ],
 )
 def test_dns_look_up_warns_while_somebody_types(
