@@ -103,7 +103,7 @@ def worker_exit(_server, worker):
 
 
 def _queues_of(worker):
-    return worker.wsgi.extensions["smtpweb.queues"]
+    return worker.wsgi.extensions["smtpweb"].queues
 
 
 def worker_int(_worker):

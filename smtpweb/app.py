@@ -9,11 +9,11 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from . import cli, web
 from .accounts import sessions
-from .checking import batches, explain, limits
+from .checking import batches, limits
 from .config import INSTANCE, ROOT, Settings
 from .database import models
 from .database.session import db, engine_options
-from .extensions import bootstrap, csrf, login_manager, migrate
+from .extensions import Services, bootstrap, csrf, login_manager, migrate
 from .web.http import chunked_body, host_header
 
 MOST_BODY = 1024 * 1024
@@ -47,10 +47,8 @@ def create_app(settings: Settings) -> Flask:
     )
     app.url_map.strict_slashes = False  # an API client follows no redirect on POST
     app.url_map.merge_slashes = False  # likewise; such a redirect would also repeat the Host header
-    app.extensions["smtpweb.settings"] = settings
-    app.extensions["smtpweb.limits"] = limits.WorkerLimits.of(settings)
-    app.extensions["smtpweb.queues"] = batches.Queues(settings.batch_slots)
-    app.extensions["smtpweb.explanations"] = explain.Allowance()
+    worker_limits = limits.WorkerLimits.of(settings)
+    Services(settings, worker_limits, batches.Queues(worker_limits.batches)).init_app(app)
 
     host_header.register(app, settings.base_url)
     if settings.trusted_proxies:

@@ -23,7 +23,7 @@ from .checking import explain, service
 from .database.models import Check, User
 from .database.session import cause
 from .errors import BadInput, Busy, NotFound, SecretUnreadable, SmtpwebError
-from .mailcheck import Encryption
+from .mailcheck.core.modes import ENCRYPTION_NAMES
 from .mailcheck.explain.explanation import MAX_TEXT
 from .registry import export_import, smtps
 
@@ -183,9 +183,6 @@ def _check(owner_id: str, smtp_id: str, address: str) -> bool:
     return bool(check.accepted)
 
 
-_MODES = {Encryption.IMPLICIT: "implicit TLS", Encryption.STARTTLS: "STARTTLS"}
-
-
 def _outcome(check: Check) -> str:
     report = check.report
     if report is None:
@@ -199,7 +196,7 @@ def _outcome(check: Check) -> str:
             lines.append(f"The server said: {report.reply.code} {report.reply.text}")
         lines += [f"Next: {step}" for step in report.advice]
         lines += [
-            f"Works: port {mode.port} with {_MODES[mode.encryption]}"
+            f"Works: port {mode.port} with {ENCRYPTION_NAMES[mode.encryption]}"
             for mode in report.alternatives
         ]
     lines += [f"Warning: {warning}" for warning in report.warnings]

@@ -9,15 +9,17 @@ import ssl
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import TypeVar, cast, overload
+from typing import TypeVar, overload
 
-from flask import current_app
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from .database import secret_box, servers
+from .database.secret_box import SecretBox
 from .errors import ConfigError
+from .extensions import services
 from .mailcheck import EgressPolicy, EgressRuleError
 
 T = TypeVar("T")
@@ -28,6 +30,8 @@ _BUNDLED = Path(__file__).resolve().parent / "project"
 ROOT = _BUNDLED if _BUNDLED.is_dir() else _BUNDLED.parents[1]
 HOME = Path.cwd() if _BUNDLED.is_dir() else ROOT
 INSTANCE = HOME / "instance"
+
+_CORES = os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,12 @@ class Settings:
     streams_per_user: int = 4
     stream_slots: int = 8
     batch_slots: int = 32
+    # A hash takes a core and 46 MiB: more threads than cores only slow each other down. The queue
+    # is less than a second of work.
+    hash_slots: int = _CORES + 1
+    hash_queue: int = 4 * (_CORES + 1)
+    explanations: int = 60
+    explanations_minutes: int = 10
     egress: EgressPolicy = field(default_factory=EgressPolicy)
     ca_file: Path | None = None
     ehlo_name: str | None = None
@@ -55,6 +65,11 @@ class Settings:
     keep_checks: int = 90
     max_apps: int = 0
     max_smtps: int = 0
+
+    @cached_property
+    def secret_box(self) -> SecretBox:
+        """The box with the encryption keys, which are read once."""
+        return SecretBox(self.encryption_keys)
 
     @property
     def secure_cookies(self) -> bool:
@@ -69,7 +84,7 @@ class Settings:
 
 def settings() -> Settings:
     """The settings of the current application."""
-    return cast(Settings, current_app.extensions["smtpweb.settings"])
+    return services().settings
 
 
 def load(environ: Mapping[str, str] | None = None, instance: Path = INSTANCE) -> Settings:
@@ -86,12 +101,12 @@ def load(environ: Mapping[str, str] | None = None, instance: Path = INSTANCE) ->
         secret_key = _key_of(instance, "secret_key")
     keys = source.text("ENCRYPTION_KEYS") or _key_of(instance, "encryption_keys")
     encryption_keys = tuple(key.strip() for key in keys.split(",") if key.strip())
-    secret_box.SecretBox(encryption_keys)  # raises where a key is malformed
     database_url = source.read(
         "DATABASE_URL", _database_url, f"sqlite:///{instance / 'smtpweb.db'}"
     )
     redis_url = source.read("REDIS_URL", _redis_url)
-    return Settings(
+    hash_slots = source.read("HASH_SLOTS", _whole(1, 1000), _CORES + 1)
+    settings = Settings(
         secret_key=secret_key,
         encryption_keys=encryption_keys,
         database_url=database_url,
@@ -105,6 +120,10 @@ def load(environ: Mapping[str, str] | None = None, instance: Path = INSTANCE) ->
         streams_per_user=source.read("STREAMS_PER_USER", _whole(0, 1000), 4),
         stream_slots=source.read("STREAM_SLOTS", _whole(1, 1000), 8),
         batch_slots=source.read("BATCH_SLOTS", _whole(1, 1000), 32),
+        hash_slots=hash_slots,
+        hash_queue=source.read("HASH_QUEUE", _whole(0, 10_000), 4 * hash_slots),
+        explanations=source.read("EXPLANATIONS", _whole(1, 100_000), 60),
+        explanations_minutes=source.read("EXPLANATIONS_MINUTES", _whole(1, 1440), 10),
         egress=_egress(source, database_url, redis_url),
         ca_file=source.read("CA_FILE", _ca_file),
         ehlo_name=source.read("EHLO_NAME", _ehlo_name),
@@ -114,6 +133,8 @@ def load(environ: Mapping[str, str] | None = None, instance: Path = INSTANCE) ->
         max_apps=source.read("MAX_APPS", _whole(0, 999_999), 0),
         max_smtps=source.read("MAX_SMTPS", _whole(0, 999_999), 0),
     )
+    settings.secret_box  # noqa: B018 - raises where a key is malformed
+    return settings
 
 
 def make_first_keys(instance: Path = INSTANCE) -> None:
@@ -270,7 +291,7 @@ def _egress(source: _Source, database_url: str, redis_url: str | None) -> Egress
     try:
         return EgressPolicy.parse(
             source.text("EGRESS_ALLOW") or "",
-            source.text("EGRESS_PORTS") or "25,465,587,2465,2525,2587",
+            source.text("EGRESS_PORTS") or "",
             own=frozenset(own),
         )
     except EgressRuleError as error:

@@ -10,7 +10,7 @@ from functools import cache
 
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Column, String, Table, func, literal, select, type_coerce, update
+from sqlalchemy import Column, String, Table, and_, func, literal, or_, select, type_coerce, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -19,7 +19,7 @@ from .database.models import Installation, Smtp, User
 from .database.secret_box import SecretBox
 from .database.session import Base, Sealed, db, fetch, writing
 from .errors import ConfigError, SecretUnreadable
-from .providers.presets import is_secret_name
+from .providers import credentials
 
 _CANARY_ID = 1
 _BATCH = 200
@@ -45,15 +45,19 @@ def make_ready() -> None:
                 "SMTPWEB_ENCRYPTION_KEYS has no key that opens this database:"
                 " restore the keys that its passwords were encrypted with."
             ) from None
-    _mark_secret_names(box)
+    _note_credentials(box)
     db.session.remove()
     return None
 
 
-def _mark_secret_names(box: SecretBox) -> None:
-    """Decide for rows from before migration 0004 whether the user name is secret, too."""
+def _note_credentials(box: SecretBox) -> None:
+    """Note for rows of earlier versions what is kept of user name and password since then."""
     columns = (Smtp.id, Smtp.host, Smtp.username, Smtp.password_sealed)
-    batch = select(*columns).where(Smtp.username_is_secret.is_(None)).order_by(Smtp.id)
+    lacking = or_(
+        Smtp.username_is_secret.is_(None),
+        and_(Smtp.password_findings.is_(None), Smtp.password_sealed.is_not(None)),
+    )
+    batch = select(*columns).where(lacking).order_by(Smtp.id)
     rows = fetch(batch.limit(_BATCH))
     while rows:
         with writing() as session:
@@ -62,10 +66,15 @@ def _mark_secret_names(box: SecretBox) -> None:
                     password = sealed and box.open(smtp_id, sealed)
                 except SecretUnreadable:
                     continue  # null: its user name stays hidden
+                unchanged = (
+                    Smtp.host == host,
+                    Smtp.username.is_not_distinct_from(username),
+                    Smtp.password_sealed.is_not_distinct_from(sealed),
+                )
                 session.execute(
                     update(Smtp)
-                    .where(Smtp.id == smtp_id, Smtp.username_is_secret.is_(None))
-                    .values(username_is_secret=is_secret_name(host, username, password))
+                    .where(Smtp.id == smtp_id, lacking, *unchanged)
+                    .values(credentials.note(host, username, password)._asdict())
                 )
         rows = fetch(batch.where(Smtp.id > rows[-1][0]).limit(_BATCH))
 
@@ -91,7 +100,7 @@ def _newest_revision() -> str | None:
 
 def secret_box() -> SecretBox:
     """The :class:`SecretBox` with this installation's keys."""
-    return SecretBox(settings().encryption_keys)
+    return settings().secret_box
 
 
 def rotate_keys() -> Iterator[tuple[int, int]]:

@@ -22,6 +22,7 @@ from smtpweb.checking import runner
 from smtpweb.config import Settings
 from smtpweb.database import secret_box
 from smtpweb.database.session import Base, db
+from smtpweb.extensions import services
 from smtpweb.mailcheck import EgressPolicy
 from tests.support.browser import Browser, signed_in
 from tests.support.people import Person, Visitor, make_person
@@ -136,7 +137,7 @@ def app(settings: Settings) -> Iterator[Flask]:
     with app.app_context():
         installation.make_ready()
     yield app
-    app.extensions["smtpweb.queues"].stop()
+    services(app).queues.stop()
     runner.wait_for_all()
     with app.app_context():
         db.session.remove()

@@ -20,6 +20,7 @@ from smtpweb.config import ROOT, Settings
 from smtpweb.database.models import ApiToken, Smtp, User
 from smtpweb.database.secret_box import new_key
 from smtpweb.database.session import db
+from smtpweb.extensions import services
 from tests.conftest import KEY, settings_for
 from tests.support.fake_smtp import fake_smtp
 from tests.support.people import PASSWORD, Person, Visitor
@@ -204,10 +205,9 @@ def test_checks_go_on_after_one_that_failed_or_could_not_be_done(
 def test_person_may_check_thirty_times_but_the_command_line_is_not_limited(
     app: Flask, alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    configured = app.extensions["smtpweb.settings"]
-    monkeypatch.setitem(
-        app.extensions, "smtpweb.settings", dataclasses.replace(configured, checks_per_user=1)
-    )
+    configured = services(app).settings
+    limited = dataclasses.replace(configured, checks_per_user=1)
+    monkeypatch.setattr(services(app), "settings", limited)
     with fake_smtp() as server:
         smtp = alice.make_smtp(alice.make_app()["_id"], **at(server))["_id"]
         assert [flask(app, "smtps", "check", smtp).exit_code for _ in range(3)] == [0, 0, 0]
@@ -279,7 +279,7 @@ def test_keys_are_rotated_and_what_cannot_be_read_is_counted(
     app = create_app(newer)
     rotated = flask(app, "keys", "rotate")
     assert rotated.exit_code == 0
-    assert rotated.stdout.startswith("Sealed 4 secrets again")  # three, and the canary
+    assert rotated.stdout.startswith("4 secrets were encrypted")  # three, and the canary
     assert "can be removed" in rotated.stdout
     only_newer = create_app(dataclasses.replace(newer, encryption_keys=newer.encryption_keys[:1]))
     client = Visitor(only_newer, alice.token)

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from smtpweb import config
+from smtpweb import config, installation
 from smtpweb.app import create_app
+from smtpweb.database import secret_box
 from smtpweb.errors import ConfigError
 
 # Fixed, because it is part of test names.
@@ -37,6 +38,8 @@ def test_defaults_are_those_of_the_contract(instance: Path) -> None:
         2,
     )
     assert (settings.stream_slots, settings.streams_per_user, settings.batch_slots) == (8, 4, 32)
+    cores = os.cpu_count() or 1
+    assert (settings.hash_slots, settings.hash_queue) == (cores + 1, 4 * (cores + 1))
     assert settings.trusted_proxies == 0
     assert not settings.production
     assert settings.redis_url is None
@@ -220,3 +223,27 @@ def test_own_services_are_never_mail_servers(instance: Path) -> None:
     assert settings.egress.own == {
         ("db.internal", 5432), ("cache.internal", 6400), ("127.0.0.1", 9000),
     }  # fmt: skip
+
+
+def test_queue_of_hashes_follows_their_number_unless_it_is_set(instance: Path) -> None:
+    settings = config.load({"SMTPWEB_HASH_SLOTS": "3"}, instance)
+    assert (settings.hash_slots, settings.hash_queue) == (3, 12)
+    settings = config.load({"SMTPWEB_HASH_SLOTS": "3", "SMTPWEB_HASH_QUEUE": "0"}, instance)
+    assert (settings.hash_slots, settings.hash_queue) == (3, 0)
+
+
+def test_keys_are_read_once(instance: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often something is sealed or opened by an application of these settings."""
+    made = []
+
+    class Counted(secret_box.SecretBox):
+        def __init__(self, keys: tuple[str, ...]) -> None:
+            made.append(keys)
+            super().__init__(keys)
+
+    monkeypatch.setattr(config, "SecretBox", Counted)
+    settings = config.load({}, instance)
+    app = create_app(settings)
+    with app.app_context():
+        assert installation.secret_box() is installation.secret_box()
+    assert made == [settings.encryption_keys]

@@ -143,7 +143,7 @@ def test_port_in_use_is_named_in_one_sentence(clone: Path, tmp_path: Path) -> No
         port = taken.getsockname()[1]
         said = refusal(["make", "run", f"PORT={port}"], clean_environment(tmp_path), clone)
     assert f"Cannot listen on 127.0.0.1:{port} (Address already in use)" in said
-    assert "as in PORT=8001" in said
+    assert "such as PORT=8001" in said
     assert not (clone / "instance").exists()
 
 

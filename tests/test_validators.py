@@ -68,6 +68,7 @@ def test_email_accepts_what_a_check_can_send_to(typed: str, kept: str) -> None:
         ("a@smtp://b.example", "not a domain name"),
         ("a..b@example.com", "two periods in a row"),
         ("a.@example.com", "period immediately before"),
+        ("a b@example.com", "invalid characters before the @ sign: SPACE"),
         ("a\u200bb@example.com", "ZERO WIDTH SPACE"),
         ("a@%(rest)s.example", "%(rest)s.example"),
     ],

@@ -24,9 +24,11 @@ from ..accounts.tokens import Caller
 from ..database.models import Check, CheckQueue, Smtp, new_id
 from ..database.session import AnyRow, cause, db, fetch, now, writing
 from ..errors import Busy, NotFound, SecretUnreadable, Sentence, TooMany
+from ..extensions import services
 from ..mailcheck import Stage
 from ..registry import apps
 from . import runner, service
+from .limits import Slots
 
 log = logging.getLogger(__name__)
 
@@ -182,7 +184,7 @@ def start(caller: Caller, batch: Batch, base_url: str | None = None) -> None:
     queue = _Queue(app, caller, batch, base_url)
     _take_over(caller.user_id, app_id, batch, queue.owner)
     try:
-        cast(Queues, app.extensions["smtpweb.queues"]).run(queue)
+        services(app).queues.run(queue)
     except Busy:
         queue.leave(for_good=True)
         raise
@@ -222,12 +224,12 @@ def stop(user_id: str, app_id: str) -> None:
 class Queues:
     """The queues of this process: a few, and one of each user.
 
-    ``most``: how many, each with a thread that mostly waits. ``is_over``: whether the worker was
+    ``slots``: for each, as it has a thread that mostly waits. ``is_over``: whether the worker was
     told to end. It waits for its checks, not for new ones.
     """
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, slots: Slots) -> None:
+        self._slots = slots
         self._lock = threading.Lock()
         self._running: set[_Queue] = set()
         self.stopped = threading.Event()
@@ -235,15 +237,15 @@ class Queues:
 
     def run(self, queue: _Queue) -> None:
         """Start it, unless there are too many; raises :class:`Busy`."""
+        if self._slots.take(queue.owner):
+            raise Busy(
+                Sentence("Too many checks are running. Nothing was changed."), retry_after=30
+            )
         with self._lock:
-            if len(self._running) >= self._most:
-                raise Busy(
-                    Sentence("Too many checks are running. Nothing was changed."),
-                    retry_after=30,
-                )
             try:
                 queue.start()
             except RuntimeError:  # the system gives no more threads
+                self._slots.give_back(queue.owner)
                 raise Busy(Sentence("Too many checks are running."), retry_after=5) from None
             self._running.add(queue)
 
@@ -251,6 +253,7 @@ class Queues:
         """It has ended."""
         with self._lock:
             self._running.discard(queue)
+        self._slots.give_back(queue.owner)
 
     def stop(self) -> None:
         """Begin no more checks, and return when no queue works any more."""
@@ -271,7 +274,7 @@ class _Queue(threading.Thread):
         self._skipped: list[str] = []  # removed meanwhile, or its password cannot be read
         self._is_mine = True
         self._beat = 0.0  # when the last sign of life was given
-        self._queues = cast(Queues, app.extensions["smtpweb.queues"])
+        self._queues = services(app).queues
 
     def run(self) -> None:
         """Work it off, waiting where a limit says so."""

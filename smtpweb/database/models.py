@@ -187,6 +187,9 @@ class Smtp(Base):
     password_sealed: Mapped[str | None] = mapped_column(Sealed)
     # The user name is also the password, such as a token of Postmark. Null: not known yet.
     username_is_secret: Mapped[bool | None] = mapped_column(default=False)
+    # Codes of what is likely to be wrong with the password, see ``providers.credentials``. Null:
+    # there is none, or it is not known yet.
+    password_findings: Mapped[str | None] = mapped_column(String(200))
     auth: Mapped[bool] = mapped_column(default=False)
     starttls: Mapped[bool] = mapped_column(default=False)
     ssltls: Mapped[bool] = mapped_column(default=False)
@@ -213,6 +216,12 @@ class Smtp(Base):
     def hides_username(self) -> bool:
         """Whether its user name must not be shown; true if that is not known yet."""
         return hides_username(self)
+
+    @property
+    def lacks_notes(self) -> bool:
+        """Whether something of its credentials is not known yet that is kept beside them."""
+        lacks_findings = self.password_sealed is not None and self.password_findings is None
+        return self.username_is_secret is None or lacks_findings
 
     @property
     def shown_username(self) -> str | None:

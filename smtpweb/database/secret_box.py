@@ -67,6 +67,11 @@ class SecretBox:
         secret: str = content["p"]
         return secret
 
+    def has_key_of(self, sealed: str) -> bool:
+        """Whether a key of ours sealed this; it is not opened."""
+        version, _, rest = sealed.partition(".")
+        return version == _VERSION and rest.partition(".")[0] in self._boxes
+
     @property
     def seal_prefix(self) -> str:
         """What everything sealed under the newest key begins with."""

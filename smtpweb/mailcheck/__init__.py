@@ -1,18 +1,8 @@
 """Talk to one SMTP server, say what is wrong. Knows neither Flask nor the database."""
 
 from .core.egress import EgressPolicy, EgressRuleError
-from .core.types import (
-    Encryption,
-    Line,
-    Mode,
-    Outcome,
-    Reply,
-    Report,
-    Side,
-    Stage,
-    Step,
-    Target,
-)
+from .core.modes import Encryption, Mode
+from .core.types import Line, Outcome, Reply, Report, Side, Stage, Step, Target
 from .drivers.aio import check_async, check_many
 from .drivers.probe import Answer, probe
 from .drivers.sync import check

@@ -9,32 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from .. import validators
 from ..errors import Sentence
 from ..mailcheck import Encryption
-from . import presets, reachability
+from ..mailcheck.core.modes import ENCRYPTION_NAMES, SPOKEN, USUAL_PORTS
+from . import credentials, presets, reachability
 from .presets import Preset
 from .settings import Found, Settings, Warning
 
-# What is spoken on the ports of mail: RFC 8314 7.3 for 465, RFC 6409 for 587; the others are
-# the providers' own way around firewalls.
-_SPOKEN = {
-    465: Encryption.IMPLICIT,
-    2465: Encryption.IMPLICIT,
-    587: Encryption.STARTTLS,
-    2587: Encryption.STARTTLS,
-    2525: Encryption.STARTTLS,
-}
-_SIXTEEN_LETTERS = re.compile(r"[a-z]{16}", re.ASCII | re.IGNORECASE)
-# A secret access key has 40 of these; the SMTP password that is derived from one has 44.
-_AWS_SECRET = re.compile(r"[A-Za-z0-9/+]{40}", re.ASCII)
 _AWS_TEMPORARY = re.compile(r"ASIA[A-Z0-9]{12,28}", re.ASCII)
 _AWS_KEY_ID = re.compile(r"A[A-Z0-9]{15,31}", re.ASCII)
 _LOOPBACK = re.compile(r"localhost|127\.[0-9.]+|::1", re.ASCII)
-# Tokens, keys and codes: nobody made them up, so a blank in one came with copying
-_GENERATED = frozenset(
-    {"key", "secret-key", "smtp-key", "smtp-token", "token", "same", "ses", "code", "secure-key"}
-)
 
 
 def warnings(given: Settings) -> tuple[Warning, ...]:
@@ -78,8 +62,8 @@ def _port_and_mode(given: Settings, known: Preset | None) -> Found:
         return
     if given.encryption is Encryption.IMPLICIT and given.port == 25:
         spoken = Encryption.STARTTLS
-    elif given.port in _SPOKEN:
-        spoken = _SPOKEN[given.port]
+    elif given.port in SPOKEN:
+        spoken = SPOKEN[given.port]
     else:
         return
     if given.encryption is spoken:
@@ -95,7 +79,7 @@ def _port_and_mode(given: Settings, known: Preset | None) -> Found:
             "Port %(port)s usually uses %(mode)s. Choose that, or port %(better)s.",
             port=given.port,
             mode=_MODE_NAMES[spoken],
-            better=presets.USUAL_PORTS[given.encryption],
+            better=USUAL_PORTS[given.encryption],
         )
     yield Warning("port", "PORT_AND_ENCRYPTION", text)
 
@@ -145,7 +129,8 @@ def _user_name(given: Settings, known: Preset | None) -> Found:
     name = given.username
     if not given.auth or not name:
         return
-    yield from _blanks("username", name, generated=True)
+    if place := credentials.blank_in(name, generated=True):
+        yield _blank("username", place)
     if not known:
         return
     if known.word and name.strip() != known.word:
@@ -187,67 +172,54 @@ def _user_name(given: Settings, known: Preset | None) -> Found:
 
 
 def _password(given: Settings, known: Preset | None) -> Found:
-    secret = given.password
-    if not given.auth or not secret:
+    if not given.auth:
         return
-    form = known.password_form if known else ""
-    yield from _blanks("password", secret, generated=form in _GENERATED)
-    bare = "".join(secret.split())
-    if known and form == "sixteen" and not _SIXTEEN_LETTERS.fullmatch(bare):
-        yield Warning(
-            "password",
-            "NO_APP_PASSWORD",
-            Sentence(
-                "Google requires an app password, which has 16 letters; this one doesn't."
-                " Create one in your Google account's settings, with 2-step verification on."
-            ),
-        )
-    if form == "ses" and _AWS_SECRET.fullmatch(bare):
-        yield Warning(
-            "password",
-            "AWS_ACCESS_KEY",
-            Sentence(
-                "This looks like an AWS secret access key. SES requires an SMTP password, which"
-                " is a different one: create SMTP credentials in its console, under SMTP"
-                " settings."
-            ),
-        )
-    if known and known.word and secret.strip() == known.word:
-        yield Warning(
-            "password",
-            "PASSWORD_IS_THE_WORD",
-            Sentence(
-                "%(word)s is the user name at %(provider)s. Enter the key here.",
-                word=known.word,
-                provider=known.name,
-            ),
-        )
+    for finding in given.password_findings.split():
+        code, _, place = finding.partition(":")
+        if code == credentials.INVISIBLE_CHARACTERS:
+            yield _blank("password", place)
+        elif known and code in _ABOUT_PASSWORDS:
+            template = _ABOUT_PASSWORDS[code].template
+            text = Sentence(template, word=known.word, provider=known.name)
+            yield Warning("password", code, text)
 
 
-def _blanks(name: str, value: str, *, generated: bool) -> Found:
-    """What came with copying, by its place: the characters around it are not told."""
-    ends = value[0].isspace(), value[-1].isspace()
-    # Tab and no-break space cannot be seen either, so they are told by their place below
-    if found := validators.invisible(value):
+_ABOUT_PASSWORDS = {
+    "NO_APP_PASSWORD": Sentence(
+        "Google requires an app password, which has 16 letters; this one doesn't."
+        " Create one in your Google account's settings, with 2-step verification on."
+    ),
+    "AWS_ACCESS_KEY": Sentence(
+        "This looks like an AWS secret access key. SES requires an SMTP password, which"
+        " is a different one: create SMTP credentials in its console, under SMTP"
+        " settings."
+    ),
+    "PASSWORD_IS_THE_WORD": Sentence(
+        "%(word)s is the user name at %(provider)s. Enter the key here."
+    ),
+}
+
+
+def _blank(name: str, place: str) -> Warning:
+    """What came from copying; the text does not show the characters around it."""
+    text = _PLACES.get(place)
+    if text is None:
+        code, _, position = place.partition(":")
         text = Sentence(
             "Contains an invisible character (U+%(code)s at position %(position)s),"
             " probably from copying. Type it by hand.",
-            code=f"{ord(found[0]):04X}",
-            position=found.start() + 1,
+            code=code,
+            position=int(position),
         )
-    elif any(ends):
-        text = (
-            Sentence("Starts and ends with a space. The spaces are kept.")
-            if all(ends)
-            else Sentence("Starts with a space. The space is kept.")
-            if ends[0]
-            else Sentence("Ends with a space. The space is kept.")
-        )
-    elif generated and " " in value:
-        text = Sentence("Contains a space. The space is kept.")
-    else:
-        return
-    yield Warning(name, "INVISIBLE_CHARACTERS", text)
+    return Warning(name, credentials.INVISIBLE_CHARACTERS, text)
+
+
+_PLACES = {
+    credentials.BOTH_ENDS: Sentence("Starts and ends with a space. The spaces are kept."),
+    credentials.START: Sentence("Starts with a space. The space is kept."),
+    credentials.END: Sentence("Ends with a space. The space is kept."),
+    credentials.INSIDE: Sentence("Contains a space. The space is kept."),
+}
 
 
 def _sender(given: Settings, known: Preset | None) -> Found:
@@ -282,11 +254,7 @@ def _sender(given: Settings, known: Preset | None) -> Found:
         )
 
 
-_MODE_NAMES = {
-    Encryption.STARTTLS: Sentence("STARTTLS"),
-    Encryption.IMPLICIT: Sentence("implicit TLS"),
-    Encryption.NONE: Sentence("no encryption"),
-}
+_MODE_NAMES = {mode: Sentence(name) for mode, name in ENCRYPTION_NAMES.items()}
 _RULES: tuple[Callable[[Settings, Preset | None], Found], ...] = (
     reachability.no_such_host,
     reachability.refused_here,

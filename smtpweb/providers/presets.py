@@ -14,9 +14,6 @@ from ..mailcheck import Encryption, Mode
 
 FILE = Path(__file__).with_suffix(".toml")
 
-# RFC 8314 3.3, RFC 6409, RFC 5321: the port that each encryption usually has
-USUAL_PORTS = {Encryption.STARTTLS: 587, Encryption.IMPLICIT: 465, Encryption.NONE: 25}
-
 _USERS = {
     "address": Sentence("Your full email address."),
     "local": Sentence("Only the part of your address before the @."),

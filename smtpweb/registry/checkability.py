@@ -32,7 +32,7 @@ def _as_address(username: str | None) -> str | None:
         return None
 
 
-def settings_of(smtp: SmtpSettings, app_sender: str | None, password: str = "") -> Settings:
+def settings_of(smtp: SmtpSettings, app_sender: str | None) -> Settings:
     """What is to be judged of an SMTP server, or of a row of one."""
     return Settings(
         host=smtp.host,
@@ -40,7 +40,7 @@ def settings_of(smtp: SmtpSettings, app_sender: str | None, password: str = "") 
         encryption=encryption_of(smtp.starttls, smtp.ssltls),
         auth=smtp.auth,
         username=smtp.username or "",
-        password=password,
+        password_findings=smtp.password_findings or "",
         mail_from=sender(smtp, app_sender),
         both_flags=smtp.starttls and smtp.ssltls,
         policy=settings().egress,

@@ -29,17 +29,17 @@ from ..database.models import ApiToken, App, Smtp, new_id
 from ..database.rows import SmtpPassword, SmtpSettings, TokenAndSmtp, with_tokens_and_smtps
 from ..database.session import AnyRow, AnySelect, db, fetch, now, writing
 from ..errors import BadInput, EditConflict, NotFound, QuotaReached, SecretUnreadable, Sentence
-from ..mailcheck.core.addresses import parse_host
-from ..providers import preflight, presets
+from ..providers import credentials, preflight
 from ..providers.settings import Warning
-from . import apps, checkability, priorities
+from . import apps, checkability, destination, fields, priorities
+from .destination import Fate
 from .idempotency import Once, claim
 
 
 class SmtpChanges(TypedDict, total=False):
-    """What is to be said of an SMTP; on an edit, what is left out stays as it is.
+    """The fields of an SMTP that are to be changed, by their names in ``fields.SMTP``.
 
-    ``password`` None removes the stored one.
+    On an edit, what is left out stays as it is. ``password`` None removes the stored one.
     """
 
     priority: int
@@ -139,19 +139,33 @@ def open_password(smtp: SmtpPassword) -> str | None:
     return installation.secret_box().open(smtp.id, smtp.password_sealed)
 
 
-def judge(smtp: SmtpSettings, app_sender: str | None) -> tuple[str | None, tuple[Warning, ...]]:
-    """The password of an SMTP or of a row of one, and what is likely to fail of it as stored.
+def warnings_of(smtp: SmtpSettings, app_sender: str | None) -> tuple[Warning, ...]:
+    """What is likely to fail of an SMTP, or of a row of one, as stored; opens nothing."""
+    found = preflight.warnings(checkability.settings_of(smtp, app_sender))
+    return found if has_key_of_password(smtp) else _with_unreadable(found)
 
-    Nothing of that is stored, because what providers want changes.
-    """
-    password, unreadable = None, []
+
+def password_and_warnings(
+    smtp: SmtpSettings, app_sender: str | None
+) -> tuple[str | None, tuple[Warning, ...]]:
+    """The same with the password, for who may see it; one that no key opens is a warning."""
+    found = warnings_of(smtp, app_sender)
     try:
-        password = open_password(smtp)
-    except SecretUnreadable as error:  # one bad row must not hide the others
-        text = Sentence(error.title)
-        unreadable = [Warning("password", "PASSWORD_UNREADABLE", text)]
-    found = preflight.warnings(checkability.settings_of(smtp, app_sender, password or ""))
-    return password, (*unreadable, *found)
+        return open_password(smtp), found
+    except SecretUnreadable:  # one bad row must not hide the others
+        return None, _with_unreadable(found)
+
+
+def has_key_of_password(smtp: SmtpPassword) -> bool:
+    """Whether there is a key for the password, if it has one; that it opens is not tried."""
+    sealed = smtp.password_sealed
+    return sealed is None or installation.secret_box().has_key_of(sealed)
+
+
+def _with_unreadable(found: tuple[Warning, ...]) -> tuple[Warning, ...]:
+    others = (warning for warning in found if warning.field != "password")
+    text = Sentence(SecretUnreadable.title)
+    return Warning("password", "PASSWORD_UNREADABLE", text), *others
 
 
 # --- save and remove -----------------------------------------------------------------------
@@ -184,8 +198,8 @@ def save(
             _refuse_too_many(app)
             moment = now()
             smtp = Smtp(
-                id=smtp_id, app_id=app.id, priority=10, auth=False, starttls=False, ssltls=False,
-                debug=False, version=0, created=moment, modified=moment,
+                id=smtp_id, app_id=app.id, version=0, created=moment, modified=moment,
+                **fields.defaults(fields.SMTP),
             )  # fmt: skip
             session.add(smtp)
         else:
@@ -197,17 +211,17 @@ def save(
                     Sentence("This SMTP server was changed after you opened the form.")
                 )
             smtp.modified = now()
-        before = _destination(smtp)
-        hid_username = smtp_id is not None and smtp.hides_username
+        moved = destination.moves(smtp, changes)
+        fate = destination.fate_of_password(smtp, changes)
+        hid_username = smtp.hides_username
         for name, value in changes.items():
-            if name != "password":
+            if not fields.SMTP[name].secret:
                 setattr(smtp, name, value)
-        moved = _destination(smtp) != before
         if moved and hid_username and smtp.auth and "username" not in changes:
             _refuse_to_move_name()
-        _settle_password(smtp, changes, moved=moved)
-        if moved or "password" in changes or smtp.username_is_secret is None:
-            smtp.username_is_secret = _is_secret_name(smtp)
+        _settle_password(smtp, changes, fate)
+        if moved or "password" in changes or smtp.lacks_notes:
+            _note_credentials(smtp, changes)
         smtp.version += 1
         smtp.settings_version, smtp.judged = smtp.version, False
         smtp.uncheckable = checkability.prevented_by(smtp, app.defaultfromemail)
@@ -227,48 +241,28 @@ def _refuse_too_many(app: App) -> None:
         )
 
 
-def _destination(smtp: Smtp) -> tuple[object, ...]:
-    """Where a stored password goes, and how.
-
-    starttls and auth count too: without them it would travel in clear, or to another use. Hosts
-    of before version 0.2 may be stored in another spelling than the one that is looked up.
-    """
-    try:
-        host = parse_host(smtp.host or "").name
-    except ValueError:
-        host = smtp.host
-    return (host, smtp.port, smtp.username, smtp.auth, smtp.starttls, smtp.ssltls)
-
-
-def _settle_password(smtp: Smtp, changes: SmtpChanges, *, moved: bool) -> None:
-    """Seal a new password, or keep the stored one if it still goes to where it was entered for.
-
-    Without authentication none is needed, and one that was stored for other settings is
-    forgotten: nothing could say later what it was entered for.
-    """
+def _settle_password(smtp: Smtp, changes: SmtpChanges, fate: Fate) -> None:
+    """Seal, keep or forget the password; raises :class:`BadInput` where it has to be typed."""
     errors: dict[str, list[str]] = {}
     if smtp.auth and not smtp.username:
         errors["username"] = [Sentence("Enter the user name, or turn authentication off.")]
-    if "password" in changes:
-        password = changes["password"]
-        if smtp.auth and not password:
-            errors["password"] = [Sentence("Enter the password, or turn authentication off.")]
-        else:
-            box = installation.secret_box()
-            smtp.password_sealed = None if password is None else box.seal(smtp.id, password)
-    elif smtp.password_sealed and moved and not smtp.auth:
-        smtp.password_sealed = None
-    elif smtp.password_sealed and moved:
+    if fate is Fate.LACKING:
+        errors["password"] = [Sentence("Enter the password, or turn authentication off.")]
+    elif fate is Fate.NEEDED_AGAIN:
         errors["password"] = [
             Sentence(
                 "For safety, enter the password again: the host, port, encryption or"
                 " authentication changed."
             )
         ]
-    elif smtp.auth and not smtp.password_sealed:
-        errors["password"] = [Sentence("Enter the password, or turn authentication off.")]
     if errors:
         raise BadInput(errors)
+    if fate is Fate.FORGOTTEN:
+        smtp.password_sealed = None
+    elif fate is Fate.GIVEN:
+        password = changes["password"]
+        box = installation.secret_box()
+        smtp.password_sealed = None if password is None else box.seal(smtp.id, password)
 
 
 def _refuse_to_move_name() -> None:
@@ -284,11 +278,15 @@ def _refuse_to_move_name() -> None:
     )
 
 
-def _is_secret_name(smtp: Smtp) -> bool | None:
+def _note_credentials(smtp: Smtp, changes: SmtpChanges) -> None:
+    """Keep what can be said of user name and password without opening it again."""
     try:
-        return presets.is_secret_name(smtp.host, smtp.username, open_password(smtp))
+        password = changes["password"] if "password" in changes else open_password(smtp)
     except SecretUnreadable:
-        return None
+        smtp.username_is_secret = smtp.password_findings = None
+        return
+    noted = credentials.note(smtp.host, smtp.username, password)
+    smtp.username_is_secret, smtp.password_findings = noted
 
 
 def remove(user_id: str, smtp_id: str) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import select
 from smtpweb.checking import retention
 from smtpweb.database.models import Check
 from smtpweb.database.session import db, now
+from smtpweb.extensions import services
 from smtpweb.mailcheck.core import report_size
 from tests.support.browser import one_database, signed_in
 from tests.support.factories import only_check
@@ -47,8 +48,8 @@ def kept(app: Flask) -> set[str]:
 
 
 def keep(app: Flask, days: int) -> None:
-    settings = app.extensions["smtpweb.settings"]
-    app.extensions["smtpweb.settings"] = dataclasses.replace(settings, keep_checks=days)
+    settings = services(app).settings
+    services(app).settings = dataclasses.replace(settings, keep_checks=days)
 
 
 def prune(app: Flask) -> int:

@@ -21,6 +21,7 @@ from smtpweb.database import session as sessions
 from smtpweb.database.models import ApiToken, BrowserSession, Smtp, User
 from smtpweb.database.secret_box import SecretBox, new_key
 from smtpweb.database.session import db, fetch, now, writing
+from smtpweb.extensions import services
 from tests.conftest import KEY
 from tests.support.browser import signed_in
 from tests.support.databases import ON_POSTGRESQL, ON_SQLITE
@@ -255,10 +256,10 @@ def test_password_that_is_saved_during_a_rotation_of_keys_stays(
             session.execute(update(Smtp).values(password_sealed=sealed))
         return writing()
 
-    configured = alice.app.extensions["smtpweb.settings"]
+    configured = services(alice.app).settings
     keys = (new_key(), KEY)
     rotating = dataclasses.replace(configured, encryption_keys=keys)
-    monkeypatch.setitem(alice.app.extensions, "smtpweb.settings", rotating)
+    monkeypatch.setattr(services(alice.app), "settings", rotating)
     with alice.app.app_context():
         with monkeypatch.context() as patch:
             patch.setattr(installation, "writing", writing_after_an_edit)

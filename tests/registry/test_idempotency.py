@@ -14,6 +14,7 @@ from sqlalchemy import event
 
 from smtpweb.database.models import App, IdempotencyKey, Smtp
 from smtpweb.database.session import db
+from smtpweb.extensions import services
 from smtpweb.registry import idempotency
 from tests.support.factories import count
 from tests.support.people import Person, Reply, Visitor
@@ -144,7 +145,7 @@ def test_digests_depend_on_the_secret_of_the_installation(alice: Person, send: S
     """Else a password could be guessed from the digest of what was sent with it."""
     with alice.app.app_context():
         one = idempotency._digest("x")
-        settings = alice.app.extensions["smtpweb.settings"]
+        settings = services(alice.app).settings
         object.__setattr__(settings, "secret_key", "another secret key of this size")
         assert idempotency._digest("x") != one
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import threading
+from typing import Any
 
 import pytest
 from flask import Flask
 
 from smtpweb.database.models import App, Smtp, User
 from smtpweb.database.session import db
+from smtpweb.extensions import services
 from smtpweb.registry import export_import
 from smtpweb.registry.export_import import BadDocument
 from tests.support.browser import signed_in
@@ -18,9 +20,9 @@ from tests.support.factories import SAVE, count, typed
 from tests.support.people import Person
 
 
-def allow(app: Flask, **most: int) -> None:
-    settings = app.extensions["smtpweb.settings"]
-    app.extensions["smtpweb.settings"] = dataclasses.replace(settings, **most)
+def allow(app: Flask, **most: Any) -> None:
+    settings = services(app).settings
+    services(app).settings = dataclasses.replace(settings, **most)
 
 
 def refused(reply: object) -> None:

@@ -93,7 +93,7 @@ class Watched:
         self.page.get_by_role("link", name="Add your first SMTP server").click()
         self.page.get_by_label("Host").fill(server.host)
         self.page.get_by_label("None", exact=True).check()
-        self.page.get_by_label("Port").fill(str(server.port))
+        self.page.get_by_role("textbox", name="Port").fill(str(server.port))
         self.page.get_by_label("User name").fill("shop")
         self.page.get_by_label("Password", exact=True).fill("s3cret")
 

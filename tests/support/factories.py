@@ -11,6 +11,7 @@ from flask import Flask
 from smtpweb.checking import limits
 from smtpweb.database.models import App, Check, Smtp, StartedWork
 from smtpweb.database.session import db, now
+from smtpweb.extensions import services
 from tests.support.fake_smtp import FakeServer
 from tests.support.people import Person
 
@@ -59,8 +60,8 @@ def only_check(app: Flask) -> Check:
 
 def trust(app: Flask, server: FakeServer) -> None:
     """Let the application's checks believe the certificate of a fake server."""
-    settings = app.extensions["smtpweb.settings"]
-    app.extensions["smtpweb.settings"] = dataclasses.replace(settings, ca_file=server.ca_file)
+    settings = services(app).settings
+    services(app).settings = dataclasses.replace(settings, ca_file=server.ca_file)
 
 
 def count(app: Flask, model: type[Any]) -> int:

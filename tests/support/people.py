@@ -14,7 +14,7 @@ from smtpweb.database.models import User
 from smtpweb.database.session import db
 
 PASSWORD = "correct horse battery staple"
-_HASH = hashing.hash_of(PASSWORD)  # once: hashing is slow on purpose
+_HASH = hashing._hasher.hash(PASSWORD)  # once: hashing is slow on purpose
 
 
 class Reply(TestResponse):

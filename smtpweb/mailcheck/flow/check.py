@@ -11,20 +11,11 @@ from ..core.addresses import Host
 from ..core.effects import Asks, Connect, Connected, NotConnected
 from ..core.egress import Address
 from ..core.failure import Failure, Symptom
+from ..core.modes import ENCRYPTION_NAMES, Encryption, Mode
 from ..core.raw_reply import RawReply, decoded
 from ..core.recorder import Recorder, Watch
 from ..core.redaction import Secrets, cleaned
-from ..core.types import (
-    AddressOutcome,
-    Encryption,
-    Mode,
-    Notice,
-    Report,
-    Stage,
-    Step,
-    Target,
-    TlsFacts,
-)
+from ..core.types import AddressOutcome, Notice, Report, Stage, Step, Target, TlsFacts
 from ..diagnosis.facts import (
     PIPELINING_WARNING,
     basic_facts,
@@ -317,7 +308,7 @@ class _Course:
         if self.alternatives:
             best = self.alternatives[0]
             failure.facts["other_port"] = best.port
-            failure.facts["other_encryption"] = alternatives.NAMES[best.encryption]
+            failure.facts["other_encryption"] = ENCRYPTION_NAMES[best.encryption]
 
     # -- the report
 

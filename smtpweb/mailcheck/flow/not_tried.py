@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ..core.failure import Symptom
+from ..core.modes import Encryption
 from ..core.redaction import cleaned
-from ..core.types import Encryption, Report, Stage
+from ..core.types import Report, Stage
 from ..diagnosis.matcher import Seen, diagnose
 
 

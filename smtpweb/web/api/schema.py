@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import parse_qsl
 
 from flask import Response, request
@@ -24,16 +24,12 @@ from ...errors import BadInput
 from ...mailcheck import Encryption
 from ...mailcheck.explain.explanation import Explanation
 from ...providers.settings import Warning
-from ...registry import smtps
+from ...registry import apps, fields, smtps
+from ...registry.fields import SPELLINGS, Field
 from ...registry.idempotency import Once
 
 T = TypeVar("T")
 
-_ALIASES = {
-    "sslTls": "ssltls",
-    "defaulfromemail": "defaultfromemail",
-    "startstls": "starttls",
-}
 # A client may write its form in these; anything else would be a guess.
 _CHARSETS = frozenset(
     {"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "latin1", "iso-8859-15", "windows-1252"}
@@ -59,7 +55,7 @@ class Sent:
         for spelling, value in _pairs():
             if value in ("", None):
                 continue
-            name = _ALIASES.get(spelling, spelling)
+            name = SPELLINGS.get(spelling, spelling)
             if spelling in spellings:
                 self._fault(name, _REPEATED)
             spellings.add(spelling)
@@ -104,14 +100,6 @@ class Sent:
     def id(self, name: str, *, required: bool = True) -> str:
         """An id, or "" where it is absent or at fault."""
         return self.text(name, validators.object_id, required=required) or ""
-
-    def into(
-        self, changes: Any, name: str, rule: Callable[[str], Any], *, required: bool = False
-    ) -> None:
-        """Read ``name`` into ``changes`` if it was sent."""
-        value = self.text(name, rule, required=required)
-        if value is not None:
-            changes[name] = value
 
     def done(self) -> None:
         """Raise :class:`BadInput` if any parameter was at fault."""
@@ -170,25 +158,21 @@ def _where_to_send(error: validators.PastedServer) -> str:
 
 def smtp_changes(sent: Sent) -> smtps.SmtpChanges:
     """The parameters of ``/private/smtps/save`` that say something of the SMTP."""
-    changes: smtps.SmtpChanges = {}
-    for name, rule in _SMTP_RULES.items():
-        sent.into(changes, name, rule, required=name in ("host", "port"))
+    return cast(smtps.SmtpChanges, _fields_sent(sent, fields.SMTP))
+
+
+def app_changes(sent: Sent, *, edit: bool) -> apps.AppChanges:
+    """The parameters of ``/private/apps/save`` that say something of the app."""
+    return cast(apps.AppChanges, _fields_sent(sent, fields.APP, edit=edit))
+
+
+def _fields_sent(sent: Sent, table: Mapping[str, Field], *, edit: bool = False) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
+    for field in fields.required_first(table):
+        value = sent.text(field.name, field.rule, required=field.required and not edit)
+        if value is not None:
+            changes[field.name] = value
     return changes
-
-
-_SMTP_RULES: dict[str, Callable[[str], Any]] = {
-    "host": validators.host,
-    "port": validators.port,
-    "priority": validators.priority,
-    "username": validators.credential,
-    "password": validators.credential,
-    "auth": validators.flag,
-    "starttls": validators.flag,
-    "ssltls": validators.flag,
-    "debug": validators.flag,
-    "defaultfromemail": validators.email,
-    "defaultfromname": validators.display_name,
-}
 
 
 def smtp(row: SmtpRow, app_sender: str | None, *, secrets: bool) -> dict[str, Any]:
@@ -196,21 +180,18 @@ def smtp(row: SmtpRow, app_sender: str | None, *, secrets: bool) -> dict[str, An
 
     ``app_sender`` is the default From of its app.
     """
-    password, found = smtps.judge(row, app_sender)
+    if secrets:
+        password, found = smtps.password_and_warnings(row, app_sender)
+        hidden: dict[str, Any] = {"password": password}
+    else:
+        found = smtps.warnings_of(row, app_sender)
+        hidden = {"password": None}
+        if hides_username(row):
+            hidden["username"] = None
     shown: dict[str, Any] = {
         "_id": row.id,
         "idapp": row.app_id,
-        "priority": row.priority,
-        "host": row.host,
-        "port": row.port,
-        "username": row.username if secrets or not hides_username(row) else None,
-        "password": password if secrets else None,
-        "auth": row.auth,
-        "starttls": row.starttls,
-        "sslTls": row.ssltls,
-        "debug": row.debug,
-        "defaultfromemail": row.defaultfromemail,
-        "defaultfromname": row.defaultfromname,
+        **_members(row, fields.SMTP, hidden),
         "numerrors": row.numerrors,
         "created": _time(row.created),
         "modified": _time(row.modified),
@@ -219,6 +200,14 @@ def smtp(row: SmtpRow, app_sender: str | None, *, secrets: bool) -> dict[str, An
     if found:
         shown["warnings"] = warnings(found)
     return shown
+
+
+def _members(row: Any, table: Mapping[str, Field], instead: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a row by the names that the API shows; ``instead`` of what is stored."""
+    return {
+        field.shown_as or name: instead[name] if name in instead else getattr(row, name)
+        for name, field in table.items()
+    }
 
 
 def warnings(found: Iterable[Warning]) -> list[dict[str, str | None]]:
@@ -258,15 +247,7 @@ def app(row: App) -> dict[str, Any]:
     return {
         "_id": row.id,
         "iduser": row.user_id,
-        "name": row.name,
-        "testemail": row.testemail,
-        "defaultfromemail": row.defaultfromemail,
-        "defaultfromname": row.defaultfromname,
-        "strategy": row.strategy,
-        "timebetweenemails": row.timebetweenemails,
-        "retaindata": row.retaindata,
-        "useblacklist": row.useblacklist,
-        "useautoblacklist": row.useautoblacklist,
+        **_members(row, fields.APP, {}),
         "created": _time(row.created),
         "modified": _time(row.modified),
         "status": "A",
@@ -394,7 +375,7 @@ def _decode_json(encoded: bytes) -> Iterable[tuple[str, Any]]:
     except (ValueError, RecursionError):
         raise BadInput({"body": ["Is not valid JSON."]}) from None
     if repeated:
-        raise BadInput({_ALIASES.get(name, name): said for name, said in repeated.items()})
+        raise BadInput({SPELLINGS.get(name, name): said for name, said in repeated.items()})
     if not isinstance(body, dict):
         raise BadInput({"body": ["Must be a JSON object."]})
     return pairs

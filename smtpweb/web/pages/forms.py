@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 from flask import Response, render_template, request
-from flask_babel import LazyString, lazy_gettext
-from flask_babel import gettext as _
+from flask_babel import lazy_gettext
 from flask_wtf import FlaskForm
 from werkzeug.datastructures import MultiDict
-from wtforms import Field, SelectChoice, SubmitField, ValidationError
+from wtforms import Field, SelectChoice, SubmitField
 from wtforms.validators import DataRequired, EqualTo, InputRequired, Optional
 from wtforms.widgets import CheckboxInput, ListWidget
 
@@ -21,10 +20,22 @@ from ... import validators
 from ...database.models import App, User
 from ...database.session import now
 from ...errors import BadInput, EditConflict, NameTaken, QuotaReached, SmtpwebError, TooMany
+from ...registry import fields
 from ...registry.apps import AppChanges
 from ...registry.idempotency import Once
-from ..http.i18n import LANGUAGES, say
-from ..presentation.labels import printable
+from ..http.i18n import say
+from .form_fields import (
+    REQUIRED,
+    LineField,
+    Reads,
+    add_others,
+    field_of,
+    in_words,
+    label_of,
+    text_field,
+    trimmed,
+    values_of,
+)
 from .noted_fields import (
     BooleanField,
     HiddenField,
@@ -32,11 +43,9 @@ from .noted_fields import (
     RadioField,
     SelectField,
     SelectMultipleField,
-    StringField,
     notes_of,
 )
 
-REQUIRED = lazy_gettext("Fill in this field.")
 SAME = lazy_gettext("Must be the same as above.")
 
 
@@ -91,6 +100,14 @@ class Form(FlaskForm):
         key = self.accepted.get("once_key")
         return Once(key, per_content=True) if key else None
 
+    def values(self, table: Mapping[str, fields.Field]) -> dict[str, Any]:
+        """What a form that was read says of each field of the table that it has."""
+        return {
+            name: self.accepted.get(name) if isinstance(field, LineField) else field.data
+            for name, field in self._fields.items()
+            if name in table
+        }
+
     def name_of(self, field: Field) -> str:
         """Our name of a field, which may differ from its name in HTML."""
         names: dict[str, Field] = self._fields
@@ -135,54 +152,6 @@ class Catch:
         trace: TracebackType | None,
     ) -> bool:
         return isinstance(error, SmtpwebError) and self._form.refuse(error)
-
-
-class Reads:
-    """Validator: the field is read by a rule of ``values``, the result kept in ``accepted``."""
-
-    def __init__(self, rule: Callable[[str], Any]) -> None:
-        self.rule = rule
-
-    def __call__(self, form: Form, field: Field) -> None:
-        """Read the field, or say what is wrong with it."""
-        if "\ufffd" in field.data:  # Werkzeug's mark for what it could not decode
-            raise ValidationError(_("Is not valid UTF-8 text."))
-        try:
-            form.accepted[form.name_of(field)] = self.rule(field.data)
-        except ValueError as error:
-            raise ValidationError(say(error.args[0])) from None
-
-
-class LineField(StringField):
-    """One line of text; what HTML cannot hold is shown by a mark that is refused again."""
-
-    def _value(self) -> str:
-        return printable(self.data or "")
-
-
-def trimmed(value: str | None) -> str | None:
-    """Without the blanks at its ends that come with pasting; never used on a password."""
-    return value.strip(" \t\xa0") if value else value
-
-
-def in_words(field: Field, value: object) -> str:
-    """A value as the form would show it."""
-    if isinstance(value, bool):
-        return str(_("on") if value else _("off"))
-    labels = {choice.value: choice.label for choice in getattr(field, "choices", ())}
-    return str(labels.get(value, value)) or str(_("nothing"))
-
-
-def text_field(
-    label: LazyString,
-    rule: Callable[[str], Any],
-    *,
-    required: bool = True,
-    **options: Any,
-) -> LineField:
-    """One line that ``rule`` reads, without the blanks at its ends."""
-    needed = DataRequired(REQUIRED) if required else Optional()
-    return LineField(label, [needed, Reads(rule)], filters=[trimmed], **options)
 
 
 def once_field() -> HiddenField:
@@ -243,7 +212,7 @@ class LanguageForm(Form):
         lazy_gettext("Language of the pages"),
         choices=[
             SelectChoice("", lazy_gettext("Automatic (browser)")),
-            *(SelectChoice(code, name) for code, name in LANGUAGES.items()),
+            *(SelectChoice(code, name) for code, name in validators.LANGUAGES.items()),
         ],
     )
     submit = SubmitField(lazy_gettext("Save language"))
@@ -303,16 +272,12 @@ class TokenForm(Form):
 class AppForm(Form):
     """Create or edit an app."""
 
-    name = text_field(lazy_gettext("Name"), validators.app_name)
-    testemail = text_field(lazy_gettext("Send test emails to"), validators.email)
-    defaultfromemail = text_field(
-        lazy_gettext("Default From address"), validators.email, required=False
-    )
-    defaultfromname = text_field(
-        lazy_gettext("Default From name"), validators.display_name, required=False
-    )
+    name = field_of(fields.APP["name"], required=True)
+    testemail = field_of(fields.APP["testemail"], required=True)
+    defaultfromemail = field_of(fields.APP["defaultfromemail"])
+    defaultfromname = field_of(fields.APP["defaultfromname"])
     strategy = RadioField(
-        lazy_gettext("SMTP server to use"),
+        label_of(fields.APP["strategy"]),
         choices=[
             SelectChoice("PRIORITY", lazy_gettext("The first active one, by priority")),
             SelectChoice("RANDOM", lazy_gettext("Any active one, at random")),
@@ -325,21 +290,16 @@ class AppForm(Form):
     @staticmethod
     def of(app: App) -> dict[str, Any]:
         """The values of an app as the form has them."""
-        return {
-            "name": app.name,
-            "testemail": app.testemail,
-            "defaultfromemail": app.defaultfromemail or "",
-            "defaultfromname": app.defaultfromname or "",
-            "strategy": app.strategy,
-            "version": app.version,
-        }
+        return values_of(app, AppForm, fields.APP) | {"version": app.version}
 
     def changes(self) -> AppChanges:
         """What the form says of the app; an empty field says: nothing."""
-        return {
-            "name": self.accepted["name"],
-            "testemail": self.accepted["testemail"],
-            "defaultfromemail": self.accepted.get("defaultfromemail"),
-            "defaultfromname": self.accepted.get("defaultfromname"),
-            "strategy": self.strategy.data,
-        }
+        return cast(AppChanges, self.values(fields.APP))
+
+    @property
+    def others(self) -> list[Field]:
+        """The fields that the page lays out one after the other, below its own."""
+        return [self._fields[name] for name in OTHERS_OF_APP]
+
+
+OTHERS_OF_APP = add_others(AppForm, fields.APP)

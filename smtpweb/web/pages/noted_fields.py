@@ -42,6 +42,10 @@ class StringField(Notes, wtforms.StringField):
     """One line of text."""
 
 
+class TextAreaField(Notes, wtforms.TextAreaField):
+    """Several lines of text."""
+
+
 def notes_of(field: wtforms.Field) -> Notes:
     """The notes at a field of a form, whichever kind it is."""
     notes: Notes = field

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import dns.resolver
-from flask import current_app, flash, redirect, render_template, request, url_for
+from flask import flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 from werkzeug.wrappers import Response as AnyResponse
@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from ...checking import service
 from ...database.models import App, Smtp
 from ...database.session import db
+from ...extensions import services
 from ...registry import apps, overview, smtps
 from ..http import auth
 from ..http.i18n import say
@@ -107,10 +108,8 @@ def preflight(app_id: str = "", smtp_id: str = "") -> dict[str, Any]:
 
 
 def _resolver() -> dns.resolver.Resolver | None:
-    # A test puts one of its own there
-    given: dns.resolver.Resolver | None = current_app.extensions.get("smtpweb.dns")
     try:
-        return given or dns.resolver.Resolver()
+        return services().resolver or dns.resolver.Resolver()
     except dns.resolver.NoResolverConfiguration:
         return None
 
@@ -152,7 +151,7 @@ def _tell_cause(form: SmtpForm, smtp: Smtp) -> None:
 
 def _warnings(smtp: Smtp) -> list[tuple[str, str, str]]:
     """What is likely to fail of an SMTP as stored: field, text, and where it can be mended."""
-    _password, found = smtps.judge(smtp, smtp.app.defaultfromemail)
+    found = smtps.warnings_of(smtp, smtp.app.defaultfromemail)
     form = SmtpForm(smtp)
     fields = [form[one.field] for one in found]
     return [

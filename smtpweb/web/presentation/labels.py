@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from flask_babel import format_decimal, format_percent, lazy_gettext, ngettext, pgettext
+from babel.units import format_unit
+from flask_babel import (
+    format_decimal,
+    format_percent,
+    format_timedelta,
+    get_locale,
+    lazy_gettext,
+    ngettext,
+    pgettext,
+)
 from flask_babel import gettext as _
 
 from ...checking.service import is_under_way
 from ...database.models import App, Check, Smtp
 from ...database.session import AnyRow, now
 from ...mailcheck import Encryption, Outcome, Reply, Report, Stage, Step
+from ...mailcheck.core.modes import ENCRYPTION_NAMES
 from ...registry import states
 from ...registry.overview import Summary
 from ...registry.states import AppState, SmtpState
@@ -113,6 +123,11 @@ class Rung(NamedTuple):
     what: str
     outcome: State
     milliseconds: float | None
+
+
+def texts() -> Iterator[str]:
+    """The texts that are defined in layers which know no translation."""
+    yield from ENCRYPTION_NAMES.values()
 
 
 def smtp_state(smtp: Smtp) -> State:
@@ -291,14 +306,12 @@ def relative(moment: datetime) -> str:
 
 
 def span(seconds: float) -> str:
-    """A number of seconds, 1 or more, in the largest unit that fits: "3 minutes"."""
-    if seconds >= 86400:
-        return str(ngettext("%(num)s day", "%(num)s days", round(seconds / 86400)))
-    if seconds >= 3600:
-        return str(ngettext("%(num)s hour", "%(num)s hours", round(seconds / 3600)))
-    if seconds >= 60:
-        return str(ngettext("%(num)s minute", "%(num)s minutes", round(seconds / 60)))
-    return str(ngettext("%(num)s second", "%(num)s seconds", round(seconds)))
+    """A number of seconds, 1 or more, in the largest unit that fits, days at most: "3 minutes"."""
+    lapse = timedelta(seconds=seconds)
+    if lapse < timedelta(days=7):
+        return str(format_timedelta(lapse, threshold=1))
+    # Babel goes on to weeks and months, and 10 days are not "1 week" to who waits for them
+    return format_unit(round(lapse / timedelta(days=1)), "duration-day", locale=get_locale())
 
 
 def days_left(until: str) -> int | None:

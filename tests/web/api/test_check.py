@@ -20,6 +20,7 @@ from sqlalchemy import select, update
 from smtpweb import mailcheck
 from smtpweb.database.models import Check, Smtp, StartedWork
 from smtpweb.database.session import db, now
+from smtpweb.extensions import services
 from smtpweb.mailcheck.core.effects import NotResolved
 from smtpweb.mailcheck.core.failure import Symptom
 from smtpweb.mailcheck.net import resolver
@@ -95,10 +96,8 @@ def test_failure_answers_406_disables_and_counts(alice: Person, idapp: str) -> N
 
 def test_alternative_mode_that_works_is_in_the_answer(alice: Person, idapp: str) -> None:
     with fake_smtp(tls="starttls") as server:
-        settings = alice.app.extensions["smtpweb.settings"]
-        alice.app.extensions["smtpweb.settings"] = dataclasses.replace(
-            settings, ca_file=server.ca_file
-        )
+        settings = services(alice.app).settings
+        services(alice.app).settings = dataclasses.replace(settings, ca_file=server.ca_file)
         smtp_id = register(alice, idapp, server, host="localhost", ssltls="true")
         reply = check(alice, smtp_id)
         assert reply.json["code"] == "SMTP_TLS_NOT_SPOKEN"
@@ -128,10 +127,8 @@ def test_policy_refusal_does_not_change_the_state(alice: Person, idapp: str) -> 
 
 def test_bad_ca_file_does_not_change_the_state(alice: Person, idapp: str, tmp_path: Path) -> None:
     """Else one faulty file of ours would disable every SMTP that is checked."""
-    settings = alice.app.extensions["smtpweb.settings"]
-    alice.app.extensions["smtpweb.settings"] = dataclasses.replace(
-        settings, ca_file=tmp_path / "gone.pem"
-    )
+    settings = services(alice.app).settings
+    services(alice.app).settings = dataclasses.replace(settings, ca_file=tmp_path / "gone.pem")
     with fake_smtp(tls="starttls") as server:
         smtp_id = register(alice, idapp, server, starttls="true")
         reply = check(alice, smtp_id)
@@ -171,10 +168,8 @@ def test_cause_on_our_side_does_not_change_the_state(
         elif broken == "bug":
             monkeypatch.setattr(Connection, "hear", _raising(ZeroDivisionError()))
         else:
-            settings = alice.app.extensions["smtpweb.settings"]
-            alice.app.extensions["smtpweb.settings"] = dataclasses.replace(
-                settings, ehlo_name="no name"
-            )
+            settings = services(alice.app).settings
+            services(alice.app).settings = dataclasses.replace(settings, ehlo_name="no name")
         smtp_id = register(alice, idapp, server, host=host)
         with alice.app.app_context():
             db.session.execute(update(Smtp).values(numerrors=3))
@@ -240,10 +235,8 @@ def test_login_over_tls_is_verified_against_the_configured_ca(
         reply = check(alice, smtp_id)
         assert (reply.status_code, server.mails) == (406, [])
         assert reply.json["stage"] == ("tls" if tls == "implicit" else "starttls")
-        settings = alice.app.extensions["smtpweb.settings"]
-        alice.app.extensions["smtpweb.settings"] = dataclasses.replace(
-            settings, ca_file=server.ca_file
-        )
+        settings = services(alice.app).settings
+        services(alice.app).settings = dataclasses.replace(settings, ca_file=server.ca_file)
         assert check(alice, smtp_id).status_code == 200
         assert len(server.mails) == 1
 
@@ -347,11 +340,11 @@ def test_user_has_thirty_checks_in_ten_minutes(alice: Person, idapp: str) -> Non
 def test_check_beyond_the_slots_of_a_worker_is_a_503_at_once(alice: Person, idapp: str) -> None:
     with fake_smtp() as server:
         smtp_id = register(alice, idapp, server)
-        slots = alice.app.extensions["smtpweb.limits"].checks
+        slots = services(alice.app).limits.checks
         taken = 0
         while slots.acquire(blocking=False):
             taken += 1
-        assert taken == alice.app.extensions["smtpweb.settings"].check_slots
+        assert taken == services(alice.app).settings.check_slots
         reply = check(alice, smtp_id)
         assert (reply.status_code, reply.headers["Retry-After"]) == (503, "5")
         assert kept(alice) == []

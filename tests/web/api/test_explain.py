@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
 from flask import Flask
 
-from smtpweb.checking import explain
+from smtpweb.checking import limits
+from smtpweb.extensions import services
 from tests.support.people import Person
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -87,7 +89,8 @@ def test_explain_needs_the_scope_to_read(alice: Person) -> None:
 
 
 def test_explain_is_limited_for_each_user(app: Flask, alice: Person, charlie: Person) -> None:
-    app.extensions["smtpweb.explanations"] = explain.Allowance(most=1)
+    allowed = limits.Allowance(1, 600)
+    services(app).limits = dataclasses.replace(services(app).limits, explanations=allowed)
     assert alice.post(PATH, text=REFUSED).status_code == 200
     reply = alice.post(PATH, text=REFUSED)
     assert reply.status_code == 429 and int(reply.headers["Retry-After"]) > 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -13,6 +14,7 @@ from smtpweb.app import create_app
 from smtpweb.checking import limits
 from smtpweb.database.models import StartedWork
 from smtpweb.database.session import db, now
+from smtpweb.extensions import services
 from tests.support.api_checks import check, register
 from tests.support.factories import use_share
 from tests.support.fake_smtp import Slowly, fake_smtp
@@ -26,9 +28,9 @@ def idapp(alice: Person) -> str:
     return made
 
 
-def configure(app: Flask, **changes: int) -> None:
-    configured = app.extensions["smtpweb.settings"]
-    app.extensions["smtpweb.settings"] = dataclasses.replace(configured, **changes)
+def configure(app: Flask, **changes: Any) -> None:
+    configured = services(app).settings
+    services(app).settings = dataclasses.replace(configured, **changes)
 
 
 def shares(app: Flask) -> int:
@@ -65,7 +67,7 @@ def test_removed_server_frees_no_place_while_its_check_goes_on(alice: Person, id
 
 def test_checks_at_once_are_counted_across_workers(alice: Person, idapp: str) -> None:
     configure(alice.app, checks_at_once=1)
-    worker = create_app(alice.app.extensions["smtpweb.settings"])  # with slots of its own
+    worker = create_app(services(alice.app).settings)  # with slots of its own
     elsewhere = Person(worker, alice.user_id, alice.name, alice.token or "")
     with fake_smtp(replies={"dot": Slowly(0.7, "250 2.0.0 queued")}) as server:
         first, second = (register(alice, idapp, server) for _ in range(2))
@@ -132,5 +134,6 @@ def test_refused_check_does_not_count(alice: Person, idapp: str) -> None:
 
 def test_searches_and_checks_have_a_share_each(alice: Person, inside: None) -> None:
     use_share(alice, 30, kind=limits.SEARCH)
-    assert limits.used_share(alice.user_id, limits.SEARCH)[1] > 0
-    assert limits.used_share(alice.user_id) == (0, 0)
+    assert limits._usage(alice.user_id, limits.SEARCH).wait > 0
+    checks = limits._usage(alice.user_id, limits.CHECK)
+    assert (checks.under_way, checks.wait) == (0, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -13,13 +14,16 @@ import smtpweb
 from smtpweb import validators
 from smtpweb.config import ROOT
 from smtpweb.mailcheck import Side, Stage
-from smtpweb.web.api import openapi, schema
+from smtpweb.registry import fields
+from smtpweb.web.api import openapi
 from smtpweb.web.http import auth
 from tests.support.people import Person
 
 DOCUMENT = openapi.document()
 CALLS = [(method, path) for path, item in DOCUMENT["paths"].items() for method in item]
 SCHEMAS = DOCUMENT["components"]["schemas"]
+# Members of an SMTP or an app that nobody sends
+NOT_GIVEN = {"_id", "idapp", "iduser", "numerrors", "created", "modified", "status"}
 
 
 def operation(method: str, path: str) -> dict[str, Any]:
@@ -77,11 +81,34 @@ def test_posts_take_the_same_in_every_form() -> None:
             assert len({media["schema"]["$ref"] for media in content.values()}) == 1
 
 
-def test_names_and_spellings_are_those_that_are_read() -> None:
-    described = SCHEMAS["SaveSmtp"]["properties"]
+OBJECTS = [("SaveSmtp", "Smtp", fields.SMTP), ("SaveApp", "App", fields.APP)]
+
+
+@pytest.mark.parametrize(("sent", "shown", "table"), OBJECTS, ids=["smtp", "app"])
+def test_names_and_spellings_are_those_of_the_table(
+    sent: str, shown: str, table: Mapping[str, fields.Field]
+) -> None:
+    described = SCHEMAS[sent]["properties"]
     aliases = {name: of["x-alias-of"] for name, of in described.items() if "x-alias-of" in of}
-    assert aliases == schema._ALIASES
-    assert set(described) - set(aliases) == {"idsmtp", "idapp", *schema._SMTP_RULES}
+    assert aliases == {
+        spelling: field.name for field in table.values() for spelling in field.spellings
+    }
+    assert set(described) - set(aliases) - {"idsmtp", "idapp"} == set(table)
+    members = [name for name in SCHEMAS[shown]["required"] if name not in NOT_GIVEN]
+    assert members == [field.shown_as or field.name for field in table.values()]
+    assert set(members) <= set(SCHEMAS[shown]["properties"])
+
+
+@pytest.mark.parametrize(("sent", "shown", "table"), OBJECTS, ids=["smtp", "app"])
+def test_defaults_and_requirements_are_those_of_the_table(
+    sent: str, shown: str, table: Mapping[str, fields.Field]
+) -> None:
+    described = SCHEMAS[sent]["properties"]
+    defaults = {name: of["default"] for name, of in described.items() if "default" in of}
+    assert defaults == fields.defaults(table)
+    required = set(SCHEMAS[sent].get("required", ())) - {"idapp"}
+    # The name of an app is needed for a new one only, which a schema cannot say
+    assert required == {name for name, field in table.items() if field.required} - {"name"}
 
 
 # --- limits, defaults, required parameters -----------------------------------------------------

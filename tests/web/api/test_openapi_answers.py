@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Iterator
@@ -15,10 +16,11 @@ from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator
 
 from smtpweb.app import create_app
-from smtpweb.checking import explain
+from smtpweb.checking import limits
 from smtpweb.config import Settings
 from smtpweb.database.models import Smtp
 from smtpweb.database.session import db, now
+from smtpweb.extensions import services
 from smtpweb.web.api import openapi, schema
 from tests.conftest import settings_for
 from tests.support.factories import use_share
@@ -107,7 +109,9 @@ class Story:
         self.example("/private/smtps/explain")
         self.example("/private/smtps/remove", idsmtp=smtp)
         self.example("/private/apps/remove", idapp=app)
-        self.person.app.extensions["smtpweb.explanations"] = explain.Allowance(most=0)
+        known = services(self.person.app)
+        none = limits.Allowance(0, 600)
+        known.limits = dataclasses.replace(known.limits, explanations=none)
         for path in DOCUMENT["paths"]:
             if path.startswith("/private/") and not path.endswith("/findAll"):
                 changes = {"idapp": NOBODYS} if "/apps/" in path or "ByApp" in path else {}

@@ -12,6 +12,7 @@ from flask import Response
 
 from smtpweb.database.models import App, Smtp
 from smtpweb.database.session import db, writing
+from smtpweb.extensions import services
 from smtpweb.web.http import auth
 from tests.support.browser import one_database
 from tests.support.counting import statements
@@ -472,7 +473,7 @@ def test_repr_holds_no_password(alice: Person, idapp: str) -> None:
     with alice.app.app_context():
         row = db.session.get_one(Smtp, smtp["_id"])
         assert FULL["password"] not in repr(row) + str(vars(row))
-        assert FULL["password"] not in repr(alice.app.extensions["smtpweb.settings"])
+        assert FULL["password"] not in repr(services(alice.app).settings)
 
 
 def test_visitor_is_refused_before_anything_is_read(visitor: Visitor) -> None:

@@ -104,7 +104,7 @@ def test_app_removal_asks_first_and_says_what_goes_with_it(
     assert count(alice.app, App) == 1
     page = browser.send(page, page.form())
     assert (page.url, count(alice.app, App), count(alice.app, Smtp)) == ("/apps", 0, 0)
-    assert "shop was removed" in page.text
+    assert "shop was deleted" in page.text
 
 
 def test_app_list_that_is_long_has_pages(browser: Browser, alice: Person) -> None:

@@ -10,6 +10,7 @@ from flask import Flask
 
 from smtpweb.database.models import Check
 from smtpweb.database.session import db
+from smtpweb.extensions import services
 from tests.support.browser import Browser, Page, one_database
 from tests.support.factories import CHECK, for_server, only_check
 from tests.support.fake_smtp import FakeServer, fake_smtp
@@ -111,8 +112,8 @@ def test_owner_finds_the_way_back_to_the_check(browser: Browser, checked: tuple[
 def test_check_by_the_api_has_the_link_too_and_the_setting_says_where_it_leads(
     app: Flask, alice: Person, idapp: str, setting: str | None
 ) -> None:
-    settings = app.extensions["smtpweb.settings"]
-    app.extensions["smtpweb.settings"] = dataclasses.replace(settings, base_url=setting)
+    settings = services(app).settings
+    services(app).settings = dataclasses.replace(settings, base_url=setting)
     with fake_smtp() as server:
         smtp = alice.make_smtp(idapp, host=server.host, port=server.port)
         assert alice.post("/private/smtps/check", idsmtp=smtp["_id"]).status_code == 200

@@ -238,10 +238,10 @@ def test_alternative_mode_that_works_is_one_button_away(
         given = for_server(server, host="localhost", encryption="implicit")
         page = browser.result(browser.submit(f"/apps/{idapp}/smtps/new", CHECK, **given))
         smtp = only_smtp(alice.app)
-        assert page.links()[f"Use {server.port} with STARTTLS"] == (
+        assert page.links()[f"Use port {server.port} with STARTTLS"] == (
             f"/smtps/{smtp.id}/edit?port={server.port}&encryption=starttls"
         )
-        page = browser.get(page.links()[f"Use {server.port} with STARTTLS"])
+        page = browser.get(page.links()[f"Use port {server.port} with STARTTLS"])
         assert page.form().value("encryption") == "starttls"
         assert only_smtp(alice.app).ssltls, "nothing is changed before it is saved"
         page = browser.send(page, page.form().fill(smtp_secret="s3cret"), CHECK)

@@ -13,6 +13,7 @@ from flask import Flask
 
 from smtpweb.checking import limits
 from smtpweb.config import Settings
+from smtpweb.extensions import services
 from smtpweb.mailcheck import EgressPolicy
 from smtpweb.mailcheck.core import addresses
 from smtpweb.providers import discovery
@@ -46,7 +47,7 @@ def on_loopback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @contextmanager
 def dns_of(app: Flask, records: Records) -> Iterator[FakeDns]:
     with fake_dns(records) as dns:
-        app.extensions["smtpweb.dns"] = dns.resolver
+        services(app).resolver = dns.resolver
         yield dns
 
 
@@ -235,7 +236,7 @@ def test_egress_policy_holds_for_what_dns_answers(
     browser: Browser, idapp: str, app: Flask, alice: Person
 ) -> None:
     config = settings_for("sqlite://", egress=EgressPolicy.parse("", ""))
-    app.extensions["smtpweb.settings"] = config
+    services(app).settings = config
     with fake_smtp(tls="starttls") as server:
         records = srv(
             ("submission", 0, 0, server.port, "localhost"), ("submissions", 0, 0, 465, "localhost")
@@ -257,10 +258,10 @@ def test_discovery_of_a_bad_address_is_an_error_at_its_field(
 
 
 def test_searches_are_counted_and_take_a_slot(browser: Browser, idapp: str, app: Flask) -> None:
-    configured = app.extensions["smtpweb.settings"]
-    app.extensions["smtpweb.settings"] = dataclasses.replace(configured, checks_per_user=1)
+    configured = services(app).settings
+    services(app).settings = dataclasses.replace(configured, checks_per_user=1)
     with dns_of(app, {}):
-        slots = app.extensions["smtpweb.limits"].checks
+        slots = services(app).limits.checks
         taken = [slots for _ in range(100) if slots.acquire(blocking=False)]
         page = browser.submit(f"/apps/{idapp}/smtps/find", "Find", email="ana@example.org")
         assert "Too many checks are running" in page.text
@@ -283,7 +284,7 @@ def test_searches_of_one_user_leave_room_for_others(
 
     def under_way() -> int:
         with app.app_context():
-            return limits.used_share(alice.user_id, limits.SEARCH)[0]
+            return limits._usage(alice.user_id, limits.SEARCH).under_way
 
     with dns_of(app, {silence: "SILENCE"}) as dns:
         others = [signed_in(app, alice) for _ in range(2)]

@@ -20,6 +20,7 @@ from smtpweb import mailcheck
 from smtpweb.checking import runner
 from smtpweb.database.models import Check
 from smtpweb.database.session import db, now
+from smtpweb.extensions import services
 from smtpweb.mailcheck import Outcome, Stage
 from tests.support.browser import Browser, Page, one_database, signed_in
 from tests.support.counting import connections_in_use, statements
@@ -129,7 +130,7 @@ def test_stream_tells_each_stage_and_ends_with_the_check(
 def test_stream_holds_no_connection_of_the_database_and_makes_room_at_its_end(
     browser: Browser, alice: Person, idapp: str
 ) -> None:
-    slots = alice.app.extensions["smtpweb.limits"].streams
+    slots = services(alice.app).limits.streams
     with fake_smtp(replies=SLOW) as server:
         page = begin(browser, register(alice, idapp, server))
         with streaming(browser, f"{page.url}/progress") as told:
@@ -143,7 +144,7 @@ def test_stream_holds_no_connection_of_the_database_and_makes_room_at_its_end(
             assert slots.taken == 5  # the others have no more than their share either
             while not slots.take(str(slots.taken)):
                 pass
-            assert slots.taken == alice.app.extensions["smtpweb.settings"].stream_slots == 8
+            assert slots.taken == services(alice.app).settings.stream_slots == 8
             full = browser.client.get(f"{page.url}/progress")
             assert full.status_code == 503
             assert full.headers["Retry-After"] == "5"
@@ -161,7 +162,7 @@ def test_streams_of_one_user_leave_room_for_others(
     with alice.app.app_context():
         mine = make_check(alice, idapp, finished=False, ends_in=60).id
         others = make_check(charlie, elsewhere, finished=False, ends_in=60).id
-    slots = alice.app.extensions["smtpweb.limits"].streams
+    slots = services(alice.app).limits.streams
     for _ in range(4):
         assert not slots.take(alice.user_id)
     full = browser.client.get(f"/checks/{mine}/progress")
@@ -178,7 +179,7 @@ def test_streams_of_one_user_leave_room_for_others(
 def test_stream_that_is_left_makes_room_before_the_check_has_ended(
     browser: Browser, alice: Person, idapp: str
 ) -> None:
-    slots = alice.app.extensions["smtpweb.limits"].streams
+    slots = services(alice.app).limits.streams
     with alice.app.app_context():
         check = make_check(alice, idapp, finished=False, ends_in=60)
     reply = browser.client.get(f"/checks/{check.id}/progress", buffered=False)
@@ -251,7 +252,7 @@ def test_bug_in_a_check_ends_it_gives_the_slot_back_and_is_logged(
     def broken(*_: object) -> NoReturn:
         raise ZeroDivisionError
 
-    slots = alice.app.extensions["smtpweb.limits"].checks
+    slots = services(alice.app).limits.checks
     before = slots._value
     smtp_id = alice.make_smtp(idapp)["_id"]
     monkeypatch.setattr(mailcheck, "check", broken)

@@ -21,7 +21,7 @@ def test_pasted_url_is_filled_in_by_one_button(browser: Browser, alice: Person, 
     given = typed(host=PASTED, smtp_login="", smtp_secret="", priority="7")
     page = browser.submit(f"/apps/{idapp}/smtps/new", SAVE, **given)
     assert page.status == 422
-    assert page.errors()["host"].endswith("type mx.example.com, and 2525 as the port.")
+    assert page.errors()["host"].endswith("the host name, mx.example.com, and 2525 as the port.")
     assert "Host mx.example.com" in page.text and "User name me@example.com" in page.text
     assert page.form().value("host") == ""
     filled = browser.send(page, page.form(), FILL_IN)

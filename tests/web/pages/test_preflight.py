@@ -12,6 +12,7 @@ from smtpweb import installation
 from smtpweb.app import create_app
 from smtpweb.config import ROOT
 from smtpweb.database.session import db
+from smtpweb.extensions import services
 from smtpweb.mailcheck import EgressPolicy
 from smtpweb.mailcheck.core import addresses
 from tests.conftest import settings_for
@@ -55,7 +56,7 @@ CASES = [
         OWN | NONE,
         [
             ("starttls", "LOGIN_IN_CLEAR", "in plain text"),
-            ("port", "PORT_AND_ENCRYPTION", "wants STARTTLS"),
+            ("port", "PORT_AND_ENCRYPTION", "requires STARTTLS"),
         ],
     ),
     (
@@ -260,14 +261,14 @@ def test_default_from_of_the_app_makes_its_servers_checkable(
             ["such as fd00::7"],
         ),
         ("mail", {}, []),  # a name of a search domain, perhaps
-        ("not a host", {}, ["Must not hold SPACE (U+0020 at position 4)."]),
+        ("not a host", {}, ["Must not contain SPACE (U+0020 at position 4)."]),
     ],
 )
 def test_dns_look_up_warns_while_somebody_types(
     alice: Person, browser: Browser, idapp: str, host: str, records: Records, texts: list[str]
 ) -> None:
     with fake_dns(records) as dns:
-        alice.app.extensions["smtpweb.dns"] = dns.resolver
+        services(alice.app).resolver = dns.resolver
         form = browser.get(f"/apps/{idapp}/smtps/new").form().fill(**typed(host=host))
         reply = browser.client.post(f"/apps/{idapp}/smtps/preflight", data=dict(form.values))
     said = json.loads(reply.data)["warnings"]["host"]

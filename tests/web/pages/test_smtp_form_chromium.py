@@ -33,7 +33,7 @@ def test_provider_fills_in_and_the_cursor_goes_to_the_user_name(tab: Watched) ->
     page.get_by_label("Provider").fill("sendgr")
     page.keyboard.press("Enter")
     expect(page.get_by_label("Host")).to_have_value("smtp.sendgrid.net")
-    expect(page.get_by_label("Port")).to_have_value("587")
+    expect(page.get_by_role("textbox", name="Port")).to_have_value("587")
     expect(page.get_by_label("User name")).to_be_focused()
     expect(page.get_by_label("User name")).to_have_value("")
     expect(page.get_by_label("Password", exact=True)).to_have_value("kept")
@@ -44,7 +44,7 @@ def test_provider_fills_in_and_the_cursor_goes_to_the_user_name(tab: Watched) ->
     page.get_by_label("Provider").fill("Resend")
     page.get_by_role("button", name="Fill in").click()
     expect(page.get_by_label("Implicit TLS (SMTPS, port 465)")).to_be_checked()
-    expect(page.get_by_label("Port")).to_have_value("465")
+    expect(page.get_by_role("textbox", name="Port")).to_have_value("465")
     fits(page)
 
 
@@ -71,7 +71,7 @@ def test_provider_that_fits_takes_away_the_error_of_one_that_did_not(
 
 def test_port_follows_the_encryption_while_it_is_a_usual_one(tab: Watched) -> None:
     page = tab.page
-    port = page.get_by_label("Port")
+    port = page.get_by_role("textbox", name="Port")
     expect(port).to_have_value("587")
     page.get_by_label("Implicit TLS (SMTPS, port 465)").check()
     expect(port).to_have_value("465")
@@ -89,7 +89,7 @@ def test_warnings_appear_while_somebody_types(tab: Watched) -> None:
     page.get_by_label("Host").fill("smtp.gmail.com")
     page.get_by_label("User name").fill("shop@gmail.com")
     page.get_by_label("Password", exact=True).fill("mein Hund!")
-    page.get_by_label("Port").fill("465")
+    page.get_by_role("textbox", name="Port").fill("465")
     expect(page.locator("#port-warnings")).to_contain_text("usually uses implicit TLS")
     expect(page.locator("#smtp_secret-warnings")).to_contain_text("16 letters")
     page.get_by_label("Implicit TLS (SMTPS, port 465)").check()

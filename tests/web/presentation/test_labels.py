@@ -18,7 +18,6 @@ from babel.messages.mofile import read_mo
 from flask import Flask
 from werkzeug.routing import Rule
 
-from smtpweb import validators
 from smtpweb.accounts import tokens
 from smtpweb.app import create_app
 from smtpweb.database.models import Check, User
@@ -30,8 +29,8 @@ from smtpweb.mailcheck.diagnosis.catalogue import causes as all_causes
 from smtpweb.mailcheck.diagnosis.facts import WARNINGS
 from smtpweb.mailcheck.diagnosis.matcher import diagnose
 from smtpweb.mailcheck.diagnosis.rendering import OPTIONAL, names_in
-from smtpweb.web.http.i18n import LANGUAGES
-from smtpweb.web.presentation import causes
+from smtpweb.validators import LANGUAGES
+from smtpweb.web.presentation import causes, labels
 from tests.conftest import settings_for
 from tests.support.browser import Browser, Page, one_database, signed_in
 from tests.support.examples import EXAMPLES, seen
@@ -63,7 +62,6 @@ def facts(text: str) -> set[str]:
 
 def test_languages_but_english_have_a_file_each() -> None:
     assert {path.parent.parent.name for path in FILES} == set(LANGUAGES) - {"en"}
-    assert set(LANGUAGES) == set(validators.LANGUAGES)
 
 
 @EACH
@@ -378,3 +376,21 @@ def test_first_visit_speaks_spanish(app: Flask) -> None:
     assert page.one("html").get("lang") == "es"
     assert page.errors()
     assert english_in(page) == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "english", "spanish_words"),
+    [
+        (1, "1 second", "1 segundo"), (59, "59 seconds", "59 segundos"),
+        (60, "1 minute", "1 minuto"), (180, "3 minutes", "3 minutos"),
+        (3600, "1 hour", "1 hora"), (86400, "1 day", "1 día"),
+        (6 * 86400, "6 days", "6 días"), (10 * 86400, "10 days", "10 días"),
+        (90 * 86400, "90 days", "90 días"),
+    ],
+)  # fmt: skip
+def test_span_of_time_is_in_the_unit_that_fits_days_at_most(
+    bare_app: Flask, seconds: int, english: str, spanish_words: str
+) -> None:
+    for language, words in (("en", english), ("es", spanish_words)):
+        with bare_app.test_request_context("/login", headers={"Accept-Language": language}):
+            assert labels.span(seconds) == words
