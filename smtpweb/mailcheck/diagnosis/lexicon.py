@@ -26,12 +26,14 @@ import functools
 import re
 import tomllib
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..core.types import Stage
 from .reading import Reading, normalised
+from .subjects import ACCUSED, named_in
 
 FOLDER = Path(__file__).parent / "lexicon"
 LANGUAGES = ("en", "de", "fr", "es", "it", "pt", "ru", "zh", "ja", "nl", "pl", "tr", "ko")
@@ -138,6 +140,18 @@ _FILLERS = frozenset(
     ]
 )
 
+# Of the client's meanings, those about its address: the others are about what it did
+_ABOUT_CLIENT = frozenset(
+    {
+        "client-refused",
+        "geo-or-network-policy",
+        "ip-listed",
+        "ip-must-use-relay",
+        "ip-reputation",
+        "no-reverse-dns",
+    }
+)
+
 _BETWEEN = r"(?: [@#][a-z]*)* "
 _GAP = r"(?: \S+){0,6}? "
 
@@ -236,7 +250,25 @@ def meanings_of(reading: Reading, stage: Stage) -> tuple[Match, ...]:
             offer(number, STRONG, 0, len(reading.words), by_code=False)
         if entry.alone and any(_fits(reading.enhanced, code) for code in entry.alone):
             offer(number, 0, 0, len(reading.words), by_code=True)
-    return tuple(sorted(best.values(), key=lambda match: match.rank, reverse=True))
+    return _weighed(reading, best.values())
+
+
+def _weighed(reading: Reading, matches: Iterable[Match]) -> tuple[Match, ...]:
+    """Best first, after asking whom the reply names."""
+    named = named_in(reading.words)
+    weighed = [replace(match, strength=_strength_for(match, named)) for match in matches]
+    weighed = [match for match in weighed if match.strength or match.by_code]
+    return tuple(sorted(weighed, key=lambda match: match.rank, reverse=True))
+
+
+def _strength_for(match: Match, named: frozenset[str]) -> int:
+    """Less where the meaning accuses somebody, and the reply names only somebody else."""
+    accused = match.party in ACCUSED and (match.party != "client" or match.meaning in _ABOUT_CLIENT)
+    if not accused or match.by_code or match.party in named:
+        return match.strength
+    if match.strength == PLAIN and named:
+        return WEAK
+    return NOTHING if match.strength == WEAK and match.party == "client" else match.strength
 
 
 def pattern_of(phrase: str) -> re.Pattern[str]:

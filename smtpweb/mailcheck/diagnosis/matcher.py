@@ -8,7 +8,6 @@ what its registered text says, and a reply without known words the neutral cause
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +16,7 @@ from ..core.raw_reply import RawReply
 from ..core.types import Side, Stage
 from . import lexicon, software
 from .catalogue import Cause, causes_by_id, causes_of
-from .lexicon import STRONG, WEAK, Match
+from .lexicon import PLAIN, STRONG, WEAK, Match
 from .providers import Provider, Role, named, provider_of, role_of
 from .reading import Ours, Reading, read
 from .rendering import FACTS, render
@@ -26,6 +25,9 @@ __all__ = ["FACTS", "Confidence", "Diagnosis", "Seen", "diagnose"]
 
 _SUBMISSION_PORTS = frozenset({465, 587, 2465, 2525, 2587})
 _MAX_ALSO = 2
+_CLEAR_LEAD = 4  # one telling word more than the rival
+# They say how, not why, and so contradict nothing
+_VAGUE = frozenset({"policy", "protocol-fault", "try-later"})
 
 
 class Confidence(enum.StrEnum):
@@ -124,6 +126,14 @@ class _Context:
             and (not cause.enhanced or any(_fits(reading.enhanced, it) for it in cause.enhanced))
         )
 
+    def is_plausible(self, match: Match) -> bool:
+        """Whether a reply here would be about this party at all."""
+        if self.seen.stage is Stage.AUTH:
+            return match.party in ("account", "client", "server")
+        if self.facts.get("mx"):
+            return match.party != "account" or match.meaning == "message-rate"
+        return True
+
     def cause_of(self, meaning: str) -> Cause | None:
         """The most exact cause of ``meaning`` here."""
         return next(
@@ -131,7 +141,9 @@ class _Context:
         )
 
 
-def _choose(context: _Context, meanings: Iterable[Match]) -> tuple[Cause, Match | None]:
+def _choose(context: _Context, meanings: tuple[Match, ...]) -> tuple[Cause, Match | None]:
+    if _is_contested(context, meanings):
+        meanings = ()
     for match in meanings:
         cause = context.cause_of(match.meaning)
         if cause is not None:
@@ -140,6 +152,23 @@ def _choose(context: _Context, meanings: Iterable[Match]) -> tuple[Cause, Match 
     if cause is None:
         raise AssertionError("the catalogue has a cause for everything")
     return cause, None
+
+
+def _is_contested(context: _Context, meanings: tuple[Match, ...]) -> bool:
+    """Whether the words speak as much for another party, so that naming one would be a guess."""
+    if not meanings or meanings[0].strength != PLAIN or meanings[0].supported:
+        return False
+    best = meanings[0]
+    return any(
+        rival.strength == PLAIN
+        and not rival.by_code
+        and rival.party != best.party
+        and rival.meaning not in _VAGUE
+        and best.meaning not in _VAGUE
+        and best.length - rival.length < _CLEAR_LEAD
+        and context.is_plausible(rival)
+        for rival in meanings[1:]
+    )
 
 
 def _how_sure(
