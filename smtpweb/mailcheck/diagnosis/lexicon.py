@@ -11,6 +11,7 @@ One entry gives one meaning (``id``); several may share an ``id`` where a stage 
 - ``stages``: where alone it can come; left out: anywhere.
 - ``enhanced``: enhanced codes that support it (RFC 3463; ``x`` for any number); those under
   ``alone`` yield it also where no word is known, because their registered text says so.
+- ``codes``: reply codes that support words which are weak alone ("535", "4xx").
 - ``support``: support codes (regular expressions) that providers give it.
 - ``examples``: replies that must lead to this meaning and to no other.
 
@@ -152,6 +153,8 @@ _ABOUT_CLIENT = frozenset(
     }
 )
 
+_MORE_THAN_A_WORD = 8  # letters say nothing here: a telling word counts four
+
 _BETWEEN = r"(?: [@#][a-z]*)* "
 _GAP = r"(?: \S+){0,6}? "
 
@@ -176,6 +179,7 @@ class Entry:
     stages: frozenset[Stage]
     enhanced: tuple[str, ...]
     alone: tuple[str, ...]
+    codes: tuple[str, ...]
     support: re.Pattern[str] | None
     reply_class: int | None
     vetoes: tuple[re.Pattern[str], ...]
@@ -194,6 +198,7 @@ class Match:
     length: int  # of the words that matched
     start: int  # where they begin
     by_code: bool = False  # by the code alone
+    backed: bool = True  # by more than one loud word
 
     @property
     def rank(self) -> tuple[int, int, bool, int]:
@@ -232,8 +237,15 @@ def meanings_of(reading: Reading, stage: Stage) -> tuple[Match, ...]:
             return
         if entry.reply_class is not None and reading.code // 100 != entry.reply_class:
             return
+        supported = _supports(entry, reading)
+        backed = (
+            strength > WEAK
+            or supported
+            or length >= _MORE_THAN_A_WORD
+            or _has_code(reading.code, entry.codes)
+        )
         match = Match(
-            entry.meaning, entry.party, strength, _supports(entry, reading), length, start, by_code
+            entry.meaning, entry.party, strength, supported, length, start, by_code, backed
         )
         known = best.get(entry.meaning)
         if known is None or match.rank > known.rank:
@@ -319,6 +331,10 @@ def _weight(phrase: Phrase, words: list[str]) -> tuple[int, int]:
     if phrase.strength == PLAIN and telling <= _REFUSALS:
         return WEAK, length
     return phrase.strength, length
+
+
+def _has_code(code: int, codes: tuple[str, ...]) -> bool:
+    return str(code) in codes or f"{code // 100}xx" in codes
 
 
 def _fits(value: str, pattern: str) -> bool:
@@ -408,6 +424,7 @@ def _entry(raw: dict[str, Any], count: int) -> Entry:
         stages=frozenset(Stage(name) for name in raw.get("stages", ())),
         enhanced=tuple(raw.get("enhanced", ())),
         alone=tuple(raw.get("alone", ())),
+        codes=tuple(raw.get("codes", ())),
         support=re.compile("|".join(support), re.IGNORECASE) if support else None,
         reply_class=raw.get("class"),
         vetoes=tuple(pattern_of(text) for text in raw.get("veto", ())),

@@ -142,7 +142,7 @@ class _Context:
 
 
 def _choose(context: _Context, meanings: tuple[Match, ...]) -> tuple[Cause, Match | None]:
-    if _is_contested(context, meanings):
+    if _is_guess(context, meanings):
         meanings = ()
     for match in meanings:
         cause = context.cause_of(match.meaning)
@@ -154,11 +154,15 @@ def _choose(context: _Context, meanings: tuple[Match, ...]) -> tuple[Cause, Matc
     return cause, None
 
 
-def _is_contested(context: _Context, meanings: tuple[Match, ...]) -> bool:
-    """Whether the words speak as much for another party, so that naming one would be a guess."""
-    if not meanings or meanings[0].strength != PLAIN or meanings[0].supported:
+def _is_guess(context: _Context, meanings: tuple[Match, ...]) -> bool:
+    """Whether one loud word is all there is, or other words speak as much for another party."""
+    if not meanings:
         return False
     best = meanings[0]
+    if not best.backed and not best.by_code:
+        return True
+    if best.strength != PLAIN or best.supported:
+        return False
     return any(
         rival.strength == PLAIN
         and not rival.by_code

@@ -35,7 +35,7 @@ _HOST = re.compile(
 # "[AM0PR02CA0107.eurprd02.prod.outlook.com 2026-…Z 08DC…]", "[Hostname=…]"
 _TRAILER = re.compile(
     r"\[(?:hostname=)?[a-z0-9*.-]+\.(?:outlook|office365|exchangelabs|microsoft)\.com[^\]]*\]"
-    r"|\S+(?: - | )gsmtp\b|- gsmtp\b|\s- on \S+ \d{4}.*$",
+    r"|(?:\S*\d\S*)?(?: - | )gsmtp\b|- gsmtp\b|\s- on \S+ \d{4}.*$",
     re.IGNORECASE,
 )
 _SUPPORT = re.compile(

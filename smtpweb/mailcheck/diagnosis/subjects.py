@@ -23,7 +23,11 @@ _NAMES = {
 }  # fmt: skip
 _NAMED = {who: re.compile(rf" (?:{names})(?= )") for who, names in _NAMES.items()}
 
+# Postfix says at which command it refuses, then why; only the reason names somebody
+_PREFIX = re.compile(r"^(?: @[a-z]*)? (?:recipient|sender) address rejected(?= \S)")
+
 
 def named_in(words: str) -> frozenset[str]:
     """Whom ``words`` (of :class:`~.reading.Reading`) name, of :data:`ACCUSED`."""
-    return frozenset(who for who, pattern in _NAMED.items() if pattern.search(words))
+    told = _PREFIX.sub(" ", words)
+    return frozenset(who for who, pattern in _NAMED.items() if pattern.search(told))
