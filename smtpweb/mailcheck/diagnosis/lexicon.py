@@ -278,8 +278,8 @@ def _strength_for(match: Match, named: frozenset[str]) -> int:
     accused = match.party in ACCUSED and (match.party != "client" or match.meaning in _ABOUT_CLIENT)
     if not accused or match.by_code or match.party in named:
         return match.strength
-    if match.strength == PLAIN and named:
-        return WEAK
+    if match.strength in (PLAIN, WEAK) and named:
+        return NOTHING
     return NOTHING if match.strength == WEAK and match.party == "client" else match.strength
 
 

@@ -76,6 +76,7 @@ def diagnose(seen: Seen) -> Diagnosis:
     facts["sandbox"] = provider is not None and role_of(str(facts.get("host", ""))) is Role.SANDBOX
     meanings = () if reading is None else lexicon.meanings_of(reading, seen.stage)
     context = _Context(seen, facts, reading, frozenset() if provider is None else provider.ids)
+    meanings = tuple(match for match in meanings if context.is_plausible(match))
     cause, match = _choose(context, meanings)
     confidence, also = _how_sure(context, cause, match, meanings)
     said = _facts_to_say(seen, reading, provider)
@@ -170,7 +171,6 @@ def _is_guess(context: _Context, meanings: tuple[Match, ...]) -> bool:
         and rival.meaning not in _VAGUE
         and best.meaning not in _VAGUE
         and best.length - rival.length < _CLEAR_LEAD
-        and context.is_plausible(rival)
         for rival in meanings[1:]
     )
 
