@@ -78,6 +78,9 @@ _SUBJECTS = frozenset(
 )
 _REFUSALS = frozenset(
     [
+        "deny",
+        "refuse",
+        "reject",
         "accept",
         "accepted",
         "allow",
@@ -229,7 +232,9 @@ def meanings_of(reading: Reading, stage: Stage) -> tuple[Match, ...]:
     best: dict[str, Match] = {}
     vetoed: dict[int, bool] = {}
 
-    def offer(number: int, strength: int, length: int, start: int, *, by_code: bool) -> None:
+    def offer(
+        number: int, strength: int, length: int, start: int, *, by_code: bool, words: str = ""
+    ) -> None:
         entry = entries()[number]
         if number not in vetoed:
             vetoed[number] = any(veto.search(reading.words) for veto in entry.vetoes)
@@ -242,6 +247,7 @@ def meanings_of(reading: Reading, stage: Stage) -> tuple[Match, ...]:
             strength > WEAK
             or supported
             or length >= _MORE_THAN_A_WORD
+            or not _says_more(reading.words, words)
             or _has_code(reading.code, entry.codes)
         )
         match = Match(
@@ -256,7 +262,7 @@ def meanings_of(reading: Reading, stage: Stage) -> tuple[Match, ...]:
             strength, length = _weight(phrase, found[0].split())
             if strength == NOTHING:
                 continue
-            offer(phrase.entry, strength, length, found.start(), by_code=False)
+            offer(phrase.entry, strength, length, found.start(), by_code=False, words=found[0])
     for number, entry in enumerate(entries()):
         if entry.support and any(entry.support.fullmatch(code) for code in reading.support_codes):
             offer(number, STRONG, 0, len(reading.words), by_code=False)
@@ -331,6 +337,12 @@ def _weight(phrase: Phrase, words: list[str]) -> tuple[int, int]:
     if phrase.strength == PLAIN and telling <= _REFUSALS:
         return WEAK, length
     return phrase.strength, length
+
+
+def _says_more(text: str, words: str) -> bool:
+    """Whether ``text`` says more than ``words``, a verdict and whom it is about."""
+    telling = {word for word in text.split() if word[0] not in "@#" and not word.isdigit()}
+    return len(telling - set(words.split()) - _FILLERS - _REFUSALS - _SUBJECTS) > 1
 
 
 def _has_code(code: int, codes: tuple[str, ...]) -> bool:
