@@ -68,18 +68,38 @@ class Diagnosis:
     facts: dict[str, str] = field(default_factory=dict)
 
 
-def diagnose(seen: Seen) -> Diagnosis:
+@dataclass(frozen=True, slots=True)
+class Understanding:
+    """What a reply says, whoever runs the server: read once, where several are tried."""
+
+    reading: Reading | None = None
+    meanings: tuple[Match, ...] = ()
+
+
+def understand(seen: Seen) -> Understanding:
+    """Read the reply of ``seen`` and look up its words."""
+    if seen.reply is None:
+        return Understanding()
+    reading = read(seen.reply, _ours(seen.facts))
+    return Understanding(reading, lexicon.meanings_of(reading, seen.stage))
+
+
+def diagnose(seen: Seen, understood: Understanding | None = None) -> Diagnosis:
     """The cause of what was ``seen``."""
     provider = _provider(seen)
-    reading = None if seen.reply is None else read(seen.reply, _ours(seen.facts))
+    understood = understood or understand(seen)
+    reading, meanings = understood.reading, understood.meanings
     facts = seen.facts | _derived(seen, reading)
     facts["sandbox"] = provider is not None and role_of(str(facts.get("host", ""))) is Role.SANDBOX
-    meanings = () if reading is None else lexicon.meanings_of(reading, seen.stage)
     context = _Context(seen, facts, reading, frozenset() if provider is None else provider.ids)
-    meanings = tuple(match for match in meanings if context.is_plausible(match))
+    if meanings and not context.is_plausible(meanings[0]):
+        meanings = ()
     cause, match = _choose(context, meanings)
     confidence, also = _how_sure(context, cause, match, meanings)
     said = _facts_to_say(seen, reading, provider)
+    link = cause.link
+    if provider is not None and cause.page:
+        link = provider.links.get(cause.page, link)
     words = render(cause, said)
     temporary = cause.temporary
     if temporary is None:
@@ -91,7 +111,7 @@ def diagnose(seen: Seen) -> Diagnosis:
         steps=words.steps,
         temporary=temporary,
         side=cause.side,
-        link=cause.link,
+        link=link,
         ours=cause.ours,
         confidence=confidence,
         also_possible=also,
@@ -171,6 +191,7 @@ def _is_guess(context: _Context, meanings: tuple[Match, ...]) -> bool:
         and rival.meaning not in _VAGUE
         and best.meaning not in _VAGUE
         and best.length - rival.length < _CLEAR_LEAD
+        and context.is_plausible(rival)
         for rival in meanings[1:]
     )
 
@@ -263,12 +284,25 @@ def _facts_to_say(seen: Seen, reading: Reading | None, provider: Provider | None
         said["deadline"] = "reached"
     if provider is not None:
         said["provider"] = provider.name
+        for kind, url in provider.links.items():
+            said[f"{kind}_page"] = url
+        said |= _notices(provider)
     if reading is not None:
         said["code"] = str(reading.code)
         pointer = next(iter(reading.urls + reading.contacts), "")
         if pointer:
             said["pointer"] = pointer
+        if reading.lists:
+            said["list"] = reading.lists[0]
     return said
+
+
+def _notices(provider: Provider) -> dict[str, str]:
+    """What changes at a provider, the next first: at most two, as ``notice`` and ``notice_2``."""
+    ordered = sorted(provider.notices, key=lambda notice: notice.since)
+    return {
+        name: notice.text for name, notice in zip(("notice", "notice_2"), ordered, strict=False)
+    }
 
 
 def _fits(value: str, pattern: str) -> bool:

@@ -88,6 +88,7 @@ class Reading:
     support_codes: tuple[str, ...] = ()
     quotes: frozenset[str] = frozenset()  # "from", "rcpt", "user", "us", "ehlo", "ip", "list"
     addresses: tuple[str, ...] = ()  # IP addresses
+    lists: tuple[str, ...] = ()  # block lists of IP addresses
 
 
 def read(reply: RawReply, ours: Ours | None = None) -> Reading:
@@ -98,6 +99,7 @@ def read(reply: RawReply, ours: Ours | None = None) -> Reading:
     support: list[str] = []
     contacts: list[str] = []
     addresses: list[str] = []
+    lists: list[str] = []
 
     def keep_url(match: re.Match[str]) -> str:
         url = match[0].rstrip(".,;:!?")
@@ -105,6 +107,7 @@ def read(reply: RawReply, ours: Ours | None = None) -> Reading:
         host, _, path = url.partition("://")[2].partition("/") if "://" in url else url.partition("/")
         if is_block_list(host) and _LOOKUP.search(path):
             support.append(LISTED)
+            lists.append(host.lower())
         return " "
 
     def keep_support(match: re.Match[str]) -> str:
@@ -141,6 +144,7 @@ def read(reply: RawReply, ours: Ours | None = None) -> Reading:
         if ours.ehlo and name == ours.ehlo.lower():
             return " #ehlo "
         if is_block_list(name):
+            lists.append(name)
             return " #list "
         return " #ours " if name == ours.mail_from.rpartition("@")[2].lower() else " #host "
 
@@ -168,6 +172,7 @@ def read(reply: RawReply, ours: Ours | None = None) -> Reading:
         tuple(dict.fromkeys(support)),
         quotes,
         tuple(dict.fromkeys(addresses)),
+        tuple(dict.fromkeys(lists)),
     )
 
 
