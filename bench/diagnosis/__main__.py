@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 
 from smtpweb.mailcheck import Encryption, Stage
 
-from .corpus import Labelled, Wording, replies, wordings
+from .corpus import Labelled, Unseen, Wording, replies, unseen, wordings
 from .scripted import Script, check
 
 FLOOR_RIGHT = 0.88
@@ -54,6 +54,17 @@ def main() -> int:
     share = shares_of(submission)
     print(f"{'submission':10} {submission.total():4} wordings: "
           + ", ".join(f"{verdict} {share[verdict]:.1%}" for verdict in VERDICTS))  # fmt: skip
+    fresh: dict[bool, Counter[str]] = {False: Counter(), True: Counter()}
+    for one in unseen():
+        code = check(script_of(one)).code
+        verdict = one.verdict(code)
+        fresh[one.counted][verdict] += 1
+        if given.show and verdict != "right" and not one.counted:
+            print(f"{verdict:10} {one.label:14} {code:30} {'|'.join(one.lines)[:170]}")
+    for part, name in ((False, "unseen"), (True, "counted")):
+        share = shares_of(fresh[part])
+        print(f"{name:10} {fresh[part].total():4} replies: "
+              + ", ".join(f"{verdict} {share[verdict]:.1%}" for verdict in VERDICTS))  # fmt: skip
     fine = (
         shares[False]["right"] >= FLOOR_RIGHT
         and shares[False]["misleading"] <= CEILING_MISLEADING
@@ -71,8 +82,15 @@ def shares_of(counted: Counter[str]) -> dict[str, float]:
     return {verdict: counted[verdict] / max(counted.total(), 1) for verdict in VERDICTS}
 
 
-def script_of(row: Labelled | Wording) -> Script:
+def script_of(row: Labelled | Wording | Unseen) -> Script:
     """A server that says ``row``: one for incoming mail, or one for submission."""
+    if isinstance(row, Unseen) and row.host != "mx":
+        login = row.label not in ("login", "tls") or row.stage is Stage.AUTH
+        return Script(
+            row.stage, list(row.lines), host=row.host, auth=login,
+            encryption=Encryption.NONE if row.label == "tls" else Encryption.STARTTLS,
+            username="b@example.com", mail_from="app@example.com", rcpt_to="anna@example.org",
+        )  # fmt: skip
     if isinstance(row, Wording):
         no_login = row.stage is not Stage.AUTH and any("LOGIN" in part for part in row.causes)
         plain = any("STARTTLS" in part for part in row.causes)

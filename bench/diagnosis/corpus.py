@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from smtpweb.mailcheck import Stage
+from smtpweb.mailcheck.diagnosis.catalogue import causes_by_id
 
 DATA = Path(__file__).parent / "data"
 
@@ -152,6 +153,87 @@ def wordings() -> Iterator[Wording]:
         yield Wording(Stage(stage), host, tuple(reply.split("|")), tuple(causes.split("|")))
 
 
+# The meanings that are right for a label of unseen.tsv
+_MEANINGS = {
+    "rcpt-unknown": {"recipient-unknown"},
+    "rcpt-domain": {"recipient-domain-unknown"},
+    "full": {"mailbox-full"},
+    "disabled": {"mailbox-disabled"},
+    "rcpt-refuses": {"recipient-refuses-sender"},
+    "rcpt-rate": {"recipient-rate"},
+    "rcpt-unavail": {"recipient-unavailable"},
+    "relay": {"relay-denied", "authentication-required"},
+    "spf": {"sender-authentication"},
+    "from-listed": {"sender-domain-listed"},
+    "from-refused": {"sender-refused"},
+    "from-unknown": {"sender-unknown", "sender-domain-unknown"},
+    "from-syntax": {"sender-malformed"},
+    "from-owned": {"sender-not-owned"},
+    "from-verify": {"sender-not-verified"},
+    "ip-listed": {"ip-listed", "ip-reputation", "ip-must-use-relay"},
+    "must-relay": {"ip-must-use-relay", "ip-listed"},
+    "rdns": {"no-reverse-dns"},
+    "ehlo": {"ehlo-name-not-full", "ehlo-name-unknown"},
+    "client-refused": {"client-refused", "geo-or-network-policy", "ip-not-on-allow-list"},
+    "allowlist": {"ip-not-on-allow-list"},
+    "connections": {"too-many-connections"},
+    "recipients": {"too-many-recipients"},
+    "rate": {"message-rate"},
+    "grey": {"greylisted", "try-later"},
+    "trouble": {"server-trouble", "server-fault"},
+    "fault": {"server-fault", "server-trouble"},
+    "storage": {"storage-full"},
+    "big": {"too-big"},
+    "spam": {"spam"},
+    "virus": {"virus"},
+    "attachment": {"attachment-policy"},
+    "format": {"message-format", "protocol-fault"},
+    "loop": {"loop"},
+    "policy": {"policy"},
+    "tls": {"tls-required"},
+    "creds": {"credentials-wrong"},
+    "app-password": {"app-password-required"},
+    "auth-off": {"authentication-disabled"},
+    "oauth": {"oauth-required"},
+    "browser": {"browser-sign-in-required"},
+    "attempts": {"too-many-attempts"},
+    "suspended": {"account-suspended"},
+    "unconfirmed": {"account-unconfirmed"},
+    "plan": {"plan-used-up"},
+    "permission": {"permission-missing"},
+    "login": {"authentication-required"},
+    "mechanism": {"mechanism-unavailable"},
+    "authdown": {"authentication-service-down"},
+    "unclear": set(),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """A reply that the phrases were not written for; ``counted``: never shown, only counted."""
+
+    label: str
+    host: str
+    stage: Stage
+    lines: tuple[str, ...]
+    counted: bool
+
+    def verdict(self, code: str) -> str:
+        """Whether the cause ``code`` is "right", "generic" or "misleading" for it."""
+        if code in GENERIC and self.label != "policy":
+            return "right" if self.label == "unclear" else "generic"
+        cause = causes_by_id().get(code)
+        right = _MEANINGS[self.label]
+        return "right" if cause is not None and cause.means & right else "misleading"
+
+
+def unseen() -> Iterator[Unseen]:
+    """All replies of unseen.tsv."""
+    for label, host, stage, reply in _rows("unseen.tsv"):
+        counted = int(hashlib.sha256(reply.encode()).hexdigest(), 16) % 2 == 0
+        yield Unseen(label, host, Stage(stage), tuple(reply.split("|")), counted)
+
+
 def meanings() -> Iterator[tuple[Stage, str, str]]:
     """Stage, meaning and reply; the lines of a reply are joined by "|"."""
     for stage, meaning, reply in _rows("meanings.tsv"):
@@ -161,5 +243,5 @@ def meanings() -> Iterator[tuple[Stage, str, str]]:
 def _rows(name: str) -> Iterator[list[str]]:
     lines = (DATA / name).read_text(encoding="utf-8").splitlines()
     for line in lines:
-        if line and not line.startswith(("#", "stage\t")):
+        if line and not line.startswith(("#", "stage\t", "label\t")):
             yield line.split("\t")

@@ -13,7 +13,8 @@ One entry is one cause: when it is, and what a person reads. The format:
   the outcome then neither disables the SMTP nor counts.
 - ``also``: causes that show themselves by the same words; with them the cause is likely, at most.
 - ``title``, ``meaning``, ``steps``: may name facts in braces; a step that names a fact of
-  ``rendering.OPTIONAL`` is left out where that is not known. ``link``: where to read more.
+  ``rendering.OPTIONAL`` is left out where that is not known. ``link``: where to read more;
+  ``page``: the kind of the provider's own page (:data:`~.providers.LINKS`) that goes before it.
 - ``examples``: what was really seen; each must lead to this entry, and the tests see to it.
 """
 
@@ -50,6 +51,7 @@ class Cause:
     temporary: bool | None = None
     ours: bool = False
     link: str = ""
+    page: str = ""
     also: tuple[str, ...] = ()
     rank: int = 0
     examples: tuple[dict[str, Any], ...] = ()

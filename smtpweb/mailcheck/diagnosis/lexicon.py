@@ -11,6 +11,7 @@ One entry gives one meaning (``id``); several may share an ``id`` where a stage 
 - ``stages``: where alone it can come; left out: anywhere.
 - ``enhanced``: enhanced codes that support it (RFC 3463; ``x`` for any number); those under
   ``alone`` yield it also where no word is known, because their registered text says so.
+- ``codes``: reply codes that support words which are weak alone ("535", "4xx").
 - ``support``: support codes (regular expressions) that providers give it.
 - ``examples``: replies that must lead to this meaning and to no other.
 
@@ -26,12 +27,14 @@ import functools
 import re
 import tomllib
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..core.types import Stage
 from .reading import Reading, normalised
+from .subjects import ACCUSED, named_in
 
 FOLDER = Path(__file__).parent / "lexicon"
 LANGUAGES = ("en", "de", "fr", "es", "it", "pt", "ru", "zh", "ja", "nl", "pl", "tr", "ko")
@@ -75,6 +78,9 @@ _SUBJECTS = frozenset(
 )
 _REFUSALS = frozenset(
     [
+        "deny",
+        "refuse",
+        "reject",
         "accept",
         "accepted",
         "allow",
@@ -138,6 +144,20 @@ _FILLERS = frozenset(
     ]
 )
 
+# Of the client's meanings, those about its address: the others are about what it did
+_ABOUT_CLIENT = frozenset(
+    {
+        "client-refused",
+        "geo-or-network-policy",
+        "ip-listed",
+        "ip-must-use-relay",
+        "ip-reputation",
+        "no-reverse-dns",
+    }
+)
+
+_MORE_THAN_A_WORD = 8  # letters say nothing here: a telling word counts four
+
 _BETWEEN = r"(?: [@#][a-z]*)* "
 _GAP = r"(?: \S+){0,6}? "
 
@@ -162,6 +182,7 @@ class Entry:
     stages: frozenset[Stage]
     enhanced: tuple[str, ...]
     alone: tuple[str, ...]
+    codes: tuple[str, ...]
     support: re.Pattern[str] | None
     reply_class: int | None
     vetoes: tuple[re.Pattern[str], ...]
@@ -180,6 +201,7 @@ class Match:
     length: int  # of the words that matched
     start: int  # where they begin
     by_code: bool = False  # by the code alone
+    backed: bool = True  # by more than one loud word
 
     @property
     def rank(self) -> tuple[int, int, bool, int]:
@@ -210,7 +232,9 @@ def meanings_of(reading: Reading, stage: Stage) -> tuple[Match, ...]:
     best: dict[str, Match] = {}
     vetoed: dict[int, bool] = {}
 
-    def offer(number: int, strength: int, length: int, start: int, *, by_code: bool) -> None:
+    def offer(
+        number: int, strength: int, length: int, start: int, *, by_code: bool, words: str = ""
+    ) -> None:
         entry = entries()[number]
         if number not in vetoed:
             vetoed[number] = any(veto.search(reading.words) for veto in entry.vetoes)
@@ -218,8 +242,16 @@ def meanings_of(reading: Reading, stage: Stage) -> tuple[Match, ...]:
             return
         if entry.reply_class is not None and reading.code // 100 != entry.reply_class:
             return
+        supported = _supports(entry, reading)
+        backed = (
+            strength > WEAK
+            or supported
+            or length >= _MORE_THAN_A_WORD
+            or not _says_more(reading.words, words)
+            or _has_code(reading.code, entry.codes)
+        )
         match = Match(
-            entry.meaning, entry.party, strength, _supports(entry, reading), length, start, by_code
+            entry.meaning, entry.party, strength, supported, length, start, by_code, backed
         )
         known = best.get(entry.meaning)
         if known is None or match.rank > known.rank:
@@ -230,13 +262,31 @@ def meanings_of(reading: Reading, stage: Stage) -> tuple[Match, ...]:
             strength, length = _weight(phrase, found[0].split())
             if strength == NOTHING:
                 continue
-            offer(phrase.entry, strength, length, found.start(), by_code=False)
+            offer(phrase.entry, strength, length, found.start(), by_code=False, words=found[0])
     for number, entry in enumerate(entries()):
         if entry.support and any(entry.support.fullmatch(code) for code in reading.support_codes):
             offer(number, STRONG, 0, len(reading.words), by_code=False)
         if entry.alone and any(_fits(reading.enhanced, code) for code in entry.alone):
             offer(number, 0, 0, len(reading.words), by_code=True)
-    return tuple(sorted(best.values(), key=lambda match: match.rank, reverse=True))
+    return _weighed(reading, best.values())
+
+
+def _weighed(reading: Reading, matches: Iterable[Match]) -> tuple[Match, ...]:
+    """Best first, after asking whom the reply names."""
+    named = named_in(reading.words)
+    weighed = [replace(match, strength=_strength_for(match, named)) for match in matches]
+    weighed = [match for match in weighed if match.strength or match.by_code]
+    return tuple(sorted(weighed, key=lambda match: match.rank, reverse=True))
+
+
+def _strength_for(match: Match, named: frozenset[str]) -> int:
+    """Less where the meaning accuses somebody, and the reply names only somebody else."""
+    accused = match.party in ACCUSED and (match.party != "client" or match.meaning in _ABOUT_CLIENT)
+    if not accused or match.by_code or match.party in named:
+        return match.strength
+    if match.strength in (PLAIN, WEAK) and named:
+        return NOTHING
+    return NOTHING if match.strength == WEAK and match.party == "client" else match.strength
 
 
 def pattern_of(phrase: str) -> re.Pattern[str]:
@@ -287,6 +337,16 @@ def _weight(phrase: Phrase, words: list[str]) -> tuple[int, int]:
     if phrase.strength == PLAIN and telling <= _REFUSALS:
         return WEAK, length
     return phrase.strength, length
+
+
+def _says_more(text: str, words: str) -> bool:
+    """Whether ``text`` says more than ``words``, a verdict and whom it is about."""
+    telling = {word for word in text.split() if word[0] not in "@#" and not word.isdigit()}
+    return len(telling - set(words.split()) - _FILLERS - _REFUSALS - _SUBJECTS) > 1
+
+
+def _has_code(code: int, codes: tuple[str, ...]) -> bool:
+    return str(code) in codes or f"{code // 100}xx" in codes
 
 
 def _fits(value: str, pattern: str) -> bool:
@@ -376,6 +436,7 @@ def _entry(raw: dict[str, Any], count: int) -> Entry:
         stages=frozenset(Stage(name) for name in raw.get("stages", ())),
         enhanced=tuple(raw.get("enhanced", ())),
         alone=tuple(raw.get("alone", ())),
+        codes=tuple(raw.get("codes", ())),
         support=re.compile("|".join(support), re.IGNORECASE) if support else None,
         reply_class=raw.get("class"),
         vetoes=tuple(pattern_of(text) for text in raw.get("veto", ())),

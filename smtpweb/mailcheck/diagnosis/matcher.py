@@ -8,7 +8,6 @@ what its registered text says, and a reply without known words the neutral cause
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +16,7 @@ from ..core.raw_reply import RawReply
 from ..core.types import Side, Stage
 from . import lexicon, software
 from .catalogue import Cause, causes_by_id, causes_of
-from .lexicon import STRONG, WEAK, Match
+from .lexicon import PLAIN, STRONG, WEAK, Match
 from .providers import Provider, Role, named, provider_of, role_of
 from .reading import Ours, Reading, read
 from .rendering import FACTS, render
@@ -26,6 +25,9 @@ __all__ = ["FACTS", "Confidence", "Diagnosis", "Seen", "diagnose"]
 
 _SUBMISSION_PORTS = frozenset({465, 587, 2465, 2525, 2587})
 _MAX_ALSO = 2
+_CLEAR_LEAD = 4  # one telling word more than the rival
+# They say how, not why, and so contradict nothing
+_VAGUE = frozenset({"policy", "protocol-fault", "try-later"})
 
 
 class Confidence(enum.StrEnum):
@@ -66,17 +68,38 @@ class Diagnosis:
     facts: dict[str, str] = field(default_factory=dict)
 
 
-def diagnose(seen: Seen) -> Diagnosis:
+@dataclass(frozen=True, slots=True)
+class Understanding:
+    """What a reply says, whoever runs the server: read once, where several are tried."""
+
+    reading: Reading | None = None
+    meanings: tuple[Match, ...] = ()
+
+
+def understand(seen: Seen) -> Understanding:
+    """Read the reply of ``seen`` and look up its words."""
+    if seen.reply is None:
+        return Understanding()
+    reading = read(seen.reply, _ours(seen.facts))
+    return Understanding(reading, lexicon.meanings_of(reading, seen.stage))
+
+
+def diagnose(seen: Seen, understood: Understanding | None = None) -> Diagnosis:
     """The cause of what was ``seen``."""
     provider = _provider(seen)
-    reading = None if seen.reply is None else read(seen.reply, _ours(seen.facts))
+    understood = understood or understand(seen)
+    reading, meanings = understood.reading, understood.meanings
     facts = seen.facts | _derived(seen, reading)
     facts["sandbox"] = provider is not None and role_of(str(facts.get("host", ""))) is Role.SANDBOX
-    meanings = () if reading is None else lexicon.meanings_of(reading, seen.stage)
     context = _Context(seen, facts, reading, frozenset() if provider is None else provider.ids)
+    if meanings and not context.is_plausible(meanings[0]):
+        meanings = ()
     cause, match = _choose(context, meanings)
     confidence, also = _how_sure(context, cause, match, meanings)
     said = _facts_to_say(seen, reading, provider)
+    link = cause.link
+    if provider is not None and cause.page:
+        link = provider.links.get(cause.page, link)
     words = render(cause, said)
     temporary = cause.temporary
     if temporary is None:
@@ -88,7 +111,7 @@ def diagnose(seen: Seen) -> Diagnosis:
         steps=words.steps,
         temporary=temporary,
         side=cause.side,
-        link=cause.link,
+        link=link,
         ours=cause.ours,
         confidence=confidence,
         also_possible=also,
@@ -124,6 +147,14 @@ class _Context:
             and (not cause.enhanced or any(_fits(reading.enhanced, it) for it in cause.enhanced))
         )
 
+    def is_plausible(self, match: Match) -> bool:
+        """Whether a reply here would be about this party at all."""
+        if self.seen.stage is Stage.AUTH:
+            return match.party in ("account", "client", "server")
+        if self.facts.get("mx"):
+            return match.party != "account" or match.meaning == "message-rate"
+        return True
+
     def cause_of(self, meaning: str) -> Cause | None:
         """The most exact cause of ``meaning`` here."""
         return next(
@@ -131,7 +162,9 @@ class _Context:
         )
 
 
-def _choose(context: _Context, meanings: Iterable[Match]) -> tuple[Cause, Match | None]:
+def _choose(context: _Context, meanings: tuple[Match, ...]) -> tuple[Cause, Match | None]:
+    if _is_guess(context, meanings):
+        meanings = ()
     for match in meanings:
         cause = context.cause_of(match.meaning)
         if cause is not None:
@@ -140,6 +173,27 @@ def _choose(context: _Context, meanings: Iterable[Match]) -> tuple[Cause, Match 
     if cause is None:
         raise AssertionError("the catalogue has a cause for everything")
     return cause, None
+
+
+def _is_guess(context: _Context, meanings: tuple[Match, ...]) -> bool:
+    """Whether one loud word is all there is, or other words speak as much for another party."""
+    if not meanings:
+        return False
+    best = meanings[0]
+    if not best.backed and not best.by_code:
+        return True
+    if best.strength != PLAIN or best.supported:
+        return False
+    return any(
+        rival.strength == PLAIN
+        and not rival.by_code
+        and rival.party != best.party
+        and rival.meaning not in _VAGUE
+        and best.meaning not in _VAGUE
+        and best.length - rival.length < _CLEAR_LEAD
+        and context.is_plausible(rival)
+        for rival in meanings[1:]
+    )
 
 
 def _how_sure(
@@ -230,12 +284,25 @@ def _facts_to_say(seen: Seen, reading: Reading | None, provider: Provider | None
         said["deadline"] = "reached"
     if provider is not None:
         said["provider"] = provider.name
+        for kind, url in provider.links.items():
+            said[f"{kind}_page"] = url
+        said |= _notices(provider)
     if reading is not None:
         said["code"] = str(reading.code)
         pointer = next(iter(reading.urls + reading.contacts), "")
         if pointer:
             said["pointer"] = pointer
+        if reading.lists:
+            said["list"] = reading.lists[0]
     return said
+
+
+def _notices(provider: Provider) -> dict[str, str]:
+    """What changes at a provider, the next first: at most two, as ``notice`` and ``notice_2``."""
+    ordered = sorted(provider.notices, key=lambda notice: notice.since)
+    return {
+        name: notice.text for name, notice in zip(("notice", "notice_2"), ordered, strict=False)
+    }
 
 
 def _fits(value: str, pattern: str) -> bool:

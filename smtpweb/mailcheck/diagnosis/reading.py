@@ -3,6 +3,8 @@
 URLs, contact addresses, host trailers, ids and support codes say nothing about the cause by the
 words that happen to be in them. They are taken out of the words and kept apart.
 
+A host of a block list of IP addresses is ``#list``, so that what it is asked for is not lost.
+
 In ``words`` an address is ``@`` (ours: ``@from``, ``@rcpt``, ``@user``), an IP address ``#ip``
 (ours: ``#us``), a host name ``#host`` (ours: ``#ehlo``, and ``#ours`` for the From's domain).
 """
@@ -35,7 +37,7 @@ _HOST = re.compile(
 # "[AM0PR02CA0107.eurprd02.prod.outlook.com 2026-…Z 08DC…]", "[Hostname=…]"
 _TRAILER = re.compile(
     r"\[(?:hostname=)?[a-z0-9*.-]+\.(?:outlook|office365|exchangelabs|microsoft)\.com[^\]]*\]"
-    r"|\S+(?: - | )gsmtp\b|- gsmtp\b|\s- on \S+ \d{4}.*$",
+    r"|(?:\S*\d\S*)?(?: - | )gsmtp\b|- gsmtp\b|\s- on \S+ \d{4}.*$",
     re.IGNORECASE,
 )
 _SUPPORT = re.compile(
@@ -43,6 +45,16 @@ _SUPPORT = re.compile(
     r"|\[(?:TSS?\d+|BL\d+|RLY:\w+|PH\d+|CS\d+|GL\d+)\]|\(#[A-Z]+\d+\)|\(#id-[\d.]+\)|\bRCP-[A-Z]\d"
     r"|\b(?:SC|DY|BAY|RP|NN)-\d{3}\b|\((?:S|G)\d[0-9A-Z]{0,3}\)|\bE-?\d{4,}\b"
 )
+# Zones of block lists of IP addresses; those of domains and links (dbl, surbl, uribl) are others
+_LIST = re.compile(
+    r"(?:^|\.)(?:spamhaus\.org|spamcop\.net|sorbs\.net|abuseat\.org|barracudacentral\.org|manitu\.net"
+    r"|uceprotect\.net|mailspike\.net|senderscore\.com|cloudmark\.com|invaluement\.com|psbl\.org"
+    r"|spamrats\.com|backscatterer\.org|nordspam\.com|0spam\.org|junkemailfilter\.com|spfbl\.net"
+    r"|s5h\.net|dronebl\.org|efnetrbl\.org|cobion\.com|mail-abuse\.com|spamrl\.com)$"
+    r"|(?:^|\.)(?:[a-z0-9-]*dnsbl|rbl|drbl|bl|blacklist|blocklist)[a-z0-9-]*\.", re.IGNORECASE)  # fmt: skip
+_DOMAIN_LIST = re.compile(r"(?:^|\.)(?:dbl|rhsbl|surbl|uribl|multi)\.", re.IGNORECASE)
+_LOOKUP = re.compile(r"\bip(?:/|=|check)|lookup|\bbl\?|_ip=|/(?:sbl|xbl|css|pbl)/", re.IGNORECASE)
+LISTED = "DNSBL"  # the support code that a link to a block list's entry of an IP address stands for
 _ID = re.compile(r"(?<![\w@#])(?=[\w-]*\d)(?=[\w-]*[a-z])[\w-]{9,}(?![\w@])", re.IGNORECASE)
 _CONTACT = re.compile(r"^(?:abuse|postmaster|support|contact|help|helpdesk|sales|unblock|delist"
                       r"|noc|admin|removal|spam|hostmaster)\b", re.IGNORECASE)  # fmt: skip
@@ -74,8 +86,9 @@ class Reading:
     urls: tuple[str, ...] = ()
     contacts: tuple[str, ...] = ()
     support_codes: tuple[str, ...] = ()
-    quotes: frozenset[str] = frozenset()  # "from", "rcpt", "user", "us", "ehlo", "ip", "ours"
+    quotes: frozenset[str] = frozenset()  # "from", "rcpt", "user", "us", "ehlo", "ip", "list"
     addresses: tuple[str, ...] = ()  # IP addresses
+    lists: tuple[str, ...] = ()  # block lists of IP addresses
 
 
 def read(reply: RawReply, ours: Ours | None = None) -> Reading:
@@ -86,9 +99,15 @@ def read(reply: RawReply, ours: Ours | None = None) -> Reading:
     support: list[str] = []
     contacts: list[str] = []
     addresses: list[str] = []
+    lists: list[str] = []
 
     def keep_url(match: re.Match[str]) -> str:
-        urls.append(match[0].rstrip(".,;:!?"))
+        url = match[0].rstrip(".,;:!?")
+        urls.append(url)
+        host, _, path = url.partition("://")[2].partition("/") if "://" in url else url.partition("/")
+        if is_block_list(host) and _LOOKUP.search(path):
+            support.append(LISTED)
+            lists.append(host.lower())
         return " "
 
     def keep_support(match: re.Match[str]) -> str:
@@ -124,6 +143,9 @@ def read(reply: RawReply, ours: Ours | None = None) -> Reading:
             return match[0].replace(".", " ")  # RESOLVER.RST.NotAuthorized is no host
         if ours.ehlo and name == ours.ehlo.lower():
             return " #ehlo "
+        if is_block_list(name):
+            lists.append(name)
+            return " #list "
         return " #ours " if name == ours.mail_from.rpartition("@")[2].lower() else " #host "
 
     text = _URL.sub(keep_url, text)
@@ -150,7 +172,13 @@ def read(reply: RawReply, ours: Ours | None = None) -> Reading:
         tuple(dict.fromkeys(support)),
         quotes,
         tuple(dict.fromkeys(addresses)),
+        tuple(dict.fromkeys(lists)),
     )
+
+
+def is_block_list(host: str) -> bool:
+    """Whether ``host`` belongs to a block list of IP addresses."""
+    return bool(_LIST.search(host)) and not _DOMAIN_LIST.search(host)
 
 
 def normalised(text: str) -> str:
@@ -165,7 +193,7 @@ def normalised(text: str) -> str:
     folded = _IDEOGRAPHS.sub(r" \1 ", folded)
     folded = re.sub(r"[^\w@#]|_", " ", folded)
     folded = re.sub(
-        r"#(?!(?:ip|us|host|ehlo|ours)\b)|@(?!(?:from|rcpt|user)?(?:\s|$))", " ", folded
+        r"#(?!(?:ip|us|host|list|ehlo|ours)\b)|@(?!(?:from|rcpt|user)?(?:\s|$))", " ", folded
     )
     words = [word for word in folded.split() if word not in _ARTICLES]
     return f" {' '.join(words)} "

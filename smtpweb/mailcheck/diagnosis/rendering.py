@@ -43,6 +43,14 @@ FACTS = {
     "code": "none",
     "pointer": "",
     "list": "",
+    "app_password_page": "",
+    "settings_page": "",
+    "sender_page": "",
+    "status_page": "",
+    "unblock_page": "",
+    "quota_page": "",
+    "notice": "",
+    "notice_2": "",
     "other_port": "another port",
     "other_encryption": "another encryption",
     "fault_subject": "a certificate of the chain",
@@ -59,7 +67,7 @@ DEADLINE_STEP = (
 )
 
 # A step that names one of these is left out where the reply does not give it.
-OPTIONAL = frozenset({"pointer", "list"})
+OPTIONAL = frozenset(name for name, stand_in in FACTS.items() if not stand_in) - {"setting"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from ..core.raw_reply import RawReply
 from ..core.recorder import Recorder
 from ..core.redaction import Secrets, cleaned, cut
 from ..core.types import Reply, Stage
-from ..diagnosis.matcher import Diagnosis, Seen, diagnose
+from ..diagnosis.matcher import Diagnosis, Seen, Understanding, diagnose, understand
 from ..diagnosis.providers import Provider, named, provider_of, providers, role_of
 from .incident import Incident
 from .masking import masked
@@ -64,14 +64,15 @@ def explain(
     facts["symptom"] = str(incident.symptom)
     if role := role_of(str(facts.get("host", ""))):
         facts["role"] = str(role)
+    understood = understand(_seen(incident, facts))
     return Explanation(
         text=shown,
         stage=incident.stage,
-        diagnosis=_diagnosis(incident, facts),
+        diagnosis=_diagnosis(incident, facts, understood),
         reply=_shown(incident.reply),
         provider=known,
         facts=facts,
-        asks=tuple(_asks(incident, facts, known)),
+        asks=tuple(_asks(incident, facts, known, understood)),
     )
 
 
@@ -88,19 +89,21 @@ def _provider_in(facts: dict[str, Any], reply: RawReply | None) -> Provider | No
     return None
 
 
-def _asks(incident: Incident, facts: dict[str, Any], known: Provider | None) -> Iterator[str]:
+def _asks(
+    incident: Incident, facts: dict[str, Any], known: Provider | None, understood: Understanding
+) -> Iterator[str]:
     """Compute by trying: what is not known is asked for only if it would change the answer."""
     host = str(facts.get("host", ""))
-    usual = _gist(_diagnosis(incident, facts))
+
+    def gist(other: dict[str, Any]) -> tuple[str, bool, str, str]:
+        return _gist(_diagnosis(incident, facts | other, understood))
+
+    usual = gist({})
     of_provider = False
     if known is None and (not host or _is_address(host)):
         groups = {one.group for one in providers()}
-        of_provider = any(
-            _gist(_diagnosis(incident, facts | {"provider": group})) != usual for group in groups
-        )
-    of_port = "port" not in facts and any(
-        _gist(_diagnosis(incident, facts | {"port": port})) != usual for port in _PORTS
-    )
+        of_provider = any(gist({"provider": group}) != usual for group in groups)
+    of_port = "port" not in facts and any(gist({"port": port}) != usual for port in _PORTS)
     if of_provider or of_port:
         yield "host"
     if of_provider:
@@ -112,8 +115,14 @@ def _gist(diagnosis: Diagnosis) -> tuple[str, bool, str, str]:
     return diagnosis.id, diagnosis.temporary, diagnosis.side, diagnosis.link
 
 
-def _diagnosis(incident: Incident, facts: dict[str, Any]) -> Diagnosis:
-    return diagnose(Seen(incident.stage, incident.symptom, incident.reply, facts))
+def _diagnosis(
+    incident: Incident, facts: dict[str, Any], understood: Understanding
+) -> Diagnosis:
+    return diagnose(_seen(incident, facts), understood)
+
+
+def _seen(incident: Incident, facts: dict[str, Any]) -> Seen:
+    return Seen(incident.stage, incident.symptom, incident.reply, facts)
 
 
 def _is_address(host: str) -> bool:

@@ -19,6 +19,7 @@ from ...mailcheck.core.types import Notice
 from ...mailcheck.diagnosis.catalogue import causes_by_id
 from ...mailcheck.diagnosis.facts import WARNINGS
 from ...mailcheck.diagnosis.matcher import Diagnosis
+from ...mailcheck.diagnosis.providers import providers
 from ...mailcheck.diagnosis.rendering import DEADLINE_STEP, FACTS, Rendered, render
 from ...mailcheck.net import happy_eyeballs
 from ...mailcheck.protocol.replies import BREACHES
@@ -86,6 +87,8 @@ def texts() -> Iterator[str]:
     yield DEADLINE_STEP
     yield from WARNINGS
     yield from happy_eyeballs.WORDS
+    for provider in providers():
+        yield from (notice.text for notice in provider.notices)
     yield from sorted(egress.RANGE_NAMES)
     yield from ("login", "password", "another address", "SMTP over TLS", "not readable")
 
