@@ -50,7 +50,7 @@ bench: .venv/bench.stamp ## Measure the check against other mailers (ARGS=--help
 fuzz: .venv/fuzz.stamp ## Fuzz the parser of SMTP replies for ten minutes (ARGS=... for libFuzzer)
 	@$(PY) -m bench.fuzz.replies $(or $(ARGS),-max_total_time=600)
 
-lock: .venv/lock/bin/uv ## Update requirements/*.lock from pyproject.toml
+lock: .venv/lock/bin/uv ## Update requirements/*.lock from pyproject.toml (UPGRADE=--upgrade: newer versions too)
 	@$(compile) -o requirements/run.lock
 	@for extra in demo dev bench fuzz; do \
 	  $(compile) --extra $$extra -o requirements/$$extra.lock || exit 1; \
@@ -60,7 +60,7 @@ wheels: .venv/lock/bin/uv ## Resolve every lock file from wheels alone, for the 
 	@$(PY) -m tests.support.wheels
 
 # The lock files contain versions and hashes but no index: everybody uses their own.
-compile = .venv/lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
+compile = .venv/lock/bin/uv pip compile --quiet $(UPGRADE) --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
 	pyproject.toml
 
