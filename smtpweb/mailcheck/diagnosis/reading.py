@@ -104,7 +104,9 @@ def read(reply: RawReply, ours: Ours | None = None) -> Reading:
     def keep_url(match: re.Match[str]) -> str:
         url = match[0].rstrip(".,;:!?")
         urls.append(url)
-        host, _, path = url.partition("://")[2].partition("/") if "://" in url else url.partition("/")
+        host, _, path = (
+            url.partition("://")[2].partition("/") if "://" in url else url.partition("/")
+        )
         if is_block_list(host) and _LOOKUP.search(path):
             support.append(LISTED)
             lists.append(host.lower())

@@ -115,9 +115,7 @@ def _gist(diagnosis: Diagnosis) -> tuple[str, bool, str, str]:
     return diagnosis.id, diagnosis.temporary, diagnosis.side, diagnosis.link
 
 
-def _diagnosis(
-    incident: Incident, facts: dict[str, Any], understood: Understanding
-) -> Diagnosis:
+def _diagnosis(incident: Incident, facts: dict[str, Any], understood: Understanding) -> Diagnosis:
     return diagnose(_seen(incident, facts), understood)
 
 
