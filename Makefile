@@ -5,7 +5,7 @@ PORT ?= 8000
 PY = .venv/bin/python
 PIP = $(PY) -m pip --quiet --disable-pip-version-check --no-input
 
-# PYTHON=... chooses the interpreter; else the first of these that will do.
+# PYTHON=... chooses the interpreter; the default is the first suitable one of these.
 CANDIDATES = $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python3.14 python)
 SUITABLE = import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 
@@ -19,7 +19,7 @@ help: ## Show this list
 run: .venv/run.stamp ## Install, migrate and serve on 127.0.0.1:8000 (PORT=... for another port)
 	@PORT='$(PORT)' exec $(PY) -m smtpweb
 
-demo: .venv/demo.stamp ## The same with a demo account and sandbox SMTP servers, apart from your data
+demo: .venv/demo.stamp ## Serve a demo account with sandbox SMTP servers, separate from your data
 	@PORT='$(PORT)' exec $(PY) -m smtpweb.demo
 
 test: .venv/dev.stamp ## Run the whole test suite (ARGS=... for pytest)
@@ -33,41 +33,41 @@ lint: .venv/dev.stamp ## The quick half of check: format, lint, layers, types
 	$(PY) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
 	$(PY) -m mypy
 
-format: .venv/dev.stamp ## Write all code in the one format
+format: .venv/dev.stamp ## Format the code
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
 
-words: .venv/dev.stamp ## Collect the texts of the pages for translators, and compile what they wrote
+words: .venv/dev.stamp ## Collect the texts of the pages for translation, and compile the translations
 	@$(PY) -m translations.collect
 
-screenshots: .venv/dev.stamp ## Take the pictures of README and docs anew (needs Chromium)
+screenshots: .venv/dev.stamp ## Take the screenshots for README and docs (needs Chromium)
 	@$(PY) -m tests.support.screenshots
 
-bench: .venv/bench.stamp ## Measure the check against other mailers (ARGS=--help tells what else)
+bench: .venv/bench.stamp ## Measure the check against other mailers (ARGS=--help for options)
 	@if command -v npm >/dev/null; then npm ci --silent --no-audit --no-fund --prefix bench/check; fi
 	@$(PY) -m bench.check $(ARGS)
 
-fuzz: .venv/fuzz.stamp ## Fuzz the reader of replies for ten minutes (ARGS=... for libFuzzer)
+fuzz: .venv/fuzz.stamp ## Fuzz the parser of SMTP replies for ten minutes (ARGS=... for libFuzzer)
 	@$(PY) -m bench.fuzz.replies $(or $(ARGS),-max_total_time=600)
 
-lock: .venv/lock/bin/uv ## Renew requirements/*.lock from pyproject.toml
+lock: .venv/lock/bin/uv ## Update requirements/*.lock from pyproject.toml (UPGRADE=--upgrade: newer versions too)
 	@$(compile) -o requirements/run.lock
 	@for extra in demo dev bench fuzz; do \
 	  $(compile) --extra $$extra -o requirements/$$extra.lock || exit 1; \
 	done
 
-wheels: .venv/lock/bin/uv ## Resolve every lock file for the oldest and the newest Python, wheels only
+wheels: .venv/lock/bin/uv ## Resolve every lock file from wheels alone, for the oldest and newest Python
 	@$(PY) -m tests.support.wheels
 
-# The lock files name versions and hashes, never an index: everybody uses their own.
-compile = .venv/lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
+# The lock files contain versions and hashes but no index: everybody uses their own.
+compile = .venv/lock/bin/uv pip compile --quiet $(UPGRADE) --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
 	pyproject.toml
 
 .venv/bin/python:
 	@for python in $(CANDIDATES); do \
 	  if $$python -c '$(SUITABLE)' 2>/dev/null; then \
-	    echo "Making .venv with $$($$python --version)."; \
+	    echo "Creating .venv with $$($$python --version)."; \
 	    exec $$python -m venv --clear .venv; \
 	  fi; \
 	done; \
@@ -75,7 +75,7 @@ compile = .venv/lock/bin/uv pip compile --quiet --upgrade --universal --python-v
 	  "$(CANDIDATES) (on Debian: apt install python3-venv; elsewhere: make PYTHON=/path/to/python)." >&2; \
 	exit 1
 
-# The stamp tells that all of a lock file is installed; a newer lock file is installed again.
+# A stamp means that all of its lock file is installed; a newer lock file is installed again.
 .venv/%.stamp: requirements/%.lock | .venv/bin/python
 	@echo "Installing requirements/$*.lock into .venv (this takes a minute, but only once)."
 	@$(PIP) install --require-hashes -r $<

@@ -1,4 +1,4 @@
-"""How gunicorn serves smtpweb. Its command line overrides what stands here."""
+"""Configuration of gunicorn, which serves smtpweb; command-line options override it."""
 
 import os
 import signal
@@ -24,39 +24,39 @@ bind = [f"127.0.0.1:{os.environ.get('PORT') or 8000}"]
 
 worker_class = "gthread"
 workers = 2
-# More threads make reads no faster: they are there to wait for SMTP servers. Beyond the checks
-# and the pages that follow one there are always some left, so that neither starves readers.
+# Threads do not make reads faster; most of them wait for SMTP servers. There are more than checks
+# and event streams can occupy, so that neither starves other requests.
 threads = max(24, _settings.check_slots + _settings.stream_slots + 8)
-# Settings are read, and a wrong one stops the start, before any worker exists.
+# Read the settings, and exit for a wrong one, before there is any worker.
 preload_app = True
 
-# API clients reuse a connection after seconds of silence, and fail if it is gone by then.
+# API clients reuse connections that were idle for seconds, and fail if they have been closed.
 keepalive = 75
-# A worker that is told to stop may finish the checks under way.
+# A stopping worker may finish its running checks.
 graceful_timeout = _settings.check_timeout + 10
 timeout = max(60, _settings.check_timeout + 10)
-# Whatever may leak is given back now and then, never in both workers at once.
+# Workers restart now and then, not both at once, to free whatever may have leaked.
 max_requests = 200_000
 max_requests_jitter = 50_000
-# The heartbeat files: on a disk they can stall a worker for as long as the disk does.
+# For heartbeat files: a slow disk would block the worker.
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
 
 limit_request_line = 8190
 limit_request_fields = 100
 limit_request_field_size = 8190
-# Only SMTPWEB_TRUSTED_PROXIES decides whose X-Forwarded-* headers count.
+# Only SMTPWEB_TRUSTED_PROXIES decides which X-Forwarded-* headers are trusted.
 forwarded_allow_ips = ""
 secure_scheme_headers = {}
 forwarder_headers = ""
 control_socket_disable = True
 
-# No access log: a proxy in front has one, and paths and queries hold ids and tokens.
+# No access log: the reverse proxy has one, and paths and queries contain ids and tokens.
 accesslog = None
 logconfig_dict = logs.configuration(production=_settings.production)
 
 
 def on_starting(server):
-    """See that this installation is fit to serve: in the master, before there is any worker."""
+    """Check in the master process that this installation can serve."""
     app = server.app.wsgi()
     with app.app_context():
         try:
@@ -75,7 +75,7 @@ def on_starting(server):
 
 
 def when_ready(server):
-    """Tell where we are, and how the first account is made."""
+    """Print the URL, and how to create the first account."""
     url = _settings.base_url or str(server.LISTENERS[0])
     print(f"smtpweb is ready at {url}", flush=True)
     if server.needs_first_account:
@@ -86,28 +86,28 @@ def when_ready(server):
 
 
 def post_worker_init(worker):
-    """Leave Ctrl-C, which reaches all processes of a terminal, to the master.
+    """Ignore Ctrl-C, which reaches all processes of a terminal: the master handles it.
 
-    It tells the workers by SIGQUIT. A worker that hears both at the same moment can lock up.
+    It sends SIGQUIT to the workers. A worker that gets both at the same moment can lock up.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # From the moment it is told to end, which may be long before its last reply is read
+    # True as soon as the worker is stopping, which may be long before its last reply is read
     _queues_of(worker).is_over = lambda: not worker.alive
 
 
 def worker_exit(_server, worker):
-    """Wait for the checks that were begun from pages: no request of theirs is waited for."""
-    if hasattr(worker, "wsgi"):  # the master says so too of a worker that it finds dead
+    """Wait for the checks that were started from pages, which run without a request."""
+    if hasattr(worker, "wsgi"):  # the master calls this too, for a worker that died
         _queues_of(worker).stop()
     runner.wait_for_all()
 
 
 def _queues_of(worker):
-    return worker.wsgi.extensions["smtpweb.queues"]
+    return worker.wsgi.extensions["smtpweb"].queues
 
 
 def worker_int(_worker):
-    """End at once when told so by SIGQUIT: threads that wait for SMTP servers are not waited for.
+    """Exit immediately on SIGQUIT, without waiting for threads that wait for SMTP servers.
 
     What they were writing is rolled back, and their checks stay without an outcome.
     """

@@ -1,4 +1,4 @@
-"""Run migrations: each upgrade is one transaction on both databases, one starter at a time."""
+"""Run migrations: each upgrade is one transaction on both databases, one process at a time."""
 
 from alembic import context
 from flask import current_app
@@ -7,11 +7,11 @@ from sqlalchemy.engine import Connection
 
 from smtpweb.database.session import Base, Sealed, UtcDateTime, write_option
 
-_LOCK = 0x736D7470  # any number that only we use
+_LOCK = 0x736D7470  # an arbitrary number for our advisory lock
 
 
 def render_item(kind, item, _autogen_context):
-    """Revisions name plain column types: they must not change when our own types do."""
+    """Render plain column types in revisions: these must not change when our own types do."""
     if kind == "type" and isinstance(item, UtcDateTime):
         return "sa.DateTime(timezone=True)"
     if kind == "type" and isinstance(item, Sealed):
@@ -31,7 +31,7 @@ def run(connection: Connection) -> None:
     )
     with context.begin_transaction():
         if not sqlite:
-            # Two starters at once: the second waits here, then finds nothing to do.
+            # If two processes start at once, the second waits here and then finds nothing to do.
             connection.execute(text("SET LOCAL statement_timeout = 0"))
             connection.execute(text("SET LOCAL lock_timeout = 0"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
@@ -44,10 +44,10 @@ engine = current_app.extensions["migrate"].db.engine
 with engine.connect().execution_options(**write_option(seconds=60)) as connection:
     driver = connection.connection.driver_connection
     if connection.dialect.name == "sqlite":
-        # SQLite changes a table by copying and dropping it; with foreign keys on, the drop would
-        # take the rows of other tables along. It can be set only outside a transaction.
+        # On SQLite, altering a table copies and drops it; with foreign keys on, the drop would
+        # delete rows of other tables. The pragma works only outside a transaction.
         driver.execute("PRAGMA foreign_keys=OFF")
     try:
         run(connection)
     finally:
-        connection.invalidate()  # that connection is not fit for anything else
+        connection.invalidate()  # it must not be reused with these settings

@@ -1,4 +1,4 @@
-"""smtpweb keeps the SMTP servers of your apps, checks them with a real email, says what is wrong.
+"""smtpweb keeps the SMTP servers of your apps and checks each of them with a real email.
 
 A module imports only from layers below its own (``make lint`` checks it):
 
@@ -7,14 +7,14 @@ A module imports only from layers below its own (``make lint`` checks it):
 ``__main__``                             ``python -m smtpweb``: keys, migrations, then gunicorn
 ``app``                                  build the Flask application from its settings
 ``web`` ``cli``                          HTTP: JSON API and pages; the ``flask`` commands
-``checking``                             run checks, let their outcome decide, report on them
+``checking``                             run checks and apply their outcome
 ``registry``                             apps and their SMTP servers
-``installation``                         what must hold before this installation may serve
+``installation``                         what must be true before the first request
 ``accounts`` ``providers`` ``config``    users and tokens; email providers; settings
 ``database``                             tables, sessions, sealed secrets
-``validators``                           what a value may be
-``mailcheck``                            one SMTP server, one conversation, one diagnosis
-``logs`` ``extensions`` ``errors``       logging; Flask's extensions; what can go wrong
+``validators``                           parse and validate single values
+``mailcheck``                            talk to one SMTP server and diagnose what happened
+``logs`` ``extensions`` ``errors``       logging; Flask extensions; errors that a user may read
 =======================================  =====================================================
 """
 

@@ -1,6 +1,6 @@
-"""``python -m smtpweb``: make keys, migrate, then become gunicorn; with words, run a command.
+"""``python -m smtpweb``: create keys, migrate, then become gunicorn; with arguments, run a command.
 
-``python -m smtpweb users create ...`` is what ``flask --app wsgi users create ...`` is.
+``python -m smtpweb users create ...`` is the same as ``flask --app wsgi users create ...``.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ def main() -> None:
 
 
 def serve() -> None:
-    """Serve; on a user's mistake end with one sentence on stderr."""
-    os.umask(0o077)  # the database is for this user only, like the keys
+    """Serve; on a configuration error exit with status 2 and one sentence on stderr."""
+    os.umask(0o077)  # only this user may read the database, like the keys
     try:
         refuse_taken(config.web_port(os.environ))
         config.make_first_keys()
@@ -38,7 +38,7 @@ def serve() -> None:
         print(f"smtpweb: {error}", file=sys.stderr)
         sys.exit(2)
     os.chdir(config.HOME)
-    os.execv(sys.executable, gunicorn())  # noqa: S606, our own words
+    os.execv(sys.executable, gunicorn())  # noqa: S606 - no user input
 
 
 def _application() -> Flask:
@@ -55,7 +55,7 @@ def gunicorn() -> list[str]:
 
 
 def refuse_taken(number: int) -> None:
-    """Raise :class:`ConfigError` where nobody else can listen on this port of loopback."""
+    """Raise :class:`ConfigError` if this port of 127.0.0.1 cannot be listened on."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as gunicorn does
         try:
@@ -64,20 +64,18 @@ def refuse_taken(number: int) -> None:
         except OSError as error:
             raise ConfigError(
                 f"Cannot listen on 127.0.0.1:{number} ({error.strerror}):"
-                " choose another port, as in PORT=8001."
+                " choose another port, such as PORT=8001."
             ) from None
 
 
 def bring_up_to_date(settings: config.Settings) -> None:
-    """Run the migrations that the database lacks."""
+    """Run the pending migrations."""
     app = create_app(settings)
     with app.app_context():
         try:
             upgrade()
         except SQLAlchemyError as error:
-            raise ConfigError(
-                f"The database cannot be brought up to date: {cause(error)}"
-            ) from None
+            raise ConfigError(f"The database cannot be upgraded: {cause(error)}") from None
         finally:
             db.engine.dispose()
 

@@ -9,18 +9,18 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from . import cli, web
 from .accounts import sessions
-from .checking import batches, explain, limits
+from .checking import batches, limits
 from .config import INSTANCE, ROOT, Settings
 from .database import models
 from .database.session import db, engine_options
-from .extensions import bootstrap, csrf, login_manager, migrate
+from .extensions import Services, bootstrap, csrf, login_manager, migrate
 from .web.http import chunked_body, host_header
 
 MOST_BODY = 1024 * 1024
 
 
 def create_app(settings: Settings) -> Flask:
-    """The application; touches neither the database nor the network."""
+    """Build the application without touching the database or the network."""
     app = Flask(
         "smtpweb",
         root_path=str(ROOT),
@@ -39,18 +39,16 @@ def create_app(settings: Settings) -> Flask:
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         PERMANENT_SESSION_LIFETIME=timedelta(days=7),
-        # A session ends after a week anyway, and a static file that proxies keep must not carry
+        # A session ends after a week anyway, and a static file that proxies cache must not carry
         # its cookie.
         SESSION_REFRESH_EACH_REQUEST=False,
-        WTF_CSRF_TIME_LIMIT=None,  # a form may stay open for as long as its session
+        WTF_CSRF_TIME_LIMIT=None,  # a form may stay open as long as its session lasts
         BOOTSTRAP_SERVE_LOCAL=True,
     )
     app.url_map.strict_slashes = False  # an API client follows no redirect on POST
-    app.url_map.merge_slashes = False  # likewise; and such a redirect would repeat the Host header
-    app.extensions["smtpweb.settings"] = settings
-    app.extensions["smtpweb.limits"] = limits.WorkerLimits.of(settings)
-    app.extensions["smtpweb.queues"] = batches.Queues(settings.batch_slots)
-    app.extensions["smtpweb.explanations"] = explain.Allowance()
+    app.url_map.merge_slashes = False  # likewise; such a redirect would also repeat the Host header
+    worker_limits = limits.WorkerLimits.of(settings)
+    Services(settings, worker_limits, batches.Queues(worker_limits.batches)).init_app(app)
 
     host_header.register(app, settings.base_url)
     if settings.trusted_proxies:
@@ -63,7 +61,7 @@ def create_app(settings: Settings) -> Flask:
     migrate.init_app(app, db, directory=str(ROOT / "migrations"), compare_type=True)
     csrf.init_app(app)
     bootstrap.init_app(app)
-    # Not its context processor: it would ask for the user on every page, error pages included.
+    # Without its context processor, which would load the user on every page, error pages included.
     login_manager.init_app(app, add_context_processor=False)
     login_manager.user_loader(sessions.session_user)
     web.register(app)

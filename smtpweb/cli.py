@@ -1,7 +1,7 @@
-"""The ``flask`` commands of an administrator: users, tokens, SMTPs, keys.
+"""The ``flask`` commands of an administrator: users, tokens, SMTP servers, keys.
 
-A user's mistake is told in one sentence and ends with exit status 2; 1 means that the command
-was understood and that what it looked at is not in order.
+A usage error is one sentence on stderr and exit status 2. Status 1 means that the command ran and
+found something wrong.
 """
 
 from __future__ import annotations
@@ -20,46 +20,46 @@ from . import installation, validators
 from .accounts import tokens, users
 from .accounts.tokens import ALL_SCOPES, Caller
 from .checking import explain, service
-from .database.models import Check
+from .database.models import Check, User
 from .database.session import cause
 from .errors import BadInput, Busy, NotFound, SecretUnreadable, SmtpwebError
-from .mailcheck import Encryption
+from .mailcheck.core.modes import ENCRYPTION_NAMES
 from .mailcheck.explain.explanation import MAX_TEXT
 from .registry import export_import, smtps
 
 
-class Told(click.ClickException):
-    """A mistake, told in one sentence on stderr."""
+class UsageError(click.ClickException):
+    """An error that the user can correct: one sentence on stderr."""
 
     exit_code = 2
 
 
 class Command(click.Command):
-    """A command that needs an installation which is ready, and whose errors are sentences."""
+    """A command that needs a ready installation and reports our errors as one sentence."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run it inside the application."""
+        """Run the command inside the application context."""
         if not current_app:
             ctx.with_resource(ctx.ensure_object(ScriptInfo).load_app().app_context())
         try:
             installation.make_ready()
             return super().invoke(ctx)
         except SmtpwebError as error:
-            raise Told(error.detail) from None
+            raise UsageError(error.detail) from None
         except SQLAlchemyError as error:
-            raise Told(f"The database cannot be used: {cause(error)}") from None
+            raise UsageError(f"The database cannot be used: {cause(error)}") from None
 
 
 class Commands(click.Group):
-    """A group of such commands."""
+    """A group of :class:`Command`."""
 
     command_class = Command
 
 
-users_group = Commands("users", help="Accounts.")
-tokens_group = Commands("tokens", help="Tokens for the API.")
-smtps_group = Commands("smtps", help="SMTP servers.")
-keys_group = Commands("keys", help="The keys that SMTP passwords are sealed with.")
+users_group = Commands("users", help="Manage accounts.")
+tokens_group = Commands("tokens", help="Manage API tokens.")
+smtps_group = Commands("smtps", help="Check, export and import SMTP servers.")
+keys_group = Commands("keys", help="Rotate the keys that encrypt SMTP passwords.")
 
 
 def register(app: Flask) -> None:
@@ -71,14 +71,15 @@ def register(app: Flask) -> None:
 # --- users and tokens ----------------------------------------------------------------------
 
 
-def _from_stdin(_context: click.Context, _option: click.Parameter, _given: bool) -> str:
+def _from_stdin(_context: click.Context, _option: click.Parameter, _value: bool) -> str:
     try:
         return sys.stdin.read().removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
-        raise Told("The password is not valid UTF-8.") from None
+        raise UsageError("The password is not valid UTF-8.") from None
 
 
-# A password on the command line would be seen by everybody on the machine, and kept by the shell.
+# A password on the command line would be visible to every user of the machine, and end up in the
+# shell's history.
 password_option = click.option(
     "--password-stdin",
     "password",
@@ -91,23 +92,23 @@ password_option = click.option(
 
 @users_group.command("create")
 @click.argument("name")
-@click.option("--email", required=True, help="Where test mails of new apps go.")
-@click.option("--admin", is_flag=True, help="Make an administrator.")
+@click.option("--email", required=True, help="Default test address of new apps.")
+@click.option("--admin", is_flag=True, help="Create an administrator.")
 @password_option
 def create_user(name: str, email: str, admin: bool, password: str) -> None:
-    """Make an account."""
+    """Create an account."""
     user = users.create_user(name, email, password, is_admin=admin)
-    click.echo(f"{'Administrator' if admin else 'User'} {user.name} was made.")
+    click.echo(f"{'Administrator' if admin else 'User'} {user.name} created.")
 
 
 @users_group.command("password")
 @click.argument("name")
 @password_option
 def set_password(name: str, password: str) -> None:
-    """Give an account a new password; all its sessions and tokens end."""
+    """Set a new password; this ends all sessions and tokens of the account."""
     user = _user(name)
     users.set_password(user.id, password)
-    click.echo(f"{user.name} has a new password. All sessions and tokens were ended.")
+    click.echo(f"{user.name} has a new password. All sessions and tokens have ended.")
 
 
 @tokens_group.command("create")
@@ -120,18 +121,18 @@ def set_password(name: str, password: str) -> None:
     type=click.Choice(validators.SCOPES),
     default=("read", "write", "check"),
     show_default=True,
-    help="May be given several times.",
+    help="Can be repeated.",
 )
 def create_token(name: str, label: str, scopes: tuple[str, ...]) -> None:
-    """Make a token that does not expire, and print it: it cannot be seen again."""
+    """Create a token that does not expire, and print it. It cannot be shown again."""
     click.echo(tokens.personal_token(_user(name), label, scopes))
 
 
-def _user(name: str) -> Any:
+def _user(name: str) -> User:
     try:
         return users.find_user(name)
     except NotFound:
-        raise Told(f"There is no account named {name!r}.") from None
+        raise UsageError(f"There is no account named {name!r}.") from None
 
 
 # --- SMTPs ---------------------------------------------------------------------------------
@@ -139,50 +140,47 @@ def _user(name: str) -> Any:
 
 @smtps_group.command("check")
 @click.argument("idsmtp", required=False)
-@click.option("--app", "idapp", metavar="IDAPP", help="Check all SMTPs of this app.")
-@click.option("--all", "everything", is_flag=True, help="Check all SMTPs of all accounts.")
+@click.option("--app", "idapp", metavar="IDAPP", help="Check all SMTP servers of this app.")
+@click.option("--all", "everything", is_flag=True, help="Check all SMTP servers of all accounts.")
 def check_smtps(idsmtp: str | None, idapp: str | None, everything: bool) -> None:
-    """Send a real test mail through SMTPs; exit status 1 if one of them failed."""
+    """Send a test email through SMTP servers; exit with status 1 if one of them fails."""
     if sum((idsmtp is not None, idapp is not None, everything)) != 1:
         raise click.UsageError("Say what to check: IDSMTP, --app IDAPP or --all.")
-    found = smtps.with_owners(smtp_id=_id(idsmtp), app_id=_id(idapp))
-    if idsmtp and not found:
-        raise Told(f"There is no SMTP {idsmtp}.")
-    if idapp and not found:
-        raise Told(f"There is no app {idapp} with an SMTP.")
-    good = [_check_one(owner_id, smtp_id, where) for smtp_id, owner_id, where in found]
-    click.echo(f"{len(good)} checked, {good.count(False)} failed.")
-    if not all(good):
+    servers = smtps.with_owners(smtp_id=_id(idsmtp), app_id=_id(idapp))
+    if idsmtp and not servers:
+        raise UsageError(f"There is no SMTP server {idsmtp}.")
+    if idapp and not servers:
+        raise UsageError(f"There is no app {idapp} with an SMTP server.")
+    passed = [_check(owner_id, smtp_id, address) for smtp_id, owner_id, address in servers]
+    click.echo(f"{len(passed)} checked, {passed.count(False)} failed.")
+    if not all(passed):
         sys.exit(1)
 
 
-def _id(given: str | None) -> str | None:
-    if given is None:
+def _id(value: str | None) -> str | None:
+    if value is None:
         return None
     try:
-        return validators.object_id(given)
+        return validators.object_id(value)
     except ValueError as error:
-        raise Told(f"{given!r}: {error}") from None
+        raise UsageError(f"{value!r}: {error}") from None
 
 
-def _check_one(owner_id: str, smtp_id: str, where: str) -> bool:
-    """Check one SMTP and say how it went; the next ones are checked whatever happens here."""
+def _check(owner_id: str, smtp_id: str, address: str) -> bool:
+    """Check an SMTP server and print the outcome; never raises, so that the others are checked."""
     try:
         check = service.run(Caller(owner_id, ALL_SCOPES), smtp_id, limited=False)
     except NotFound:
-        click.echo(f"{smtp_id} {where}: removed meanwhile.")
+        click.echo(f"{smtp_id} {address}: removed before its check.")
         return True
     except (Busy, SecretUnreadable) as error:
-        click.echo(f"{smtp_id} {where}: NOT CHECKED. {error.detail}")
+        click.echo(f"{smtp_id} {address}: NOT CHECKED. {error.detail}")
         return False
-    except Exception as error:  # our bug, or the storage: the other SMTPs deserve their check
-        click.echo(f"{smtp_id} {where}: NOT CHECKED. {type(error).__name__}", err=True)
+    except Exception as error:  # our bug, or the database: the other servers are still checked
+        click.echo(f"{smtp_id} {address}: NOT CHECKED. {type(error).__name__}", err=True)
         return False
-    click.echo(f"{smtp_id} {where}: {_outcome(check)}")
+    click.echo(f"{smtp_id} {address}: {_outcome(check)}")
     return bool(check.accepted)
-
-
-_MODES = {Encryption.IMPLICIT: "TLS from the start", Encryption.STARTTLS: "STARTTLS"}
 
 
 def _outcome(check: Check) -> str:
@@ -198,10 +196,10 @@ def _outcome(check: Check) -> str:
             lines.append(f"The server said: {report.reply.code} {report.reply.text}")
         lines += [f"Next: {step}" for step in report.advice]
         lines += [
-            f"Works: port {mode.port} with {_MODES[mode.encryption]}"
+            f"Works: port {mode.port} with {ENCRYPTION_NAMES[mode.encryption]}"
             for mode in report.alternatives
         ]
-    lines += [f"Mind: {warning}" for warning in report.warnings]
+    lines += [f"Warning: {warning}" for warning in report.warnings]
     return "\n    ".join(lines)
 
 
@@ -218,12 +216,12 @@ def explain_error(file: BinaryIO, host: str, provider: str) -> None:
         text = raw.decode("utf-16" if utf_16 else "utf-8-sig", errors="replace")
         found = explain.explain_for_all(text, host, provider)
     except OSError as error:
-        raise Told(f"{file.name} cannot be read: {error.strerror}.") from None
+        raise UsageError(f"{file.name} cannot be read: {error.strerror}.") from None
     except BadInput as error:
-        raise Told(" ".join(map(str, chain(*error.errors.values())))) from None
+        raise UsageError(" ".join(map(str, chain(*error.errors.values())))) from None
     diagnosis = found.diagnosis
     if diagnosis is None:
-        raise Told("No SMTP error was found in this text.")
+        raise UsageError("No SMTP error was found in this text.")
     click.echo(f"{diagnosis.title} ({diagnosis.id})")
     click.echo(f"    {diagnosis.meaning}")
     if found.reply:
@@ -242,9 +240,9 @@ def explain_error(file: BinaryIO, host: str, provider: str) -> None:
     "file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path), default="-"
 )
 @click.option("--user", "name", help="Only the apps of this account.")
-@click.option("--with-passwords", is_flag=True, help="Write the SMTP passwords too, in clear.")
+@click.option("--with-passwords", is_flag=True, help="Include the SMTP passwords, in plain text.")
 def export(file: Path, name: str | None, with_passwords: bool) -> None:
-    """Write all apps and SMTPs as JSON to FILE, or to standard output."""
+    """Write all apps and SMTP servers as JSON to FILE, or to standard output."""
     user = _user(name) if name else None
     document = export_import.dump(user_id=user.id if user else None, with_passwords=with_passwords)
     if str(file) == "-":
@@ -253,20 +251,22 @@ def export(file: Path, name: str | None, with_passwords: bool) -> None:
     try:
         export_import.write_privately(file, document)
     except OSError as error:
-        raise Told(f"{file} cannot be written: {error.strerror}.") from None
+        raise UsageError(f"{file} cannot be written: {error.strerror}.") from None
 
 
 @smtps_group.command("import")
 @click.argument("file", type=click.File("rb"))
-@click.option("--user", "name", help="Put all apps into this account, whatever the file says.")
+@click.option(
+    "--user", "name", help="Add all apps to this account instead of the accounts in the file."
+)
 def import_(file: BinaryIO, name: str | None) -> None:
-    """Add the apps and SMTPs in FILE ("-": standard input); all of them or, on a fault, none."""
+    """Add the apps and SMTP servers in FILE ("-": standard input); on an error, add none."""
     try:
         document = file.read()
     except OSError as error:
-        raise Told(f"{file.name} cannot be read: {error}.") from None
+        raise UsageError(f"{file.name} cannot be read: {error}.") from None
     added = export_import.load(document, user_id=_user(name).id if name else None)
-    click.echo(f"Added: {added.apps} app(s), {added.smtps} SMTP(s).")
+    click.echo(f"Added: {added.apps} app(s), {added.smtps} SMTP server(s).")
 
 
 # --- keys ----------------------------------------------------------------------------------
@@ -274,17 +274,19 @@ def import_(file: BinaryIO, name: str | None) -> None:
 
 @keys_group.command("rotate")
 def rotate_keys() -> None:
-    """Seal everything again under the newest key. Can be interrupted and run again."""
-    stale = installation.count_stale_seals()
+    """Encrypt all passwords again under the newest key. Can be interrupted and repeated."""
+    outdated = installation.count_stale_seals()
     resealed = unreadable = 0
-    with click.progressbar(length=stale, label="Sealing", file=sys.stderr) as bar:
+    with click.progressbar(length=outdated, label="Sealing", file=sys.stderr) as bar:
         for done, failed in installation.rotate_keys():
             resealed += done
             unreadable += failed
             bar.update(done + failed)
-    click.echo(f"Sealed {resealed} secrets again under key {installation.secret_box().newest}.")
+    click.echo(f"{resealed} secrets were encrypted with key {installation.secret_box().newest}.")
     if unreadable:
-        click.echo(f"{unreadable} could not be read with any key: enter these passwords again.")
+        click.echo(
+            f"{unreadable} could not be decrypted with any key: enter these passwords again."
+        )
         sys.exit(1)
-    if stale:
-        click.echo("The older keys can be taken out of SMTPWEB_ENCRYPTION_KEYS now.")
+    if outdated:
+        click.echo("The older keys can be removed from SMTPWEB_ENCRYPTION_KEYS now.")

@@ -1,4 +1,4 @@
-"""Settings from the environment (``SMTPWEB_...``); a bad one stops the start with one sentence."""
+"""Read the settings from the environment (``SMTPWEB_...``)."""
 
 from __future__ import annotations
 
@@ -9,30 +9,34 @@ import ssl
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import TypeVar, cast, overload
+from typing import TypeVar, overload
 
-from flask import current_app
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from .database import secret_box, servers
+from .database.secret_box import SecretBox
 from .errors import ConfigError
+from .extensions import services
 from .mailcheck import EgressPolicy, EgressRuleError
 
 T = TypeVar("T")
 
-# Templates, migrations and the like lie beside the package in a checkout; a wheel brings them
-# inside it, and keeps its state where it is started.
+# In a checkout, templates, migrations and the like are beside the package. A wheel has them inside
+# it, and keeps its state in the directory that it is started from.
 _BUNDLED = Path(__file__).resolve().parent / "project"
 ROOT = _BUNDLED if _BUNDLED.is_dir() else _BUNDLED.parents[1]
 HOME = Path.cwd() if _BUNDLED.is_dir() else ROOT
 INSTANCE = HOME / "instance"
 
+_CORES = os.cpu_count() or 1
+
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings, read once. What is secret stays out of ``repr``."""
+    """All settings, read once. Secrets are kept out of ``repr``."""
 
     secret_key: str = field(repr=False)
     encryption_keys: tuple[str, ...] = field(repr=False)
@@ -41,12 +45,18 @@ class Settings:
     production: bool = False
     check_slots: int = 16
     check_timeout: int = 25
-    checks_per_user: int = 30  # of these four, 0 means no limit
+    checks_per_user: int = 30  # for this and the next three, 0 means no limit
     checks_minutes: int = 10
     checks_at_once: int = 2
     streams_per_user: int = 4
     stream_slots: int = 8
     batch_slots: int = 32
+    # A hash takes a core and 46 MiB: more threads than cores only slow each other down. The queue
+    # is less than a second of work.
+    hash_slots: int = _CORES + 1
+    hash_queue: int = 4 * (_CORES + 1)
+    explanations: int = 60
+    explanations_minutes: int = 10
     egress: EgressPolicy = field(default_factory=EgressPolicy)
     ca_file: Path | None = None
     ehlo_name: str | None = None
@@ -56,11 +66,16 @@ class Settings:
     max_apps: int = 0
     max_smtps: int = 0
 
+    @cached_property
+    def secret_box(self) -> SecretBox:
+        """The box with the encryption keys, which are read once."""
+        return SecretBox(self.encryption_keys)
+
     @property
     def secure_cookies(self) -> bool:
-        """Cookies over TLS only, where TLS is to be expected.
+        """Whether cookies are sent over TLS only.
 
-        That is in production and behind a trusted proxy, unless the base URL is plain http.
+        True in production and behind a trusted proxy, unless the base URL is plain http.
         """
         if self.base_url:
             return self.base_url.startswith("https://")
@@ -69,13 +84,13 @@ class Settings:
 
 def settings() -> Settings:
     """The settings of the current application."""
-    return cast(Settings, current_app.extensions["smtpweb.settings"])
+    return services().settings
 
 
 def load(environ: Mapping[str, str] | None = None, instance: Path = INSTANCE) -> Settings:
     """Read all settings; raises :class:`ConfigError`.
 
-    Keys that are not set come from files in ``instance``, see :func:`make_first_keys`.
+    Keys that are not set are read from files in ``instance``, see :func:`make_first_keys`.
     """
     source = _Source(os.environ if environ is None else environ)
     production = source.read("ENV", _one_of("development", "production"), "development")
@@ -86,12 +101,12 @@ def load(environ: Mapping[str, str] | None = None, instance: Path = INSTANCE) ->
         secret_key = _key_of(instance, "secret_key")
     keys = source.text("ENCRYPTION_KEYS") or _key_of(instance, "encryption_keys")
     encryption_keys = tuple(key.strip() for key in keys.split(",") if key.strip())
-    secret_box.SecretBox(encryption_keys)  # raises where a key is malformed
     database_url = source.read(
         "DATABASE_URL", _database_url, f"sqlite:///{instance / 'smtpweb.db'}"
     )
     redis_url = source.read("REDIS_URL", _redis_url)
-    return Settings(
+    hash_slots = source.read("HASH_SLOTS", _whole(1, 1000), _CORES + 1)
+    settings = Settings(
         secret_key=secret_key,
         encryption_keys=encryption_keys,
         database_url=database_url,
@@ -105,6 +120,10 @@ def load(environ: Mapping[str, str] | None = None, instance: Path = INSTANCE) ->
         streams_per_user=source.read("STREAMS_PER_USER", _whole(0, 1000), 4),
         stream_slots=source.read("STREAM_SLOTS", _whole(1, 1000), 8),
         batch_slots=source.read("BATCH_SLOTS", _whole(1, 1000), 32),
+        hash_slots=hash_slots,
+        hash_queue=source.read("HASH_QUEUE", _whole(0, 10_000), 4 * hash_slots),
+        explanations=source.read("EXPLANATIONS", _whole(1, 100_000), 60),
+        explanations_minutes=source.read("EXPLANATIONS_MINUTES", _whole(1, 1440), 10),
         egress=_egress(source, database_url, redis_url),
         ca_file=source.read("CA_FILE", _ca_file),
         ehlo_name=source.read("EHLO_NAME", _ehlo_name),
@@ -114,13 +133,15 @@ def load(environ: Mapping[str, str] | None = None, instance: Path = INSTANCE) ->
         max_apps=source.read("MAX_APPS", _whole(0, 999_999), 0),
         max_smtps=source.read("MAX_SMTPS", _whole(0, 999_999), 0),
     )
+    settings.secret_box  # noqa: B018 - raises where a key is malformed
+    return settings
 
 
 def make_first_keys(instance: Path = INSTANCE) -> None:
-    """Make the keys that ``instance`` lacks, readable for this user only.
+    """Create the keys that are missing in ``instance``, readable by this user only.
 
-    Each file appears whole or not at all, and the first of several starters wins: a second key
-    would make everything sealed under the first unreadable.
+    Each file appears complete or not at all. Of several processes that start at once the first
+    one wins: a second key would make everything sealed under the first unreadable.
     """
     instance.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name, key in (
@@ -151,7 +172,7 @@ def web_port(environ: Mapping[str, str]) -> int:
 
 
 class _Source:
-    """Reads ``SMTPWEB_NAME``, or the file that ``SMTPWEB_NAME_FILE`` names."""
+    """Read ``SMTPWEB_NAME``, or the file that ``SMTPWEB_NAME_FILE`` names."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.environ = environ
@@ -188,14 +209,14 @@ def _key_of(instance: Path, name: str) -> str:
     except OSError:
         raise ConfigError(
             f"SMTPWEB_{name.upper()} is not set and {instance / name} cannot be read:"
-            " 'make run' makes it."
+            " 'make run' creates it."
         ) from None
 
 
-def _one_of(*words: str) -> Callable[[str], str]:
+def _one_of(*choices: str) -> Callable[[str], str]:
     def parse(value: str) -> str:
-        if value not in words:
-            raise ValueError(f"must be one of {', '.join(words)}, not {value!r}")
+        if value not in choices:
+            raise ValueError(f"must be one of {', '.join(choices)}, not {value!r}")
         return value
 
     return parse
@@ -224,7 +245,7 @@ def _database_url(value: str) -> str:
     if url.drivername == "sqlite":
         if not url.database or url.database == ":memory:":
             raise ValueError("must name a file when it is SQLite")
-        # Flask-SQLAlchemy would take a relative path from its instance folder.
+        # Flask-SQLAlchemy would resolve a relative path against its instance folder.
         return url.set(database=str(HOME / url.database)).render_as_string(hide_password=False)
     if url.drivername != "postgresql+psycopg":
         raise ValueError("must start with sqlite:/// or postgresql+psycopg://")
@@ -241,7 +262,9 @@ def _ca_file(value: str) -> Path:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(value)
     except ssl.SSLError:
-        raise ValueError(f"must hold CA certificates in PEM, and {value} holds none") from None
+        raise ValueError(
+            f"must contain CA certificates in PEM format, but {value} contains none"
+        ) from None
     except OSError as error:
         raise ValueError(f"cannot be read: {error}") from None
     return Path(value)
@@ -260,7 +283,7 @@ def _base_url(value: str) -> str:
 
 
 def _egress(source: _Source, database_url: str, redis_url: str | None) -> EgressPolicy:
-    """The egress policy; our own database, Redis and web port are never a mail server."""
+    """The egress policy; it refuses our own database, Redis and web port."""
     own = {("127.0.0.1", web_port(source.environ))}
     own |= servers.of_database(database_url, source.environ)
     if redis_url:
@@ -268,7 +291,7 @@ def _egress(source: _Source, database_url: str, redis_url: str | None) -> Egress
     try:
         return EgressPolicy.parse(
             source.text("EGRESS_ALLOW") or "",
-            source.text("EGRESS_PORTS") or "25,465,587,2465,2525,2587",
+            source.text("EGRESS_PORTS") or "",
             own=frozenset(own),
         )
     except EgressRuleError as error:

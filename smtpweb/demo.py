@@ -1,8 +1,8 @@
-"""``make demo``: the real server with an account, an app and sandbox SMTP servers on loopback.
+"""``make demo``: smtpweb with an account, an app and sandbox SMTP servers on loopback.
 
-One of the sandbox servers works, the others fail in ways that are worth seeing once. All state
-is in ``instance/demo``: nothing of the installation in ``instance`` is read or written, and no
-``SMTPWEB_...`` setting of the caller counts.
+One of the sandbox servers works; each of the others shows a common failure. All state is in
+``instance/demo``: the installation in ``instance`` is neither read nor written, and the caller's
+``SMTPWEB_...`` settings are ignored.
 """
 
 from __future__ import annotations
@@ -41,17 +41,18 @@ USER = "demo"
 APP = "Demo shop"
 WORKS = "works"
 LOGIN, PASSWORD = "shop@example.com", "open sesame"
-USUAL_PORT = 2525  # the only usual one that needs no root: what a check proposes when others fail
+# The only usual port that needs no root: a check proposes it where the others fail.
+USUAL_PORT = 2525
 
 _ARRIVAL = re.compile(rb"http://127\.0\.0\.1:[0-9]+/received/[A-Za-z0-9_-]+")
 Protocol = Callable[[], asyncio.BaseProtocol]
 
 
 def main() -> None:
-    """Serve until Ctrl-C, then end everything."""
-    for ending in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(ending, signal.default_int_handler)
-    # aiosmtpd says much, none of it news; a client that rejects a certificate is an ERROR to it.
+    """Serve until Ctrl-C, then stop everything."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    # aiosmtpd is verbose: to it, even a client that rejects a certificate is an ERROR.
     logging.getLogger("mail.log").setLevel(logging.CRITICAL)
     server = None
     try:
@@ -65,7 +66,7 @@ def main() -> None:
         print(f"smtpweb: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("\nThe demo has ended.")
+        print("\nThe demo has stopped.")
     finally:
         if server is not None:
             server.terminate()
@@ -77,10 +78,10 @@ def main() -> None:
 
 @dataclass(frozen=True)
 class Sandbox:
-    """A sandbox server, how it is registered, and what its check shows."""
+    """A sandbox server, the settings it is registered with, and what its check shows."""
 
     shows: str
-    protocol: Protocol | None  # None: nobody listens
+    protocol: Protocol | None  # None: nothing listens on its port
     starttls: bool = False
     ssltls: bool = False
     auth: bool = False
@@ -121,48 +122,48 @@ def sandboxes(authority: trustme.CA) -> list[Sandbox]:
 
 
 def tls_context(certificate: trustme.LeafCert) -> ssl.SSLContext:
-    """A server's context with this certificate."""
+    """The TLS context of a server with this certificate."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     certificate.configure_cert(context)
     return context
 
 
 def authenticate(
-    _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, given: Any
+    _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, credentials: Any
 ) -> AuthResult:
-    """Let in who knows the login of the sandbox."""
-    good = (given.login, given.password) == (LOGIN.encode(), PASSWORD.encode())
-    return AuthResult(success=good, handled=False)
+    """Accept the user name and password of the sandbox."""
+    accepted = (credentials.login, credentials.password) == (LOGIN.encode(), PASSWORD.encode())
+    return AuthResult(success=accepted, handled=False)
 
 
 class Mailbox:
-    """Takes every mail, and lists it on the console."""
+    """Accept every email and list it on the console."""
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:
-        """List the mail."""
+        """List the email."""
         content = envelope.content
         raw = content if isinstance(content, bytes) else (content or "").encode()
         subject = email.message_from_bytes(raw, policy=email.policy.default)["Subject"]
-        line = f"Mail for {', '.join(envelope.rcpt_tos)} from {envelope.mail_from}: {subject}"
+        line = f"Email for {', '.join(envelope.rcpt_tos)} from {envelope.mail_from}: {subject}"
         print(logs.without_controls(line), flush=True)
-        # Nobody has a mailbox here, so the console is where the reader of the mail finds its link
+        # There is no mailbox here, so the console shows the link that confirms the arrival.
         if (link := _ARRIVAL.search(raw)) is not None:
-            print(f"  It came? Say so at {link[0].decode()}", flush=True)
+            print(f"  Confirm delivery at {link[0].decode()}", flush=True)
         return f"250 2.0.0 Ok: queued as {secrets.token_hex(5).upper()}"
 
 
 class NoRelay(Mailbox):
-    """Takes mail for nobody here."""
+    """Refuse every recipient."""
 
     async def handle_RCPT(
         self, _server: SMTP, _session: Session, _envelope: Envelope, address: str, _options: Any
     ) -> str:
-        """Refuse as Postfix does."""
+        """Refuse to relay, with Postfix's reply."""
         return f"554 5.7.1 <{address}>: Relay access denied"
 
 
 def open_sandboxes() -> list[tuple[Sandbox, int]]:
-    """Serve them all on free ports of loopback, in a thread that ends with this process."""
+    """Start all sandbox servers on free ports of loopback, in a daemon thread."""
     STATE.mkdir(mode=0o700, parents=True, exist_ok=True)
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(STATE / "ca.pem"))
@@ -172,7 +173,7 @@ def open_sandboxes() -> list[tuple[Sandbox, int]]:
     for sandbox in sandboxes(authority):
         listener = _bound(USUAL_PORT if sandbox.shows == WORKS else 0)
         if sandbox.protocol is None:
-            _held.append(listener)  # ours, so that nobody else comes to listen there
+            _reserved.append(listener)  # bound but not listening: no other program can take it
         else:
             serving = loop.create_server(sandbox.protocol, sock=listener)
             asyncio.run_coroutine_threadsafe(serving, loop).result()
@@ -180,11 +181,11 @@ def open_sandboxes() -> list[tuple[Sandbox, int]]:
     return opened
 
 
-_held: list[socket.socket] = []
+_reserved: list[socket.socket] = []
 
 
 def _bound(port: int) -> socket.socket:
-    """A socket on this port of loopback, or on any free one if it is taken."""
+    """A socket bound to this port of loopback, or to any free one if it is taken."""
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -194,11 +195,11 @@ def _bound(port: int) -> socket.socket:
     return listener
 
 
-# --- the installation that shows them --------------------------------------------------------
+# --- the demo's own installation -------------------------------------------------------------
 
 
 def prepare(servers: list[tuple[Sandbox, int]], port: int) -> dict[str, str]:
-    """Bring the demo's own installation up to date; returns the environment to serve it in."""
+    """Migrate and fill the demo's database; returns the environment to serve it in."""
     config.make_first_keys(STATE)
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("SMTPWEB_")
@@ -209,29 +210,29 @@ def prepare(servers: list[tuple[Sandbox, int]], port: int) -> dict[str, str]:
         "SMTPWEB_ENCRYPTION_KEYS_FILE": str(STATE / "encryption_keys"),
         "SMTPWEB_CA_FILE": str(STATE / "ca.pem"),
         "SMTPWEB_EHLO_NAME": "[127.0.0.1]",
-        # These servers and no other place on this machine; an entry with a port opens just that.
+        # Only these servers: an entry with a port allows no other port of this machine.
         "SMTPWEB_EGRESS_ALLOW": ",".join(f"127.0.0.1/32:{number}" for _, number in servers),
-        "SMTPWEB_CHECK_TIMEOUT": "6",  # the silent server need not be waited for any longer
+        "SMTPWEB_CHECK_TIMEOUT": "6",  # one server never answers: don't wait 25 seconds for it
     }
     settings = config.load(environment)
     launcher.bring_up_to_date(settings)
     app = create_app(settings)
     with app.app_context():
         installation.make_ready()
-        password = furnish(servers)
+        password = register(servers)
         db.session.remove()
         db.engine.dispose()
     print(f"Sign in at http://127.0.0.1:{port} as {USER} with the password {password}")
     print(f"The app {APP!r} has these SMTP servers, all on this machine. Check each of them:")
     for sandbox, number in servers:
         print(f"  127.0.0.1:{number:<6} {sandbox.shows}")
-    print(f"They know the login {LOGIN} with the password {PASSWORD!r}.")
-    print("Mails that arrive are listed here. Ctrl-C ends everything.", flush=True)
+    print(f"Their user name is {LOGIN}, their password {PASSWORD!r}.")
+    print("Emails that arrive are listed here. Press Ctrl-C to stop the demo.", flush=True)
     return environment
 
 
-def furnish(servers: list[tuple[Sandbox, int]]) -> str:
-    """Make the account and, on the ports of this time, its app; returns the new password."""
+def register(servers: list[tuple[Sandbox, int]]) -> str:
+    """Create the account, and its app with these servers; returns the account's new password."""
     password = secrets.token_urlsafe(12)
     try:
         user = users.find_user(USER)

@@ -1,13 +1,13 @@
-"""What can go wrong in a way that the user should read; the doors turn each into one reply."""
+"""Errors that a user may read. API, pages and commands each turn them into one reply."""
 
 from __future__ import annotations
 
 
 class Sentence(str):
-    """A text in English that a page may say in another language: it knows what it is made of.
+    """An English text that pages can translate, because it keeps its template and values.
 
-    ``template`` is what translators see, with ``%(name)s`` for each of ``values``. It is a plain
-    ``str`` to everybody else, so that the API and the command line say it as it is.
+    ``template`` is the msgid, with ``%(name)s`` for each of ``values``. The API and the command
+    line use the text as a plain ``str``.
     """
 
     __slots__ = ("template", "values")
@@ -23,7 +23,7 @@ class Sentence(str):
 
 
 class SmtpwebError(Exception):
-    """``code`` is stable, ``title`` the documented text, ``detail`` what happened this time."""
+    """``code`` is stable, ``title`` the documented text, ``detail`` this occurrence of it."""
 
     code = "ERROR"
     title: str = Sentence("Error")
@@ -34,32 +34,34 @@ class SmtpwebError(Exception):
 
 
 class ConfigError(SmtpwebError):
-    """A setting that cannot be used, or an installation that is not ready; stops the start."""
+    """A setting that cannot be used, or an installation that is not ready; smtpweb exits."""
 
     code = "CONFIG"
     title = Sentence("Wrong setting")
 
 
 class BadInput(SmtpwebError):
-    """Values that cannot be accepted. ``errors`` maps our name of each value to its messages."""
+    """Invalid values. ``errors`` maps the name of each parameter to its messages."""
 
     code = "BAD_PARAMETER"
     title = Sentence("Missing required parameter or wrong parameter type")
 
     def __init__(self, errors: dict[str, list[str]]) -> None:
-        super().__init__("; ".join(f"{name}: {' '.join(told)}" for name, told in errors.items()))
+        super().__init__(
+            "; ".join(f"{name}: {' '.join(messages)}" for name, messages in errors.items())
+        )
         self.errors = errors
 
 
 class NotAuthorized(SmtpwebError):
-    """No usable credentials were shown, or they do not reach as far as this call."""
+    """The request has no usable credentials, or they lack the scope that the call needs."""
 
     code = "NOT_AUTHORIZED"
     title = Sentence("User not authorized")
 
 
 class CredentialsNotValid(SmtpwebError):
-    """A wrong login, or a token that is unknown, expired or revoked."""
+    """A wrong user name or password, or a token that is unknown, expired or revoked."""
 
     code = "CREDENTIALS_NOT_VALID"
     title = Sentence("Credentials not valid")
@@ -68,30 +70,30 @@ class CredentialsNotValid(SmtpwebError):
 _NOT_FOUND = {
     "App": (
         Sentence("App not found"),
-        Sentence("There is no App with this id in your account."),
+        Sentence("There is no app with this id in your account."),
     ),
     "SMTP": (
         Sentence("SMTP not found"),
-        Sentence("There is no SMTP with this id in your account."),
+        Sentence("There is no SMTP server with this id in your account."),
     ),
     "Check": (
         Sentence("Check not found"),
-        Sentence("There is no Check with this id in your account."),
+        Sentence("There is no check with this id in your account."),
     ),
     "Token": (
         Sentence("Token not found"),
-        Sentence("There is no Token with this id in your account."),
+        Sentence("There is no token with this id in your account."),
     ),
     "Link": (
         Sentence("Link not found"),
-        Sentence("This link is not complete, or the check that it belongs to was removed."),
+        Sentence("This link is incomplete, or its check was deleted."),
     ),
-    "User": (Sentence("User not found"), Sentence("There is no User of this name.")),
+    "User": (Sentence("User not found"), Sentence("There is no user with this name.")),
 }
 
 
 class NotFound(SmtpwebError):
-    """There is no such thing, or it belongs to somebody else: the two are never told apart."""
+    """The object does not exist or belongs to somebody else; the caller cannot tell which."""
 
     def __init__(self, what: str) -> None:
         self.code = f"{what.upper()}_NOT_FOUND"
@@ -100,42 +102,42 @@ class NotFound(SmtpwebError):
 
 
 class NameTaken(SmtpwebError):
-    """Another app of the same user has this name already."""
+    """Another app of the same user already has this name."""
 
     code = "APP_NAME_TAKEN"
     title = Sentence("App name already in use")
 
 
 class QuotaReached(SmtpwebError):
-    """As many apps or SMTP servers as a setting allows."""
+    """A setting allows no more apps or SMTP servers."""
 
     code = "QUOTA_REACHED"
-    title = Sentence("No more of them are allowed")
+    title = Sentence("Limit reached")
 
 
 class KeyReused(SmtpwebError):
-    """The key of a request that creates a thing once was used for another request before."""
+    """The idempotency key was used for another request before."""
 
     code = "IDEMPOTENCY_KEY_REUSED"
     title = Sentence("Idempotency-Key already used")
 
 
 class SecretUnreadable(SmtpwebError):
-    """A sealed SMTP password that no key opens."""
+    """A sealed SMTP password that none of the keys opens."""
 
     code = "SMTP_PASSWORD_UNREADABLE"
     title = Sentence("The stored SMTP password cannot be read: enter it again")
 
 
 class EditConflict(SmtpwebError):
-    """The thing was changed by somebody else after this form was opened."""
+    """The object was changed by somebody else after this form was opened."""
 
     code = "EDIT_CONFLICT"
-    title = Sentence("Changed by somebody else meanwhile")
+    title = Sentence("This was changed while you were editing")
 
 
 class TooMany(SmtpwebError):
-    """This client asked too often; ``retry_after`` is in seconds."""
+    """A rate limit was exceeded; ``retry_after`` is in seconds."""
 
     code = "TOO_MANY_REQUESTS"
     title = Sentence("Too many requests")
@@ -146,7 +148,7 @@ class TooMany(SmtpwebError):
 
 
 class Busy(SmtpwebError):
-    """We have no place for this now; nothing was changed. ``retry_after`` is in seconds."""
+    """There is no capacity for this now; nothing was changed. ``retry_after`` is in seconds."""
 
     code = "BUSY"
     title = Sentence("Service busy")

@@ -1,4 +1,4 @@
-"""What must hold before the first request: the schema is current, the keys are the right ones."""
+"""What must be true before the first request: a current schema and the right keys."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import cache
 
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Column, String, Table, func, literal, select, type_coerce, update
+from sqlalchemy import Column, String, Table, and_, func, literal, or_, select, type_coerce, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -19,14 +19,14 @@ from .database.models import Installation, Smtp, User
 from .database.secret_box import SecretBox
 from .database.session import Base, Sealed, db, fetch, writing
 from .errors import ConfigError, SecretUnreadable
-from .providers.presets import is_secret_name
+from .providers import credentials
 
 _CANARY_ID = 1
 _BATCH = 200
 
 
 def make_ready() -> None:
-    """Raise :class:`ConfigError` unless this installation can serve; run once, before the fork."""
+    """Raise :class:`ConfigError` unless this installation can serve; called before the fork."""
     if problem := schema_problem():
         raise ConfigError(problem)
     box = secret_box()
@@ -36,24 +36,28 @@ def make_ready() -> None:
             with writing() as session:
                 session.add(Installation(id=_CANARY_ID, canary=box.seal(str(_CANARY_ID), "canary")))
         except IntegrityError:
-            return make_ready()  # another starter was faster; check our keys against its canary
+            return make_ready()  # another process was faster; check our keys against its canary
     else:
         try:
             box.open(str(_CANARY_ID), canary)
         except SecretUnreadable:
             raise ConfigError(
-                "SMTPWEB_ENCRYPTION_KEYS holds no key that opens this database:"
-                " put back the keys that its passwords were sealed with."
+                "SMTPWEB_ENCRYPTION_KEYS has no key that opens this database:"
+                " restore the keys that its passwords were encrypted with."
             ) from None
-    _mark_secret_names(box)
+    _note_credentials(box)
     db.session.remove()
     return None
 
 
-def _mark_secret_names(box: SecretBox) -> None:
-    """Find out of rows from before 0003 whether their user name is as secret as the password."""
+def _note_credentials(box: SecretBox) -> None:
+    """Note for rows of earlier versions what is kept of user name and password since then."""
     columns = (Smtp.id, Smtp.host, Smtp.username, Smtp.password_sealed)
-    batch = select(*columns).where(Smtp.username_is_secret.is_(None)).order_by(Smtp.id)
+    lacking = or_(
+        Smtp.username_is_secret.is_(None),
+        and_(Smtp.password_findings.is_(None), Smtp.password_sealed.is_not(None)),
+    )
+    batch = select(*columns).where(lacking).order_by(Smtp.id)
     rows = fetch(batch.limit(_BATCH))
     while rows:
         with writing() as session:
@@ -61,25 +65,30 @@ def _mark_secret_names(box: SecretBox) -> None:
                 try:
                     password = sealed and box.open(smtp_id, sealed)
                 except SecretUnreadable:
-                    continue  # stays hidden
+                    continue  # null: its user name stays hidden
+                unchanged = (
+                    Smtp.host == host,
+                    Smtp.username.is_not_distinct_from(username),
+                    Smtp.password_sealed.is_not_distinct_from(sealed),
+                )
                 session.execute(
                     update(Smtp)
-                    .where(Smtp.id == smtp_id, Smtp.username_is_secret.is_(None))
-                    .values(username_is_secret=is_secret_name(host, username, password))
+                    .where(Smtp.id == smtp_id, lacking, *unchanged)
+                    .values(credentials.note(host, username, password)._asdict())
                 )
         rows = fetch(batch.where(Smtp.id > rows[-1][0]).limit(_BATCH))
 
 
 def schema_problem() -> str:
-    """Why this program cannot work with the database's schema, or ""."""
-    fetch(select(literal(1)))  # renews a pool whose connections died while idle
+    """Why this version cannot work with the database's schema, or ""."""
+    fetch(select(literal(1)))  # renews the pool if its connections died while idle
     with db.engine.connect() as connection:
         current = MigrationContext.configure(connection).get_current_revision()
     newest = _newest_revision()
     if current == newest:
         return ""
     return (
-        f"The database is at revision {current or 'none'}, this program needs {newest}:"
+        f"The database is at revision {current or 'none'}, this version needs {newest}:"
         " run 'flask --app wsgi db upgrade'."
     )
 
@@ -90,15 +99,15 @@ def _newest_revision() -> str | None:
 
 
 def secret_box() -> SecretBox:
-    """The box with this installation's keys."""
-    return SecretBox(settings().encryption_keys)
+    """The :class:`SecretBox` with this installation's keys."""
+    return settings().secret_box
 
 
 def rotate_keys() -> Iterator[tuple[int, int]]:
     """Seal everything again under the newest key; yields (resealed, unreadable) per batch.
 
-    Can be interrupted and run again, also while others write: a row is replaced only if it is
-    still the one that was opened. Secrets are found by column type, so that none is forgotten.
+    Can be interrupted, repeated, and run while others write: a value is replaced only if it has
+    not changed since it was read. Secrets are found by column type, so that none is forgotten.
     """
     box = secret_box()
     for table in Base.metadata.sorted_tables:
@@ -144,15 +153,15 @@ def _reseal(box: SecretBox, table: Table, column: Column[str]) -> Iterator[tuple
 
 
 def needs_first_account() -> bool:
-    """Whether nobody can sign in yet."""
+    """Whether there is no account yet."""
     return not fetch(select(User.id).limit(1))
 
 
 def set_up_code() -> str:
-    """The code that guards the set-up page, printed on the console.
+    """The code that the set-up page asks for, printed on the console.
 
-    Derived from the secret key rather than stored, so that all workers know it. It is of use
-    only until the first account exists.
+    Derived from the secret key rather than stored, so that all workers have the same one. It is
+    useless once the first account exists.
     """
     digest = hmac.digest(settings().secret_key.encode(), b"smtpweb set-up code", hashlib.sha256)
     letters = base64.b32encode(digest).decode()

@@ -1,6 +1,6 @@
-"""Log lines that nobody can forge: each record is one line or one block, without controls.
+"""Logging that cannot be forged: each record is one line or one block, without controls.
 
-What servers, browsers and mail clients say ends up in logs, and terminals obey escape sequences.
+Text from servers, browsers and mail clients ends up in logs, and terminals obey escape sequences.
 """
 
 from __future__ import annotations
@@ -17,39 +17,39 @@ _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def without_controls(text: str) -> str:
-    """The text with control characters written out; line ends and tabs stay."""
-    return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+    """The text with control characters escaped, except line ends and tabs."""
+    return _CONTROLS.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
 
 class WithoutRequests(logging.Filter):
-    """For gunicorn's own words: leaves out what a client sent, and the query of its address."""
+    """Remove what a client sent, and query strings, from gunicorn's own messages."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Change the record where needed; never drop it."""
+        """Edit the record in place; never drop it."""
         record.msg = _QUOTING.sub(r"\1", str(record.msg))
         if isinstance(record.args, tuple):
             record.args = tuple(
-                one.partition("?")[0] if isinstance(one, str) else one for one in record.args
+                arg.partition("?")[0] if isinstance(arg, str) else arg for arg in record.args
             )
         return True
 
 
 class Text(logging.Formatter):
-    """For people at a console. The further lines of a record are indented."""
+    """Text for a console. All lines of a record but the first are indented."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record with control characters written out, such as ``\\x1b``."""
+        """The record with control characters escaped, such as ``\\x1b``."""
         return without_controls(super().format(record).replace("\n", "\n    "))
 
 
 class Json(logging.Formatter):
-    """For machines: one JSON object in one ASCII line."""
+    """One JSON object on one ASCII line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record with time (UTC), level, name, message and, if there is one, traceback."""
+        """The record with time (UTC), level, logger, process, message and any traceback."""
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
@@ -63,11 +63,11 @@ class Json(logging.Formatter):
 
 
 def configuration(*, production: bool) -> dict[str, Any]:
-    """For ``logging.config``: everything to stderr, gunicorn's chatter only in production."""
+    """Settings for ``logging.config``: all to stderr, gunicorn's INFO only in production."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "filters": {"without requests": {"()": WithoutRequests}},
+        "filters": {"without_requests": {"()": WithoutRequests}},
         "formatters": {"line": {"()": Json if production else Text}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
         "root": {"level": "INFO", "handlers": ["stderr"]},
@@ -75,7 +75,7 @@ def configuration(*, production: bool) -> dict[str, Any]:
             "gunicorn.error": {
                 "level": "INFO" if production else "WARNING",
                 "propagate": True,
-                "filters": ["without requests"],
+                "filters": ["without_requests"],
             },
             "alembic": {"level": "WARNING"},
         },

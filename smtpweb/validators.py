@@ -16,49 +16,54 @@ from collections.abc import Callable
 from .errors import BadInput, Sentence
 from .mailcheck.core import pasted
 from .mailcheck.core.addresses import MailboxError, parse_host, parse_mailbox
+from .mailcheck.core.invisible import Invisible, first_invisible, first_undrawn
 
 PORTS = (1, 65535)
 PRIORITIES = (0, 2**31 - 1)
 SCOPES = ("read", "write", "check", "secrets")
 STRATEGIES = ("PRIORITY", "RANDOM")
-LANGUAGES = ("en", "es")
+LANGUAGES = {"en": "English", "es": "Español"}  # of the pages, each by its own name
 
 # C0, DEL and C1 controls (C1 has U+0085, a line end to some), the Unicode line ends, bidi
 # controls, and lone surrogates, which neither database can store.
 _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
-# Unicode's Default_Ignorable_Code_Point and format characters, the empty Braille pattern, and the
-# object replacement: nothing of them can be seen, so that two names would look the same.
-_IGNORABLE = re.compile(
-    "[\u00ad\u034f\u0600-\u0605\u061c\u06dd\u070f\u08e2\u115f\u1160\u17b4\u17b5\u180b-\u180f"
-    "\u200b-\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffc"
-    "\U000110bd\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
-)
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 _INTEGER = re.compile(r"[0-9]{1,10}", re.ASCII)  # int() alone also takes "٣", "1_0" and " 25\n"
 _KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
 _OBJECT_ID = re.compile(r"[0-9a-f]{24}")
-_ANY = re.compile(r".", re.DOTALL)
-_SPACE = re.compile(" ")
 _ENDS_IN_NUMBER = re.compile(r"(?:^|\.)(?:[0-9]+|0x[0-9a-f]*)\.?$", re.ASCII | re.IGNORECASE)
 _MAIL_ADDRESS = re.compile(r"(?:mailto:)?[^@/:]+@[^@/:]+", re.IGNORECASE)
 _MOST_PASTED = 2000  # a URL with a user name and a password is longer than any host
-# Letters and marks that are drawn as nothing, or as a blank
-_BLANK_LETTERS = frozenset(
-    "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0"
-) | {chr(code) for code in (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))}
-# What email-validator says most, so that pages can say it in their language too.
-_MAIL_REASONS = (
-    Sentence("There must be something before the @-sign."),
-    Sentence("An email address cannot have two periods in a row."),
-    Sentence("An email address cannot start with a period."),
-    Sentence("An email address cannot have a period immediately before the @-sign."),
-    Sentence("The email address is too long before the @-sign %(rest)s"),
-    Sentence("The email address contains invalid characters before the @-sign: %(rest)s"),
-    Sentence("The email address contains invalid characters in quotes before the @-sign: %(rest)s"),
-    Sentence("The email address contains unsafe characters: %(rest)s"),
-)
+# What email-validator says most, and how we say it, also in other languages. What follows the
+# beginning of its sentence is ``rest``.
+_MAIL_REASONS = {
+    "There must be something before the @-sign.": Sentence(
+        "There must be something before the @ sign."
+    ),
+    "An email address cannot have two periods in a row.": Sentence(
+        "An email address cannot have two periods in a row."
+    ),
+    "An email address cannot start with a period.": Sentence(
+        "An email address cannot start with a period."
+    ),
+    "An email address cannot have a period immediately before the @-sign.": Sentence(
+        "An email address cannot have a period immediately before the @ sign."
+    ),
+    "The email address is too long before the @-sign ": Sentence(
+        "The part before the @ sign is too long %(rest)s"
+    ),
+    "The email address contains invalid characters before the @-sign: ": Sentence(
+        "There are invalid characters before the @ sign: %(rest)s"
+    ),
+    "The email address contains invalid characters in quotes before the @-sign: ": Sentence(
+        "There are invalid characters in quotes before the @ sign: %(rest)s"
+    ),
+    "The email address contains unsafe characters: ": Sentence(
+        "There are unsafe characters: %(rest)s"
+    ),
+}
 _TRUE = frozenset({"true", "on", "yes", "1"})
 _FALSE = frozenset({"false", "off", "no", "0"})
 
@@ -68,7 +73,7 @@ def text(value: str, *, most: int) -> str:
     if found := _UNSAFE.search(value):
         raise ValueError(
             Sentence(
-                "Must not hold control characters (U+%(code)s at position %(position)s).",
+                "Must not contain control characters (U+%(code)s at position %(position)s).",
                 code=f"{ord(found[0]):04X}",
                 position=found.start() + 1,
             )
@@ -108,21 +113,8 @@ def object_id(value: str) -> str:
     """An id: 24 hexadecimal digits, returned in lower case."""
     lowered = value.lower()
     if not _OBJECT_ID.fullmatch(lowered):
-        raise ValueError(Sentence("Must be an id of 24 hexadecimal digits."))
+        raise ValueError(Sentence("Must be an ID of 24 hexadecimal digits."))
     return lowered
-
-
-def invisible(value: str) -> re.Match[str] | None:
-    """The first character of ``value`` that cannot be seen; an ordinary space is none."""
-    return next((found for found in _ANY.finditer(value) if _is_invisible(found[0])), None)
-
-
-def _is_invisible(char: str) -> bool:
-    return char != " " and (
-        char.isspace()
-        or unicodedata.category(char) in ("Cc", "Cf", "Cn", "Co", "Zl", "Zp", "Zs")
-        or char in _BLANK_LETTERS
-    )
 
 
 class PastedServer(ValueError):
@@ -148,13 +140,15 @@ def host(value: str) -> str:
     name = text(value, most=_MOST_PASTED)
     if any(mark in name for mark in "/@") or (":" in name and not _is_address(name)):
         raise _pasted(name)
-    if found := (_SPACE.search(name) or invisible(name)):
+    blank = name.find(" ") + 1
+    found = Invisible(" ", blank) if blank else first_invisible(name)
+    if found:
         raise ValueError(
             Sentence(
-                "Must not hold %(name)s (U+%(code)s at position %(position)s).",
-                name=unicodedata.name(found[0], "an unassigned character"),
-                code=f"{ord(found[0]):04X}",
-                position=found.start() + 1,
+                "Must not contain %(name)s (U+%(code)s at position %(position)s).",
+                name=unicodedata.name(found.char, "an unassigned character"),
+                code=f"{ord(found.char):04X}",
+                position=found.position,
             )
         )
     if len(name) > 253:
@@ -181,18 +175,18 @@ def _is_address(name: str) -> bool:
 def _pasted(value: str) -> PastedServer:
     if _MAIL_ADDRESS.fullmatch(value):
         message = Sentence(
-            "This is a mail address: type the name of its server, such as smtp.example.com."
+            "This is an email address. Enter the name of a server, such as smtp.example.com."
         )
         return PastedServer(message, None, secret=False)
     parts = pasted.take_apart(value)
     if parts is None:
-        message = Sentence("Only a host name or an IP address, without scheme, port or path.")
+        message = Sentence("Enter only a host name or an IP address, without scheme, port or path.")
         return PastedServer(message, None, secret=True)
     if parts.port is None:
-        message = Sentence("Only the host name: type %(host)s.", host=parts.host)
+        message = Sentence("Enter only the host name: %(host)s.", host=parts.host)
     else:
         message = Sentence(
-            "Only the host name: type %(host)s, and %(port)s as the port.",
+            "Enter only the host name, %(host)s, and %(port)s as the port.",
             host=parts.host,
             port=parts.port,
         )
@@ -215,17 +209,19 @@ def email(value: str) -> str:
         return parse_mailbox(text(value, most=254)).written
     except MailboxError as error:
         raise ValueError(
-            Sentence("Must be one mail address: %(reason)s", reason=_mail_reason(error))
+            Sentence(
+                "Enter a valid email address, such as name@example.com. %(reason)s",
+                reason=_mail_reason(error),
+            )
         ) from error
 
 
 def _mail_reason(error: MailboxError) -> str:
     if error.values:
         return Sentence(error.template, **error.values)
-    for reason in _MAIL_REASONS:
-        before, more, _ = reason.template.partition("%(rest)s")
-        if more and error.template.startswith(before):
-            return Sentence(reason.template, rest=error.template[len(before) :])
+    for beginning, reason in _MAIL_REASONS.items():
+        if error.template.startswith(beginning):
+            return Sentence(reason.template, rest=error.template[len(beginning) :])
     return Sentence(error.template)
 
 
@@ -236,7 +232,7 @@ def display_name(value: str) -> str:
     line when the message is written (CVE-2024-6923).
     """
     if "=?" in value:
-        raise ValueError(Sentence("Must not hold '=?'."))
+        raise ValueError(Sentence("Must not contain '=?'."))
     return text(value, most=200)
 
 
@@ -258,22 +254,19 @@ def app_name(value: str) -> str:
 def user_name(value: str) -> str:
     """The name of an account: 1 to 100 characters that can be seen, without blanks at its ends."""
     name = text(value, most=100).strip()
-    if found := _IGNORABLE.search(name):
+    if found := first_undrawn(name):
         raise ValueError(
             Sentence(
-                "Must not hold characters that cannot be seen (U+%(code)s at position"
-                " %(position)s).",
-                code=f"{ord(found[0]):04X}",
-                position=found.start() + 1,
+                "Must not contain invisible characters (U+%(code)s at position %(position)s).",
+                code=f"{ord(found.char):04X}",
+                position=found.position,
             )
         )
     key = name_key(name)
     if not key:
         raise ValueError(Sentence("Must have 1 to 100 characters."))
     if len(key) > 200:  # a few letters become three or more
-        raise ValueError(
-            Sentence("Is too long in the form in which names are compared: choose a shorter one.")
-        )
+        raise ValueError(Sentence("This name is too long. Choose a shorter one."))
     return name
 
 

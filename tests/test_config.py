@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from smtpweb import config
+from smtpweb import config, installation
 from smtpweb.app import create_app
+from smtpweb.database import secret_box
 from smtpweb.errors import ConfigError
 
 # Fixed, because it is part of test names.
@@ -27,7 +28,7 @@ def instance(tmp_path: Path) -> Path:
     return tmp_path / "instance"
 
 
-def test_the_defaults_are_those_of_the_contract(instance: Path) -> None:
+def test_defaults_are_those_of_the_contract(instance: Path) -> None:
     settings = config.load({}, instance)
     assert settings.database_url == f"sqlite:///{instance / 'smtpweb.db'}"
     assert (settings.check_slots, settings.check_timeout) == (16, 25)
@@ -37,6 +38,8 @@ def test_the_defaults_are_those_of_the_contract(instance: Path) -> None:
         2,
     )
     assert (settings.stream_slots, settings.streams_per_user, settings.batch_slots) == (8, 4, 32)
+    cores = os.cpu_count() or 1
+    assert (settings.hash_slots, settings.hash_queue) == (cores + 1, 4 * (cores + 1))
     assert settings.trusted_proxies == 0
     assert not settings.production
     assert settings.redis_url is None
@@ -47,7 +50,7 @@ def test_the_defaults_are_those_of_the_contract(instance: Path) -> None:
     assert (settings.max_apps, settings.max_smtps) == (0, 0)
 
 
-def test_the_first_keys_are_made_once_and_readable_for_us_only(instance: Path) -> None:
+def test_first_keys_are_made_once_and_readable_for_us_only(instance: Path) -> None:
     before = {path.name: path.read_bytes() for path in instance.iterdir()}
     assert set(before) == {"secret_key", "encryption_keys"}
     for path in instance.iterdir():
@@ -57,7 +60,7 @@ def test_the_first_keys_are_made_once_and_readable_for_us_only(instance: Path) -
     assert {path.name: path.read_bytes() for path in instance.iterdir()} == before
 
 
-def test_many_starters_at_once_agree_on_the_keys(tmp_path: Path) -> None:
+def test_starters_at_once_agree_on_the_keys(tmp_path: Path) -> None:
     seen = set()
 
     def start() -> None:
@@ -102,7 +105,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("name", "value"), BAD)
-def test_a_bad_setting_is_told_in_one_sentence_that_names_it(
+def test_bad_setting_is_refused_in_one_sentence_that_names_it(
     instance: Path, name: str, value: str
 ) -> None:
     with pytest.raises(ConfigError) as told:
@@ -115,7 +118,7 @@ def test_a_bad_setting_is_told_in_one_sentence_that_names_it(
     assert KEY not in sentence
 
 
-def test_a_bad_setting_stops_the_start_without_a_traceback(instance: Path) -> None:
+def test_bad_setting_stops_the_start_without_a_traceback(instance: Path) -> None:
     told = subprocess.run(
         [sys.executable, "-c", "import wsgi"],
         env=os.environ
@@ -173,42 +176,42 @@ def test_cookies_are_secure_where_tls_is_to_be_expected(
     assert app.config["SESSION_COOKIE_NAME"].startswith("__Host-") is secure
 
 
-def test_without_keys_it_says_how_to_make_them(tmp_path: Path) -> None:
+def test_missing_keys_are_refused_with_the_command_that_makes_them(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="make run"):
         config.load({}, tmp_path)
 
 
-def test_a_setting_may_come_from_a_file(instance: Path, tmp_path: Path) -> None:
+def test_setting_may_come_from_a_file(instance: Path, tmp_path: Path) -> None:
     (tmp_path / "keys").write_text(f"{KEY}\n")
     settings = config.load({"SMTPWEB_ENCRYPTION_KEYS_FILE": str(tmp_path / "keys")}, instance)
     assert settings.encryption_keys == (KEY,)
 
 
-def test_a_setting_and_its_file_together_are_refused(instance: Path, tmp_path: Path) -> None:
+def test_setting_and_its_file_together_are_refused(instance: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="both set"):
         config.load(
             {"SMTPWEB_SECRET_KEY": "x" * 32, "SMTPWEB_SECRET_KEY_FILE": "/dev/null"}, instance
         )
 
 
-def test_a_file_that_cannot_be_read_is_named(instance: Path) -> None:
+def test_file_that_cannot_be_read_is_named(instance: Path) -> None:
     with pytest.raises(ConfigError, match=r"SMTPWEB_SECRET_KEY_FILE cannot be read.*/nowhere"):
         config.load({"SMTPWEB_SECRET_KEY_FILE": "/nowhere"}, instance)
 
 
-def test_a_relative_sqlite_path_is_taken_from_the_project(instance: Path) -> None:
+def test_relative_sqlite_path_is_taken_from_the_project(instance: Path) -> None:
     settings = config.load({"SMTPWEB_DATABASE_URL": "sqlite:///instance/x.db"}, instance)
     assert settings.database_url == f"sqlite:///{config.ROOT}/instance/x.db"
 
 
-def test_no_repr_shows_a_secret(instance: Path) -> None:
+def test_settings_repr_shows_no_secret(instance: Path) -> None:
     settings = config.load({"SMTPWEB_DATABASE_URL": "postgresql+psycopg://u:pw@h/d"}, instance)
     told = repr(settings)
     for secret in (settings.secret_key, *settings.encryption_keys, "pw@"):
         assert secret not in told
 
 
-def test_our_own_services_are_never_mail_servers(instance: Path) -> None:
+def test_own_services_are_never_mail_servers(instance: Path) -> None:
     settings = config.load(
         {
             "SMTPWEB_DATABASE_URL": "postgresql+psycopg://u:pw@db.internal/d",
@@ -220,3 +223,27 @@ def test_our_own_services_are_never_mail_servers(instance: Path) -> None:
     assert settings.egress.own == {
         ("db.internal", 5432), ("cache.internal", 6400), ("127.0.0.1", 9000),
     }  # fmt: skip
+
+
+def test_queue_of_hashes_follows_their_number_unless_it_is_set(instance: Path) -> None:
+    settings = config.load({"SMTPWEB_HASH_SLOTS": "3"}, instance)
+    assert (settings.hash_slots, settings.hash_queue) == (3, 12)
+    settings = config.load({"SMTPWEB_HASH_SLOTS": "3", "SMTPWEB_HASH_QUEUE": "0"}, instance)
+    assert (settings.hash_slots, settings.hash_queue) == (3, 0)
+
+
+def test_keys_are_read_once(instance: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often something is sealed or opened by an application of these settings."""
+    made = []
+
+    class Counted(secret_box.SecretBox):
+        def __init__(self, keys: tuple[str, ...]) -> None:
+            made.append(keys)
+            super().__init__(keys)
+
+    monkeypatch.setattr(config, "SecretBox", Counted)
+    settings = config.load({}, instance)
+    app = create_app(settings)
+    with app.app_context():
+        assert installation.secret_box() is installation.secret_box()
+    assert made == [settings.encryption_keys]

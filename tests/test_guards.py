@@ -1,4 +1,4 @@
-"""Guards on the house itself: what every route, template and document must keep to."""
+"""Guards on the project itself: rules for every route, template and document."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import re
 import subprocess
 import tomllib
 
-import pytest
 from flask import Flask
 from jinja2 import nodes
 from werkzeug.routing import Rule
@@ -18,9 +17,8 @@ from smtpweb.config import ROOT
 from smtpweb.mailcheck import Stage
 from smtpweb.mailcheck.diagnosis import catalogue
 from smtpweb.providers import presets
+from tests.support.databases import ON_SQLITE
 from tests.support.people import Person, Visitor
-
-ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 # What anybody may ask for. A new route that is not here must refuse a visitor.
 PUBLIC = {
@@ -47,7 +45,7 @@ def path_of(rule: Rule) -> str:
 
 
 @ON_SQLITE
-def test_every_api_route_refuses_those_without_a_good_token(app: Flask, visitor: Visitor) -> None:
+def test_api_routes_refuse_those_without_a_good_token(app: Flask, visitor: Visitor) -> None:
     paths = [(m, path_of(r)) for m, r in routes(app) if "/private/" in r.rule]
     assert len(paths) == 20  # ten calls under two base paths
     for method, path in paths:
@@ -57,7 +55,7 @@ def test_every_api_route_refuses_those_without_a_good_token(app: Flask, visitor:
 
 
 @ON_SQLITE
-def test_every_page_sends_a_visitor_to_the_login(app: Flask, alice: Person) -> None:
+def test_pages_send_a_visitor_to_the_login(app: Flask, alice: Person) -> None:
     app.config["WTF_CSRF_ENABLED"] = False  # so that the guard itself is what refuses
     client = app.test_client()
     seen = set()
@@ -72,7 +70,7 @@ def test_every_page_sends_a_visitor_to_the_login(app: Flask, alice: Person) -> N
 
 
 @ON_SQLITE
-def test_every_post_of_a_page_wants_its_csrf_token(app: Flask, alice: Person) -> None:
+def test_page_posts_need_their_csrf_token(app: Flask, alice: Person) -> None:
     client = app.test_client()
     for method, rule in routes(app):
         if method == "POST" and not re.search("/private/|/auth/", rule.rule):
@@ -80,14 +78,14 @@ def test_every_post_of_a_page_wants_its_csrf_token(app: Flask, alice: Person) ->
 
 
 @ON_SQLITE
-def test_no_get_route_has_a_name_that_writes(app: Flask) -> None:
+def test_get_routes_have_no_name_that_writes(app: Flask) -> None:
     for method, rule in routes(app):
         if method == "GET":
             assert not re.search(r"/(save|logout|revoke|check)$", rule.rule), rule.rule
 
 
 @ON_SQLITE
-def test_every_reply_carries_the_protecting_headers(app: Flask, alice: Person) -> None:
+def test_replies_carry_the_protecting_headers(app: Flask, alice: Person) -> None:
     client = app.test_client()
     for path in ("/login", "/apps", "/nothing", "/private/nothing", "/healthz", "/docs"):
         headers = client.get(path).headers
@@ -107,14 +105,12 @@ def test_templates_compile_and_import_nothing_in_vain(app: Flask) -> None:
     for path in paths:
         source = path.read_text()
         app.jinja_env.get_template(str(path.relative_to(ROOT / "templates")))
-        for node in app.jinja_env.parse(source).find_all((nodes.FromImport, nodes.Import)):
-            names = (
-                [name if isinstance(name, str) else name[1] for name in node.names]
-                if isinstance(node, nodes.FromImport)
-                else [node.target]
-            )
-            for name in names:
-                assert len(re.findall(rf"\b{name}\b", source)) > 1, (path, name)
+        tree = app.jinja_env.parse(source)
+        names = [node.target for node in tree.find_all(nodes.Import)]
+        for node in tree.find_all(nodes.FromImport):
+            names += [name if isinstance(name, str) else name[1] for name in node.names]
+        for name in names:
+            assert len(re.findall(rf"\b{name}\b", source)) > 1, (path, name)
 
 
 def test_templates_trust_nothing_and_hold_no_script() -> None:
@@ -126,8 +122,10 @@ def test_templates_trust_nothing_and_hold_no_script() -> None:
 
 
 def tracked() -> list[str]:
-    told = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
-    return told.stdout.splitlines()
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return listed.stdout.splitlines()
 
 
 def test_lock_files_pin_hashes_and_name_no_index() -> None:
@@ -139,7 +137,7 @@ def test_lock_files_pin_hashes_and_name_no_index() -> None:
         assert len(re.findall("--hash=sha256:", lock)) >= len(pins), path
 
 
-def test_every_setting_is_in_the_readme() -> None:
+def test_settings_are_all_in_the_readme() -> None:
     source = (ROOT / "smtpweb/config.py").read_text()
     names = set(re.findall(r'source\.(?:read|text)\(\s*"([A-Z_]+)"', source))
     assert len(names) >= 12
@@ -148,7 +146,7 @@ def test_every_setting_is_in_the_readme() -> None:
         assert f"SMTPWEB_{name}" in readme, name
 
 
-def test_every_error_of_the_api_is_documented() -> None:
+def test_api_errors_are_all_documented() -> None:
     documented = (ROOT / "docs/api.md").read_text()
     for error in errors.SmtpwebError.__subclasses__():
         if error.__module__ != errors.__name__:
@@ -160,8 +158,8 @@ def test_every_error_of_the_api_is_documented() -> None:
         assert word in documented, word
 
 
-def test_small_rooms() -> None:
-    """A file that has outgrown its first sentence is split."""
+def test_modules_stay_small() -> None:
+    """A module that has outgrown its docstring is split."""
     for name in tracked():
         if name.startswith("smtpweb/") and name.endswith(".py"):
             assert len((ROOT / name).read_text().splitlines()) <= 420, name
@@ -210,10 +208,10 @@ def test_port_of_the_environment_counts_for_make() -> None:
             (["make", "-n", name, "PORT=8124"], "8124"),
         ):
             environment = os.environ | {"PORT": "8123"}
-            told = subprocess.run(
+            printed = subprocess.run(
                 command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
             )
-            assert f"PORT='{port}' exec" in told.stdout
+            assert f"PORT='{port}' exec" in printed.stdout
 
 
 def test_fuzzer_is_no_part_of_the_benchmarks() -> None:

@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+from flask import Flask
 from sqlalchemy import delete, select
 
 from smtpweb import installation
@@ -15,7 +16,7 @@ from smtpweb.config import Settings
 from smtpweb.database.models import Installation, Smtp
 from smtpweb.database.secret_box import new_key
 from smtpweb.database.session import db
-from smtpweb.errors import ConfigError, SecretUnreadable
+from smtpweb.errors import ConfigError, CredentialsNotValid, SecretUnreadable
 from smtpweb.registry import apps, smtps
 from tests.conftest import KEY, settings_for
 from tests.support.people import PASSWORD, Person
@@ -31,31 +32,31 @@ def restart(settings: Settings, **changes: object) -> None:
             db.engine.dispose()
 
 
-def test_a_restart_with_the_same_keys_is_fine(alice: Person, settings: Settings) -> None:
+def test_restart_with_the_same_keys_is_fine(alice: Person, settings: Settings) -> None:
     restart(settings)
 
 
-def test_a_restart_with_other_keys_is_refused(alice: Person, settings: Settings) -> None:
-    with pytest.raises(ConfigError, match="SMTPWEB_ENCRYPTION_KEYS holds no key that opens"):
+def test_restart_with_other_keys_is_refused(alice: Person, settings: Settings) -> None:
+    with pytest.raises(ConfigError, match="SMTPWEB_ENCRYPTION_KEYS has no key that opens"):
         restart(settings, encryption_keys=(new_key(),))
     restart(settings, encryption_keys=(new_key(), KEY))
 
 
-def test_a_database_without_tables_is_refused_with_the_command(tmp_path: Path) -> None:
+def test_database_without_tables_is_refused_with_the_command(tmp_path: Path) -> None:
     settings = settings_for(f"sqlite:///{tmp_path}/empty.db")
     with pytest.raises(ConfigError, match="db upgrade"):
         restart(settings)
 
 
-def test_the_first_account_is_needed_until_there_is_one(app, inside) -> None:
+def test_first_account_is_needed_until_there_is_one(app: Flask, inside: None) -> None:
     assert installation.needs_first_account()
     users.create_first_user("Ana", "ana@example.com", PASSWORD)
     assert not installation.needs_first_account()
-    with pytest.raises(users.CredentialsNotValid):
+    with pytest.raises(CredentialsNotValid):
         users.create_first_user("Eve", "eve@example.com", PASSWORD)
 
 
-def test_the_set_up_code_is_the_same_in_every_worker(app, inside) -> None:
+def test_set_up_code_is_the_same_in_every_worker(app: Flask, inside: None) -> None:
     code = installation.set_up_code()
     assert len(code) == 14
     assert code == installation.set_up_code()
@@ -72,7 +73,7 @@ def make_smtps(app: object, count: int) -> list[str]:
 
 def test_rotation_seals_everything_again_and_can_be_repeated(
     settings: Settings,
-    app,
+    app: Flask,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(installation, "_BATCH", 2)
@@ -101,7 +102,7 @@ def test_rotation_seals_everything_again_and_can_be_repeated(
 
 def test_rotation_goes_on_past_what_it_cannot_read(
     settings: Settings,
-    app,
+    app: Flask,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(installation, "_BATCH", 2)
@@ -121,7 +122,7 @@ def test_rotation_goes_on_past_what_it_cannot_read(
         db.engine.dispose()
 
 
-def test_two_first_starts_agree_on_one_canary(app, inside) -> None:
+def test_first_starts_at_once_agree_on_one_canary(app: Flask, inside: None) -> None:
     installation.make_ready()
     assert len(db.session.scalars(select(Installation)).all()) == 1
     db.session.execute(delete(Installation))

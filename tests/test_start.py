@@ -16,6 +16,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -64,10 +65,15 @@ def log_of_served(server: tuple[str, Program]) -> Program:
     return server[1]
 
 
+def _asks_for_code(starter: Program) -> bool:
+    return "enter the code" in starter.output
+
+
 def login(url: str) -> dict[str, str]:
     body = f"username=ana&password={PASSWORD.replace(' ', '+')}".encode()
     with urllib.request.urlopen(f"{url}/auth/login", body) as reply:
-        return json.load(reply)
+        answer: dict[str, str] = json.load(reply)
+        return answer
 
 
 def refusal(command: list[str], env: dict[str, str], cwd: Path = ROOT) -> str:
@@ -111,9 +117,7 @@ def test_make_run_serves_and_a_second_one_loses_nothing(clone: Path, tmp_path: P
         assert login(url)["username"] == "ana"
 
 
-def test_several_starters_on_an_empty_folder_agree_on_keys_and_schema(
-    clone: Path, tmp_path: Path
-) -> None:
+def test_starters_on_an_empty_folder_agree_on_keys_and_schema(clone: Path, tmp_path: Path) -> None:
     with ExitStack() as stack:
         starters = [
             stack.enter_context(
@@ -127,31 +131,29 @@ def test_several_starters_on_an_empty_folder_agree_on_keys_and_schema(
             for number in range(3)
         ]
         for starter in starters:
-            starter.wait_for(lambda starter=starter: "enter the code" in starter.output)
+            starter.wait_for(partial(_asks_for_code, starter))
         codes = {re.findall("enter the code (.*)", starter.output)[0] for starter in starters}
         assert len(codes) == 1  # made from the secret key, which is one for all
 
 
-def test_a_taken_port_is_told_in_one_sentence(clone: Path, tmp_path: Path) -> None:
+def test_port_in_use_is_named_in_one_sentence(clone: Path, tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
         said = refusal(["make", "run", f"PORT={port}"], clean_environment(tmp_path), clone)
     assert f"Cannot listen on 127.0.0.1:{port} (Address already in use)" in said
-    assert "as in PORT=8001" in said
+    assert "such as PORT=8001" in said
     assert not (clone / "instance").exists()
 
 
 @pytest.mark.parametrize("port", ["http", "0", "65536", "-1", "80 80", "٣"])
-def test_a_port_that_is_none_is_refused(port: str) -> None:
+def test_port_that_is_none_is_refused(port: str) -> None:
     with pytest.raises(ConfigError, match="PORT must be a whole number from 1 to 65535"):
         config.web_port({"PORT": port})
 
 
-def test_a_machine_without_a_suitable_python_is_told_what_to_do(
-    clone: Path, tmp_path: Path
-) -> None:
+def test_machine_without_a_suitable_python_gets_instructions(clone: Path, tmp_path: Path) -> None:
     (clone / ".venv").rename(clone / "set aside")
     said = refusal(["make", "run", "PYTHON=/bin/false"], clean_environment(tmp_path), clone)
     assert "Python 3.11 or newer" in said
@@ -166,7 +168,7 @@ def test_a_machine_without_a_suitable_python_is_told_what_to_do(
         ("SMTPWEB_EGRESS_ALLOW", "10.0.0.0/99"),
     ],
 )
-def test_a_wrong_setting_stops_the_start_with_one_sentence_naming_it(
+def test_wrong_setting_stops_the_start_with_one_sentence_naming_it(
     tmp_path: Path, name: str, value: str
 ) -> None:
     settings = installation_settings(tmp_path) | {name: value}
@@ -175,19 +177,19 @@ def test_a_wrong_setting_stops_the_start_with_one_sentence_naming_it(
     assert name in said
 
 
-def test_a_production_start_without_a_secret_key_is_refused(tmp_path: Path) -> None:
+def test_production_start_without_a_secret_key_is_refused(tmp_path: Path) -> None:
     settings = installation_settings(tmp_path) | {"SMTPWEB_ENV": "production"}
     del settings["SMTPWEB_SECRET_KEY"]
     said = refusal(gunicorn(), clean_environment(tmp_path, **settings))
     assert "SMTPWEB_SECRET_KEY is required" in said
 
 
-def test_a_database_without_the_newest_schema_stops_the_start(tmp_path: Path) -> None:
+def test_database_without_the_newest_schema_stops_the_start(tmp_path: Path) -> None:
     env = clean_environment(tmp_path, **installation_settings(tmp_path))
     assert "flask --app wsgi db upgrade" in refusal(gunicorn(), env)
 
 
-def test_a_database_that_is_away_stops_the_start_without_its_password(tmp_path: Path) -> None:
+def test_database_that_is_away_stops_the_start_without_its_password(tmp_path: Path) -> None:
     url = f"postgresql+psycopg://smtpweb:hunter22@127.0.0.1:{free_port()}/smtpweb"
     settings = installation_settings(tmp_path) | {"SMTPWEB_DATABASE_URL": url}
     for command in (gunicorn(), [sys.executable, "-m", "smtpweb"]):
@@ -203,7 +205,7 @@ def test_keys_that_do_not_open_the_database_stop_the_start(tmp_path: Path) -> No
         pass
     settings["SMTPWEB_ENCRYPTION_KEYS"] = secret_box.new_key()
     said = refusal(gunicorn(), clean_environment(tmp_path, PORT=str(free_port()), **settings))
-    assert "SMTPWEB_ENCRYPTION_KEYS holds no key that opens this database" in said
+    assert "SMTPWEB_ENCRYPTION_KEYS has no key that opens this database" in said
 
 
 # --- gunicorn, served once for all of these --------------------------------------------------
@@ -219,7 +221,7 @@ def exchange(url: str, request: bytes) -> tuple[int, dict[str, str], bytes]:
         return reply.status, dict(reply.getheaders()), reply.read()
 
 
-def test_a_connection_can_be_used_again_after_a_pause(served: str) -> None:
+def test_connection_can_be_used_again_after_a_pause(served: str) -> None:
     connection = http.client.HTTPConnection(urlsplit(served).netloc)
     connection.request("GET", "/private/apps/findAll")
     connection.getresponse().read()
@@ -234,7 +236,7 @@ def test_a_connection_can_be_used_again_after_a_pause(served: str) -> None:
 @pytest.mark.parametrize(
     ("path", "expected"), [("//private/apps/findAll", 401), ("/api//private/apps/findAll", 404)]
 )
-def test_an_address_with_too_many_slashes_is_not_redirected(
+def test_address_with_too_many_slashes_is_not_redirected(
     served: str, path: str, expected: int
 ) -> None:
     status, headers, _ = exchange(
@@ -257,13 +259,13 @@ LOGIN = (
         b"5;\x01\r\nuser=\r\n0\r\n\r\n",
     ],
 )
-def test_a_badly_chunked_body_is_a_bad_request(served: str, body: bytes) -> None:
+def test_badly_chunked_body_is_a_bad_request(served: str, body: bytes) -> None:
     status, headers, _ = exchange(served, LOGIN + b"Transfer-Encoding: chunked\r\n\r\n" + body)
     assert status == 400
     assert headers["Content-Type"] == "application/problem+json"
 
 
-def test_a_body_over_the_limit_is_refused_with_and_without_a_length(served: str) -> None:
+def test_body_over_the_limit_is_refused_with_and_without_a_length(served: str) -> None:
     size = 2 * 1024 * 1024
     body = b"username=" + b"a" * (size - 9)
     status, headers, reply = exchange(served, LOGIN + b"Content-Length: %d\r\n\r\n" % size + body)
@@ -297,7 +299,7 @@ def test_headers_that_only_a_proxy_may_set_count_for_nothing_without_one(served:
     assert "Strict-Transport-Security" not in headers  # sent over https only
 
 
-def test_the_log_of_a_production_server_is_json_without_controls(tmp_path: Path) -> None:
+def test_log_of_a_production_server_is_json_without_controls(tmp_path: Path) -> None:
     with smtpweb_server(
         tmp_path, SMTPWEB_ENV="production", SMTPWEB_BASE_URL="https://smtps.example.com"
     ) as (url, served):
@@ -318,7 +320,7 @@ def test_the_log_of_a_production_server_is_json_without_controls(tmp_path: Path)
         b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: hunter",
     ],
 )
-def test_the_log_does_not_repeat_a_request_that_cannot_be_read(
+def test_log_does_not_repeat_a_request_that_cannot_be_read(
     log_of_served: Program, served: str, request_head: bytes
 ) -> None:
     before = log_of_served.output.count("Invalid request")
@@ -328,7 +330,7 @@ def test_the_log_does_not_repeat_a_request_that_cannot_be_read(
     assert "22 HTTP" not in log_of_served.output
 
 
-def test_the_log_does_not_repeat_the_query_of_a_request_that_fails() -> None:
+def test_log_does_not_repeat_the_query_of_a_request_that_fails() -> None:
     record = logging.LogRecord(
         "gunicorn.error",
         logging.ERROR,
@@ -342,7 +344,7 @@ def test_the_log_does_not_repeat_the_query_of_a_request_that_fails() -> None:
     assert record.getMessage() == "Error handling request /a"
 
 
-def test_a_record_cannot_forge_another_one_or_command_a_terminal() -> None:
+def test_record_cannot_forge_another_one_or_command_a_terminal() -> None:
     record = logging.LogRecord("x", logging.INFO, "", 0, "a\n2026 ERROR b\r\x1b[2J\x85", (), None)
     text = logs.Text().format(record)
     assert text.endswith(r"a" + "\n    " + r"2026 ERROR b\x0d\x1b[2J\x85")
@@ -362,7 +364,7 @@ def pins(name: str) -> dict[str, str]:
     return {package: version for package, version, _ in entries}
 
 
-def test_the_lock_files_agree_and_each_holds_the_smaller_one() -> None:
+def test_lock_files_agree_and_each_holds_the_smaller_one() -> None:
     run, demo, dev = pins("run"), pins("demo"), pins("dev")
     assert run
     assert run.items() < demo.items() < dev.items()
@@ -375,7 +377,7 @@ def test_make_help_lists_every_public_target() -> None:
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
 
 
-def test_an_error_of_the_database_does_not_show_what_was_to_be_stored(inside: None) -> None:
+def test_error_of_the_database_does_not_show_what_was_to_be_stored(inside: None) -> None:
     with pytest.raises(DBAPIError) as caught:
         db.session.execute(text("SELECT :secret FROM nowhere"), {"secret": "hunter22"})
     assert "hunter22" not in str(caught.value)

@@ -19,7 +19,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
 from smtpweb.web.api import openapi
-from smtpweb.web.presentation import causes
+from smtpweb.web.presentation import causes, labels
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -51,7 +51,7 @@ def template() -> Catalog:
                 method, path, keywords=_KEYWORDS, options=options
             ):
                 found.add(text, locations=[(name, 0)], context=context)
-    for module in (causes, openapi):
+    for module in (causes, labels, openapi):
         for text in filter(None, module.texts()):
             found.add(text, locations=[(f"{module.__name__.replace('.', '/')}.py", 0)])
     return found

@@ -1,1 +1,1 @@
-"""Measure the mail check against a bare floor and other mailers; see ``docs/bench.md``."""
+"""Measure the check against a minimal baseline and other mailers; see ``docs/bench.md``."""

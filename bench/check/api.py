@@ -1,4 +1,4 @@
-"""One check by the API: what a request takes beyond the conversation with the server.
+"""One check through the API: the time of a request beyond the conversation with the server.
 
 smtpweb runs under gunicorn as deployed, with SQLite; the client keeps its connection. The
 conversation's own time is in the report that the check left in the database.
@@ -25,8 +25,8 @@ from tests.support.serving import (
 )
 
 from .link import FAR
-from .place import PORTS, Place
 from .server import PASSWORD, USER
+from .testbed import PORTS, Testbed
 
 ACCOUNTS = ("ana", "bea")  # each may ask for 30 checks in ten minutes
 SECRET = "correct horse battery staple"
@@ -61,12 +61,12 @@ class _Caller:
         return body
 
 
-def api_times(place: Place, count: int) -> ApiTimes:
+def api_times(testbed: Testbed, count: int) -> ApiTimes:
     """``count`` checks for each account, one after the other, at a server without delay."""
     with tempfile.TemporaryDirectory(prefix="bench-check-") as name:
         folder = Path(name)
         settings = installation_settings(folder) | {
-            "SMTPWEB_CA_FILE": str(place.authority),
+            "SMTPWEB_CA_FILE": str(testbed.authority),
             "SMTPWEB_EGRESS_ALLOW": f"{FAR}/32",
         }
         with smtpweb_server(folder, **settings) as (url, _):
@@ -78,7 +78,7 @@ def api_times(place: Place, count: int) -> ApiTimes:
         with closing(sqlite3.connect(folder / "smtpweb.db")) as database:
             reports = 'SELECT report FROM "check" ORDER BY started'
             rows = database.execute(reports).fetchall()
-    place.stories()
+    testbed.stories()
     own = [json.loads(row[0])["milliseconds"] for row in rows]
     assert len(own) == len(walls)
     # Each account's first one is the first in its worker, which fills caches

@@ -1,8 +1,8 @@
-"""The clients in Python: smtpweb, the floor, smtplib, aiosmtplib, and swaks as a program.
+"""The clients in Python: smtpweb, the baseline, smtplib, aiosmtplib, and swaks as a program.
 
-Each is a class with ``one(job)`` and, where many conversations fit into one process,
-``at_once(job)``; both return whether the mail was accepted. Certificates are verified by all
-against the bundle that SSL_CERT_FILE names (the system's CAs and the bench's own).
+Each is a class with ``one(job)`` and, if a process can run many conversations, ``at_once(job)``;
+both return whether the email was accepted. All verify certificates against the bundle that
+SSL_CERT_FILE names (the system's CAs and the bench's own).
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from typing import Any
 
 from smtpweb.mailcheck import EgressPolicy, Encryption, Target, check, check_async, check_many
 
-from . import floor
+from . import baseline
 from .job import Job
 
 NAME = "[127.0.0.1]"  # for EHLO; else some ask DNS for it at every connection
 
 
 class Missing(Exception):
-    """This client is not installed here; the text says what to do."""
+    """This client is not installed; the message says how to install it."""
 
 
 @functools.lru_cache(1)
@@ -90,17 +90,17 @@ class _Asyncio:
         return self.loop.run_until_complete(_gather(job.count, lambda: self.talk(job)))
 
 
-class FloorEpoll:
+class BaselineEpoll:
     def one(self, job: Job) -> bool:
-        return all(floor.with_epoll(job, 1, shared_context()))
+        return all(baseline.with_epoll(job, 1, shared_context()))
 
     def at_once(self, job: Job) -> list[bool]:
-        return floor.with_epoll(job, job.count, shared_context())
+        return baseline.with_epoll(job, job.count, shared_context())
 
 
-class FloorAsyncio(_Asyncio):
+class BaselineAsyncio(_Asyncio):
     async def talk(self, job: Job) -> bool:
-        return await floor.with_asyncio(job, shared_context())
+        return await baseline.with_asyncio(job, shared_context())
 
 
 @functools.lru_cache(8)
@@ -251,8 +251,8 @@ class SwaksPipelining(_Swaks):
 
 
 CLIENTS: dict[str, Callable[[], Any]] = {
-    "floor-epoll": FloorEpoll,
-    "floor-asyncio": FloorAsyncio,
+    "baseline-epoll": BaselineEpoll,
+    "baseline-asyncio": BaselineAsyncio,
     "smtpweb-blocking": SmtpwebBlocking,
     "smtpweb-asyncio": SmtpwebAsyncio,
     "smtplib-shared": SmtplibShared,

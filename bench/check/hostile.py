@@ -1,7 +1,7 @@
-"""Whatever the server does: when the check ends, what it takes, what it leaves behind.
+"""Misbehaving servers: when the check ends, what it costs, and what it leaves behind.
 
-The servers are those of ``tests/fake_smtp.py``, each in the clear and, where it does not
-speak TLS anyway, inside TLS. Server and check are processes of their own.
+The servers are those of ``tests/support/fake_smtp.py``, each in plain text and, unless it uses TLS
+anyway, inside TLS. Server and check are separate processes.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ def endings(only_plain: bool = False) -> list[Ending]:
         names = _ask(server, {"list": True})["names"]
         for tls in ("",) if only_plain else ("", "implicit"):
             for name in [GOOD, *names]:
-                told = _ask(server, {"name": name, "tls": tls})
-                if told["tls"] != tls and tls:
+                measured = _ask(server, {"name": name, "tls": tls})
+                if measured["tls"] != tls and tls:
                     continue  # it has TLS of its own, and had its turn
                 for driver in DRIVERS:
-                    end = _ask(checker, {"driver": driver, **told})
-                    found.append(Ending(driver, name, told["tls"], **end))
+                    end = _ask(checker, {"driver": driver, **measured})
+                    found.append(Ending(driver, name, measured["tls"], **end))
     return [one for one in found if one.misbehaviour != GOOD]
 
 
@@ -90,8 +90,8 @@ def _serve() -> None:
             name = None if asked["name"] == GOOD else asked["name"]
             knobs = {"tls": MISBEHAVIOURS.get(name or "", {}).get("tls", asked["tls"])}
             server = running.enter_context(fake_smtp(name, **knobs))
-            told = {"port": server.port, "tls": knobs["tls"], "ca": str(server.ca_file)}
-            print(json.dumps(told), flush=True)
+            measured = {"port": server.port, "tls": knobs["tls"], "ca": str(server.ca_file)}
+            print(json.dumps(measured), flush=True)
 
 
 def _check() -> None:
@@ -123,16 +123,16 @@ def _check() -> None:
         report = run()
         seconds = time.monotonic() - began
         peak = _memory("VmHWM") - memory
-        told = {"code": report.code, "seconds": seconds, "memory": peak}
+        measured = {"code": report.code, "seconds": seconds, "memory": peak}
         del report
         until = time.monotonic() + 1.0
         while _sockets() > sockets or threading.active_count() > threads:
             if time.monotonic() > until:
                 break
             time.sleep(0.02)
-        told["sockets"] = _sockets() - sockets
-        told["threads"] = threading.active_count() - threads
-        print(json.dumps(told), flush=True)
+        measured["sockets"] = _sockets() - sockets
+        measured["threads"] = threading.active_count() - threads
+        print(json.dumps(measured), flush=True)
 
 
 def _sockets() -> int:

@@ -1,4 +1,4 @@
-"""What a client is asked to do, and what it is asked to tell: the same for all of them."""
+"""What each client has to do, and what it reports."""
 
 from __future__ import annotations
 
@@ -31,28 +31,28 @@ class Job:
 
     @property
     def sender(self) -> str:
-        """Tells the server whose conversation it is."""
+        """The sender, by which the server recognises the client."""
         return f"{self.client}@{self.domain}"
 
     @property
     def message(self) -> bytes:
-        """The mail, in lines that need no dot-stuffing."""
+        """The message; no line needs dot-stuffing."""
         return MESSAGE.format(sender=self.sender, recipient=self.recipient).encode()
 
     def to_json(self) -> str:
-        """One line."""
+        """The job on one line."""
         return json.dumps(asdict(self) | {"sender": self.sender})
 
     @classmethod
     def from_json(cls, line: str) -> Job:
-        """The inverse."""
+        """The job that :meth:`to_json` wrote."""
         given = json.loads(line)
         return cls(**{name: value for name, value in given.items() if name in cls.__match_args__})
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a client measured on itself. Seconds and KiB."""
+class Measured:
+    """What a client measured of itself, in seconds and KiB."""
 
     walls: list[float]  # each conversation; for a job at once one entry
     cpu: float  # of the process, and for programs that are started of these

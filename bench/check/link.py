@@ -1,10 +1,9 @@
-"""A link with a true round trip: two network namespaces, and packets that take their time.
+"""A link with a real round-trip time between two network namespaces.
 
-Every packet is delayed, those of the TCP handshake and the bare ACKs too, so that Nagle's
-algorithm, delayed acknowledgements and slow start cost here what they cost on a real line.
-Each namespace has a TUN device; a process between the two reads packets from one and writes
-them to the other half a round trip later. Needs Linux and /dev/net/tun, and root or
-unprivileged user namespaces.
+Every packet is delayed, including the TCP handshake and bare ACKs, so that Nagle's algorithm,
+delayed acknowledgements and slow start cost what they cost on a real line. Each namespace has a
+TUN device; a process between the two reads packets from one and writes them to the other half a
+round trip later. Needs Linux and /dev/net/tun, and root or unprivileged user namespaces.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class NoLink(Exception):
-    """This machine does not let us make such a link; the text says why."""
+    """This machine does not permit such a link; the message says why."""
 
 
 def leave_for_own_network() -> None:

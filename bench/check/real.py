@@ -18,8 +18,8 @@ from tests.support.serving import clean_environment, program
 
 from .job import Job
 from .link import FAR
-from .place import Client, NotInstalled, Place
 from .server import PASSWORD, USER
+from .testbed import Client, NotInstalled, Testbed
 
 ROUND_TRIP = 0.1
 
@@ -70,27 +70,27 @@ class Server:
 
 
 def walls(
-    place: Place, server: Server, clients: dict[str, Client], rounds: int
+    testbed: Testbed, server: Server, clients: dict[str, Client], rounds: int
 ) -> dict[str, float]:
     """Round trips of wall time, medians."""
     seconds: dict[str, list[float]] = {name: [] for name in clients}
-    with place.link.delayed(ROUND_TRIP):
+    with testbed.link.delayed(ROUND_TRIP):
         for number in range(rounds + 1):
             for name, client in clients.items():
-                told = client.do(server.job(name, 1))
+                measured = client.do(server.job(name, 1))
                 if number:
-                    seconds[name] += told.walls
+                    seconds[name] += measured.walls
     return {name: median(all_of) / ROUND_TRIP for name, all_of in seconds.items()}
 
 
 @contextlib.contextmanager
-def postfix(place: Place) -> Iterator[Server]:
+def postfix(testbed: Testbed) -> Iterator[Server]:
     """Postfix as the tests set it up, but at the far end."""
     if not shutil.which("postfix", path="/usr/sbin") or not shutil.which(
         "saslpasswd2", path="/usr/sbin"
     ):
         raise NotInstalled("apt install postfix sasl2-bin libsasl2-modules")
-    if not place.by_root:
+    if not testbed.by_root:
         raise NotInstalled("only root can start Postfix")
     from tests.real import postfix as tested
 
@@ -100,10 +100,10 @@ def postfix(place: Place) -> Iterator[Server]:
     for name in ("main.cf", "master.cf"):
         file = folder / name
         file.write_text(file.read_text().replace("127.0.0.1", FAR))
-    shutil.copy(place.certificate, folder / "server.pem")
+    shutil.copy(testbed.certificate, folder / "server.pem")
     command = ["/usr/sbin/postfix", "-c", str(folder), "start-fg"]
     try:
-        with _running(place, command, folder, _POSTFIX_PORT):
+        with _running(testbed, command, folder, _POSTFIX_PORT):
             yield Server(
                 _POSTFIX_PORT, tested.LOGIN, tested.PASSWORD, tested.MAILBOX,
                 tested.LOGIN.partition("@")[2],
@@ -114,14 +114,14 @@ def postfix(place: Place) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def exim(place: Place, given: str | None) -> Iterator[Server]:
+def exim(testbed: Testbed, given: str | None) -> Iterator[Server]:
     """Exim with a configuration of our own; it queues what it accepts."""
     path = (
         given or shutil.which("exim4", path="/usr/sbin") or shutil.which("exim", path="/usr/sbin")
     )
     if path is None:
         raise NotInstalled("apt install exim4-daemon-light, or --exim PATH")
-    if not place.by_root:
+    if not testbed.by_root:
         raise NotInstalled("only root can start Exim")
     folder = Path(tempfile.mkdtemp(prefix="bench-exim-"))
     folder.chmod(0o755)
@@ -130,7 +130,7 @@ def exim(place: Place, given: str | None) -> Iterator[Server]:
         (folder / name).mkdir()
         os.chown(folder / name, owner.pw_uid, owner.pw_gid)
     certificate = folder / "mail.pem"
-    shutil.copy(place.certificate, certificate)
+    shutil.copy(testbed.certificate, certificate)
     os.chown(certificate, owner.pw_uid, owner.pw_gid)
     (folder / "exim.conf").write_text(
         EXIM.format(
@@ -140,15 +140,15 @@ def exim(place: Place, given: str | None) -> Iterator[Server]:
     )  # fmt: skip
     command = [path, "-C", str(folder / "exim.conf"), "-bdf"]
     try:
-        with _running(place, command, folder, _EXIM_PORT):
+        with _running(testbed, command, folder, _EXIM_PORT):
             yield Server(_EXIM_PORT, USER, PASSWORD, "test@bench.example", "bench.example")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager
-def _running(place: Place, command: list[str], folder: Path, port: int) -> Iterator[None]:
-    there = ["nsenter", f"--net=/proc/{place.server}/ns/net", *command]
+def _running(testbed: Testbed, command: list[str], folder: Path, port: int) -> Iterator[None]:
+    there = ["nsenter", f"--net=/proc/{testbed.server}/ns/net", *command]
     env, log = clean_environment(folder), folder / "console"
     with program(there, env=env, log=log, cwd=folder) as running:
         running.wait_for(lambda: _greets(port))
@@ -163,7 +163,7 @@ def _greets(port: int) -> bool:
         return False
 
 
-SERVERS: dict[str, Callable[[Place, str | None], contextlib.AbstractContextManager[Server]]] = {
-    "Postfix": lambda place, _: postfix(place),
+SERVERS: dict[str, Callable[[Testbed, str | None], contextlib.AbstractContextManager[Server]]] = {
+    "Postfix": lambda testbed, _: postfix(testbed),
     "Exim": exim,
 }

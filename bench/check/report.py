@@ -1,4 +1,4 @@
-"""The figures as Markdown: first the goals, then all that was measured, the floor first."""
+"""The figures as Markdown: the goals, then all measurements, the baseline first."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 from statistics import median
 
 from .api import ApiTimes
-from .crowd import Crowd
+from .concurrency import Concurrency
 from .hostile import DEADLINE, DRIVERS, Ending
 from .trips import Cost, Trips
 
 LABELS = {
-    "floor-epoll": "**floor**, epoll",
-    "floor-asyncio": "**floor**, asyncio",
+    "baseline-epoll": "**baseline**, epoll",
+    "baseline-asyncio": "**baseline**, asyncio",
     "smtpweb-blocking": "**smtpweb**, `check`",
     "smtpweb-asyncio": "**smtpweb**, `check_async`, `check_many`",
     "smtplib-shared": "smtplib, one shared TLS context",
@@ -31,7 +31,7 @@ MARKS = ("<!-- measured: begin -->", "<!-- measured: end -->")
 
 @dataclass
 class Figures:
-    """All that a run has measured; what was not asked for is empty."""
+    """All figures of a run; parts that were not chosen are empty."""
 
     when: str
     machine: str
@@ -40,7 +40,7 @@ class Figures:
     missing: dict[str, str] = field(default_factory=dict)
     trips: dict[str, dict[str, Trips]] = field(default_factory=dict)
     cost: dict[str, Cost] = field(default_factory=dict)
-    crowd: dict[str, Crowd] = field(default_factory=dict)
+    concurrency: dict[str, Concurrency] = field(default_factory=dict)
     real: dict[str, dict[str, float]] = field(default_factory=dict)
     api: ApiTimes | None = None
     endings: list[Ending] = field(default_factory=list)
@@ -54,7 +54,7 @@ def written(figures: Figures) -> str:
     parts += _goals(figures)
     for tls, found in figures.trips.items():
         parts += _trips(figures, tls, found)
-    parts += _crowd(figures)
+    parts += _concurrency(figures)
     parts += _real(figures)
     parts += _api(figures)
     parts += _endings(figures)
@@ -62,7 +62,7 @@ def written(figures: Figures) -> str:
 
 
 def write_into(document: Path, text: str) -> None:
-    """Replace what stands between the marks."""
+    """Replace the text between the marks."""
     head, begin, rest = document.read_text().partition(MARKS[0])
     _, end, tail = rest.partition(MARKS[1])
     assert begin, f"{document} has lost its marks"
@@ -103,11 +103,14 @@ def _goals(figures: Figures) -> list[str]:
             if server in figures.real:
                 measured = figures.real[server][name]
                 goal(f"{LABELS[name]}, {server}: wall in round trips", most, measured, "{:.1f}")
-    if figures.crowd:
-        ours, peer = figures.crowd["smtpweb-asyncio"], figures.crowd.get("aiosmtplib-shared")
+    if figures.concurrency:
+        ours, peer = (
+            figures.concurrency["smtpweb-asyncio"],
+            figures.concurrency.get("aiosmtplib-shared"),
+        )
         what = f"{figures.at_once} at once: "
-        goal(what + "wall, x the asyncio floor", 1.25, median(ours.wall_ratios))
-        goal(what + "CPU a check, x the asyncio floor", 1.5, median(ours.cpu_ratios))
+        goal(what + "wall, x the asyncio baseline", 1.25, median(ours.wall_ratios))
+        goal(what + "CPU a check, x the asyncio baseline", 1.5, median(ours.cpu_ratios))
         if peer is not None and peer.cpus:
             ratio = median(a / b for a, b in zip(ours.cpus, peer.cpus, strict=True))
             goal(what + "CPU a check, x aiosmtplib with a shared context", 0.6, ratio)
@@ -145,7 +148,7 @@ def _trips(figures: Figures, tls: str, found: dict[str, Trips]) -> list[str]:
         )  # fmt: skip
     titles = [
         "client", "round trips to the verdict", "until it was done", "QUIT",
-        "ms at 0 / 50 / 100 / 150 ms", "CPU ms a check (x asyncio floor)",
+        "ms at 0 / 50 / 100 / 150 ms", "CPU ms a check (x asyncio baseline)",
     ]  # fmt: skip
     rows += _absent(figures, LABELS, len(titles))
     if tls != "starttls" or not figures.cost:
@@ -154,8 +157,8 @@ def _trips(figures: Figures, tls: str, found: dict[str, Trips]) -> list[str]:
     return [f"### One conversation at a time, {name}", _table(titles, rows)]
 
 
-def _crowd(figures: Figures) -> list[str]:
-    if not figures.crowd:
+def _concurrency(figures: Figures) -> list[str]:
+    if not figures.concurrency:
         return []
     rows = [
         [
@@ -163,10 +166,10 @@ def _crowd(figures: Figures) -> list[str]:
             f"{one.cpu * 1000:.2f} ({median(one.cpu_ratios):.2f} x)", f"{one.memory:.0f}",
             str(one.threads), f"{one.contexts:g}",
         ]
-        for name, one in figures.crowd.items()
+        for name, one in figures.concurrency.items()
     ]  # fmt: skip
     titles = (
-        "client", "wall in round trips (x asyncio floor)", "CPU ms a check (x asyncio floor)",
+        "client", "wall in round trips (x asyncio baseline)", "CPU ms a check (x asyncio baseline)",
         "KiB a check under way", "threads", "TLS contexts a check",
     )  # fmt: skip
     rows += _absent(figures, (n for n in LABELS if not n.startswith("swaks")), len(titles))

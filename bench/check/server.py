@@ -1,8 +1,8 @@
-"""The scripted server: all offers a mailer may want, no work of its own, and a log of each turn.
+"""The scripted server: it offers all extensions, does no work, and logs each command.
 
-One process, one epoll loop, TLS straight on the sockets: what it costs is the same for every
-client. Ports: 587 (STARTTLS) and 465 (TLS from the start). It runs at the far end of the link,
-in a network of its own.
+One process with one epoll loop and TLS directly on the sockets, so that its cost is the same for
+every client. Ports: 587 (STARTTLS) and 465 (implicit TLS). It runs in its own network at the far
+end of the link.
 """
 
 from __future__ import annotations
@@ -172,12 +172,12 @@ def serve(certificate: Path, control: socket.socket) -> None:
                 if not control.recv(64):
                     return
                 usage = resource.getrusage(resource.RUSAGE_SELF)
-                told = {
+                measured = {
                     "stories": stories,
                     "under_way": len(under_way),
                     "cpu": usage.ru_utime + usage.ru_stime,
                 }
-                control.sendall(json.dumps(told).encode() + b"\n")
+                control.sendall(json.dumps(measured).encode() + b"\n")
                 stories = []
             elif handle in listeners:
                 listener, implicit = listeners[handle]

@@ -1,11 +1,11 @@
-"""How many round trips, how long, at what cost: one conversation at a time."""
+"""One conversation at a time: the number of round trips, the time, and the CPU cost."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from statistics import median
 
-from .place import Client, Place
+from .testbed import Client, Testbed
 
 DELAYS = (0.0, 0.05, 0.1, 0.15)  # seconds of a round trip
 # Round trips are counted between these two: far enough apart that no noise makes up a trip, and
@@ -23,29 +23,29 @@ class Trips:
     walls: dict[float, float] = field(default_factory=dict)  # delay -> seconds, medians
 
 
-def trips(place: Place, clients: dict[str, Client], tls: str, count: int) -> dict[str, Trips]:
-    """All clients; beside each other where they wait, one after the other where they do not."""
+def trips(testbed: Testbed, clients: dict[str, Client], tls: str, count: int) -> dict[str, Trips]:
+    """Measure all clients: in parallel if they mostly wait, otherwise one after the other."""
     found = {name: Trips() for name in clients}
     # Noise only ever adds: the least of a client's times is nearest to what it has to wait for
     least: dict[str, dict[float, float]] = {name: {} for name in clients}
     verdicts: dict[str, dict[float, float]] = {name: {} for name in clients}
     for client in clients.values():  # so that nobody's first time is measured
-        client.do(place.job(client.name, tls, 1))
-    place.stories()
+        client.do(testbed.job(client.name, tls, 1))
+    testbed.stories()
     for delay in (*DELAYS, COUNTED[1]):
         number = min(2, count) if delay not in DELAYS else count
-        with place.link.delayed(delay):
-            told = {}
+        with testbed.link.delayed(delay):
+            measured = {}
             for group in _groups(clients) if delay else [[one] for one in clients.values()]:
                 for client in group:
-                    client.begin(place.job(client.name, tls, number))
+                    client.begin(testbed.job(client.name, tls, number))
                 for client in group:
-                    told[client.name] = client.end()
-            stories = place.stories()
+                    measured[client.name] = client.end()
+            stories = testbed.stories()
         for name, one in found.items():
             if delay in DELAYS:
-                one.walls[delay] = median(told[name].walls)
-            least[name][delay] = min(told[name].walls)
+                one.walls[delay] = median(measured[name].walls)
+            least[name][delay] = min(measured[name].walls)
             assert len(stories[name]) == number, f"{name}: {len(stories[name])} conversations"
             assert all(story["complete"] for story in stories[name]), f"{name} left something out"
             ats = [story["at"] for story in stories[name]]
@@ -59,7 +59,7 @@ def trips(place: Place, clients: dict[str, Client], tls: str, count: int) -> dic
 
 
 def _groups(clients: dict[str, Client]) -> list[list[Client]]:
-    """Those that mostly wait, and those that keep a core busy: they would disturb the others."""
+    """Separate the clients that mostly wait from those that would slow the others down."""
     busy = [one for one in clients.values() if "documented" in one.name or "swaks" in one.name]
     return [[one for one in clients.values() if one not in busy], busy]
 
@@ -81,14 +81,14 @@ class Cost:
     """What one conversation costs the client's process."""
 
     cpu: float  # seconds
-    ratio: float  # to the asyncio floor of the same round
+    ratio: float  # to the asyncio baseline of the same round
     contexts: float
 
 
 def cost(
-    place: Place, clients: dict[str, Client], floor: str, rounds: int, count: int
+    testbed: Testbed, clients: dict[str, Client], baseline: str, rounds: int, count: int
 ) -> dict[str, Cost]:
-    """CPU a check without any delay; medians over rounds in which everybody has a turn."""
+    """The CPU time per check without delay; medians over rounds that include every client."""
     seconds: dict[str, list[float]] = {name: [] for name in clients}
     contexts: dict[str, float] = {}
     order = list(clients)
@@ -96,15 +96,15 @@ def cost(
         for name in order:
             # A program a check is slow, and steady enough
             number = max(2, count // 10) if name.startswith("swaks") else count
-            told = clients[name].do(place.job(name, "starttls", number))
-            seconds[name].append(told.cpu / number)
-            contexts[name] = told.contexts / number
+            measured = clients[name].do(testbed.job(name, "starttls", number))
+            seconds[name].append(measured.cpu / number)
+            contexts[name] = measured.contexts / number
         order = order[1:] + order[:1]
-    place.stories()
+    testbed.stories()
     return {
         name: Cost(
             median(seconds[name]),
-            median(a / b for a, b in zip(seconds[name], seconds[floor], strict=True)),
+            median(a / b for a, b in zip(seconds[name], seconds[baseline], strict=True)),
             contexts[name],
         )
         for name in clients

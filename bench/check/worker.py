@@ -1,6 +1,6 @@
-"""The process of one client: jobs come in on stdin, what they cost goes out on stdout.
+"""The process of one client: reads jobs from stdin and writes their figures to stdout.
 
-``nodemailer.mjs`` speaks the same: one JSON object a line.
+``nodemailer.mjs`` uses the same protocol, one JSON object per line.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from .clients import CLIENTS, Missing
-from .job import Job, Told
+from .job import Job, Measured
 
 _made = 0
 
@@ -50,7 +50,7 @@ def _cpu() -> float:
 
 
 class _MostThreads:
-    """Watches the number of threads; costs nothing worth counting."""
+    """Track the highest number of threads, at negligible cost."""
 
     def __init__(self) -> None:
         self.most = threading.active_count()
@@ -70,8 +70,8 @@ class _MostThreads:
         threading.Thread.start = self._start  # type: ignore[method-assign]
 
 
-def measure(client: Any, job: Job) -> Told:
-    """Do the job, tell what it cost."""
+def measure(client: Any, job: Job) -> Measured:
+    """Run the job and return its figures."""
     gc.collect()
     Path("/proc/self/clear_refs").write_text("5")  # forgets the peak
     memory, contexts, cpu = _memory("VmRSS"), _made, _cpu()
@@ -93,7 +93,9 @@ def measure(client: Any, job: Job) -> Told:
             why = f"{type(error).__name__}: {error}"[:300]
     spent = _cpu() - cpu
     peak = max(_memory("VmHWM") - memory, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
-    return Told(walls, spent, _made - contexts, peak, threads.most, job.count - sum(accepted), why)
+    return Measured(
+        walls, spent, _made - contexts, peak, threads.most, job.count - sum(accepted), why
+    )
 
 
 def main() -> None:

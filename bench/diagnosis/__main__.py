@@ -56,11 +56,11 @@ def main() -> int:
     submission = Counter(wording.verdict(check(script_of(wording)).code) for wording in wordings())
     of_submission = shares_of(submission)
     print(f"{'submission':10} {submission.total():4} wordings: "
-          + ", ".join(f"{verdict} {of_submission[verdict]:.1%}" for verdict in VERDICTS))  # fmt: skip
+          + ", ".join(f"{name} {of_submission[name]:.1%}" for name in VERDICTS))  # fmt: skip
     explained = Counter(row.verdict(explained_code(row)) for row in replies() if not row.held_back)
     explained_share = shares_of(explained)
     print(f"{'explain':10} {explained.total():4} replies: "
-          + ", ".join(f"{verdict} {explained_share[verdict]:.1%}" for verdict in VERDICTS))  # fmt: skip
+          + ", ".join(f"{name} {explained_share[name]:.1%}" for name in VERDICTS))  # fmt: skip
     fresh: dict[bool, Counter[str]] = {False: Counter(), True: Counter()}
     for one in unseen():
         code = check(script_of(one)).code

@@ -73,7 +73,8 @@ class Script:
 def check(script: Script) -> Report:
     """Run a whole check against ``script``."""
     clock = _Clock()
-    return _drive(course(script.target(), None, clock.now), script, clock)
+    report: Report = _drive(course(script.target(), None, clock.now), script, clock)
+    return report
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""A running check's progress, the arrival of its mail, an account's language, what was judged."""
+"""Add progress and arrival of checks, the language of accounts, and whether a check has counted."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,13 +10,13 @@ depends_on = None
 
 
 def upgrade():
-    # Columns that may be empty are added in place, on SQLite too: the tables are not copied.
+    # Nullable columns are added in place, on SQLite too: the tables are not copied.
     op.add_column("check", sa.Column("progress", sa.JSON(), nullable=True))
     op.add_column("check", sa.Column("arrival_digest", sa.String(length=64), nullable=True))
     op.add_column("check", sa.Column("arrived", sa.DateTime(timezone=True), nullable=True))
     op.create_index(op.f("ix_check_arrival_digest"), "check", ["arrival_digest"], unique=True)
     op.add_column("user", sa.Column("language", sa.String(length=10), nullable=True))
-    # A new column that must not be empty needs a default for the rows that are there.
+    # A new column that is not nullable needs a default for existing rows.
     op.add_column(
         "smtp", sa.Column("settings_version", sa.Integer(), nullable=False, server_default="0")
     )

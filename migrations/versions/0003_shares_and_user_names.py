@@ -1,4 +1,4 @@
-"""Started work counts against its user's share; user names are compared by NFKC."""
+"""Count started work against its user's limits; compare names of accounts by NFKC."""
 
 import unicodedata
 
@@ -40,8 +40,8 @@ def upgrade():
     taken = {row.name_key for row in rows}
     for row in rows:
         key = _key(row.name)
-        # Where two names have become one, both keep their old keys, by which they sign in as
-        # before: signing in looks for the name as it is typed first.
+        # If two names have become equal, both keep their old keys and can still sign in: signing
+        # in looks for the name as it was typed first.
         if key in taken or len(key) > 200:
             continue
         connection.execute(users.update().where(users.c.id == row.id).values(name_key=key))

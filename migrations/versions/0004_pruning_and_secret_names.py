@@ -1,4 +1,4 @@
-"""Find old checks by their age; mark user names that are as secret as the password."""
+"""Index checks by age; mark user names that are as secret as the password."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,5 +11,5 @@ depends_on = None
 
 def upgrade():
     op.create_index(op.f("ix_check_started"), "check", ["started"])
-    # Null: not known yet. Passwords are sealed, so the program finds out at its next start.
+    # Null: not known yet. Passwords are sealed, so `installation` decides it at the next start.
     op.add_column("smtp", sa.Column("username_is_secret", sa.Boolean(), nullable=True))

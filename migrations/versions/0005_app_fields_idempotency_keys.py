@@ -1,4 +1,4 @@
-"""The fields of an app that clients of QUEUEMAIL.DEV send; requests that create a thing once."""
+"""Add the fields of an app that QUEUEMAIL.DEV clients send, and idempotency keys."""
 
 import sqlalchemy as sa
 from alembic import op

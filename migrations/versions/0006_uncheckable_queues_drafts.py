@@ -1,4 +1,4 @@
-"""Servers that cannot be checked, queues of checks, drafts of forms."""
+"""Add servers that cannot be checked, queues of checks, and drafts of forms."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,7 +11,7 @@ depends_on = None
 
 def upgrade():
     op.add_column("smtp", sa.Column("uncheckable", sa.String(length=80), nullable=True))
-    # As if the newest check of the present settings had been judged by the new rule.
+    # As the new rule would have decided after the newest check of the current settings.
     op.execute(
         sa.text(
             'UPDATE smtp SET uncheckable = (SELECT last.code FROM "check" AS last'

@@ -1,1 +1,1 @@
-"""Who uses this installation: users, sessions, API tokens, and what each may see."""
+"""Users, browser sessions, API tokens, and what each user may see."""

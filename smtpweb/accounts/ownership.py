@@ -1,7 +1,7 @@
-"""Who may see an app and what belongs to it: the one place that asks.
+"""Who may see an app, its SMTP servers and their checks.
 
-Every query that a user's request leads to starts from one of these selects; what is not among its
-rows does not exist for that user.
+Every query made for a user starts from one of these selects. To that user, other rows do not
+exist.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from sqlalchemy.orm import InstrumentedAttribute, contains_eager
 
 from ..database.models import App, Check, Smtp
 
-# For administrators, who see the apps of all users, each with its owner.
+# For commands of the administrator, which list the apps of all users with their owners.
 owner_id: InstrumentedAttribute[str] = App.user_id
 
 
 def may_see_app(user_id: str | InstrumentedAttribute[str]) -> ColumnElement[bool]:
-    """Whether the user may see the row of ``App`` beside it: a condition for a WHERE or a JOIN."""
+    """The condition, for a WHERE or a JOIN on ``App``, that the user may see the app."""
     return App.user_id == user_id
 
 

@@ -1,4 +1,4 @@
-"""API tokens, and the callers that they stand for."""
+"""API tokens, and the callers that they identify."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import delete, or_, select, update
 
 from .. import validators
 from ..database.models import ApiToken, User
+from ..database.rows import TokenRow
 from ..database.secret_box import digest_of
 from ..database.session import AnySelect, db, note, now, writing
 from ..errors import BadInput, NotFound, Sentence
@@ -28,7 +28,7 @@ class Caller:
 
     user_id: str
     scopes: frozenset[str]
-    token_id: str | None = None  # None: by a browser session or a command
+    token_id: str | None = None  # None: a browser session or a command
 
     def may(self, scope: str) -> bool:
         """Whether ``scope`` was granted."""
@@ -36,7 +36,7 @@ class Caller:
 
 
 def login_token(user: User) -> str:
-    """A token for a client that signed in: everything the user may do, for 24 hours."""
+    """Create a token with all scopes that lives for 24 hours, for a client that signed in."""
     with writing() as session:
         session.execute(
             delete(ApiToken).where(ApiToken.personal.is_(False), ApiToken.expires < now())
@@ -47,15 +47,15 @@ def login_token(user: User) -> str:
 def personal_token(
     user: User, label: str, scopes: Iterable[str], expires: datetime | None = None
 ) -> str:
-    """A token that the user made; it can be seen only now. Raises :class:`BadInput`."""
+    """Create a personal token and return it: only its digest is kept. Raises :class:`BadInput`."""
     accepted = validators.accept(label=(validators.display_name, label.strip()))
     if not accepted["label"]:
-        raise BadInput({"label": [Sentence("Say what this token is for.")]})
+        raise BadInput({"label": [Sentence("Enter what this token is for.")]})
     chosen = tuple(dict.fromkeys(scopes))
     for scope in chosen:
         validators.accept(scopes=(validators.scope, scope))
     if not chosen:
-        raise BadInput({"scopes": [Sentence("Choose at least one.")]})
+        raise BadInput({"scopes": [Sentence("Select at least one scope.")]})
     with writing():
         return _add_token(user.id, True, accepted["label"], chosen, expires)
 
@@ -69,14 +69,17 @@ def personal_token_in_browser(
     password: str,
     network: str,
 ) -> str:
-    """The same for who came in by a browser session; ``secrets`` needs the current password.
+    """Create a personal token from a browser session.
 
-    Else a browser that was left open for a minute would be enough to read all SMTP passwords, and
-    for ever. Raises :class:`TooMany` as signing in does.
+    The scope ``secrets`` needs the current password: otherwise a browser left open for a minute
+    would give lasting access to all SMTP passwords. Raises :class:`BadInput`, and
+    :class:`TooMany` as :func:`.users.sign_in` does.
     """
     if "secrets" in scopes:
         if not password:
-            message = Sentence("Needed for a token that sees passwords.")
+            message = Sentence(
+                "Enter your current password to create a token that can read passwords."
+            )
             raise BadInput({"confirm_password": [message]})
         users.confirm(user, "confirm_password", password, network)
     return personal_token(user, label, scopes, expires)
@@ -85,7 +88,7 @@ def personal_token_in_browser(
 def _add_token(
     user_id: str, personal: bool, label: str, scopes: Iterable[str], expires: datetime | None
 ) -> str:
-    # The prefix lets scanners for leaked secrets and people know what it is.
+    # The prefix lets people, and scanners for leaked secrets, recognise the token.
     token = f"smw_{secrets.token_urlsafe(32)}"
     db.session.add(
         ApiToken(
@@ -101,7 +104,7 @@ def _add_token(
 
 
 def personal_tokens(user: User) -> list[ApiToken]:
-    """The user's own tokens, newest first."""
+    """The user's personal tokens, newest first."""
     return list(
         db.session.scalars(
             select(ApiToken)
@@ -112,7 +115,7 @@ def personal_tokens(user: User) -> list[ApiToken]:
 
 
 def personal_token_of(user: User, token_id: str) -> ApiToken:
-    """One of the user's own tokens; raises :class:`NotFound`."""
+    """The user's personal token with this id; raises :class:`NotFound`."""
     token = db.session.scalar(
         select(ApiToken).where(
             ApiToken.user_id == user.id, ApiToken.personal, ApiToken.id == token_id
@@ -124,17 +127,17 @@ def personal_token_of(user: User, token_id: str) -> ApiToken:
 
 
 def revoke_token(user: User, token_id: str) -> None:
-    """End a token of the user's; raises :class:`NotFound`."""
+    """Delete one of the user's tokens; raises :class:`NotFound`."""
     with writing() as session:
-        ended = session.execute(
+        result = session.execute(
             delete(ApiToken).where(ApiToken.user_id == user.id, ApiToken.id == token_id)
         )
-        if not ended.rowcount:  # type: ignore[attr-defined]
+        if not result.rowcount:  # type: ignore[attr-defined]
             raise NotFound("Token")
 
 
 def token_rows(digest: str) -> AnySelect:
-    """Select the good token with this digest. Hot reads join what they need to it."""
+    """Select the valid token with this digest. Frequent reads join their rows to it."""
     return select(
         ApiToken.id.label("token_id"),
         ApiToken.user_id.label("user_id"),
@@ -143,8 +146,8 @@ def token_rows(digest: str) -> AnySelect:
     ).where(ApiToken.digest == digest, or_(ApiToken.expires.is_(None), ApiToken.expires > now()))
 
 
-def caller_of(row: Any) -> Caller:
-    """The caller in a row of :func:`token_rows`; notes the use now and then."""
+def caller_of(row: TokenRow) -> Caller:
+    """The caller in a row of :func:`token_rows`; notes the token's use every few minutes."""
     moment = now()
     if row.last_used is None or row.last_used < moment - LAST_USED_GRAIN:
         note(update(ApiToken).where(ApiToken.id == row.token_id).values(last_used=moment))

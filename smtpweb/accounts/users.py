@@ -1,4 +1,4 @@
-"""Users: who they are and how they sign in."""
+"""Users: accounts, passwords, and signing in."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ THROTTLE_WINDOW = timedelta(minutes=5)
 FAILURES_PER_ACCOUNT = 10  # per account and network
 FAILURES_PER_NETWORK = 100
 
-# An address as it stands in REMOTE_ADDR or X-Forwarded-For: bare, or with a port
+# An address as in REMOTE_ADDR or X-Forwarded-For, with or without a port
 _ADDRESS = re.compile(
     r"\[([0-9a-f:.]+(?:%[\w.-]+)?)\](?::[0-9]{1,5})?"
     r"|([0-9.]+)(?::[0-9]{1,5})?"
@@ -41,18 +41,21 @@ def create_user(name: str, email: str, password: str, *, is_admin: bool = False)
 
 
 def create_first_user(name: str, email: str, password: str) -> User:
-    """Add the administrator of a fresh installation; raises :class:`CredentialsNotValid` later."""
+    """Add the first account, an administrator.
+
+    Raises :class:`CredentialsNotValid` if there is an account already.
+    """
     user = _new_user(name, email, password, is_admin=True)
     with writing() as session:
-        # The row lock serialises two visitors that set up at the same moment.
+        # The row lock serialises two visitors who set up at the same moment.
         session.execute(select(Installation).with_for_update())
         if session.scalar(select(func.count()).select_from(User)):
-            raise CredentialsNotValid(Sentence("This installation has its first account already."))
+            raise CredentialsNotValid(Sentence("The first account has already been created."))
         return _add_user(user)
 
 
 def _new_user(name: str, email: str, password: str, *, is_admin: bool) -> User:
-    """The row of a new user: made before the transaction, which must not wait for the hash."""
+    """A new user, to be built before the transaction: no writer should wait for the hash."""
     accepted = validators.accept(name=(validators.user_name, name), email=(validators.email, email))
     name = accepted["name"]
     return User(
@@ -81,20 +84,20 @@ def find_user(name: str) -> User:
 def _user_named(name: str) -> User | None:
     """The user of this name, or None.
 
-    A few old names became equal when they began to be compared by NFKC: they kept the key that
-    they had, so that each of them is still found by the name as it was.
+    Migration 0003 began to compare names by NFKC, which made a few old names equal. These kept
+    their old key, so that each of them is still found by its name as it was typed.
     """
     try:
         as_typed = validators.text(name.strip(), most=100).casefold()
     except ValueError:
-        return None  # a name that cannot exist, such as one with a NUL
-    found = select(User).where(User.name_key.in_([as_typed, validators.name_key(name)]))
-    user: User | None = db.session.scalar(found.order_by((User.name_key == as_typed).desc()))
+        return None  # a name that no account can have, such as one with a NUL
+    same_name = select(User).where(User.name_key.in_([as_typed, validators.name_key(name)]))
+    user: User | None = db.session.scalar(same_name.order_by((User.name_key == as_typed).desc()))
     return user
 
 
 def set_password(user_id: str, password: str, *, keep_personal: bool = False) -> None:
-    """Set a new password. All sessions and login tokens end, and personal tokens unless kept."""
+    """Set a new password; ends all sessions and login tokens, and personal tokens unless kept."""
     # Before the transaction: no writer should wait for a hash
     name = db.session.get_one(User, user_id).name
     db.session.commit()
@@ -111,13 +114,13 @@ def set_password(user_id: str, password: str, *, keep_personal: bool = False) ->
 
 
 def change_password(user: User, old: str, new: str, network: str, *, keep_personal: bool) -> None:
-    """Set a new password for somebody who knows the old one; guesses are throttled."""
+    """Set a new password for a user who knows the old one; raises as :func:`confirm` does."""
     confirm(user, "old_password", old, network)
     set_password(user.id, new, keep_personal=keep_personal)
 
 
 def change_profile(user: User, name: str, email: str, password: str, network: str) -> None:
-    """Set name and address for somebody who knows the password; raises :class:`BadInput`."""
+    """Set name and email address for a user who knows the password; raises :class:`BadInput`."""
     accepted = validators.accept(name=(validators.user_name, name), email=(validators.email, email))
     confirm(user, "present_password", password, network)
     with writing() as session:
@@ -128,7 +131,7 @@ def change_profile(user: User, name: str, email: str, password: str, network: st
 
 
 def change_language(user: User, language: str | None) -> None:
-    """Set the language of the user's pages; None: what the browser asks for."""
+    """Set the language of the user's pages; None: the browser decides."""
     if language is not None:
         validators.accept(language=(validators.language, language))
     with writing() as session:
@@ -137,16 +140,19 @@ def change_language(user: User, language: str | None) -> None:
 
 
 def confirm(user: User, field: str, password: str, network: str) -> None:
-    """Refuse who does not know the password of the session's own user; guesses are throttled."""
+    """Raise :class:`BadInput` for ``field`` unless this is the user's password.
+
+    Guesses are throttled: raises :class:`TooMany` as :func:`sign_in` does.
+    """
     if sign_in(user.name, password, network) is None:
-        raise BadInput({field: [Sentence("This is not your present password.")]})
+        raise BadInput({field: [Sentence("This is not your current password.")]})
 
 
 def _flush_name() -> None:
     try:
         db.session.flush()
     except IntegrityError:
-        raise BadInput({"name": [Sentence("This name is taken.")]}) from None
+        raise BadInput({"name": [Sentence("This name is already taken.")]}) from None
 
 
 def _hash(password: str, name: str) -> str:
@@ -156,20 +162,19 @@ def _hash(password: str, name: str) -> str:
 
 
 def password_problem(password: str, name: str = "") -> str | None:
-    """Why this password is not accepted for an account, or None (ASVS 6.2)."""
+    """Why this password is not accepted for an account, or None (OWASP ASVS 5.0, 6.2)."""
     try:
         validators.text(password, most=1024)
     except ValueError as error:
-        told: str = error.args[0]
-        return told
+        problem: str = error.args[0]
+        return problem
     if len(password) < 10:
         return Sentence("Must have at least 10 characters.")
-    # It knows the lists of leaked passwords; beyond 72 characters it would only be slow.
+    # zxcvbn knows the lists of leaked passwords; beyond 72 characters it only gets slow.
     strength = zxcvbn(password[:72], user_inputs=[name, "smtpweb"])
     if strength["score"] < 2:
         return Sentence(
-            "This password is among the first that are tried: choose another,"
-            " such as four words that have nothing to do with each other."
+            "This password is too easy to guess. Choose another, such as four unrelated words."
         )
     return None
 
@@ -178,40 +183,40 @@ def password_problem(password: str, name: str = "") -> str | None:
 
 
 def network_of(address: str | None) -> str:
-    """The network that failed logins are counted for: a /24, or a /64 of IPv6.
+    """The network that failed sign-ins are counted for: a /24, or a /64 of IPv6.
 
-    Some proxies add the port. Whatever is no address gets no count of its own: all of them
-    together are one network, ``unknown``.
+    Some proxies add the port. Values that are not an address all count as one network,
+    ``unknown``.
     """
-    found = _ADDRESS.fullmatch((address or "").strip())
+    match = _ADDRESS.fullmatch((address or "").strip())
     try:
-        ip = ipaddress.ip_address((found[1] or found[2] or found[3]) if found else "")
+        ip = ipaddress.ip_address((match[1] or match[2] or match[3]) if match else "")
     except ValueError:
         return "unknown"
     if isinstance(ip, ipaddress.IPv6Address):
-        # The same client, as a socket for both families shows it
-        ip = ip.ipv4_mapped or ipaddress.IPv6Address(int(ip))  # without its zone
+        # A dual-stack socket shows an IPv4 client as ::ffff:a.b.c.d; int() drops the zone
+        ip = ip.ipv4_mapped or ipaddress.IPv6Address(int(ip))
     return str(ipaddress.ip_network((ip, 24 if ip.version == 4 else 64), strict=False))
 
 
 def sign_in(name: str, password: str, network: str) -> User | None:
     """The user with this name and password, or None; raises :class:`TooMany`.
 
-    Takes as long for an unknown name as for a known one. Failures are counted in the database,
-    so that they hold across workers and restarts.
+    An unknown name takes as long as a known one. Failures are counted in the database, so the
+    limit holds across workers and restarts.
     """
     account = digest_of(validators.name_key(name))
     refuse_guessing(account, network)
     user = _user_named(name)
     hashed = user.password_hash if user else hashing.DUMMY_HASH
-    db.session.commit()  # gives the connection back while we hash
-    known = hashing.matches(hashed, password) and user is not None
-    if not known:
+    db.session.commit()  # returns the connection to the pool while we hash
+    correct = hashing.matches(hashed, password) and user is not None
+    if not correct:
         count_failure(account, network)
-    # Again, as others may have failed while we were hashing: many guesses sent at once must
-    # tell no more than the same guesses one after the other.
-    refuse_guessing(account, network, ours=0 if known else 1)
-    if user is None or not known:
+    # Again, because others may have failed while we were hashing: guesses sent all at once must
+    # not reveal more than the same guesses one after the other.
+    refuse_guessing(account, network, own=0 if correct else 1)
+    if user is None or not correct:
         return None
     if hashing.is_outdated(hashed):
         _hash_again(user, hashed, password)
@@ -219,41 +224,40 @@ def sign_in(name: str, password: str, network: str) -> User | None:
 
 
 def _hash_again(user: User, outdated: str, password: str) -> None:
-    """Replace a hash of old parameters by one of the present ones; signing in needs it not."""
+    """Replace a hash that has outdated parameters; skipped if the queue of hashes is full."""
     try:
-        fresh = hashing.hash_of(password)
+        new_hash = hashing.hash_of(password)
     except TooMany:
         return
     note(
         update(User)
         .where(User.id == user.id, User.password_hash == outdated)
-        .values(password_hash=fresh)
+        .values(password_hash=new_hash)
     )
 
 
-def refuse_guessing(account: str, network: str, *, ours: int = 0) -> None:
-    """Raise :class:`TooMany` where too many tries have failed in the last minutes.
+def refuse_guessing(account: str, network: str, *, own: int = 0) -> None:
+    """Raise :class:`TooMany` if too many attempts failed in the last minutes.
 
-    ``ours``: how many of those that are counted already are not to be held against us.
+    ``own``: how many of the counted failures are this request's own and are left out.
     """
     recent = FailedLogin.at > now() - THROTTLE_WINDOW
-    here = FailedLogin.network == network
+    same_network = FailedLogin.network == network
     of_account, of_network = fetch(
         select(
             func.count().filter(FailedLogin.account == account),
             func.count(),
-        ).where(recent, here)
+        ).where(recent, same_network)
     )[0]
-    before_us = of_account - ours, of_network - ours
-    if before_us[0] >= FAILURES_PER_ACCOUNT or before_us[1] >= FAILURES_PER_NETWORK:
+    if of_account - own >= FAILURES_PER_ACCOUNT or of_network - own >= FAILURES_PER_NETWORK:
         raise TooMany(
-            Sentence("Too many failed logins: wait some minutes, then try again."),
+            Sentence("Too many failed sign-ins. Wait a few minutes, then try again."),
             retry_after=int(THROTTLE_WINDOW.total_seconds()),
         )
 
 
 def count_failure(account: str, network: str) -> None:
-    """Keep a failed try; forget those that count no more."""
+    """Record a failed attempt and delete those that no longer count."""
     with writing() as session:
         session.execute(delete(FailedLogin).where(FailedLogin.at < now() - THROTTLE_WINDOW))
         session.add(FailedLogin(account=account, network=network))

@@ -24,9 +24,11 @@ from ..accounts.tokens import Caller
 from ..database.models import Check, CheckQueue, Smtp, new_id
 from ..database.session import AnyRow, cause, db, fetch, now, writing
 from ..errors import Busy, NotFound, SecretUnreadable, Sentence, TooMany
+from ..extensions import services
 from ..mailcheck import Stage
 from ..registry import apps
 from . import runner, service
+from .limits import Slots
 
 log = logging.getLogger(__name__)
 
@@ -135,8 +137,10 @@ def standing(user_id: str, batch: Batch) -> Standing:
     moment = now()
     queue = _queue_of(user_id)
     is_this = queue is not None and _batch_of(queue) == batch
-    alive = is_this and queue.alive_until > moment
-    delayed = (queue.waits_until - moment).total_seconds() if alive and queue.waits_until else 0.0
+    alive = is_this and queue is not None and queue.alive_until > moment
+    delayed = 0.0
+    if alive and queue is not None and queue.waits_until:
+        delayed = (queue.waits_until - moment).total_seconds()
     return Standing(
         total=total,
         rows=list({row.smtp_id: row for row in found}.values()),
@@ -153,12 +157,12 @@ def running(user_id: str) -> Batch | None:
     return _batch_of(queue) if queue is not None and queue.alive_until > now() else None
 
 
-def _queue_of(user_id: str) -> Any:
+def _queue_of(user_id: str) -> AnyRow | None:
     columns = CheckQueue.__table__.columns
     return next(iter(fetch(select(*columns).where(CheckQueue.user_id == user_id))), None)
 
 
-def _batch_of(queue: Any) -> Batch:
+def _batch_of(queue: AnyRow) -> Batch:
     return Batch(queue.app_id, queue.since, tuple(queue.smtp_ids))
 
 
@@ -180,7 +184,7 @@ def start(caller: Caller, batch: Batch, base_url: str | None = None) -> None:
     queue = _Queue(app, caller, batch, base_url)
     _take_over(caller.user_id, app_id, batch, queue.owner)
     try:
-        cast(Queues, app.extensions["smtpweb.queues"]).run(queue)
+        services(app).queues.run(queue)
     except Busy:
         queue.leave(for_good=True)
         raise
@@ -189,7 +193,9 @@ def start(caller: Caller, batch: Batch, base_url: str | None = None) -> None:
 def _take_over(user_id: str, app_id: str, batch: Batch, owner: str) -> None:
     """Make the user's row this batch's, unless somebody carries out one of the user's."""
     busy = Busy(
-        Sentence("Several of your SMTP servers are being checked: wait until that has ended."),
+        Sentence(
+            "Several of your SMTP servers are already being checked. Wait until they are done."
+        ),
         retry_after=30,
     )
     try:
@@ -218,12 +224,12 @@ def stop(user_id: str, app_id: str) -> None:
 class Queues:
     """The queues of this process: a few, and one of each user.
 
-    ``most``: how many, each with a thread that mostly waits. ``is_over``: whether the worker was
+    ``slots``: for each, as it has a thread that mostly waits. ``is_over``: whether the worker was
     told to end. It waits for its checks, not for new ones.
     """
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, slots: Slots) -> None:
+        self._slots = slots
         self._lock = threading.Lock()
         self._running: set[_Queue] = set()
         self.stopped = threading.Event()
@@ -231,22 +237,23 @@ class Queues:
 
     def run(self, queue: _Queue) -> None:
         """Start it, unless there are too many; raises :class:`Busy`."""
+        if self._slots.take(queue.owner):
+            raise Busy(
+                Sentence("Too many checks are running. Nothing was changed."), retry_after=30
+            )
         with self._lock:
-            if len(self._running) >= self._most:
-                raise Busy(
-                    Sentence("Too many checks are under way: nothing was changed."),
-                    retry_after=30,
-                )
             try:
                 queue.start()
             except RuntimeError:  # the system gives no more threads
-                raise Busy(Sentence("Too many checks are under way."), retry_after=5) from None
+                self._slots.give_back(queue.owner)
+                raise Busy(Sentence("Too many checks are running."), retry_after=5) from None
             self._running.add(queue)
 
     def remove(self, queue: _Queue) -> None:
         """It has ended."""
         with self._lock:
             self._running.discard(queue)
+        self._slots.give_back(queue.owner)
 
     def stop(self) -> None:
         """Begin no more checks, and return when no queue works any more."""
@@ -267,7 +274,7 @@ class _Queue(threading.Thread):
         self._skipped: list[str] = []  # removed meanwhile, or its password cannot be read
         self._is_mine = True
         self._beat = 0.0  # when the last sign of life was given
-        self._queues = cast(Queues, app.extensions["smtpweb.queues"])
+        self._queues = services(app).queues
 
     def run(self) -> None:
         """Work it off, waiting where a limit says so."""

@@ -2,52 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections import OrderedDict, deque
-from typing import cast
-
-from flask import current_app
-
 from .. import validators
-from ..errors import BadInput, Sentence, TooMany
+from ..errors import BadInput, Sentence
 from ..mailcheck.diagnosis import providers
 from ..mailcheck.explain import explanation
 from ..mailcheck.explain.explanation import MAX_TEXT, Explanation
-
-MOST = 60  # texts
-SECONDS = 600
-_MOST_KEYS = 10_000  # networks or users that are remembered
-
-
-class Allowance:
-    """So many texts in so many seconds for each network or user of this process."""
-
-    def __init__(self, most: int = MOST, seconds: int = SECONDS) -> None:
-        self._most, self._seconds = most, seconds
-        self._taken: OrderedDict[str, deque[float]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def take(self, key: str) -> None:
-        """Count one more; raises :class:`TooMany`."""
-        now = time.monotonic()
-        with self._lock:
-            taken = self._taken.pop(key, None) or deque()
-            while taken and taken[0] <= now - self._seconds:
-                taken.popleft()
-            self._taken[key] = taken  # at the end: the one that came last
-            if len(self._taken) > _MOST_KEYS:
-                self._taken.popitem(last=False)
-            if len(taken) >= self._most:
-                raise TooMany(
-                    Sentence(
-                        "At most %(number)s texts are explained in %(minutes)s minutes.",
-                        number=self._most,
-                        minutes=self._seconds // 60,
-                    ),
-                    retry_after=int((taken[0] if taken else now) + self._seconds - now) + 1,
-                )
-            taken.append(now)
+from . import limits
 
 
 def explain(text: str, host: str, provider: str, key: str) -> Explanation:
@@ -56,7 +16,7 @@ def explain(text: str, host: str, provider: str, key: str) -> Explanation:
     ``key``: the network or user that the limit counts. Raises :class:`BadInput`,
     :class:`TooMany`.
     """
-    cast(Allowance, current_app.extensions["smtpweb.explanations"]).take(key)
+    limits.of_worker().explanations.take(key)
     return explain_for_all(text, host, provider)
 
 

@@ -1,4 +1,4 @@
-"""Bound the work that reaches out into the network: slots of a worker, shares of a user.
+"""Bound expensive work: slots of a worker, shares of a user.
 
 Slots are counted in the memory of a worker, which dies with them. Shares hold for all workers and
 machines: they are counted in rows of ``started_work`` that their user cannot remove, and one under
@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import Counter
-from collections.abc import Iterator
+import time
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import cast
+from typing import TypeVar
 
-from flask import current_app
 from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -24,20 +25,25 @@ from ..config import Settings, settings
 from ..database.models import StartedWork, User, new_id
 from ..database.session import cause, db, now, writing
 from ..errors import Busy, Sentence, TooMany
+from ..extensions import services
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 CHECK, SEARCH = "check", "search"
 SEARCH_LEASE = timedelta(seconds=30)  # a search takes 13 s at most, see discovery.find
+_MOST_KEYS = 10_000  # networks or users whose explanations are counted
 _NEXT_LOOK = 5  # seconds after which one of those under way may have ended
 
 _UNDER_WAY = {
-    CHECK: Sentence("You have %(number)s checks under way: wait for one of them."),
-    SEARCH: Sentence("You have %(number)s searches under way: wait for one of them."),
+    CHECK: Sentence("You already have %(number)s checks running. Wait until one of them is done."),
+    SEARCH: Sentence(
+        "You already have %(number)s searches running. Wait until one of them is done."
+    ),
 }
 _STARTED = {
-    CHECK: Sentence("At most %(number)s checks in %(minutes)s minutes."),
-    SEARCH: Sentence("At most %(number)s searches in %(minutes)s minutes."),
+    CHECK: Sentence("You can run at most %(number)s checks in %(minutes)s minutes."),
+    SEARCH: Sentence("You can run at most %(number)s searches in %(minutes)s minutes."),
 }
 
 
@@ -74,12 +80,72 @@ class Slots:
             self._taken += Counter()  # forgets those with none
 
 
+class Pool:
+    """So many threads at work, and so many callers that wait for one; the next is refused."""
+
+    def __init__(self, slots: int, queue: int) -> None:
+        self.slots, self.queue = slots, queue
+        # Its threads start with the first work, which is after gunicorn's fork.
+        self._threads = ThreadPoolExecutor(slots, "pool")
+        self._places = threading.BoundedSemaphore(slots + queue)
+
+    def run(self, work: Callable[[], T], refusal: TooMany) -> T:
+        """What ``work`` gives; raises ``refusal`` where the queue is full."""
+        if not self._places.acquire(blocking=False):
+            raise refusal
+        try:
+            return self._threads.submit(work).result()
+        finally:
+            self._places.release()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether whoever comes next is refused."""
+        if self._places.acquire(blocking=False):
+            self._places.release()
+            return False
+        return True
+
+
+class Allowance:
+    """So many texts in so many seconds for each network or user of this process."""
+
+    def __init__(self, most: int, seconds: int) -> None:
+        self._most, self._seconds = most, seconds
+        self._taken: OrderedDict[str, deque[float]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def take(self, key: str) -> None:
+        """Count one more; raises :class:`TooMany`."""
+        now = time.monotonic()
+        with self._lock:
+            taken = self._taken.pop(key, None) or deque()
+            while taken and taken[0] <= now - self._seconds:
+                taken.popleft()
+            self._taken[key] = taken  # at the end: the one that came last
+            if len(self._taken) > _MOST_KEYS:
+                self._taken.popitem(last=False)
+            if len(taken) >= self._most:
+                raise TooMany(
+                    Sentence(
+                        "At most %(number)s texts are explained in %(minutes)s minutes.",
+                        number=self._most,
+                        minutes=self._seconds // 60,
+                    ),
+                    retry_after=int((taken[0] if taken else now) + self._seconds - now) + 1,
+                )
+            taken.append(now)
+
+
 @dataclass(frozen=True)
 class WorkerLimits:
     """What this worker does at the same time."""
 
     checks: threading.BoundedSemaphore
     streams: Slots
+    batches: Slots
+    hashing: Pool
+    explanations: Allowance
 
     @classmethod
     def of(cls, config: Settings) -> WorkerLimits:
@@ -87,29 +153,26 @@ class WorkerLimits:
         return cls(
             threading.BoundedSemaphore(config.check_slots),
             Slots(config.stream_slots, config.streams_per_user),
+            Slots(config.batch_slots),
+            Pool(config.hash_slots, config.hash_queue),
+            Allowance(config.explanations, config.explanations_minutes * 60),
         )
 
 
 def of_worker() -> WorkerLimits:
     """The limits of the worker that serves the current application."""
-    return cast(WorkerLimits, current_app.extensions["smtpweb.limits"])
+    return services().limits
 
 
 def take_slot() -> threading.BoundedSemaphore:
     """Take one of the worker's slots, to be released after the check; raises :class:`Busy`."""
     slots = of_worker().checks
     if not slots.acquire(blocking=False):
-        raise Busy(Sentence("Too many checks are under way: nothing was changed."), retry_after=5)
+        raise Busy(Sentence("Too many checks are running. Nothing was changed."), retry_after=5)
     return slots
 
 
 # --- the share of a user -------------------------------------------------------------------
-
-
-def used_share(user_id: str, kind: str = CHECK) -> tuple[int, int]:
-    """How many of this user are under way; in how many seconds one more may start, 0 for now."""
-    usage = _usage(user_id, kind)
-    return usage.under_way, usage.wait
 
 
 def take_share(user_id: str, kind: str, work_id: str, until: datetime) -> None:

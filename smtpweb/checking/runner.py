@@ -49,7 +49,7 @@ def start(caller: Caller, smtp_id: str, base_url: str | None = None) -> str:
             _Background(app, slots, begun, target).start()
         except RuntimeError:  # the system gives no more threads
             service.release(begun)
-            raise Busy(Sentence("Too many checks are under way."), retry_after=5) from None
+            raise Busy(Sentence("Too many checks are running."), retry_after=5) from None
     except BaseException:
         slots.release()
         raise
@@ -149,10 +149,15 @@ class Following:
         full = slots.take(user_id)
         if full == "user":
             raise TooMany(
-                Sentence("Too many of your pages are following a check: close one of them."), 5
+                Sentence(
+                    "Too many of your open pages are showing a running check. Close one of them."
+                ),
+                5,
             )
         if full:
-            raise Busy(Sentence("Too many checks are watched at this moment."), retry_after=5)
+            raise Busy(
+                Sentence("Too many running checks are being watched right now."), retry_after=5
+            )
         self._user_id = user_id
         self._slots: limits.Slots | None = slots
         # A stream lasts as long as its check: the connection of its request is given back now

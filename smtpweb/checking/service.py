@@ -55,7 +55,7 @@ def begin(
         smtp = smtps.find_for_update(caller.user_id, smtp_id)
         if smtp.checking_until and smtp.checking_until > moment:
             raise Busy(
-                Sentence("A check of this SMTP is under way."),
+                Sentence("A check of this SMTP server is already running."),
                 retry_after=int((smtp.checking_until - moment).total_seconds()) + 1,
             )
         check_id = new_id()

@@ -1,1 +1,1 @@
-"""The tables, the session that reaches them, and the sealing of secrets."""
+"""The tables, the sessions that read and write them, and the sealing of secrets."""

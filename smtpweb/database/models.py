@@ -1,4 +1,4 @@
-"""The tables. A model knows its own row and nothing else: no queries, no rules, no network."""
+"""The tables. A model knows only its own row: no queries, no rules, no network."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ..mailcheck import Encryption, Outcome, Report, Stage, Step
+from .rows import SmtpUser
 from .session import Base, Sealed, UtcDateTime, now
 
 
 def new_id() -> str:
-    """An id as the API has them: 24 lower-case hexadecimal digits."""
+    """A new id, as the API shows it: 24 lower-case hexadecimal digits."""
     return secrets.token_hex(12)
 
 
 def encryption_of(starttls: bool, ssltls: bool) -> Encryption:
-    """TLS from the start wins where both flags are set, as in JavaMail."""
+    """The encryption that two flags mean; implicit TLS wins if both are set, as in JavaMail."""
     if ssltls:
         return Encryption.IMPLICIT
     return Encryption.STARTTLS if starttls else Encryption.NONE
 
 
-def hides_username(smtp: Any) -> bool:
-    """Whether the user name of an SMTP, or of a row of one, must not be shown."""
+def hides_username(smtp: SmtpUser) -> bool:
+    """Whether the user name of an ``Smtp``, or of a row with its columns, must not be shown."""
     return bool(smtp.username) and smtp.username_is_secret is not False
 
 
@@ -40,7 +41,7 @@ Created = Annotated[datetime, mapped_column(UtcDateTime, default=now)]
 
 
 class Installation(Base):
-    """One row. Its canary tells at start whether the keys are the right ones."""
+    """A single row. Opening its canary at start-up proves that the keys are the right ones."""
 
     __tablename__ = "installation"
 
@@ -50,7 +51,7 @@ class Installation(Base):
 
 
 class User(Base, UserMixin):
-    """An account. ``name_key`` is its name as it is compared, see ``validators.name_key``."""
+    """An account. ``name_key`` is the name in comparable form, see ``validators.name_key``."""
 
     __tablename__ = "user"
 
@@ -60,15 +61,15 @@ class User(Base, UserMixin):
     email: Mapped[Email]
     password_hash: Mapped[str] = mapped_column(String(255))
     is_admin: Mapped[bool] = mapped_column(default=False)
-    language: Mapped[str | None] = mapped_column(String(10))  # null: what the browser asks for
+    language: Mapped[str | None] = mapped_column(String(10))  # null: the browser decides
     created: Mapped[Created]
     modified: Mapped[Created]
 
-    # The random id of the browser session that this user came in by; set by accounts.
+    # The random id of the browser session; set by accounts.sessions.
     session_key = ""
 
     def get_id(self) -> str:
-        """What Flask-Login puts into the cookie: the session, so that it can be revoked."""
+        """The id that Flask-Login puts into the cookie: the session's, so it can be revoked."""
         return self.session_key
 
     def __repr__(self) -> str:
@@ -76,7 +77,7 @@ class User(Base, UserMixin):
 
 
 class BrowserSession(Base):
-    """A browser that is signed in. Only a digest of its random id is kept."""
+    """A browser that is signed in. Only the digest of its random id is stored."""
 
     __tablename__ = "browser_session"
 
@@ -89,7 +90,7 @@ class BrowserSession(Base):
 
 
 class ApiToken(Base):
-    """A bearer token: from a login (24 hours) or a personal one. Only its digest is kept."""
+    """A bearer token, personal or from signing in (24 hours). Only its digest is stored."""
 
     __tablename__ = "api_token"
 
@@ -98,7 +99,7 @@ class ApiToken(Base):
     digest: Mapped[Digest] = mapped_column(unique=True)
     personal: Mapped[bool]
     label: Mapped[Name]
-    scopes: Mapped[str] = mapped_column(String(100))  # words separated by blanks
+    scopes: Mapped[str] = mapped_column(String(100))  # separated by spaces
     created: Mapped[Created]
     expires: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_used: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -108,7 +109,7 @@ class ApiToken(Base):
 
 
 class FailedLogin(Base):
-    """A login that failed, kept for as long as it counts against more tries."""
+    """A failed sign-in, kept as long as it counts against further attempts."""
 
     __tablename__ = "failed_login"
     __table_args__ = (Index(None, "account", "network", "at"), Index(None, "network", "at"))
@@ -120,10 +121,10 @@ class FailedLogin(Base):
 
 
 class StartedWork(Base):
-    """A check or a search that counts against its user's share.
+    """A check or a search that counts against its user's limits.
 
-    Nothing that its user can remove leads to it. ``until``: it counts as under way until then at
-    the latest, so that one whose worker died ends by itself. ``id`` is the check's, for a check.
+    No operation of its user removes it. It counts as under way until ``until`` at the latest, so
+    one whose worker died expires. The ``id`` of a check is that of its ``Check``.
     """
 
     __tablename__ = "started_work"
@@ -137,7 +138,7 @@ class StartedWork(Base):
 
 
 class App(Base):
-    """An application that sends mail, with the address that its test mails go to."""
+    """An application that sends email, with the address that its test emails go to."""
 
     __tablename__ = "app"
     __table_args__ = (UniqueConstraint("user_id", "name"),)
@@ -149,7 +150,7 @@ class App(Base):
     defaultfromemail: Mapped[Email | None]
     defaultfromname: Mapped[Name | None]
     strategy: Mapped[str] = mapped_column(String(10), default="RANDOM")
-    # Kept for clients that send them; smtpweb itself sends no mail of apps.
+    # Kept for clients that send them; smtpweb itself does not send the apps' email.
     timebetweenemails: Mapped[int] = mapped_column(default=60)  # seconds
     retaindata: Mapped[bool] = mapped_column(default=False)
     useblacklist: Mapped[bool] = mapped_column(default=False)
@@ -166,12 +167,12 @@ class App(Base):
 
 
 class Smtp(Base):
-    """An SMTP server of an app. ``version`` rises with every edit, never with a check.
+    """An SMTP server of an app. Edits raise ``version``, checks do not.
 
-    ``settings_version`` is the version of the last edit that was more than another place in the
-    order: the outcome of a check that began at it or later is about the SMTP as it is now.
-    ``judged``: there was such an outcome. ``uncheckable``: the code of why no check can be made as
-    things are (no From address, refused by our policy, a cause on our side), null where one can.
+    ``settings_version`` is the version of the last edit that was more than reordering: the outcome
+    of a check that began at it or later applies to the current settings. ``judged``: there is such
+    an outcome. ``uncheckable``: the code of the reason why the server cannot be checked (no From
+    address, refused by the egress policy, a cause on our side), or null.
     """
 
     __tablename__ = "smtp"
@@ -184,8 +185,11 @@ class Smtp(Base):
     port: Mapped[int]
     username: Mapped[str | None] = mapped_column(String(1024))
     password_sealed: Mapped[str | None] = mapped_column(Sealed)
-    # The user name is the password, too: a token of Postmark. Null: not known yet.
+    # The user name is also the password, such as a token of Postmark. Null: not known yet.
     username_is_secret: Mapped[bool | None] = mapped_column(default=False)
+    # Codes of what is likely to be wrong with the password, see ``providers.credentials``. Null:
+    # there is none, or it is not known yet.
+    password_findings: Mapped[str | None] = mapped_column(String(200))
     auth: Mapped[bool] = mapped_column(default=False)
     starttls: Mapped[bool] = mapped_column(default=False)
     ssltls: Mapped[bool] = mapped_column(default=False)
@@ -198,7 +202,7 @@ class Smtp(Base):
     settings_version: Mapped[int] = mapped_column(default=1)
     judged: Mapped[bool] = mapped_column(default=False)
     uncheckable: Mapped[str | None] = mapped_column(String(80))
-    # A check is under way until then at the latest; null: none is.
+    # The lease of a running check (docs/decisions/0002); null: no check is under way.
     checking_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created: Mapped[Created]
     modified: Mapped[Created]
@@ -210,8 +214,14 @@ class Smtp(Base):
 
     @property
     def hides_username(self) -> bool:
-        """Whether its user name must not be shown; also where that is not known yet."""
+        """Whether its user name must not be shown; true if that is not known yet."""
         return hides_username(self)
+
+    @property
+    def lacks_notes(self) -> bool:
+        """Whether something of its credentials is not known yet that is kept beside them."""
+        lacks_findings = self.password_sealed is not None and self.password_findings is None
+        return self.username_is_secret is None or lacks_findings
 
     @property
     def shown_username(self) -> str | None:
@@ -220,7 +230,7 @@ class Smtp(Base):
 
     @property
     def encryption(self) -> Encryption:
-        """What its two flags mean."""
+        """The encryption that its two flags mean."""
         return encryption_of(self.starttls, self.ssltls)
 
     def __repr__(self) -> str:
@@ -228,26 +238,26 @@ class Smtp(Base):
 
 
 class IdempotencyKey(Base):
-    """What was created by a request with this key. Digests are keyed: see ``registry``."""
+    """What a request with this key created. Digests are keyed, see ``registry.idempotency``."""
 
     __tablename__ = "idempotency_key"
 
     digest: Mapped[Digest] = mapped_column(primary_key=True)  # of user, call and key
     user_id: Mapped[str] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
     content_digest: Mapped[Digest]
-    created_id: Mapped[str] = mapped_column(String(24))  # of an app or an SMTP, even if removed
+    created_id: Mapped[str] = mapped_column(String(24))  # of an app or SMTP server, even if removed
     created: Mapped[datetime] = mapped_column(UtcDateTime, default=now, index=True)
 
 
 class Check(Base):
-    """One check of an SMTP. ``finished`` null: still under way, or interrupted."""
+    """A check of an SMTP server. ``finished`` null: still under way, or interrupted."""
 
     __tablename__ = "check"
     __table_args__ = (
         Index(None, "smtp_id", "started"),
         Index(None, "user_id", "started"),
-        Index(None, "started"),  # the oldest are removed
-        # The figures of a day are read from it alone: rows are large.
+        Index(None, "started"),  # for removing the oldest
+        # The metrics of a day are read from this index alone: rows are large.
         Index(None, "finished", "accepted", "stage"),
     )
 
@@ -259,8 +269,8 @@ class Check(Base):
     ends_by: Mapped[Time]
     finished: Mapped[datetime | None] = mapped_column(UtcDateTime)
     accepted: Mapped[bool | None]
-    # Whether the outcome changed the SMTP: not where it was edited meanwhile, nor where our own
-    # policy refused the check.
+    # Whether the outcome changed the SMTP server: false if it was edited during the check, or if
+    # the cause was on our side.
     applied: Mapped[bool] = mapped_column(default=False)
     stage: Mapped[str | None] = mapped_column(String(20))
     code: Mapped[str | None] = mapped_column(String(80))
@@ -268,9 +278,9 @@ class Check(Base):
     # What the texts of the cause name; null in checks of before it was kept, which have only text.
     facts: Mapped[dict[str, str] | None] = mapped_column(JSON)
     report_json: Mapped[dict[str, Any] | None] = mapped_column("report", JSON)
-    # The steps so far of a check that somebody watches: any worker can show them.
+    # The steps so far of a check that is being followed, for whichever worker shows it.
     progress: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON)
-    # The test mail holds a one-time link by which its reader says that it came; only its digest.
+    # The digest of the one-time link in the test email by which its reader confirms the arrival.
     arrival_digest: Mapped[str | None] = mapped_column(String(64), index=True, unique=True)
     arrived: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
@@ -279,21 +289,21 @@ class Check(Base):
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        """Every stage in order: as the report has it, or as far as the check has come."""
+        """Every stage in order, from the report or from the progress so far."""
         report = self.report
         return report.steps if report else steps_of(self.progress)
 
     @property
     def report(self) -> Report | None:
-        """The whole outcome, or None while there is none."""
+        """The outcome, or None while there is none."""
         return Report.from_dict(self.report_json) if self.report_json else None
 
 
 class CheckQueue(Base):
-    """The SMTP servers of an app that a user wants checked one after the other; one of each user.
+    """The SMTP servers of an app that are to be checked one after the other; one queue per user.
 
-    The process that carries it out prolongs ``alive_until``; afterwards any other may take it
-    over. ``waits_until``: no check is begun before, because a limit forbids it.
+    The process that works on it extends ``alive_until``; when that has passed, any other process
+    may take it over. ``waits_until``: a limit forbids to start a check earlier.
     """
 
     __tablename__ = "check_queue"
@@ -301,7 +311,7 @@ class CheckQueue(Base):
     user_id: Mapped[str] = mapped_column(
         ForeignKey("user.id", ondelete="CASCADE"), primary_key=True
     )
-    owner: Mapped[str] = mapped_column(String(24))  # random: which thread carries it out
+    owner: Mapped[str] = mapped_column(String(24))  # random id of the thread that works on it
     app_id: Mapped[str] = mapped_column(ForeignKey("app.id", ondelete="CASCADE"), index=True)
     since: Mapped[Time]
     smtp_ids: Mapped[list[str]] = mapped_column(JSON)
@@ -310,9 +320,9 @@ class CheckQueue(Base):
 
 
 class FormDraft(Base):
-    """What was typed into a form whose session had ended, kept for minutes for the same user.
+    """The values of a form whose session had ended, kept for minutes for the same user.
 
-    ``sealed`` holds the values without passwords, as JSON, sealed for this row's id.
+    ``sealed`` holds them as JSON, without passwords, sealed for this row's id.
     """
 
     __tablename__ = "form_draft"
@@ -327,8 +337,8 @@ class FormDraft(Base):
 
 def steps_of(progress: list[dict[str, Any]] | None) -> tuple[Step, ...]:
     """The progress of a check as steps, one for every stage in order."""
-    noted = {
-        one["stage"]: Step(Stage(one["stage"]), Outcome(one["outcome"]), one["milliseconds"])
-        for one in progress or ()
+    reached = {
+        step["stage"]: Step(Stage(step["stage"]), Outcome(step["outcome"]), step["milliseconds"])
+        for step in progress or ()
     }
-    return tuple(noted.get(stage) or Step(stage, Outcome.NOT_REACHED) for stage in Stage)
+    return tuple(reached.get(stage) or Step(stage, Outcome.NOT_REACHED) for stage in Stage)

@@ -1,8 +1,8 @@
-"""Seal and open SMTP passwords; several keys at once, so that they can be rotated.
+"""Seal and open SMTP passwords, under several keys so that they can be rotated.
 
-A sealed password reads ``v1.<key id>.<Fernet token>``. Fernet has no associated data, so the id
-of the row is sealed in with the password: a value pasted into another row does not open there.
-The version and the key id let the format and the keys change without guessing.
+A sealed password has the form ``v1.<key id>.<Fernet token>``. Fernet has no associated data, so
+the id of the row is sealed together with the password: a value copied into another row does not
+open there. The version and the key id allow the format and the keys to change without guessing.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _VERSION = "v1"
 
 
 def new_key() -> str:
-    """A fresh key for ``SMTPWEB_ENCRYPTION_KEYS``: 32 random bytes in URL-safe base64."""
+    """A new key for ``SMTPWEB_ENCRYPTION_KEYS``: 32 random bytes in URL-safe base64."""
     return Fernet.generate_key().decode()
 
 
 def digest_of(secret: str) -> str:
-    """SHA-256 in hexadecimal: a fast hash is right for secrets of 256 random bits."""
+    """SHA-256 in hexadecimal: a fast hash is enough for secrets of 256 random bits."""
     return hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()
 
 
@@ -32,7 +32,7 @@ class SecretBox:
 
     def __init__(self, keys: tuple[str, ...]) -> None:
         if not keys:
-            raise ConfigError("SMTPWEB_ENCRYPTION_KEYS holds no key.")
+            raise ConfigError("SMTPWEB_ENCRYPTION_KEYS contains no key.")
         self._boxes: dict[str, Fernet] = {}
         for position, key in enumerate(keys, 1):
             try:
@@ -66,6 +66,11 @@ class SecretBox:
             raise SecretUnreadable
         secret: str = content["p"]
         return secret
+
+    def has_key_of(self, sealed: str) -> bool:
+        """Whether a key of ours sealed this; it is not opened."""
+        version, _, rest = sealed.partition(".")
+        return version == _VERSION and rest.partition(".")[0] in self._boxes
 
     @property
     def seal_prefix(self) -> str:

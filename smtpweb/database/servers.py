@@ -22,18 +22,18 @@ def of_database(url: str, environ: Mapping[str, str] = os.environ) -> frozenset[
 
     libpq takes them from the URL's authority, its query, a service file and the environment, in
     this order, and each may be a list. A server that is reached by a Unix socket is taken to
-    listen on loopback too, as it does by default.
+    listen on loopback too, which is the default.
     """
     parsed = make_url(url)
     if parsed.get_backend_name() != "postgresql":
         return frozenset()
-    given = _service(_text(parsed.query.get("service")) or environ.get("PGSERVICE", ""), environ)
+    service = _service(_text(parsed.query.get("service")) or environ.get("PGSERVICE", ""), environ)
 
     def value(name: str, variable: str, in_authority: object = None) -> str:
         return (
             _text(parsed.query.get(name))
             or (str(in_authority) if in_authority else "")
-            or given.get(name, "")
+            or service.get(name, "")
             or environ.get(variable, "")
         )
 
@@ -46,7 +46,7 @@ def of_database(url: str, environ: Mapping[str, str] = os.environ) -> frozenset[
 
 
 def of_redis(url: str) -> frozenset[tuple[str, int]]:
-    """The same for a Redis URL; none for a Unix socket."""
+    """The (host or address, port) pairs of a Redis URL; none for a Unix socket."""
     parsed = make_url(url)
     if not parsed.host:
         return frozenset()
@@ -55,20 +55,20 @@ def of_redis(url: str) -> frozenset[tuple[str, int]]:
 
 def _pairs(hosts: list[str], addresses: list[str], ports: list[str]) -> Iterator[tuple[str, int]]:
     for host, address, port in zip_longest(hosts, addresses, ports, fillvalue=""):
-        # SQLAlchemy also takes "host:port" in a list of hosts
-        name, colon, behind = host.rpartition(":")
-        if colon and behind.isdecimal() and (":" not in name or name.endswith("]")):
-            host, port = name, behind
+        # SQLAlchemy also accepts "host:port" in a list of hosts
+        name, colon, suffix = host.rpartition(":")
+        if colon and suffix.isdecimal() and (":" not in name or name.endswith("]")):
+            host, port = name, suffix
         number = int(port) if port.isdecimal() else int(_POSTGRESQL)
-        for one in {host.strip(), address.strip()} if address else {host.strip()}:
-            if not one or one.startswith(("/", "@")):
+        for target in {host.strip(), address.strip()} if address else {host.strip()}:
+            if not target or target.startswith(("/", "@")):  # a Unix socket
                 yield "localhost", number
             else:
-                yield from _with_addresses(one.strip("[]"), number)
+                yield from _with_addresses(target.strip("[]"), number)
 
 
 def _with_addresses(host: str, port: int) -> Iterator[tuple[str, int]]:
-    """The name and what it means now: a check may name its address, or another name of it."""
+    """The host and its current addresses: a check may use an address, or another name of it."""
     yield host, port
     try:
         ipaddress.ip_address(host.partition("%")[0])
@@ -76,20 +76,20 @@ def _with_addresses(host: str, port: int) -> Iterator[tuple[str, int]]:
         if host.lower() == "localhost":
             return
         try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError):  # the start will say so, when it connects
+            resolved = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):  # connecting to it will report the error
             return
-        for *_, place in found:
-            yield str(place[0]).partition("%")[0], port
+        for *_, address in resolved:
+            yield str(address[0]).partition("%")[0], port
 
 
 def _text(value: str | tuple[str, ...] | None) -> str:
-    """A value of the query; one that is given several times is a list (SQLAlchemy's way)."""
+    """A value of the query; SQLAlchemy gives a tuple if a name is repeated."""
     return value or "" if isinstance(value, str | None) else ",".join(value)
 
 
 def _service(name: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """The values of a connection service (PostgreSQL manual, "The Connection Service File")."""
+    """The values of a connection service (PostgreSQL manual, 32.17)."""
     if not name:
         return {}
     own = environ.get("PGSERVICEFILE") or str(
@@ -100,7 +100,7 @@ def _service(name: str, environ: Mapping[str, str]) -> dict[str, str]:
         parser = configparser.ConfigParser(interpolation=None, strict=False, delimiters=("=",))
         try:
             parser.read(path, encoding="utf-8")
-        except (configparser.Error, UnicodeDecodeError):  # libpq will refuse it, too
+        except (configparser.Error, UnicodeDecodeError):  # libpq refuses it, too
             continue
         if parser.has_section(name):
             return dict(parser.items(name))

@@ -1,8 +1,8 @@
-"""The database: one place for how SQLite and PostgreSQL are opened, read and written.
+"""Open, read and write SQLite and PostgreSQL.
 
-Four ways in, and no other: :func:`fetch` reads plain rows in one autocommitted statement (the
-API's hot path), ``db.session`` reads entities for pages, :func:`writing` is one write transaction,
-:func:`note` writes what a read leaves behind, if that can be done at once.
+There are four ways to use the database: :func:`fetch` reads plain rows in one autocommitted
+statement (for frequent API calls), ``db.session`` reads entities for pages, :func:`writing` is one
+write transaction, and :func:`note` is a small write after a read, skipped if it would have to wait.
 """
 
 from __future__ import annotations
@@ -32,17 +32,18 @@ log = logging.getLogger(__name__)
 AnySelect = Select[*tuple[Any, ...]]
 AnyRow = Row[*tuple[Any, ...]]
 
-# That a transaction waits for another writer, or a request for a connection. A request has at most
-# two write transactions, so that it ends within 10 seconds whatever holds the storage.
+# How long a transaction waits for another writer, and a request for a connection. A request has at
+# most two write transactions, so it ends within 10 seconds even if the database stays locked.
 BUSY_SECONDS = 4
-_NOTE_SECONDS = 0.05  # on PostgreSQL, where only a change of the same row is waited for
-# Execution option: how the next transaction of this connection is begun. None: to read; "read": not
-# at all, each statement stands alone; a number: to write, after waiting at most so many seconds.
-_WAY = "smtpweb_way"
+_NOTE_SECONDS = 0.05  # on PostgreSQL, where only a change of the same row has to be waited for
+# Execution option: how the next transaction of this connection begins. None: to read; "read": not
+# at all, each statement is autocommitted; a number: to write, after waiting at most that many
+# seconds.
+_BEGIN = "smtpweb_begin"
 
 
 class Base(DeclarativeBase):
-    """Named constraints from the first day: later migrations can name what they drop."""
+    """All constraints have names, so that later migrations can drop them."""
 
     metadata = MetaData(
         naming_convention={
@@ -55,57 +56,57 @@ class Base(DeclarativeBase):
     )
 
 
-# Objects stay readable after a commit: reading one must not open a new transaction by itself,
+# Objects stay readable after a commit: reading an attribute must not open a new transaction,
 # least of all while we wait for an SMTP server.
 db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
 
 _sqlite_writer = threading.Lock()
 
-_BESIDE = ("-wal", "-shm", "-journal")
+_SUFFIXES = ("-wal", "-shm", "-journal")  # of the files that SQLite keeps beside the database
 _OTHERS = stat.S_IRWXO
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware UTC time in whole milliseconds; SQLite alone would give naive ones back."""
+    """An aware UTC time in whole milliseconds; SQLite by itself would return naive ones."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
-        """Refuse naive times; store UTC."""
+        """Store UTC; raise :class:`ValueError` for a naive time."""
         if value is None:
             return None
         if value.tzinfo is None:
-            raise ValueError("a time without a zone")
+            raise ValueError("a time without a time zone")
         return value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
-        """Give back aware UTC times from both databases."""
+        """Return aware UTC times from both databases."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 class Sealed(TypeDecorator[str]):
-    """A secret sealed by ``secretbox`` for its row's primary key; ``keys rotate`` finds these."""
+    """A secret sealed for its row's primary key (``secret_box``); ``keys rotate`` finds these."""
 
     impl = String(8192)
     cache_ok = True
 
 
 def now() -> datetime:
-    """The time, UTC, in whole milliseconds as the API shows it."""
+    """The current UTC time in whole milliseconds, as the API shows it."""
     moment = datetime.now(UTC)
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def engine_options(url: str) -> dict[str, Any]:
-    """Options for ``create_engine``: as many connections as a worker has threads, bounded waits."""
+    """Options for ``create_engine``: a connection for each thread of a worker, bounded waits."""
     options: dict[str, Any] = {
         "pool_size": 32,
         "max_overflow": 16,
         "pool_timeout": BUSY_SECONDS,
-        "hide_parameters": True,  # an error that is logged must not show what was to be stored
+        "hide_parameters": True,  # a logged error must not contain the values
     }
     if make_url(url).get_backend_name() == "sqlite":
         options["connect_args"] = {"timeout": BUSY_SECONDS}
@@ -121,7 +122,7 @@ def engine_options(url: str) -> dict[str, Any]:
 def _before_connect(
     dialect: Dialect, _record: Any, arguments: tuple[Any, ...], _options: dict[str, Any]
 ) -> None:
-    """Let nobody else read an SQLite database, whatever the umask: it holds digests and mail.
+    """Make an SQLite database private, whatever the umask: it holds digests and addresses.
 
     SQLite gives the files beside it (-wal, -shm, -journal) the mode of the database.
     """
@@ -131,9 +132,12 @@ def _before_connect(
     if not name or name.startswith((":memory:", "file:")):
         return
     path = Path(name)
-    with suppress(OSError):  # no such folder, or somebody else's file: connecting will say so
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        for file in (path, *(path.with_name(path.name + end) for end in _BESIDE)):
+    with suppress(OSError):  # no such folder, or not our file: connecting will report it
+        # Only a new file is opened here. Closing a file drops all POSIX locks of this process on
+        # it; another process could then remove SQLite's log while we write to it.
+        if not path.exists():
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        for file in (path, *(path.with_name(path.name + suffix) for suffix in _SUFFIXES)):
             if file.exists() and (mode := stat.S_IMODE(file.stat().st_mode)) & _OTHERS:
                 file.chmod(mode & ~_OTHERS)
 
@@ -142,10 +146,10 @@ def _before_connect(
 def _on_connect(dbapi_connection: Any, _record: Any) -> None:
     if not type(dbapi_connection).__module__.startswith("sqlite3"):
         return
-    # Without this the driver begins transactions by its own rules: none for DDL, so that a
-    # failed migration stays half applied, and deferred ones for writes.
+    # Otherwise the driver begins transactions by its own rules: none for DDL, so that a failed
+    # migration would stay half applied, and deferred ones for writes.
     dbapi_connection.isolation_level = None
-    # SQLite's own lower() knows only ASCII: "Ä" would be found and sorted apart from "ä".
+    # SQLite's own lower() knows only ASCII: searching and sorting would tell "Ä" from "ä".
     dbapi_connection.create_function("lower", 1, _lower, deterministic=True)
     cursor = dbapi_connection.cursor()
     cursor.execute("PRAGMA foreign_keys=ON")
@@ -162,17 +166,17 @@ def _lower(value: object) -> str | None:
 def _on_begin(connection: Connection) -> None:
     if connection.dialect.name != "sqlite":
         return
-    way = connection.get_execution_options().get(_WAY)
-    if way == "read":
+    begin = connection.get_execution_options().get(_BEGIN)
+    if begin == "read":
         return
-    if way is None:
+    if begin is None:
         connection.exec_driver_sql("BEGIN")
         return
     driver: Any = connection.connection.driver_connection
-    driver.execute(f"PRAGMA busy_timeout = {int(way * 1000)}")
+    driver.execute(f"PRAGMA busy_timeout = {int(begin * 1000)}")
     try:
         # A deferred transaction that reads and then writes fails at once with "database is
-        # locked" instead of waiting; one that says so in the beginning waits for its turn.
+        # locked" instead of waiting; an immediate one waits for the lock.
         connection.exec_driver_sql("BEGIN IMMEDIATE")
     finally:
         driver.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
@@ -183,21 +187,22 @@ def write_option(seconds: float) -> dict[str, float]:
 
     ``seconds``: how long it may wait for another writer of SQLite.
     """
-    return {_WAY: seconds}
+    return {_BEGIN: seconds}
 
 
 @contextmanager
 def writing() -> Iterator[scoped_session[Session]]:
-    """One write transaction: committed at the end, rolled back if anything is raised.
+    """A write transaction: committed at the end, rolled back if anything is raised.
 
-    What was read before it may be stale: read again inside, ``FOR UPDATE`` what will be written.
-    Inside another one it is part of that: operations can be joined, such as by an import.
+    Rows that were read before it may be stale: read them again inside, ``FOR UPDATE`` if they will
+    be written. Nested in another one it is part of that, so that operations can be combined, as an
+    import does.
     """
     if db.session.info.get("writing"):
         yield db.session
         return
     db.session.commit()  # ends the read transaction, which could not be upgraded on SQLite
-    with _turn_to_write(BUSY_SECONDS) as seconds_left:
+    with _sqlite_lock(BUSY_SECONDS) as seconds_left:
         try:
             db.session.info["writing"] = True
             db.session.connection(execution_options=write_option(seconds_left))
@@ -211,32 +216,32 @@ def writing() -> Iterator[scoped_session[Session]]:
 
 
 @contextmanager
-def _turn_to_write(seconds: float) -> Iterator[float]:
-    """Wait for the other writers of this process; gives how many of the seconds are left."""
+def _sqlite_lock(seconds: float) -> Iterator[float]:
+    """Wait for the other SQLite writers of this process; yields how many seconds are left."""
     if db.engine.dialect.name != "sqlite":
         yield seconds
         return
-    # One writer at a time per process: queueing here is fairer than SQLite's busy polling, and
-    # cuts the slowest saves to a quarter.
-    until = time.monotonic() + seconds
+    # One writer at a time per process: a lock is fairer than SQLite's busy polling, and cuts the
+    # time of the slowest saves to a quarter.
+    deadline = time.monotonic() + seconds
     if not _sqlite_writer.acquire(timeout=seconds):
         raise PoolTimeout("other writes of this process take too long")
     try:
-        yield max(0.0, until - time.monotonic())
+        yield max(0.0, deadline - time.monotonic())
     finally:
         _sqlite_writer.release()
 
 
 def note(statement: Update) -> None:
-    """Run a small write that a read leaves behind, such as the time of a token's last use.
+    """Run a small write that follows a read, such as the time of a token's last use.
 
-    The read must neither fail nor wait for it: where the storage is busy, full or read-only, it
-    is left out, and the next read tries again.
+    The read must neither fail nor wait for it: if the database is busy, full or read-only, the
+    write is skipped, and the next read tries again.
     """
     sqlite = db.engine.dialect.name == "sqlite"
     try:
         with (
-            _turn_to_write(0),
+            _sqlite_lock(0),
             db.engine.connect().execution_options(**write_option(0)) as connection,
         ):
             if not sqlite:
@@ -249,22 +254,22 @@ def note(statement: Update) -> None:
 
 
 def cause(error: Exception) -> str:
-    """Why the database failed, in its own words and one line, without the statement."""
-    told = str(getattr(error, "orig", None) or error) or type(error).__name__
-    return told.splitlines()[0]
+    """The first line of the database's own message, without the statement."""
+    message = str(getattr(error, "orig", None) or error) or type(error).__name__
+    return message.splitlines()[0]
 
 
 def fetch(statement: AnySelect) -> Sequence[AnyRow]:
-    """The rows of one statement on an autocommitted connection, which is given back at once."""
+    """The rows of one statement, on an autocommitted connection that is released immediately."""
     sqlite = db.engine.dialect.name == "sqlite"
-    options: dict[str, Any] = {_WAY: "read"} if sqlite else {"isolation_level": "AUTOCOMMIT"}
+    options: dict[str, Any] = {_BEGIN: "read"} if sqlite else {"isolation_level": "AUTOCOMMIT"}
     for last_try in (False, True):
         try:
             with db.engine.connect().execution_options(**options) as connection:
                 return connection.execute(statement).all()
         except DBAPIError as error:
-            # The pool does not ping: a connection that died while idle shows here. The whole
-            # pool has been renewed by then, and a read can safely be repeated once.
+            # The pool does not ping, so a connection that died while idle fails here. SQLAlchemy
+            # has renewed the whole pool by then, and a read can safely be repeated once.
             if last_try or not error.connection_invalidated:
                 raise
     raise AssertionError("unreachable")

@@ -146,7 +146,7 @@ def _ask_dns(domain: str, resolver: dns.resolver.Resolver) -> tuple[list[Proposa
         if records and not found:
             notes.append(
                 Sentence(
-                    "The SRV record of %(domain)s says that it has no %(service)s.",
+                    "The SRV record of %(domain)s says that there is no %(service)s.",
                     domain=domain,
                     service=service.removeprefix("_"),
                 )
@@ -170,16 +170,19 @@ def _ask(
     except dns.resolver.NXDOMAIN:
         if kind == "SRV":
             return [], None
-        return [], Sentence("DNS knows no domain %(domain)s: check its spelling.", domain=name)
+        return [], Sentence(
+            "The domain %(domain)s does not exist in DNS. Check its spelling.", domain=name
+        )
     except dns.exception.Timeout:
         return [], Sentence(
-            "DNS gave no answer in time about the %(kind)s records of %(name)s: try again.",
+            "DNS did not answer in time for the %(kind)s records of %(name)s. Try again.",
             kind=kind,
             name=name,
         )
     except dns.exception.DNSException:
         return [], Sentence(
-            "DNS could not tell the %(kind)s records of %(name)s: its servers fail, or refuse to.",
+            "The %(kind)s records of %(name)s could not be looked up: its DNS servers fail"
+            " or refuse to answer.",
             kind=kind,
             name=name,
         )
@@ -213,7 +216,7 @@ def _of_mx(domain: str, records: list[MX]) -> list[Proposal]:
         choice = presets.of_mx(record.exchange.to_text(omit_final_dot=True))
         if choice is not None:
             source = Sentence(
-                "Mail of %(domain)s is handled by %(name)s",
+                "Email for %(domain)s is handled by %(name)s",
                 domain=domain,
                 name=choice.preset.name,
             )

@@ -9,32 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from .. import validators
 from ..errors import Sentence
 from ..mailcheck import Encryption
-from . import presets, reachability
+from ..mailcheck.core.modes import ENCRYPTION_NAMES, SPOKEN, USUAL_PORTS
+from . import credentials, presets, reachability
 from .presets import Preset
 from .settings import Found, Settings, Warning
 
-# What is spoken on the ports of mail: RFC 8314 7.3 for 465, RFC 6409 for 587; the others are
-# the providers' own way around firewalls.
-_SPOKEN = {
-    465: Encryption.IMPLICIT,
-    2465: Encryption.IMPLICIT,
-    587: Encryption.STARTTLS,
-    2587: Encryption.STARTTLS,
-    2525: Encryption.STARTTLS,
-}
-_SIXTEEN_LETTERS = re.compile(r"[a-z]{16}", re.ASCII | re.IGNORECASE)
-# A secret access key has 40 of these; the SMTP password that is derived from one has 44.
-_AWS_SECRET = re.compile(r"[A-Za-z0-9/+]{40}", re.ASCII)
 _AWS_TEMPORARY = re.compile(r"ASIA[A-Z0-9]{12,28}", re.ASCII)
 _AWS_KEY_ID = re.compile(r"A[A-Z0-9]{15,31}", re.ASCII)
 _LOOPBACK = re.compile(r"localhost|127\.[0-9.]+|::1", re.ASCII)
-# Tokens, keys and codes: nobody made them up, so a blank in one came with copying
-_GENERATED = frozenset(
-    {"key", "secret-key", "smtp-key", "smtp-token", "token", "same", "ses", "code", "secure-key"}
-)
 
 
 def warnings(given: Settings) -> tuple[Warning, ...]:
@@ -55,8 +39,8 @@ def _port_and_mode(given: Settings, known: Preset | None) -> Found:
             "port",
             "PORT_OF_READING",
             Sentence(
-                "Port %(port)s is for reading mail (%(protocol)s). Mail is sent by another port:"
-                " 587 with STARTTLS, or 465 with TLS from the start.",
+                "Port %(port)s is for reading email (%(protocol)s). To send email, use port 587"
+                " with STARTTLS, or port 465 with implicit TLS.",
                 port=given.port,
                 protocol=reachability.READING[given.port],
             ),
@@ -68,7 +52,7 @@ def _port_and_mode(given: Settings, known: Preset | None) -> Found:
             "port",
             "PORT_NOT_OFFERED",
             Sentence(
-                "%(provider)s does not answer on port %(port)s: use %(better)s with %(mode)s.",
+                "%(provider)s does not answer on port %(port)s. Use port %(better)s with %(mode)s.",
                 provider=known.name,
                 port=given.port,
                 better=best.port,
@@ -78,24 +62,24 @@ def _port_and_mode(given: Settings, known: Preset | None) -> Found:
         return
     if given.encryption is Encryption.IMPLICIT and given.port == 25:
         spoken = Encryption.STARTTLS
-    elif given.port in _SPOKEN:
-        spoken = _SPOKEN[given.port]
+    elif given.port in SPOKEN:
+        spoken = SPOKEN[given.port]
     else:
         return
     if given.encryption is spoken:
         return
     if given.encryption is Encryption.NONE:
         text = Sentence(
-            "Port %(port)s usually wants %(mode)s: choose it, or another port.",
+            "Port %(port)s usually requires %(mode)s. Choose that, or another port.",
             port=given.port,
             mode=_MODE_NAMES[spoken],
         )
     else:
         text = Sentence(
-            "Port %(port)s usually speaks %(mode)s: choose that, or port %(better)s.",
+            "Port %(port)s usually uses %(mode)s. Choose that, or port %(better)s.",
             port=given.port,
             mode=_MODE_NAMES[spoken],
-            better=presets.USUAL_PORTS[given.encryption],
+            better=USUAL_PORTS[given.encryption],
         )
     yield Warning("port", "PORT_AND_ENCRYPTION", text)
 
@@ -105,7 +89,7 @@ def _both_flags(given: Settings, _known: Preset | None) -> Found:
         yield Warning(
             "encryption",
             "BOTH_FLAGS",
-            Sentence("starttls and sslTls are both true: TLS from the start is used."),
+            Sentence("starttls and sslTls are both true, so implicit TLS is used."),
         )
 
 
@@ -118,7 +102,7 @@ def _login_in_clear(given: Settings, _known: Preset | None) -> Found:
         yield Warning(
             "encryption",
             "LOGIN_IN_CLEAR",
-            Sentence("The password goes over the network unencrypted, for anybody there to read."),
+            Sentence("The password is sent in plain text: anybody on the network can read it."),
         )
 
 
@@ -127,15 +111,15 @@ def _passwords_end(given: Settings, known: Preset | None) -> Found:
         return
     if known.passwords == "refused":
         text = Sentence(
-            "%(provider)s no longer accepts passwords from programs, only OAuth 2.0, which"
-            " smtpweb does not speak: use a relay for apps.",
+            "%(provider)s no longer accepts passwords from apps, only OAuth 2.0, which"
+            " smtpweb does not support. Use an email service for apps.",
             provider=known.name,
         )
     else:
         text = Sentence(
-            "%(provider)s is ending sign-in by password for SMTP: it is off in new organisations,"
-            " and by default in all others from the end of December 2026. Plan for a relay for"
-            " apps.",
+            "%(provider)s is ending password authentication for SMTP: it is off in new"
+            " organizations, and off by default in all others from the end of December"
+            " 2026. Plan to move to an email service for apps.",
             provider=known.name,
         )
     yield Warning("host", "BASIC_AUTH_ENDS", text)
@@ -145,7 +129,8 @@ def _user_name(given: Settings, known: Preset | None) -> Found:
     name = given.username
     if not given.auth or not name:
         return
-    yield from _blanks("username", name, generated=True)
+    if place := credentials.blank_in(name, generated=True):
+        yield _blank("username", place)
     if not known:
         return
     if known.word and name.strip() != known.word:
@@ -163,7 +148,7 @@ def _user_name(given: Settings, known: Preset | None) -> Found:
             "username",
             "USERNAME_NO_ADDRESS",
             Sentence(
-                "At %(provider)s the user name is the full mail address.", provider=known.name
+                "At %(provider)s the user name is the full email address.", provider=known.name
             ),
         )
     elif known.id == "ses" and _AWS_TEMPORARY.fullmatch(name.strip()):
@@ -171,8 +156,8 @@ def _user_name(given: Settings, known: Preset | None) -> Found:
             "username",
             "AWS_ACCESS_KEY",
             Sentence(
-                "This is a temporary access key of AWS. SES wants SMTP credentials, which you"
-                " make in its console, under SMTP settings."
+                "This is a temporary AWS access key. SES requires SMTP credentials: create them"
+                " in its console, under SMTP settings."
             ),
         )
     elif known.id == "ses" and not _AWS_KEY_ID.fullmatch(name.strip()):
@@ -180,73 +165,61 @@ def _user_name(given: Settings, known: Preset | None) -> Found:
             "username",
             "USERNAME_NOT_OF_SES",
             Sentence(
-                "SMTP user names of SES look like AKIA...: make SMTP credentials in its console,"
+                "SES SMTP user names start with AKIA. Create SMTP credentials in its console,"
                 " under SMTP settings."
             ),
         )
 
 
 def _password(given: Settings, known: Preset | None) -> Found:
-    secret = given.password
-    if not given.auth or not secret:
+    if not given.auth:
         return
-    form = known.password_form if known else ""
-    yield from _blanks("password", secret, generated=form in _GENERATED)
-    bare = "".join(secret.split())
-    if known and form == "sixteen" and not _SIXTEEN_LETTERS.fullmatch(bare):
-        yield Warning(
-            "password",
-            "NO_APP_PASSWORD",
-            Sentence(
-                "Google wants an app password here, and those have 16 letters: this one does not."
-                " Make one in the settings of the Google account, with 2-step verification on."
-            ),
-        )
-    if form == "ses" and _AWS_SECRET.fullmatch(bare):
-        yield Warning(
-            "password",
-            "AWS_ACCESS_KEY",
-            Sentence(
-                "This has the form of a secret access key of AWS. SES wants an SMTP password,"
-                " which is another one: make SMTP credentials in its console, under SMTP settings."
-            ),
-        )
-    if known and known.word and secret.strip() == known.word:
-        yield Warning(
-            "password",
-            "PASSWORD_IS_THE_WORD",
-            Sentence(
-                "%(word)s is the user name at %(provider)s; the key goes here.",
-                word=known.word,
-                provider=known.name,
-            ),
-        )
+    for finding in given.password_findings.split():
+        code, _, place = finding.partition(":")
+        if code == credentials.INVISIBLE_CHARACTERS:
+            yield _blank("password", place)
+        elif known and code in _ABOUT_PASSWORDS:
+            template = _ABOUT_PASSWORDS[code].template
+            text = Sentence(template, word=known.word, provider=known.name)
+            yield Warning("password", code, text)
 
 
-def _blanks(name: str, value: str, *, generated: bool) -> Found:
-    """What came with copying, by its place: the characters around it are not told."""
-    ends = value[0].isspace(), value[-1].isspace()
-    # Tab and no-break space cannot be seen either, so they are told by their place below
-    if found := validators.invisible(value):
+_ABOUT_PASSWORDS = {
+    "NO_APP_PASSWORD": Sentence(
+        "Google requires an app password, which has 16 letters; this one doesn't."
+        " Create one in your Google account's settings, with 2-step verification on."
+    ),
+    "AWS_ACCESS_KEY": Sentence(
+        "This looks like an AWS secret access key. SES requires an SMTP password, which"
+        " is a different one: create SMTP credentials in its console, under SMTP"
+        " settings."
+    ),
+    "PASSWORD_IS_THE_WORD": Sentence(
+        "%(word)s is the user name at %(provider)s. Enter the key here."
+    ),
+}
+
+
+def _blank(name: str, place: str) -> Warning:
+    """What came from copying; the text does not show the characters around it."""
+    text = _PLACES.get(place)
+    if text is None:
+        code, _, position = place.partition(":")
         text = Sentence(
-            "Holds a character that cannot be seen (U+%(code)s at position %(position)s),"
-            " probably from copying: type it anew.",
-            code=f"{ord(found[0]):04X}",
-            position=found.start() + 1,
+            "Contains an invisible character (U+%(code)s at position %(position)s),"
+            " probably from copying. Type it by hand.",
+            code=code,
+            position=int(position),
         )
-    elif any(ends):
-        text = (
-            Sentence("Begins and ends with a blank, which is kept as part of it.")
-            if all(ends)
-            else Sentence("Begins with a blank, which is kept as part of it.")
-            if ends[0]
-            else Sentence("Ends with a blank, which is kept as part of it.")
-        )
-    elif generated and " " in value:
-        text = Sentence("Holds a blank, which is kept as part of it.")
-    else:
-        return
-    yield Warning(name, "INVISIBLE_CHARACTERS", text)
+    return Warning(name, credentials.INVISIBLE_CHARACTERS, text)
+
+
+_PLACES = {
+    credentials.BOTH_ENDS: Sentence("Starts and ends with a space. The spaces are kept."),
+    credentials.START: Sentence("Starts with a space. The space is kept."),
+    credentials.END: Sentence("Ends with a space. The space is kept."),
+    credentials.INSIDE: Sentence("Contains a space. The space is kept."),
+}
 
 
 def _sender(given: Settings, known: Preset | None) -> Found:
@@ -260,8 +233,8 @@ def _sender(given: Settings, known: Preset | None) -> Found:
             "defaultfromemail",
             "FROM_NOT_LOGIN",
             Sentence(
-                "%(provider)s sends only from the login's own address and its aliases: mail from"
-                " %(sender)s is refused, or goes out under the login's address.",
+                "%(provider)s only sends from the account's own address and its aliases: email"
+                " from %(sender)s is refused or sent from the account's address.",
                 provider=known.name,
                 sender=given.mail_from,
             ),
@@ -271,8 +244,9 @@ def _sender(given: Settings, known: Preset | None) -> Found:
             "defaultfromemail",
             "FROM_FREEMAIL",
             Sentence(
-                "%(domain)s belongs to %(owner)s, so it cannot be verified at %(provider)s: mail"
-                " from it is refused there, or by whom it is for. Use a domain of your own.",
+                "%(domain)s belongs to %(owner)s, so it cannot be verified at %(provider)s:"
+                " email from it is refused there or by the recipient's server. Use your own"
+                " domain.",
                 domain=domain,
                 owner=home.preset.name,
                 provider=known.name,
@@ -280,11 +254,7 @@ def _sender(given: Settings, known: Preset | None) -> Found:
         )
 
 
-_MODE_NAMES = {
-    Encryption.STARTTLS: Sentence("STARTTLS"),
-    Encryption.IMPLICIT: Sentence("TLS from the start"),
-    Encryption.NONE: Sentence("no encryption"),
-}
+_MODE_NAMES = {mode: Sentence(name) for mode, name in ENCRYPTION_NAMES.items()}
 _RULES: tuple[Callable[[Settings, Preset | None], Found], ...] = (
     reachability.no_such_host,
     reachability.refused_here,

@@ -14,45 +14,44 @@ from ..mailcheck import Encryption, Mode
 
 FILE = Path(__file__).with_suffix(".toml")
 
-# RFC 8314 3.3, RFC 6409, RFC 5321: the port that each encryption usually has
-USUAL_PORTS = {Encryption.STARTTLS: 587, Encryption.IMPLICIT: 465, Encryption.NONE: 25}
-
 _USERS = {
-    "address": Sentence("Your full mail address."),
+    "address": Sentence("Your full email address."),
     "local": Sentence("Only the part of your address before the @."),
-    "login": Sentence("The name of your account there."),
-    "shown": Sentence("The user name shown in the SMTP settings there."),
+    "login": Sentence("The name of your account with the provider."),
+    "shown": Sentence("The user name shown in the provider's SMTP settings."),
     "postmaster": Sentence("The SMTP user of your domain, such as postmaster@mg.example.com."),
-    "ses": Sentence("The SMTP user name that SES made in this region."),
+    "ses": Sentence("The SMTP user name that SES created in this region."),
     "key": Sentence("Your API key."),
-    "token": Sentence("The server's API token; the same goes into the password."),
-    "project": Sentence("The id of your project."),
-    "any": Sentence("Any text will do."),
-    "sender": Sentence("The sender address that you set up there."),
-    "none": Sentence("None: switch the login off."),
+    "token": Sentence("The server's API token; use the same token as the password."),
+    "project": Sentence("The ID of your project."),
+    "any": Sentence("Any text works."),
+    "sender": Sentence("The sender address that you set up with the provider."),
+    "none": Sentence("None: untick “Server requires authentication”."),
 }
 _PASSWORDS = {
-    "app": Sentence("An app password, which you make in the settings of your account."),
+    "app": Sentence("An app password, which you create in your account's settings."),
     "sixteen": Sentence("An app password of 16 letters, not the one you sign in with."),
-    "app-or-mailbox": Sentence("The password of the mailbox; with 2-step sign-in an app password."),
+    "app-or-mailbox": Sentence(
+        "The password of the mailbox, or an app password if 2-step verification is on."
+    ),
     "mailbox": Sentence("The password of the mailbox."),
     "web-mail-allows": Sentence(
-        "The password of the mailbox; sending by programs must be allowed in its web-mail first."
+        "The password of the mailbox. First allow sending from apps in the webmail settings."
     ),
-    "separate": Sentence("The separate password for mail programs."),
+    "separate": Sentence("The separate password for email apps."),
     "secure-key": Sentence("The secure mail key of your account."),
-    "code": Sentence("The authorization code that web-mail makes when you enable SMTP there."),
-    "key": Sentence("An API key that may send mail."),
+    "code": Sentence("The authorization code that the webmail shows when you enable SMTP."),
+    "key": Sentence("An API key that is allowed to send email."),
     "secret-key": Sentence("Your API secret key."),
-    "smtp-key": Sentence("An SMTP key; neither an API key nor the password of your account."),
-    "smtp-token": Sentence("An SMTP token; needs a paid account with a domain of your own."),
+    "smtp-key": Sentence("An SMTP key, not an API key or the password of your account."),
+    "smtp-token": Sentence("An SMTP token, which requires a paid account with your own domain."),
     "token": Sentence("An API token."),
     "same": Sentence("The same token as in the user name."),
     "smtp": Sentence("The password of the SMTP user."),
-    "ses": Sentence("The SMTP password that SES made with it, not the secret key of AWS."),
-    "shown": Sentence("The password shown beside the user name there."),
-    "generated": Sentence("A generated password of the address."),
-    "entra": Sentence("A client secret of the Entra application."),
+    "ses": Sentence("The SMTP password that SES created with it, not the AWS secret key."),
+    "shown": Sentence("The password shown next to the user name there."),
+    "generated": Sentence("A password generated for this address."),
+    "entra": Sentence("A client secret of the Entra ID application."),
     "none": Sentence("None."),
 }
 

@@ -59,8 +59,8 @@ def no_from(given: Settings, _known: Preset | None) -> Found:
         "defaultfromemail",
         "FROM_MISSING",
         Sentence(
-            "There is no From address: neither this SMTP server nor its app has one, and the user"
-            " name is not an email address. Without one it cannot be checked."
+            "This SMTP server cannot be checked without a From address: neither the server"
+            " nor its app has one, and the user name is not an email address."
         ),
         "SMTP_POLICY_NO_FROM",
     )
@@ -96,8 +96,8 @@ def _refused(refusal: Refusal, port: int) -> Warning:
             "port",
             "PORT_REFUSED",
             Sentence(
-                "smtpweb is not allowed to connect to port %(port)s. Its administrator can allow"
-                " it by the setting %(setting)s",
+                "smtpweb is not allowed to connect to port %(port)s. Its administrator can"
+                " allow this with the setting %(setting)s",
                 port=port,
                 setting=refusal.setting,
             ),
@@ -105,13 +105,13 @@ def _refused(refusal: Refusal, port: int) -> Warning:
         )
     if refusal.kind == "own":
         text = Sentence(
-            "smtpweb itself runs on this service, and checks never connect to it: choose another"
-            " host or port."
+            "smtpweb itself uses this service, so checks never connect to it. Choose"
+            " another host or port."
         )
         return Warning("host", "ADDRESS_REFUSED", text, "SMTP_POLICY_OWN_SERVICE")
     text = Sentence(
-        "smtpweb is not allowed to connect to %(range)s, such as %(address)s. Its administrator can"
-        " allow it by the setting %(setting)s",
+        "smtpweb is not allowed to connect to %(range)s, such as %(address)s. Its"
+        " administrator can allow this with the setting %(setting)s",
         address=refusal.address,
         range=Sentence(refusal.range_name),
         setting=refusal.setting,
@@ -135,7 +135,7 @@ def no_such_host(given: Settings, _known: Preset | None) -> Found:
 
 
 def _unknown(host: str) -> Warning:
-    text = Sentence("DNS knows no host %(host)s: check its spelling.", host=host)
+    text = Sentence("The host %(host)s does not exist in DNS. Check its spelling.", host=host)
     return Warning("host", "HOST_UNKNOWN", text)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ..errors import Sentence
 from ..mailcheck import EgressPolicy, Encryption
@@ -21,7 +21,7 @@ class Settings:
     encryption: Encryption
     auth: bool = False
     username: str = ""
-    password: str = field(default="", repr=False)
+    password_findings: str = ""  # see ``credentials``: the password itself is not needed
     mail_from: str = ""
     both_flags: bool = False
     policy: EgressPolicy | None = None

@@ -13,12 +13,15 @@ from ..config import settings
 from ..database.models import App, User, new_id
 from ..database.session import db, now, writing
 from ..errors import EditConflict, NameTaken, NotFound, QuotaReached, Sentence
-from . import checkability
+from . import checkability, fields
 from .idempotency import Once, claim
 
 
 class AppChanges(TypedDict, total=False):
-    """What is to be said of an app; on an edit, what is left out stays as it is."""
+    """The fields of an app that are to be changed, by their names in ``fields.APP``.
+
+    On an edit, what is left out stays as it is.
+    """
 
     name: str
     testemail: str
@@ -41,7 +44,7 @@ def defaults(owner: User) -> AppChanges:
         "testemail": owner.email,
         "defaultfromemail": owner.email,
         "defaultfromname": from_name,
-        "strategy": "RANDOM",
+        "strategy": fields.APP["strategy"].default,
     }
 
 
@@ -101,7 +104,10 @@ def save(
             moment = now()
             owner = session.get_one(User, user_id, with_for_update=bool(settings().max_apps))
             _refuse_too_many(user_id)
-            app = App(id=app_id, user_id=user_id, version=0, created=moment, modified=moment)
+            app = App(
+                id=app_id, user_id=user_id, version=0, created=moment, modified=moment,
+                **fields.defaults(fields.APP),
+            )  # fmt: skip
             for name, value in defaults(owner).items():
                 setattr(app, name, value)
             session.add(app)
@@ -129,9 +135,7 @@ def _refuse_too_many(user_id: str) -> None:
     """Refuse one more app than ``SMTPWEB_MAX_APPS``; the owner's row is locked."""
     most = settings().max_apps
     if most and count(user_id) >= most:
-        raise QuotaReached(
-            Sentence("An account may have at most %(number)s apps here.", number=most)
-        )
+        raise QuotaReached(Sentence("An account can have at most %(number)s apps.", number=most))
 
 
 def count(user_id: str) -> int:

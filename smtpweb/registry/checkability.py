@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import select
 
 from .. import validators
 from ..config import settings
 from ..database.models import App, Smtp, encryption_of, hides_username
+from ..database.rows import SmtpSettings
 from ..database.session import db
 from ..providers import reachability
 from ..providers.settings import Settings
 
 
-def sender(smtp: Any, app_sender: str | None) -> str:
+def sender(smtp: SmtpSettings, app_sender: str | None) -> str:
     """The From of mails through an SMTP or a row of one; ``app_sender`` is its app's default."""
     # A From goes to everybody: a user name that is a secret is none
     username = None if hides_username(smtp) else smtp.username
@@ -33,7 +32,7 @@ def _as_address(username: str | None) -> str | None:
         return None
 
 
-def settings_of(smtp: Any, app_sender: str | None, password: str = "") -> Settings:
+def settings_of(smtp: SmtpSettings, app_sender: str | None) -> Settings:
     """What is to be judged of an SMTP server, or of a row of one."""
     return Settings(
         host=smtp.host,
@@ -41,14 +40,14 @@ def settings_of(smtp: Any, app_sender: str | None, password: str = "") -> Settin
         encryption=encryption_of(smtp.starttls, smtp.ssltls),
         auth=smtp.auth,
         username=smtp.username or "",
-        password=password,
+        password_findings=smtp.password_findings or "",
         mail_from=sender(smtp, app_sender),
         both_flags=smtp.starttls and smtp.ssltls,
         policy=settings().egress,
     )
 
 
-def prevented_by(smtp: Any, app_sender: str | None) -> str | None:
+def prevented_by(smtp: SmtpSettings, app_sender: str | None) -> str | None:
     """The code with which each check of it must end before anything is sent; None: none must."""
     return reachability.prevents_check(settings_of(smtp, app_sender))
 

@@ -13,7 +13,7 @@ import json
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -27,39 +27,16 @@ from ..accounts.ownership import may_see_app
 from ..database.models import App, Smtp, User
 from ..database.session import db, writing
 from ..errors import BadInput, NameTaken, NotFound, QuotaReached, SmtpwebError
-from . import apps, smtps
+from . import apps, fields, smtps
+from .fields import Field
 
 FORMAT = "smtpweb"
 VERSION = 1
 
-Rule = Callable[[str], Any]
-
-_APP: dict[str, Rule] = {
-    "name": validators.app_name,
-    "testemail": validators.email,
-    "defaultfromemail": validators.email,
-    "defaultfromname": validators.display_name,
-    "strategy": validators.strategy,
-    "timebetweenemails": validators.seconds,
-    "retaindata": validators.flag,
-    "useblacklist": validators.flag,
-    "useautoblacklist": validators.flag,
-}
 # What an app may be without: an import must not fill it in from the account
 _NONE_OF_ITS_OWN = {"defaultfromemail": None, "defaultfromname": None}
-_SMTP: dict[str, Rule] = {
-    "priority": validators.priority,
-    "host": validators.host,
-    "port": validators.port,
-    "username": validators.credential,
-    "auth": validators.flag,
-    "starttls": validators.flag,
-    "ssltls": validators.flag,
-    "debug": validators.flag,
-    "defaultfromemail": validators.email,
-    "defaultfromname": validators.display_name,
-}
-_PASSWORD: dict[str, Rule] = {"password": validators.credential}
+_APP = {field.name: field for field in fields.exported(fields.APP)}
+_SMTP = {field.name: field for field in fields.exported(fields.SMTP, secrets=True)}
 
 
 class BadDocument(SmtpwebError):
@@ -99,7 +76,9 @@ def dump(*, user_id: str | None = None, with_passwords: bool = False) -> str:
     by_account: dict[str, list[dict[str, Any]]] = {}
     for app, owner in db.session.execute(statement):
         servers = [_smtp(smtp, with_passwords) for smtp in app.smtps]
-        by_account.setdefault(owner, []).append(_members(app, _APP) | {"smtps": servers})
+        by_account.setdefault(owner, []).append(
+            {name: getattr(app, name) for name in _APP} | {"smtps": servers}
+        )
     document = {
         "format": FORMAT,
         "version": VERSION,
@@ -109,19 +88,14 @@ def dump(*, user_id: str | None = None, with_passwords: bool = False) -> str:
 
 
 def _smtp(smtp: Smtp, with_passwords: bool) -> dict[str, Any]:
-    members = _members(smtp, _SMTP)
+    exported = fields.exported(fields.SMTP, secrets=with_passwords)
+    members = {field.name: getattr(smtp, field.name) for field in exported if not field.secret}
     if not with_passwords:
-        members["username"] = smtp.shown_username
-    if with_passwords:
-        try:
-            members["password"] = smtps.open_password(smtp)
-        except SmtpwebError as error:
-            raise BadDocument(f"SMTP {smtp.id} ({smtp.host})", error.title) from None
-    return members
-
-
-def _members(row: Any, rules: Mapping[str, Rule]) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in rules}
+        return members | {"username": smtp.shown_username}
+    try:
+        return members | {"password": smtps.open_password(smtp)}
+    except SmtpwebError as error:
+        raise BadDocument(f"SMTP {smtp.id} ({smtp.host})", error.title) from None
 
 
 def write_privately(path: Path, text: str) -> None:
@@ -174,12 +148,12 @@ def _owner(place: str, account: dict[str, Any], user_id: str | None) -> str:
     except (NotFound, ValueError):
         raise BadDocument(
             f"{place}.name",
-            f"There is no account {name!r}: make it first, or choose one by --user.",
+            f"There is no account {name!r}: create it first, or choose one with --user.",
         ) from None
 
 
 def _add_app(owner_id: str, place: str, given: dict[str, Any], added: Added) -> None:
-    changes = _NONE_OF_ITS_OWN | _read(given, _APP, place, required=("name",))
+    changes = _NONE_OF_ITS_OWN | _read(given, _APP, place)
     try:
         app = apps.save(owner_id, cast(apps.AppChanges, changes))
     except NameTaken as error:
@@ -188,9 +162,7 @@ def _add_app(owner_id: str, place: str, given: dict[str, Any], added: Added) -> 
         raise BadDocument(place, error.detail) from None
     added.apps += 1
     for smtp_place, smtp in _list(given, "smtps", place):
-        rules = _SMTP | _PASSWORD
-        members = _object(smtp, smtp_place, tuple(rules))
-        read = _read(members, rules, smtp_place, required=("host", "port"))
+        read = _read(_object(smtp, smtp_place, tuple(_SMTP)), _SMTP, smtp_place)
         try:
             smtps.save(owner_id, app.id, cast(smtps.SmtpChanges, read))
         except BadInput as error:
@@ -201,15 +173,13 @@ def _add_app(owner_id: str, place: str, given: dict[str, Any], added: Added) -> 
         added.smtps += 1
 
 
-def _read(
-    given: dict[str, Any], rules: Mapping[str, Rule], place: str, *, required: tuple[str, ...]
-) -> dict[str, Any]:
+def _read(given: dict[str, Any], table: Mapping[str, Field], place: str) -> dict[str, Any]:
     """The values of an object, each by its rule; null counts as absent."""
     accepted = {}
-    for name, rule in rules.items():
+    for name, field in table.items():
         value = given.get(name)
         if value is None:
-            if name in required:
+            if field.required:
                 raise BadDocument(f"{place}.{name}", "Is required.")
             continue
         if isinstance(value, bool | int):
@@ -217,7 +187,7 @@ def _read(
         if not isinstance(value, str):
             raise BadDocument(f"{place}.{name}", "Must be a single value.")
         try:
-            accepted[name] = rule(value)
+            accepted[name] = field.rule(value)
         except ValueError as error:
             raise BadDocument(f"{place}.{name}", str(error)) from None
     return accepted
@@ -245,7 +215,7 @@ def _object(value: Any, place: str, names: tuple[str, ...]) -> dict[str, Any]:
     if not isinstance(value, _Members):
         raise BadDocument(place, "Must be an object.")
     for name in value.repeated:
-        raise BadDocument(place, f"The member {name!r} stands there more than once.")
+        raise BadDocument(place, f"The member {name!r} appears more than once.")
     for name in value:
         if name not in names:
             raise BadDocument(place, f"There is no member {name!r} in this format.")

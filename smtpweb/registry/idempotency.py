@@ -63,7 +63,9 @@ def claim(user_id: str, once: Once, call: str, content: Mapping[str, Any], new_i
             raise
         if not hmac.compare_digest(earlier.content_digest, said):
             raise KeyReused(
-                Sentence("This Idempotency-Key was used for a request with other parameters.")
+                Sentence(
+                    "This Idempotency-Key was already used for a request with different parameters."
+                )
             ) from None
         return earlier.created_id
     return new_id

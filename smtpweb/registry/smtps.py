@@ -6,28 +6,40 @@ Every query starts from the owner, and what is somebody else's is not found.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from typing import TypedDict
 
-from sqlalchemy import JSON, Integer, Select, and_, cast, func, literal, select, update
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    Integer,
+    Select,
+    and_,
+    cast,
+    func,
+    literal,
+    select,
+    update,
+)
 
 from .. import installation
 from ..accounts import tokens
 from ..accounts.ownership import may_see_app, owner_id, visible_smtps
 from ..config import settings
 from ..database.models import ApiToken, App, Smtp, new_id
+from ..database.rows import SmtpPassword, SmtpSettings, TokenAndSmtp, with_tokens_and_smtps
 from ..database.session import AnyRow, AnySelect, db, fetch, now, writing
 from ..errors import BadInput, EditConflict, NotFound, QuotaReached, SecretUnreadable, Sentence
-from ..mailcheck.core.addresses import parse_host
-from ..providers import preflight, presets
+from ..providers import credentials, preflight
 from ..providers.settings import Warning
-from . import apps, checkability, priorities
+from . import apps, checkability, destination, fields, priorities
+from .destination import Fate
 from .idempotency import Once, claim
 
 
 class SmtpChanges(TypedDict, total=False):
-    """What is to be said of an SMTP; on an edit, what is left out stays as it is.
+    """The fields of an SMTP that are to be changed, by their names in ``fields.SMTP``.
 
-    ``password`` None removes the stored one.
+    On an edit, what is left out stays as it is. ``password`` None removes the stored one.
     """
 
     priority: int
@@ -85,29 +97,33 @@ _OURS = (
 _COLUMNS = tuple(column for column in Smtp.__table__.columns if column.name not in _OURS)
 
 
-def rows_by_app(digest: str, app_id: str) -> Sequence[AnyRow]:
+def rows_by_app(digest: str, app_id: str) -> Sequence[TokenAndSmtp]:
     """Token, app and its SMTPs in one statement: no row without a good token.
 
     ``app_found`` is null where the token's owner has no such app, ``id`` where it has no SMTP.
     """
-    return fetch(
-        _token_and_app(digest, App.id == app_id)
-        .outerjoin(Smtp, Smtp.app_id == App.id)
-        .order_by(Smtp.priority, Smtp.created, Smtp.id)
-    )
-
-
-def rows_by_id(digest: str, smtp_id: str) -> Sequence[AnyRow]:
-    """Token and SMTP in one statement; ``app_found`` is null where the owner has no such SMTP."""
-    mine = select(Smtp.app_id).where(Smtp.id == smtp_id).scalar_subquery()
-    return fetch(
-        _token_and_app(digest, App.id == mine).outerjoin(
-            Smtp, and_(Smtp.app_id == App.id, Smtp.id == smtp_id)
+    return with_tokens_and_smtps(
+        fetch(
+            _token_and_app(digest, App.id == app_id)
+            .outerjoin(Smtp, Smtp.app_id == App.id)
+            .order_by(Smtp.priority, Smtp.created, Smtp.id)
         )
     )
 
 
-def _token_and_app(digest: str, which: Any) -> AnySelect:
+def rows_by_id(digest: str, smtp_id: str) -> Sequence[TokenAndSmtp]:
+    """Token and SMTP in one statement; ``app_found`` is null where the owner has no such SMTP."""
+    mine = select(Smtp.app_id).where(Smtp.id == smtp_id).scalar_subquery()
+    return with_tokens_and_smtps(
+        fetch(
+            _token_and_app(digest, App.id == mine).outerjoin(
+                Smtp, and_(Smtp.app_id == App.id, Smtp.id == smtp_id)
+            )
+        )
+    )
+
+
+def _token_and_app(digest: str, which: ColumnElement[bool]) -> AnySelect:
     return (
         tokens.token_rows(digest)
         .add_columns(App.id.label("app_found"), App.defaultfromemail.label("app_sender"), *_COLUMNS)
@@ -116,26 +132,40 @@ def _token_and_app(digest: str, which: Any) -> AnySelect:
     )
 
 
-def open_password(smtp: Any) -> str | None:
+def open_password(smtp: SmtpPassword) -> str | None:
     """The password of an SMTP or of a row of one; raises :class:`SecretUnreadable`."""
     if smtp.password_sealed is None:
         return None
     return installation.secret_box().open(smtp.id, smtp.password_sealed)
 
 
-def judge(smtp: Any, app_sender: str | None) -> tuple[str | None, tuple[Warning, ...]]:
-    """The password of an SMTP or of a row of one, and what is likely to fail of it as stored.
+def warnings_of(smtp: SmtpSettings, app_sender: str | None) -> tuple[Warning, ...]:
+    """What is likely to fail of an SMTP, or of a row of one, as stored; opens nothing."""
+    found = preflight.warnings(checkability.settings_of(smtp, app_sender))
+    return found if has_key_of_password(smtp) else _with_unreadable(found)
 
-    Nothing of that is stored, because what providers want changes.
-    """
-    password, unreadable = None, []
+
+def password_and_warnings(
+    smtp: SmtpSettings, app_sender: str | None
+) -> tuple[str | None, tuple[Warning, ...]]:
+    """The same with the password, for who may see it; one that no key opens is a warning."""
+    found = warnings_of(smtp, app_sender)
     try:
-        password = open_password(smtp)
-    except SecretUnreadable as error:  # one bad row must not hide the others
-        text = Sentence(error.title)
-        unreadable = [Warning("password", "PASSWORD_UNREADABLE", text)]
-    found = preflight.warnings(checkability.settings_of(smtp, app_sender, password or ""))
-    return password, (*unreadable, *found)
+        return open_password(smtp), found
+    except SecretUnreadable:  # one bad row must not hide the others
+        return None, _with_unreadable(found)
+
+
+def has_key_of_password(smtp: SmtpPassword) -> bool:
+    """Whether there is a key for the password, if it has one; that it opens is not tried."""
+    sealed = smtp.password_sealed
+    return sealed is None or installation.secret_box().has_key_of(sealed)
+
+
+def _with_unreadable(found: tuple[Warning, ...]) -> tuple[Warning, ...]:
+    others = (warning for warning in found if warning.field != "password")
+    text = Sentence(SecretUnreadable.title)
+    return Warning("password", "PASSWORD_UNREADABLE", text), *others
 
 
 # --- save and remove -----------------------------------------------------------------------
@@ -168,8 +198,8 @@ def save(
             _refuse_too_many(app)
             moment = now()
             smtp = Smtp(
-                id=smtp_id, app_id=app.id, priority=10, auth=False, starttls=False, ssltls=False,
-                debug=False, version=0, created=moment, modified=moment,
+                id=smtp_id, app_id=app.id, version=0, created=moment, modified=moment,
+                **fields.defaults(fields.SMTP),
             )  # fmt: skip
             session.add(smtp)
         else:
@@ -177,19 +207,21 @@ def save(
             if smtp.app_id != app.id:
                 raise NotFound("SMTP")
             if version is not None and smtp.version != version:
-                raise EditConflict(Sentence("This SMTP was changed after you opened the form."))
+                raise EditConflict(
+                    Sentence("This SMTP server was changed after you opened the form.")
+                )
             smtp.modified = now()
-        before = _destination(smtp)
-        hid_username = smtp_id is not None and smtp.hides_username
+        moved = destination.moves(smtp, changes)
+        fate = destination.fate_of_password(smtp, changes)
+        hid_username = smtp.hides_username
         for name, value in changes.items():
-            if name != "password":
+            if not fields.SMTP[name].secret:
                 setattr(smtp, name, value)
-        moved = _destination(smtp) != before
         if moved and hid_username and smtp.auth and "username" not in changes:
             _refuse_to_move_name()
-        _settle_password(smtp, changes, moved=moved)
-        if moved or "password" in changes or smtp.username_is_secret is None:
-            smtp.username_is_secret = _is_secret_name(smtp)
+        _settle_password(smtp, changes, fate)
+        if moved or "password" in changes or smtp.lacks_notes:
+            _note_credentials(smtp, changes)
         smtp.version += 1
         smtp.settings_version, smtp.judged = smtp.version, False
         smtp.uncheckable = checkability.prevented_by(smtp, app.defaultfromemail)
@@ -205,52 +237,32 @@ def _refuse_too_many(app: App) -> None:
     db.session.execute(select(App.id).where(App.id == app.id).with_for_update(key_share=True))
     if (db.session.scalar(select(func.count()).where(Smtp.app_id == app.id)) or 0) >= most:
         raise QuotaReached(
-            Sentence("An app may have at most %(number)s SMTP servers here.", number=most)
+            Sentence("An app can have at most %(number)s SMTP servers.", number=most)
         )
 
 
-def _destination(smtp: Smtp) -> tuple[Any, ...]:
-    """Where a stored password goes, and how.
-
-    starttls and auth count too: without them it would travel in clear, or to another use. Hosts
-    of before version 0.2 may be stored in another spelling than the one that is looked up.
-    """
-    try:
-        host = parse_host(smtp.host or "").name
-    except ValueError:
-        host = smtp.host
-    return (host, smtp.port, smtp.username, smtp.auth, smtp.starttls, smtp.ssltls)
-
-
-def _settle_password(smtp: Smtp, changes: SmtpChanges, *, moved: bool) -> None:
-    """Seal a new password, or keep the stored one if it still goes to where it was entered for.
-
-    Without authentication none is needed, and one that was stored for other settings is
-    forgotten: nothing could say later what it was entered for.
-    """
+def _settle_password(smtp: Smtp, changes: SmtpChanges, fate: Fate) -> None:
+    """Seal, keep or forget the password; raises :class:`BadInput` where it has to be typed."""
     errors: dict[str, list[str]] = {}
     if smtp.auth and not smtp.username:
-        errors["username"] = [Sentence("Required when auth is true.")]
-    if "password" in changes:
-        password = changes["password"]
-        if smtp.auth and not password:
-            errors["password"] = [Sentence("Required when auth is true.")]
-        else:
-            box = installation.secret_box()
-            smtp.password_sealed = None if password is None else box.seal(smtp.id, password)
-    elif smtp.password_sealed and moved and not smtp.auth:
-        smtp.password_sealed = None
-    elif smtp.password_sealed and moved:
+        errors["username"] = [Sentence("Enter the user name, or turn authentication off.")]
+    if fate is Fate.LACKING:
+        errors["password"] = [Sentence("Enter the password, or turn authentication off.")]
+    elif fate is Fate.NEEDED_AGAIN:
         errors["password"] = [
             Sentence(
-                "Enter the password again: host, port, login or encryption changed, and a stored"
-                " password is only sent to where it was entered for."
+                "For safety, enter the password again: the host, port, encryption or"
+                " authentication changed."
             )
         ]
-    elif smtp.auth and not smtp.password_sealed:
-        errors["password"] = [Sentence("Required when auth is true.")]
     if errors:
         raise BadInput(errors)
+    if fate is Fate.FORGOTTEN:
+        smtp.password_sealed = None
+    elif fate is Fate.GIVEN:
+        password = changes["password"]
+        box = installation.secret_box()
+        smtp.password_sealed = None if password is None else box.seal(smtp.id, password)
 
 
 def _refuse_to_move_name() -> None:
@@ -258,19 +270,23 @@ def _refuse_to_move_name() -> None:
         {
             "username": [
                 Sentence(
-                    "Enter the user name again: it is as secret as the password, and only sent to"
-                    " where it was entered for."
+                    "For safety, enter the user name again: at this provider it is as secret as the"
+                    " password."
                 )
             ]
         }
     )
 
 
-def _is_secret_name(smtp: Smtp) -> bool | None:
+def _note_credentials(smtp: Smtp, changes: SmtpChanges) -> None:
+    """Keep what can be said of user name and password without opening it again."""
     try:
-        return presets.is_secret_name(smtp.host, smtp.username, open_password(smtp))
+        password = changes["password"] if "password" in changes else open_password(smtp)
     except SecretUnreadable:
-        return None
+        smtp.username_is_secret = smtp.password_findings = None
+        return
+    noted = credentials.note(smtp.host, smtp.username, password)
+    smtp.username_is_secret, smtp.password_findings = noted
 
 
 def remove(user_id: str, smtp_id: str) -> None:
@@ -323,7 +339,7 @@ def _line(user_id: str, app_id: str, seen: Mapping[str, int]) -> list[AnyRow]:
     line = sorted(locked, key=lambda smtp: (smtp.priority, smtp.created, smtp.id))
     versions = {smtp.id: smtp.version for smtp in line}
     if any(versions.get(smtp_id) != version for smtp_id, version in seen.items()):
-        raise EditConflict(Sentence("These SMTPs were changed after you opened the page."))
+        raise EditConflict(Sentence("These SMTP servers were changed after you opened the page."))
     return line
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, case, func, literal
 
 from ..database.models import Smtp
+from ..database.rows import SmtpStanding
 
 
 class SmtpState(StrEnum):
@@ -37,7 +38,7 @@ SMTP_PROBLEMS = frozenset({SmtpState.DISABLED, SmtpState.UNCHECKABLE})
 APP_PROBLEMS = frozenset({AppState.DOWN, AppState.EMPTY, AppState.UNCHECKABLE, AppState.PARTLY})
 
 
-def smtp_state(smtp: Any) -> SmtpState:
+def smtp_state(smtp: SmtpStanding) -> SmtpState:
     """The state of an SMTP server, or of a row of one."""
     if not smtp.enabled:
         return SmtpState.DISABLED

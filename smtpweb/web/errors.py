@@ -127,11 +127,11 @@ def _http(error: HTTPException) -> Problem | BaseResponse:
 
 def _not_from_our_form(_error: CSRFError) -> Problem:
     return Problem(
-        400, 400, Sentence("This form is out of date"),
+        400, 400, Sentence("This form has expired"),
         Sentence(
-            "It was opened before you signed in or out, or your browser does not keep cookies of"
-            " this site. Nothing was changed. Go back, copy what you typed, reload the page, and"
-            " send the form again."
+            "You signed in or out after you opened it, or your browser does not accept"
+            " cookies from this site. Nothing was changed. Go back, copy what you typed,"
+            " reload the page, and send the form again."
         ),
         "CSRF",
     )  # fmt: skip
@@ -143,12 +143,12 @@ def _storage(error: DBAPIError | PoolTimeout) -> Problem:
     log.error("storage: %s", told)
     full = "full" in told or "No space" in told
     detail = (
-        Sentence("The storage is full. Nothing was changed.")
+        Sentence("The database is full. Nothing was changed.")
         if full
-        else Sentence("The storage cannot be reached at this moment. Nothing was changed.")
+        else Sentence("The database cannot be reached right now. Nothing was changed.")
     )
     return Problem(
-        503, 503, Sentence("Storage not available"), detail, "STORAGE",
+        503, 503, Sentence("Database unavailable"), detail, "STORAGE",
         headers={"Retry-After": "5"},
     )  # fmt: skip
 
@@ -163,6 +163,8 @@ def _bug(error: Exception) -> Problem:
     log.error("request %s failed", number, exc_info=error)
     return Problem(
         500, 500, Sentence("Internal error"),
-        Sentence("This is our fault. It was logged as %(number)s.", number=number),
+        Sentence(
+            "Something went wrong in smtpweb. The error was logged as %(number)s.", number=number
+        ),
         "INTERNAL_ERROR", {"request": number},
     )  # fmt: skip

@@ -40,7 +40,7 @@ def readyz() -> Response:
     except (DBAPIError, PoolTimeout) as error:
         # What a driver says can hold host names and paths: it goes to the log only.
         log.error("not ready: %s", cause(error))
-        problem = "The storage cannot be reached at this moment."
+        problem = "The database cannot be reached right now."
     return _line(problem, 503) if problem else _line("ok")
 
 
@@ -89,12 +89,12 @@ class _Collector:
             )
         yield GaugeMetricFamily(
             "smtpweb_stale_seals",
-            "Secrets that are not sealed under the newest key: 'flask keys rotate' seals them.",
+            "Secrets not encrypted with the newest key: 'flask keys rotate' encrypts them again.",
             found.stale_seals,
         )
 
 
-_STORAGE = "Whether the storage answered: 1 or 0. Where it did not, there are no other figures."
+_STORAGE = "Whether the database answered: 1 or 0. If it did not, there are no other metrics."
 
 
 @bp.get("/openapi.json")

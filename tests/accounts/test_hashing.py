@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 import threading
@@ -12,12 +13,14 @@ from argon2 import PasswordHasher
 from flask import Flask
 
 from smtpweb.accounts import hashing, users
+from smtpweb.checking.limits import WorkerLimits
 from smtpweb.config import ROOT
 from smtpweb.database.models import User
 from smtpweb.database.session import db
 from smtpweb.errors import TooMany
+from smtpweb.extensions import services
 from tests.support.people import PASSWORD, Person, Visitor
-from tests.web.api.test_check import in_background, until
+from tests.support.threads import in_background, until
 
 
 class Hasher:
@@ -51,35 +54,44 @@ def hasher(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hasher]:
     hasher.may_go_on.set()
 
 
-def test_beyond_the_places_and_the_queue_a_login_is_refused_at_once(
-    hasher: Hasher, alice: Person
+@pytest.mark.parametrize(("slots", "queue"), [(None, None), (1, 0), (2, 3)])
+def test_login_beyond_the_slots_and_the_queue_is_refused_at_once(
+    hasher: Hasher, app: Flask, alice: Person, slots: int | None, queue: int | None
 ) -> None:
-    begun = [
-        in_background(lambda: hashing.matches("hash", "password"))
-        for _ in range(hashing.PLACES + hashing.WAITING)
-    ]
-    until(lambda: hasher.running == hashing.PLACES and hashing._places._value == 0)
+    settings = services(app).settings
+    if slots is not None and queue is not None:
+        settings = dataclasses.replace(settings, hash_slots=slots, hash_queue=queue)
+        services(app).limits = WorkerLimits.of(settings)
+    pool = services(app).limits.hashing
+    assert (pool.slots, pool.queue) == (settings.hash_slots, settings.hash_queue)
+
+    def matches() -> bool:
+        with app.app_context():
+            return hashing.matches("hash", "password")
+
+    begun = [in_background(matches) for _ in range(pool.slots + pool.queue)]
+    until(lambda: hasher.running == pool.slots and pool.is_full)
 
     def is_refused() -> bool:
         with pytest.raises(TooMany):
-            hashing.matches("hash", "password")
+            matches()
         return True
 
     thread, answers = in_background(is_refused)
     thread.join(10)
     assert answers == [True], "it waits"
-    reply = Visitor(alice.app).post("/auth/login", username="alice", password=PASSWORD)
+    reply = Visitor(app).post("/auth/login", username="alice", password=PASSWORD)
     assert (reply.status_code, reply.headers["Retry-After"]) == (429, "2")
     hasher.may_go_on.set()
     for thread, answers in begun:
         thread.join()
         assert answers == [True]
-    assert hasher.most == hashing.PLACES
-    assert hashing.matches("hash", "password")
+    assert hasher.most == pool.slots
+    assert matches()
 
 
 @pytest.mark.parametrize("name", ["nobody", "al\x00ice", "ali\u200bce", "x" * 5000, "\ud800"])
-def test_an_unknown_name_costs_a_hash_like_a_known_one(
+def test_unknown_name_costs_a_hash_like_a_known_one(
     hasher: Hasher, alice: Person, inside: None, name: str
 ) -> None:
     hasher.may_go_on.set()
@@ -89,27 +101,34 @@ def test_an_unknown_name_costs_a_hash_like_a_known_one(
     assert len(hasher.verified) == 2
 
 
-def test_a_failed_hash_gives_its_place_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_hash_gives_its_place_back(
+    app: Flask, inside: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Broken:
         def hash(self, _password: str) -> str:
             raise MemoryError
 
     monkeypatch.setattr(hashing, "_hasher", Broken())
-    for _ in range(hashing.PLACES + hashing.WAITING + 1):
+    pool = services(app).limits.hashing
+    for _ in range(pool.slots + pool.queue + 1):
         with pytest.raises(MemoryError):
             hashing.hash_of("password")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_a_burst_of_logins_leaves_no_memory_behind() -> None:
+def test_burst_of_logins_leaves_no_memory_behind() -> None:
     """In a process of its own: its 64 threads are those of a worker that serves the burst."""
     program = """
 import threading
 from smtpweb.accounts import hashing
+from smtpweb.app import create_app
 from smtpweb.errors import TooMany
+from tests.conftest import settings_for
+app = create_app(settings_for("sqlite:////nowhere.db"))
 def login():
     try:
-        hashing.matches(hashing.DUMMY_HASH, "guess")
+        with app.app_context():
+            hashing.matches(hashing.DUMMY_HASH, "guess")
     except TooMany:
         pass
 def burst():
@@ -122,10 +141,8 @@ burst()
 login()
 print(resident())
 """
-    idle = (
-        "import smtpweb.accounts.hashing\n"
-        + program.partition("def login")[0]
-        + ("print(int(open('/proc/self/statm').read().split()[1]) * 4096)")
+    idle = program.partition("def login")[0] + (
+        "print(int(open('/proc/self/statm').read().split()[1]) * 4096)"
     )
     before, after = (
         int(
@@ -138,7 +155,7 @@ print(resident())
     assert after - before < 16 * 1024**2
 
 
-def test_a_hash_of_older_parameters_is_renewed_when_its_owner_signs_in(
+def test_hash_of_older_parameters_is_renewed_when_its_owner_signs_in(
     app: Flask, alice: Person, inside: None
 ) -> None:
     older = PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1).hash(PASSWORD)

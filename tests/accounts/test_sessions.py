@@ -24,7 +24,7 @@ MINUTE = timedelta(minutes=1)
         ("created", timedelta(days=7) + MINUTE, "/login"),
     ],
 )
-def test_a_session_ends_after_12_idle_hours_and_after_7_days(
+def test_session_ends_after_12_idle_hours_and_after_7_days(
     alice: Person, column: str, age: timedelta, reached: str
 ) -> None:
     browser = signed_in(alice.app, alice)
@@ -35,7 +35,7 @@ def test_a_session_ends_after_12_idle_hours_and_after_7_days(
     assert browser.get("/apps").url == reached  # that it was asked for does not revive it
 
 
-def test_a_session_that_is_used_goes_on(alice: Person) -> None:
+def test_session_that_is_used_goes_on(alice: Person) -> None:
     browser = signed_in(alice.app, alice)
     with alice.app.app_context():
         db.session.execute(update(BrowserSession).values(seen=now() - timedelta(hours=11)))

@@ -43,7 +43,7 @@ NETWORK = "192.0.2.0/24"
         )),
     ],
 )  # fmt: skip
-def test_the_network_of_an_address(address: str | None, network: str) -> None:
+def test_network_of_an_address(address: str | None, network: str) -> None:
     assert network_of(address) == network
 
 
@@ -65,7 +65,7 @@ def fail(app: Flask, network: str, number: int, account: str | None = None) -> N
         db.session.commit()
 
 
-def test_a_hundred_failed_logins_of_a_network_are_its_limit(alice: Person) -> None:
+def test_hundred_failed_logins_of_a_network_are_its_limit(alice: Person) -> None:
     fail(alice.app, NETWORK, 99)
     assert login(alice.app, "192.0.2.1") == 200
     assert login(alice.app, "192.0.2.1", "nobody", "wrong") == 403
@@ -74,7 +74,7 @@ def test_a_hundred_failed_logins_of_a_network_are_its_limit(alice: Person) -> No
     assert login(alice.app, "192.0.3.1") == 200
 
 
-def test_the_networks_of_ipv6_are_those_of_64_bits(alice: Person) -> None:
+def test_networks_of_ipv6_are_those_of_64_bits(alice: Person) -> None:
     """Whoever has one has 2**64 addresses."""
     for number in range(users.FAILURES_PER_ACCOUNT):
         assert login(alice.app, f"2001:db8::{number + 1:x}", password="wrong") == 403
@@ -82,7 +82,7 @@ def test_the_networks_of_ipv6_are_those_of_64_bits(alice: Person) -> None:
     assert login(alice.app, "2001:db8:0:1::1") == 200
 
 
-def test_all_writings_of_a_name_are_one_account_to_guess_at(alice: Person) -> None:
+def test_spellings_of_a_name_are_one_account_to_guess_at(alice: Person) -> None:
     writings = ["alice", "ALICE", "ａｌｉｃｅ", " alice", "Ａlice"]
     for number in range(users.FAILURES_PER_ACCOUNT):
         assert login(alice.app, "192.0.2.1", writings[number % 5], "wrong") == 403
@@ -105,7 +105,7 @@ def test_names_that_are_the_same_to_the_eye_are_one(inside: None, one: str, othe
     user = users.create_user(one, "a@example.com", PASSWORD)
     with pytest.raises(BadInput) as refused:
         users.create_user(other, "b@example.com", PASSWORD)
-    assert refused.value.errors == {"name": ["This name is taken."]}
+    assert refused.value.errors == {"name": ["This name is already taken."]}
     assert users.find_user(other).id == user.id
     signed_in = users.sign_in(other, PASSWORD, NETWORK)
     assert signed_in is not None
@@ -117,7 +117,7 @@ def test_names_that_are_the_same_to_the_eye_are_one(inside: None, one: str, othe
     ["\u200b", "\u200d", "\u00ad", "\ufeff", "\u2060", "\u180e", "\u3164", "\u115f", "\ufe0f",
      "\U000e0061", "\u034f", "\u061c", "\u2800", "\ufffc", "\u202e", "\x7f"],
 )  # fmt: skip
-def test_a_name_with_a_character_that_cannot_be_seen_is_refused(char: str) -> None:
+def test_name_with_a_character_that_cannot_be_seen_is_refused(char: str) -> None:
     for name in (f"an{char}a", f"{char}ana", f"ana{char}"):
         with pytest.raises(
             ValueError, match=f"U\\+{ord(char):04X} at position {name.index(char) + 1}"
@@ -131,7 +131,7 @@ def test_names_of_all_scripts_are_accepted(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["\ufdfa" * 30, "\u00a0", "\u3000"])
-def test_a_name_whose_compared_form_is_empty_or_too_long_is_refused(name: str) -> None:
+def test_name_whose_compared_form_is_empty_or_too_long_is_refused(name: str) -> None:
     with pytest.raises(ValueError):
         validators.user_name(name)
 
@@ -153,6 +153,6 @@ def test_accounts_from_before_these_rules_sign_in_as_ever(
         assert signed_in.id == user.id
 
 
-def test_a_name_that_cannot_be_is_a_wrong_login(visitor: Visitor) -> None:
+def test_name_that_cannot_be_is_a_wrong_login(visitor: Visitor) -> None:
     for name in ("al\x00ice", "x" * 101, "\u202e"):
         assert visitor.post("/auth/login", username=name, password="x").status_code == 403

@@ -13,6 +13,7 @@ from sqlalchemy import select
 from smtpweb.checking import retention
 from smtpweb.database.models import Check
 from smtpweb.database.session import db, now
+from smtpweb.extensions import services
 from smtpweb.mailcheck.core import report_size
 from tests.support.browser import one_database, signed_in
 from tests.support.factories import only_check
@@ -47,8 +48,8 @@ def kept(app: Flask) -> set[str]:
 
 
 def keep(app: Flask, days: int) -> None:
-    settings = app.extensions["smtpweb.settings"]
-    app.extensions["smtpweb.settings"] = dataclasses.replace(settings, keep_checks=days)
+    settings = services(app).settings
+    services(app).settings = dataclasses.replace(settings, keep_checks=days)
 
 
 def prune(app: Flask) -> int:
@@ -86,7 +87,7 @@ def test_old_checks_go_in_portions_the_oldest_first(
     assert kept(app) == {checks[0]}
 
 
-def test_a_check_that_ends_removes_old_ones(app: Flask, alice: Person) -> None:
+def test_check_that_ends_removes_old_ones(app: Flask, alice: Person) -> None:
     with fake_smtp() as server:
         idapp = alice.make_app("shop", testemail="t@example.com")["_id"]
         smtp_id = alice.make_smtp(
@@ -108,7 +109,7 @@ HOSTILE = {
 @one_database
 @pytest.mark.parametrize("words", HOSTILE)
 @pytest.mark.parametrize("last", ["connect", "EHLO", "MAIL", "dot"])
-def test_a_report_and_its_page_are_bounded_whatever_a_server_says(
+def test_report_and_its_page_are_bounded_whatever_a_server_says(
     app: Flask, alice: Person, words: str, last: str
 ) -> None:
     text = HOSTILE[words]

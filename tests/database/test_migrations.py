@@ -43,7 +43,7 @@ def scripts() -> ScriptDirectory:
     return ScriptDirectory(str(ROOT / "migrations"))
 
 
-def test_there_is_one_head_and_one_way_to_it() -> None:
+def test_migrations_have_one_head_and_one_path() -> None:
     assert len(scripts().get_heads()) == 1
     revisions = list(scripts().walk_revisions())
     assert [revision.revision for revision in revisions] == sorted(
@@ -51,14 +51,14 @@ def test_there_is_one_head_and_one_way_to_it() -> None:
     )
 
 
-def test_the_migrations_make_what_the_models_say(empty_url: str, empty_app: Flask) -> None:
+def test_migrations_make_what_the_models_say(empty_url: str, empty_app: Flask) -> None:
     migrate(empty_url)
     with empty_app.app_context(), db.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, Base.metadata) == []
 
 
-def test_the_database_is_readable_for_us_only_whatever_the_umask(tmp_path: Path) -> None:
+def test_database_is_readable_for_us_only_whatever_the_umask(tmp_path: Path) -> None:
     path = tmp_path / "new.db"
     before = os.umask(0o022)
     try:
@@ -80,9 +80,7 @@ def test_the_database_is_readable_for_us_only_whatever_the_umask(tmp_path: Path)
 
 
 @pytest.mark.parametrize(("mode", "after"), [(0o644, 0o640), (0o640, 0o640), (0o600, 0o600)])
-def test_a_database_that_everybody_can_read_is_closed(
-    tmp_path: Path, mode: int, after: int
-) -> None:
+def test_database_that_everybody_can_read_is_closed(tmp_path: Path, mode: int, after: int) -> None:
     path = tmp_path / "old.db"
     path.touch()
     path.chmod(mode)
@@ -92,20 +90,18 @@ def test_a_database_that_everybody_can_read_is_closed(
     engine.dispose()
 
 
-def test_a_database_in_memory_makes_no_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_database_in_memory_makes_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with create_engine("sqlite://").connect():
         assert not list(tmp_path.iterdir())
 
 
-def test_a_second_upgrade_changes_nothing(empty_url: str) -> None:
+def test_second_upgrade_changes_nothing(empty_url: str) -> None:
     migrate(empty_url)
     migrate(empty_url)
 
 
-def test_every_step_from_the_first_release_keeps_the_data(empty_url: str) -> None:
+def test_migrations_since_the_first_release_keep_the_data(empty_url: str) -> None:
     """Rows written under each revision are there under the next ones."""
     revisions = [revision.revision for revision in reversed(list(scripts().walk_revisions()))]
     migrate(empty_url, revisions[0])
@@ -181,7 +177,7 @@ def test_names_of_accounts_are_compared_anew_and_nobody_is_locked_out(empty_url:
     assert keys == ["ana", "ａｎａ", "fiona", "b\u200bob", "eve", "eve2"]
 
 
-def test_two_starters_at_once_migrate_once(empty_url: str) -> None:
+def test_starters_at_the_same_time_migrate_once(empty_url: str) -> None:
     """Processes: Alembic keeps its context in a global."""
     environ = os.environ | {
         "SMTPWEB_DATABASE_URL": empty_url,
@@ -203,7 +199,7 @@ def test_two_starters_at_once_migrate_once(empty_url: str) -> None:
         assert starter.returncode == 0, told.decode()
 
 
-def test_a_revision_that_fails_leaves_nothing_behind(
+def test_revision_that_fails_leaves_nothing_behind(
     empty_url: str, empty_app: Flask, tmp_path: Path
 ) -> None:
     """Also on SQLite, whose driver would commit each CREATE TABLE by itself."""

@@ -10,7 +10,7 @@ from smtpweb.errors import ConfigError, SecretUnreadable
 OLD, NEW = new_key(), new_key()
 
 
-def test_what_was_sealed_opens_for_its_row_only() -> None:
+def test_sealed_secret_opens_for_its_row_only() -> None:
     box = SecretBox((NEW,))
     sealed = box.seal("row", "pässwörd ✓")
     assert box.open("row", sealed) == "pässwörd ✓"
@@ -19,7 +19,7 @@ def test_what_was_sealed_opens_for_its_row_only() -> None:
         box.open("another", sealed)
 
 
-def test_the_same_secret_never_looks_the_same() -> None:
+def test_secret_sealed_twice_looks_different() -> None:
     box = SecretBox((NEW,))
     assert box.seal("row", "x") != box.seal("row", "x")
 
@@ -33,12 +33,12 @@ def test_older_keys_only_open() -> None:
 
 
 @pytest.mark.parametrize("sealed", ["", "x", "v1.x", "v1.00000000.x", "v2.a.b", "v1..", "ü.ü.ü"])
-def test_what_is_not_sealed_by_us_is_unreadable(sealed: str) -> None:
+def test_text_that_was_never_sealed_is_unreadable(sealed: str) -> None:
     with pytest.raises(SecretUnreadable):
         SecretBox((NEW,)).open("row", sealed)
 
 
-def test_a_changed_letter_is_noticed() -> None:
+def test_sealed_text_with_a_changed_letter_is_unreadable() -> None:
     box = SecretBox((NEW,))
     sealed = box.seal("row", "x")
     other = "A" if sealed[-5] != "A" else "B"
@@ -47,7 +47,7 @@ def test_a_changed_letter_is_noticed() -> None:
 
 
 @pytest.mark.parametrize("keys", [(), ("",), ("short",), (NEW, "x" * 44)])
-def test_bad_keys_are_refused_without_showing_them(keys: tuple[str, ...]) -> None:
+def test_keys_that_are_bad_are_refused_without_showing_them(keys: tuple[str, ...]) -> None:
     with pytest.raises(ConfigError) as told:
         SecretBox(keys)
     assert not any(key and key in str(told.value) for key in keys)

@@ -58,7 +58,7 @@ def policy(environ: dict[str, str], url: str, tmp_path: Path) -> Any:
 
 
 @pytest.mark.parametrize("url", URLS)
-def test_a_database_elsewhere_is_our_own(url: str, environ: dict[str, str], tmp_path: Path) -> None:
+def test_database_elsewhere_is_our_own(url: str, environ: dict[str, str], tmp_path: Path) -> None:
     egress, port = policy(environ, url, tmp_path), URLS[url]
     for spelling in (ELSEWHERE, f"::ffff:{ELSEWHERE}"):
         refusal = egress.refuses(ipaddress.ip_address(spelling), port)
@@ -80,7 +80,7 @@ def test_a_database_elsewhere_is_our_own(url: str, environ: dict[str, str], tmp_
         "postgresql+psycopg:///d?host=10.0.0.7,/tmp",
     ],
 )
-def test_a_database_on_this_machine_is_our_own(
+def test_database_on_this_machine_is_our_own(
     url: str, environ: dict[str, str], tmp_path: Path
 ) -> None:
     egress = policy(environ, url, tmp_path)
@@ -91,7 +91,7 @@ def test_a_database_on_this_machine_is_our_own(
     assert egress.refuses(ipaddress.ip_address(loopback), 5433) is None
 
 
-def test_what_the_url_leaves_open_comes_from_the_environment(environ: dict[str, str]) -> None:
+def test_url_parts_that_are_absent_come_from_the_environment(environ: dict[str, str]) -> None:
     given = environ | {"PGHOST": ELSEWHERE, "PGPORT": "587"}
     assert servers.of_database("postgresql+psycopg:///d", given) == {(ELSEWHERE, 587)}
     by_service = environ | {"PGSERVICE": "mine"}

@@ -3,47 +3,30 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
+import subprocess
+import sys
 from collections import Counter
-from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import event, text
+from sqlalchemy import create_engine, event, text
 from sqlalchemy.exc import StatementError
 
 from smtpweb.database.models import App, User
 from smtpweb.database.session import db, fetch, now, writing
+from tests.support.databases import ON_POSTGRESQL, ON_SQLITE
 from tests.support.people import Person
-
-ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-ON_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-
-
-def at_once(count: int, work: Callable[[int], Any]) -> list[Any]:
-    """The answers of ``count`` threads that begin together."""
-    answers: list[Any] = []
-    gate = threading.Barrier(count)
-
-    def one(number: int) -> None:
-        gate.wait()
-        answers.append(work(number))
-
-    threads = [threading.Thread(target=one, args=(number,)) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return answers
+from tests.support.threads import at_once
 
 
 def is_sqlite(app: Flask) -> bool:
     return str(app.config["SQLALCHEMY_DATABASE_URI"]).startswith("sqlite")
 
 
-def test_many_saves_at_once_are_all_kept(alice: Person) -> None:
+def test_saves_at_once_are_all_kept(alice: Person) -> None:
     idapp = alice.make_app()["_id"]
     replies = at_once(
         32,
@@ -55,7 +38,7 @@ def test_many_saves_at_once_are_all_kept(alice: Person) -> None:
     assert {smtp["host"] for smtp in alice.smtps(idapp)} == {f"h{n}" for n in range(32)}
 
 
-def test_of_many_apps_with_one_name_one_is_made(alice: Person) -> None:
+def test_apps_of_one_name_created_at_once_become_one(alice: Person) -> None:
     replies = at_once(16, lambda _: alice.post("/private/apps/save", name="shop").status_code)
     assert Counter(replies) == {200: 1, 406: 15}
 
@@ -82,7 +65,7 @@ def test_edits_of_different_parts_at_once_are_both_kept(alice: Person) -> None:
     idapp = alice.make_app()["_id"]
     smtp = alice.make_smtp(idapp)
     edit = {"idapp": idapp, "idsmtp": smtp["_id"], "host": smtp["host"], "port": smtp["port"]}
-    parts = [{"priority": 3}, {"debug": "true"}, {"defaultfromname": "Shop"}]
+    parts: list[dict[str, Any]] = [{"priority": 3}, {"debug": "true"}, {"defaultfromname": "Shop"}]
     replies = at_once(
         3, lambda n: alice.post("/private/smtps/save", **(edit | parts[n])).status_code
     )
@@ -91,7 +74,7 @@ def test_edits_of_different_parts_at_once_are_both_kept(alice: Person) -> None:
     assert (last["priority"], last["debug"], last["defaultfromname"]) == (3, True, "Shop")
 
 
-def test_while_another_program_writes_reads_go_on_and_writes_answer_503(
+def test_reads_go_on_and_writes_answer_503_while_another_program_writes(
     alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not is_sqlite(alice.app):
@@ -145,7 +128,7 @@ def test_lost_connections_cost_a_read_nothing(alice: Person, app: Flask) -> None
 
 
 @ON_SQLITE
-def test_a_full_disk_is_told_and_reads_go_on(alice: Person, app: Flask) -> None:
+def test_full_disk_is_a_503_and_reads_go_on(alice: Person, app: Flask) -> None:
     idapp = alice.make_app()["_id"]
     with app.app_context():
 
@@ -166,13 +149,13 @@ def test_a_full_disk_is_told_and_reads_go_on(alice: Person, app: Flask) -> None:
 
 
 @ON_SQLITE
-def test_sqlite_is_opened_as_promised(app: Flask, inside: None) -> None:
+def test_sqlite_is_opened_with_its_pragmas(app: Flask, inside: None) -> None:
     with db.engine.connect() as connection:
         for pragma, value in (("journal_mode", "wal"), ("foreign_keys", 1), ("synchronous", 2)):
             assert connection.exec_driver_sql(f"PRAGMA {pragma}").scalar() == value
 
 
-def test_what_fails_inside_a_write_leaves_nothing(app: Flask, inside: None) -> None:
+def test_failed_write_leaves_nothing(app: Flask, inside: None) -> None:
     user = User(name="x", name_key="x", email="x@y.example", password_hash="h")
 
     def fail() -> None:
@@ -194,3 +177,21 @@ def test_times_come_back_aware_and_naive_ones_are_refused(app: Flask, inside: No
     assert moment.tzinfo is UTC
     with pytest.raises(StatementError):
         fetch(db.select(App.id).where(App.created > datetime(2026, 1, 1)))
+
+
+def test_new_connection_leaves_the_locks_of_others_in_this_process(tmp_path: Path) -> None:
+    """To close a descriptor of a file drops the process's POSIX locks on it: data would be lost."""
+    path = tmp_path / "locked.db"
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.connect() as first, engine.connect() as _second:
+        first.exec_driver_sql("CREATE TABLE x (y)")
+        first.commit()
+        # Another process that believes itself alone removes the log when it closes
+        command = (
+            "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]);"
+            "c.execute('SELECT * FROM x'); c.close()"
+        )
+        with engine.connect():
+            subprocess.run([sys.executable, "-c", command, str(path)], check=True)
+        assert path.with_name("locked.db-wal").exists()
+    engine.dispose()

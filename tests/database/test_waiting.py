@@ -21,9 +21,10 @@ from smtpweb.database import session as sessions
 from smtpweb.database.models import ApiToken, BrowserSession, Smtp, User
 from smtpweb.database.secret_box import SecretBox, new_key
 from smtpweb.database.session import db, fetch, now, writing
+from smtpweb.extensions import services
 from tests.conftest import KEY
-from tests.database.test_session import ON_POSTGRESQL, ON_SQLITE
 from tests.support.browser import signed_in
+from tests.support.databases import ON_POSTGRESQL, ON_SQLITE
 from tests.support.people import Person
 
 LATE = 30  # seconds: a request that takes as long waits for something
@@ -92,7 +93,7 @@ def noted(app: Flask) -> tuple[bool, bool]:
 
 
 @ON_SQLITE
-def test_a_read_does_not_wait_for_another_process_that_writes(
+def test_read_does_not_wait_for_another_process_that_writes(
     alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read = read_by_token_and_by_session(alice)
@@ -105,7 +106,7 @@ def test_a_read_does_not_wait_for_another_process_that_writes(
 
 
 @ON_SQLITE
-def test_a_read_does_not_wait_for_another_thread_that_writes(
+def test_read_does_not_wait_for_another_thread_that_writes(
     alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read = read_by_token_and_by_session(alice)
@@ -116,7 +117,7 @@ def test_a_read_does_not_wait_for_another_thread_that_writes(
 
 
 @ON_POSTGRESQL
-def test_a_read_does_not_wait_for_a_lock_on_its_row(alice: Person) -> None:
+def test_read_does_not_wait_for_a_lock_on_its_row(alice: Person) -> None:
     read = read_by_token_and_by_session(alice)
     with alice.app.app_context():
         engine = db.engine
@@ -131,7 +132,7 @@ def test_a_read_does_not_wait_for_a_lock_on_its_row(alice: Person) -> None:
 
 @ON_SQLITE
 @pytest.mark.parametrize("pragma", ["query_only = ON", "max_page_count = 1"])
-def test_a_read_is_answered_while_the_disk_is_full_or_read_only(alice: Person, pragma: str) -> None:
+def test_read_is_answered_while_the_disk_is_full_or_read_only(alice: Person, pragma: str) -> None:
     read = read_by_token_and_by_session(alice)
     with alice.app.app_context():
         with writing() as session:  # so that even a small change needs more room
@@ -173,7 +174,7 @@ def test_writes_behind_a_lock_all_end_within_ten_seconds(alice: Person) -> None:
         assert reply.headers["Retry-After"] == "5"
 
 
-def test_a_request_that_writes_twice_ends_within_ten_seconds() -> None:
+def test_request_that_writes_twice_ends_within_ten_seconds() -> None:
     assert 2 * sessions.BUSY_SECONDS < 10
 
 
@@ -189,25 +190,25 @@ def test_waiting_for_the_other_threads_is_bounded(
 
 
 @ON_SQLITE
-def test_a_write_waits_for_the_lock_for_what_its_turn_has_left_of_the_time(
+def test_write_waits_for_the_lock_for_what_its_turn_has_left_of_the_time(
     alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sessions, "BUSY_SECONDS", 4 * LATE)
-    monkeypatch.setattr(sessions, "_turn_to_write", lambda _seconds: nullcontext(0.1))
+    monkeypatch.setattr(sessions, "_sqlite_lock", lambda _seconds: nullcontext(0.1))
     with locked_by_another_process(path_of(alice.app)):
         reply = in_time(lambda: alice.post("/private/apps/save", name="shop"))
     assert (reply.status_code, reply.json["code"]) == (503, "STORAGE")
 
 
 @ON_SQLITE
-def test_what_a_write_waited_for_its_turn_is_taken_from_what_it_waits_for_the_lock(
+def test_time_that_a_write_waited_for_its_turn_is_taken_from_its_wait_for_the_lock(
     inside: None,
 ) -> None:
-    with sessions._turn_to_write(5) as whole:
+    with sessions._sqlite_lock(5) as whole:
         pass
     sessions._sqlite_writer.acquire()
     threading.Timer(0.5, sessions._sqlite_writer.release).start()
-    with sessions._turn_to_write(5) as rest:
+    with sessions._sqlite_lock(5) as rest:
         assert rest < whole - 0.4
 
 
@@ -226,7 +227,7 @@ else:
 
 
 @ON_SQLITE
-def test_a_write_transaction_keeps_other_processes_out_from_its_first_read(
+def test_write_transaction_keeps_other_processes_out_from_its_first_read(
     alice: Person, inside: None
 ) -> None:
     """What it read would be stale when it writes, and SQLite would refuse that at once."""
@@ -240,13 +241,13 @@ def test_a_write_transaction_keeps_other_processes_out_from_its_first_read(
     assert done.stdout == "written\n"
 
 
-def test_a_password_that_is_saved_during_a_rotation_of_keys_stays(
+def test_password_that_is_saved_during_a_rotation_of_keys_stays(
     alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between the moment when its row is read and the one when it is replaced."""
     idapp = alice.make_app()["_id"]
     smtp_id = alice.make_smtp(idapp, auth="true", username="shop", password="old")["_id"]
-    saved = []
+    saved: list[str] = []
 
     def writing_after_an_edit() -> AbstractContextManager[Any]:
         saved.append(f"new {len(saved)}")
@@ -255,10 +256,10 @@ def test_a_password_that_is_saved_during_a_rotation_of_keys_stays(
             session.execute(update(Smtp).values(password_sealed=sealed))
         return writing()
 
-    configured = alice.app.extensions["smtpweb.settings"]
+    configured = services(alice.app).settings
     keys = (new_key(), KEY)
     rotating = dataclasses.replace(configured, encryption_keys=keys)
-    monkeypatch.setitem(alice.app.extensions, "smtpweb.settings", rotating)
+    monkeypatch.setattr(services(alice.app), "settings", rotating)
     with alice.app.app_context():
         with monkeypatch.context() as patch:
             patch.setattr(installation, "writing", writing_after_an_edit)

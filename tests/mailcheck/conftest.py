@@ -1,15 +1,13 @@
 """Both drivers run every conversation test."""
 
-import asyncio
+from __future__ import annotations
 
 import pytest
 
-from smtpweb import mailcheck
+from tests.support import drivers
 
 
 @pytest.fixture(params=["blocking", "looped"])
-def check(request):
+def check(request: pytest.FixtureRequest) -> drivers.Check:
     """``check(target, watch=None)`` by one driver, then by the other."""
-    if request.param == "blocking":
-        return mailcheck.check
-    return lambda target, watch=None: asyncio.run(mailcheck.check_async(target, watch))
+    return drivers.blocking if request.param == "blocking" else drivers.looped

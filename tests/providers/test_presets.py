@@ -11,6 +11,7 @@ from smtpweb import validators
 from smtpweb.mailcheck import Encryption
 from smtpweb.mailcheck.diagnosis.providers import Role, provider_of, providers, role_of
 from smtpweb.providers import presets
+from smtpweb.providers.presets import Preset
 
 ENTRIES = tomllib.loads(presets.FILE.read_text())["provider"]
 SPOKEN = {
@@ -25,7 +26,7 @@ SPOKEN = {
 
 
 @pytest.mark.parametrize("preset", presets.presets(), ids=lambda preset: preset.id)
-def test_a_preset_can_be_filled_into_the_form(preset):
+def test_preset_can_be_filled_into_the_form(preset: Preset) -> None:
     assert preset.modes
     for mode in preset.modes:
         assert mode.encryption in SPOKEN[mode.port]
@@ -40,7 +41,7 @@ def test_a_preset_can_be_filled_into_the_form(preset):
     assert preset.user and preset.password
 
 
-def test_ids_labels_hosts_and_domains_are_unique():
+def test_ids_labels_hosts_and_domains_are_unique() -> None:
     for seen in (
         [preset.id for preset in presets.presets()],
         [choice.label.casefold() for choice in presets.choices()],
@@ -52,7 +53,7 @@ def test_ids_labels_hosts_and_domains_are_unique():
         assert seen
 
 
-def test_every_entry_says_where_it_was_read_and_when():
+def test_presets_name_their_source_and_date() -> None:
     known = {"host", "hosts", "also", "modes", "missing", "word", "user", "password", "from",
              "passwords", "domains", "domains_of", "mx", "mx_of", "id", "name", "source",
              "checked"}  # fmt: skip
@@ -64,7 +65,7 @@ def test_every_entry_says_where_it_was_read_and_when():
         assert ("word" in entry) != ("user" in entry), entry["id"]
 
 
-def test_presets_are_the_providers_of_a_check_by_the_same_hosts():
+def test_presets_are_the_providers_of_a_check_by_the_same_hosts() -> None:
     """The check has a file of its own, as it depends on nothing else; the ids tie both."""
     of_checks = {provider.id for provider in providers()}
     assert {preset.id for preset in presets.presets()} <= of_checks
@@ -78,7 +79,7 @@ def test_presets_are_the_providers_of_a_check_by_the_same_hosts():
         assert role_of(host) in (Role.SUBMISSION, Role.RELAY, Role.SANDBOX), choice.host
 
 
-def test_presets_mx_hosts_are_not_taken_for_submission():
+def test_presets_mx_hosts_are_not_taken_for_submission() -> None:
     for preset in presets.presets():
         for endings in preset.mx.values():
             for ending in endings:
@@ -102,20 +103,28 @@ def test_presets_mx_hosts_are_not_taken_for_submission():
         (" ", []),
     ],
 )
-def test_a_preset_is_found_by_its_label_by_a_word_of_it_or_by_its_host(typed, hosts):
+def test_preset_is_found_by_its_label_by_a_word_of_it_or_by_its_host(
+    typed: str, hosts: list[str]
+) -> None:
     assert [choice.host for choice in presets.named(typed)] == hosts
 
 
-def test_the_owner_of_a_domain_is_known_by_its_addresses_or_its_mx():
-    assert presets.of_domain("GMX.de").host == "mail.gmx.net"
-    assert presets.of_domain("gmx.com").host == "mail.gmx.com"
-    assert presets.of_mx("aspmx.l.google.com.").host == "smtp.gmail.com"
-    assert presets.of_mx("example-org.mail.protection.outlook.com").preset.id == "microsoft"
+def test_owner_of_a_domain_is_known_by_its_addresses_or_its_mx() -> None:
+    for choice, host in (
+        (presets.of_domain("GMX.de"), "mail.gmx.net"),
+        (presets.of_domain("gmx.com"), "mail.gmx.com"),
+        (presets.of_mx("aspmx.l.google.com."), "smtp.gmail.com"),
+    ):
+        assert choice
+        assert choice.host == host
+    by_mx = presets.of_mx("example-org.mail.protection.outlook.com")
+    assert by_mx
+    assert by_mx.preset.id == "microsoft"
     assert presets.of_mx("notgoogle.com") is None
 
 
-def test_a_user_name_follows_from_an_address_only_where_the_provider_says_so():
-    def of(preset):
+def test_user_name_follows_from_an_address_only_where_the_provider_says_so() -> None:
+    def of(preset: Preset) -> str:
         return preset.username_of("ana@example.org")
 
     for preset in presets.presets():

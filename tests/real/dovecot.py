@@ -82,7 +82,7 @@ auth_ssl_require_client_cert = yes
 @contextmanager
 def dovecot(folder: Path) -> Iterator[RealServer]:
     """Run one with its relay; some doors need a Dovecot that is set up otherwise."""
-    ports = {door: free_port() for door in Door if door is not Door.INCOMING}
+    ports: dict[Door, int] = {door: free_port() for door in Door if door is not Door.INCOMING}
     with (
         relay() as behind,
         jail(["dovecot-core", "dovecot-submissiond"], users=USERS) as here,

@@ -50,7 +50,7 @@ match from any for domain "example.com" action "store"
 @contextmanager
 def opensmtpd(folder: Path) -> Iterator[RealServer]:
     """Run one."""
-    ports = {door: free_port() for door in Door if door is not Door.SMALL}
+    ports: dict[Door, int] = {door: free_port() for door in Door if door is not Door.SMALL}
     with jail(["opensmtpd"], ["/usr/bin/dash", "/usr/bin/sh"], USERS) as here:
         _set_up(here)
         here.write(

@@ -12,6 +12,7 @@ import ssl
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http.client import HTTPMessage
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,7 @@ class Front:
         body: bytes | None = None,
         source: str = "127.0.0.1",
         **headers: str,
-    ) -> tuple[int, http.client.HTTPMessage, bytes]:
+    ) -> tuple[int, HTTPMessage, bytes]:
         with socket.create_connection(
             ("127.0.0.1", self.https), timeout=30, source_address=(source, 0)
         ) as raw:
@@ -132,7 +133,7 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
         yield reached
 
 
-def test_a_page_comes_back_by_itself_while_smtpweb_is_away(tmp_path: Path) -> None:
+def test_page_comes_back_by_itself_while_smtpweb_is_away(tmp_path: Path) -> None:
     """Without scripts a page that refreshes itself must not end at an error."""
     command, front = prepared(tmp_path)
     with program(command, env=clean_environment(tmp_path), log=tmp_path / "nginx.log") as running:
@@ -140,43 +141,42 @@ def test_a_page_comes_back_by_itself_while_smtpweb_is_away(tmp_path: Path) -> No
         status, headers, body = front.request("GET", "/checks/0123456789abcdef01234567")
         assert (status, headers["Refresh"]) == (503, "5")
         assert headers["Content-Type"] == "text/html; charset=utf-8"
-        assert b"tries again by itself" in body
+        assert b"reloads by itself" in body
         status, headers, _ = front.request("POST", "/apps/new", b"name=shop")
         assert (status, headers["Refresh"]) == (503, None)  # what was sent is not sent again
         status, headers, _ = front.request("GET", "/private/apps/findAll")
         assert (status, headers["Content-Type"]) == (503, "application/problem+json")
 
 
-def test_what_holds_no_secret_is_sent_compressed_and_pages_are_not(front: Front) -> None:
-    accepts = {"Accept_Encoding": "gzip"}
+def test_compression_is_for_what_holds_no_secret(front: Front) -> None:
     for path in ("/bootstrap/static/css/bootstrap.min.css", "/static/smtpweb.css", "/openapi.json"):
         _, plain, whole = front.request("GET", path)
-        status, headers, body = front.request("GET", path, **accepts)
+        status, headers, body = front.request("GET", path, accept_encoding="gzip")
         assert (status, headers["Content-Encoding"]) == (200, "gzip")
         assert gzip.decompress(body) == whole
         assert len(body) < len(whole) / 3
         assert "Accept-Encoding" in headers["Vary"] and "Accept-Encoding" in plain["Vary"]
         assert "Content-Encoding" not in plain
-    _, headers, _ = front.request("GET", "/login", **accepts)
+    _, headers, _ = front.request("GET", "/login", accept_encoding="gzip")
     assert "Content-Encoding" not in headers
 
 
 @pytest.mark.parametrize(
     "path", ["/metrics", "/metrics/", "/metrics?x=1", "//metrics", "/%6detrics"]
 )
-def test_the_figures_are_for_this_machine_alone(front: Front, path: str) -> None:
+def test_figures_are_for_this_machine_alone(front: Front, path: str) -> None:
     status, _, body = front.request("GET", path, source="127.0.0.9")  # not one of those allowed
     assert status == 403
     assert b"smtpweb_" not in body
 
 
-def test_this_machine_reads_its_figures(front: Front) -> None:
+def test_figures_are_readable_from_this_machine(front: Front) -> None:
     status, _, body = front.request("GET", "/metrics")
     assert status == 200
     assert b"smtpweb_storage_reachable 1" in body
 
 
-def test_the_service_writes_no_core_dumps_and_lets_nobody_else_read_its_files() -> None:
+def test_service_writes_no_core_dumps_and_lets_nobody_else_read_its_files() -> None:
     unit = (ROOT / "deploy" / "smtpweb.service").read_text().splitlines()
     assert {"LimitCORE=0", "UMask=0077"} <= set(unit)
 
@@ -192,13 +192,13 @@ def test_errors_of_the_api_pass_as_json(front: Front) -> None:
 
 @pytest.mark.parametrize("path", ["/private/smtps/save", "/auth/login", "/api/auth/login"])
 @pytest.mark.parametrize("size", [1024 * 1024 + 1, 3 * 1024 * 1024])
-def test_a_body_over_the_limit_is_refused_in_json(front: Front, path: str, size: int) -> None:
+def test_body_over_the_limit_is_refused_in_json(front: Front, path: str, size: int) -> None:
     status, headers, body = front.request("POST", path, b"a" * size)
     assert (status, headers["Content-Type"]) == (413, "application/problem+json")
     assert json.loads(body)["status"] == 413
 
 
-def test_the_stages_of_a_check_pass_as_they_happen(front: Front) -> None:
+def test_stages_of_a_check_pass_as_they_happen(front: Front) -> None:
     replies = {"EHLO": Slowly(2.0, "250 fake.example.com")}
     with fake_smtp(replies=replies) as smtp:
         guest = Guest(f"https://{NAME}", front.https, front.trust)
@@ -214,7 +214,7 @@ def test_the_stages_of_a_check_pass_as_they_happen(front: Front) -> None:
     assert f"https://{NAME}/received/".encode() in smtp.mails[0][2]
 
 
-def test_a_body_over_the_limit_on_a_page_is_refused(front: Front) -> None:
+def test_body_over_the_limit_on_a_page_is_refused(front: Front) -> None:
     assert front.request("POST", "/login", b"a" * 2_000_000)[0] == 413
 
 
@@ -225,7 +225,7 @@ def networks_of_failed_logins(front: Front) -> set[str]:
     return found
 
 
-def test_what_a_client_says_of_itself_is_replaced(front: Front) -> None:
+def test_forwarded_headers_of_a_client_are_replaced(front: Front) -> None:
     """Else each guess of a password would come from another network."""
     for address in ("203.0.113.7", "198.51.100.8, 203.0.113.9"):
         status, _, _ = front.request(
@@ -252,7 +252,7 @@ def test_links_and_cookies_are_those_of_the_public_name(front: Front) -> None:
         assert "HttpOnly" in cookie
 
 
-def held_back(front: Front, path: str) -> tuple[int, http.client.HTTPMessage, bytes] | None:
+def held_back(front: Front, path: str) -> tuple[int, HTTPMessage, bytes] | None:
     """The reply of the limit to one of many logins in a row; None if none was held back."""
     for _ in range(60):
         reply = front.request("POST", path, b"")
@@ -276,7 +276,7 @@ PAGES = [
 
 
 @pytest.mark.parametrize("path", LOGINS)
-def test_many_logins_in_a_row_are_held_back_in_json(front: Front, path: str) -> None:
+def test_logins_in_a_row_are_held_back_in_json(front: Front, path: str) -> None:
     reply = held_back(front, path)
     assert reply is not None
     status, headers, body = reply
@@ -286,16 +286,16 @@ def test_many_logins_in_a_row_are_held_back_in_json(front: Front, path: str) -> 
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_many_logins_on_a_page_are_held_back(front: Front, path: str) -> None:
+def test_logins_on_a_page_are_held_back(front: Front, path: str) -> None:
     assert held_back(front, path) is not None
 
 
 @pytest.mark.parametrize("path", ["/private/apps/findAll", "/apps", "/loginx", "/auth/loginx"])
-def test_nothing_else_counts_as_a_login(front: Front, path: str) -> None:
+def test_requests_other_than_logins_do_not_count_as_logins(front: Front, path: str) -> None:
     assert held_back(front, path) is None
 
 
-def test_over_plain_http_pages_are_redirected_and_the_api_is_not(front: Front) -> None:
+def test_plain_http_redirects_pages_and_not_the_api(front: Front) -> None:
     def get(path: str, host: str = NAME) -> http.client.HTTPResponse:
         connection = http.client.HTTPConnection("127.0.0.1", front.http)
         connection.request("GET", path, headers={"Host": host})

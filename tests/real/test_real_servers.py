@@ -26,14 +26,16 @@ CASES = [
 def measured(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Measured]]:
     """The servers of the chosen tests are measured in the background from the first test on."""
     items = [item for item in request.session.items if isinstance(item, pytest.Function)]
-    wanted = [item.callspec.params["server"] for item in items if item.module is request.module]
+    wanted: list[str] = [
+        str(item.callspec.params["server"]) for item in items if item.module is request.module
+    ]
     with ThreadPoolExecutor(AT_ONCE) as threads:
         under_way = {name: threads.submit(run, name) for name in dict.fromkeys(wanted)}
         yield lambda name: under_way[name].result()
 
 
 @pytest.mark.parametrize(("server", "scenario"), CASES)
-def test_each_server_is_diagnosed_by_both_drivers(
+def test_real_server_is_diagnosed_by_both_drivers(
     measured: Callable[[str], Measured], server: str, scenario: str
 ) -> None:
     outcome = measured(server)
@@ -52,7 +54,7 @@ def _reply(report: Report) -> str:
 
 
 @pytest.mark.parametrize("server", SERVERS)
-def test_only_what_a_server_does_not_know_was_left_out(
+def test_scenarios_are_left_out_only_where_a_server_lacks_them(
     measured: Callable[[str], Measured], server: str
 ) -> None:
     left_out = SCENARIOS.keys() - measured(server).reports.keys()
@@ -60,7 +62,7 @@ def test_only_what_a_server_does_not_know_was_left_out(
 
 
 @pytest.mark.parametrize("server", SERVERS)
-def test_the_store_holds_each_accepted_mail_once_and_nothing_else(
+def test_store_holds_each_accepted_mail_once_and_nothing_else(
     measured: Callable[[str], Measured], server: str
 ) -> None:
     outcome = measured(server)
@@ -74,7 +76,7 @@ def test_the_store_holds_each_accepted_mail_once_and_nothing_else(
 
 
 @pytest.mark.parametrize("server", SERVERS)
-def test_the_servers_own_number_of_a_mail_is_found(
+def test_servers_own_number_of_a_mail_is_found(
     measured: Callable[[str], Measured], server: str
 ) -> None:
     for report in measured(server).reports.values():

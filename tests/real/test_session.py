@@ -83,7 +83,7 @@ def curl(served: tuple[str, Program], tmp_path: Path) -> Curl:
     return client
 
 
-def smtp_of(server: Postfix, **changes: object) -> dict[str, object]:
+def smtp_of(server: Postfix, **changes: Any) -> dict[str, Any]:
     return {
         "host": "127.0.0.1",
         "port": server.port,
@@ -97,7 +97,7 @@ def smtp_of(server: Postfix, **changes: object) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("base", ["", "/api"])
-def test_a_whole_session_ends_with_a_mail_in_the_mailbox(
+def test_whole_session_ends_with_a_mail_in_the_mailbox(
     curl: Curl, server: Postfix, base: str
 ) -> None:
     curl.url += base
@@ -135,7 +135,7 @@ def test_a_whole_session_ends_with_a_mail_in_the_mailbox(
         ({"starttls": False, "ssltls": True}, MAILBOX, "tls", "SMTP_TLS_NOT_SPOKEN", None),
     ],
 )
-def test_what_postfix_refuses_is_named_with_its_own_words(
+def test_refusal_by_postfix_is_named_with_its_own_words(
     curl: Curl,
     served: tuple[str, Program],
     server: Postfix,

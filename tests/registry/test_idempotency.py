@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 from flask import Flask
 from sqlalchemy import event
-from werkzeug.test import TestResponse
 
 from smtpweb.database.models import App, IdempotencyKey, Smtp
 from smtpweb.database.session import db
+from smtpweb.extensions import services
 from smtpweb.registry import idempotency
 from tests.support.factories import count
-from tests.support.people import Person, Visitor
+from tests.support.people import Person, Reply, Visitor
 
 CALLS = ["apps", "smtps"]
-Send = Callable[..., TestResponse]
+Send = Callable[..., Reply]
 
 
 @pytest.fixture(params=CALLS)
@@ -36,7 +36,7 @@ def send(alice: Person, call: str) -> Send:
     if call == "smtps":
         given = {"idapp": alice.make_app("home")["_id"], "host": "h.example", "port": 25}
 
-    def sender(key: str | None = "key-1", who: Visitor = alice, **changes: Any) -> TestResponse:
+    def sender(key: str | None = "key-1", who: Visitor = alice, **changes: Any) -> Reply:
         headers = {} if key is None else {"Idempotency-Key": key}
         path = f"/private/{call}/save"
         return who.request("POST", path, data=given | changes, headers=headers)
@@ -57,7 +57,9 @@ def test_key_sent_twice_creates_one_and_answers_the_same(
     assert created(alice.app, call) == 1
 
 
-def test_other_keys_and_none_create_another(alice: Person, call: str, send: Send) -> None:
+def test_key_that_differs_or_is_absent_creates_another(
+    alice: Person, call: str, send: Send
+) -> None:
     ids = [send(key, name=f"shop {key}").json["_id"] for key in ("key-1", "key-2", None)]
     assert len(set(ids)) == 3
 
@@ -143,7 +145,7 @@ def test_digests_depend_on_the_secret_of_the_installation(alice: Person, send: S
     """Else a password could be guessed from the digest of what was sent with it."""
     with alice.app.app_context():
         one = idempotency._digest("x")
-        settings = alice.app.extensions["smtpweb.settings"]
+        settings = services(alice.app).settings
         object.__setattr__(settings, "secret_key", "another secret key of this size")
         assert idempotency._digest("x") != one
 
@@ -151,7 +153,7 @@ def test_digests_depend_on_the_secret_of_the_installation(alice: Person, send: S
 def test_requests_at_once_create_one(alice: Person, call: str, send: Send) -> None:
     together = Barrier(6)
 
-    def go(_: int) -> TestResponse:
+    def go(_: int) -> Reply:
         together.wait()
         return send()
 
@@ -169,12 +171,12 @@ def test_request_waits_for_one_under_way_in_another_process(
     """PostgreSQL has no writer lock of ours: the unique key alone must keep the second back."""
     begun, go_on, replies = Event(), Event(), []
 
-    def hold(session: Any) -> None:
-        if not begun.is_set():
+    def hold_if_claimed(session: Any) -> None:
+        if _holds(session) and not begun.is_set():
             begun.set()
             assert go_on.wait(10)
 
-    event.listen(db.session, "before_commit", hold_if_claimed := lambda s: _holds(s) and hold(s))
+    event.listen(db.session, "before_commit", hold_if_claimed)
     try:
         first = Thread(target=lambda: replies.append(send()))
         first.start()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import threading
+from typing import Any
 
 import pytest
 from flask import Flask
 
 from smtpweb.database.models import App, Smtp, User
 from smtpweb.database.session import db
+from smtpweb.extensions import services
 from smtpweb.registry import export_import
 from smtpweb.registry.export_import import BadDocument
 from tests.support.browser import signed_in
@@ -18,9 +20,9 @@ from tests.support.factories import SAVE, count, typed
 from tests.support.people import Person
 
 
-def allow(app: Flask, **most: int) -> None:
-    settings = app.extensions["smtpweb.settings"]
-    app.extensions["smtpweb.settings"] = dataclasses.replace(settings, **most)
+def allow(app: Flask, **most: Any) -> None:
+    settings = services(app).settings
+    services(app).settings = dataclasses.replace(settings, **most)
 
 
 def refused(reply: object) -> None:
@@ -29,7 +31,7 @@ def refused(reply: object) -> None:
     assert "at most 2" in reply.json["detail"]  # type: ignore[attr-defined]
 
 
-def test_an_account_has_at_most_so_many_apps(app: Flask, alice: Person, charlie: Person) -> None:
+def test_account_has_at_most_so_many_apps(app: Flask, alice: Person, charlie: Person) -> None:
     allow(app, max_apps=2)
     one = alice.make_app("one")
     alice.make_app("two")
@@ -41,7 +43,7 @@ def test_an_account_has_at_most_so_many_apps(app: Flask, alice: Person, charlie:
     assert alice.make_app("three")
 
 
-def test_an_app_has_at_most_so_many_servers(app: Flask, alice: Person) -> None:
+def test_app_has_at_most_so_many_servers(app: Flask, alice: Person) -> None:
     allow(app, max_smtps=2)
     shop, other = alice.make_app("shop")["_id"], alice.make_app("other")["_id"]
     first = alice.make_smtp(shop)
@@ -55,7 +57,7 @@ def test_an_app_has_at_most_so_many_servers(app: Flask, alice: Person) -> None:
     assert count(app, Smtp) == 3
 
 
-def test_a_page_says_that_there_are_as_many_as_are_allowed(app: Flask, alice: Person) -> None:
+def test_page_says_that_there_are_as_many_as_are_allowed(app: Flask, alice: Person) -> None:
     allow(app, max_apps=1, max_smtps=1)
     browser, idapp = signed_in(app, alice), alice.make_app("shop")["_id"]
     page = browser.submit("/apps/new", name="another")
@@ -72,7 +74,7 @@ def test_a_page_says_that_there_are_as_many_as_are_allowed(app: Flask, alice: Pe
     ("most", "place"),
     [({"max_apps": 1}, "accounts[0].apps[1]"), ({"max_smtps": 2}, "accounts[0].apps[1].smtps[2]")],
 )
-def test_an_import_beyond_a_quota_is_refused_as_a_whole(
+def test_import_beyond_a_quota_is_refused_as_a_whole(
     app: Flask, alice: Person, inside: None, most: dict[str, int], place: str
 ) -> None:
     allow(app, **most)
@@ -87,7 +89,7 @@ def test_an_import_beyond_a_quota_is_refused_as_a_whole(
     assert db.session.query(App).count() == 0
 
 
-def test_a_quota_holds_for_requests_at_the_same_time(app: Flask, alice: Person) -> None:
+def test_quota_holds_for_requests_at_the_same_time(app: Flask, alice: Person) -> None:
     allow(app, max_apps=3, max_smtps=3)
     shop = alice.make_app("shop")["_id"]
     barrier = threading.Barrier(6)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from itertools import combinations_with_replacement, product
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -15,7 +17,7 @@ from smtpweb.registry.states import AppState, SmtpState
 from smtpweb.web.presentation import labels
 from tests.support.people import Person
 
-COLUMNS = {
+COLUMNS: dict[SmtpState, dict[str, Any]] = {
     SmtpState.ACTIVE: {"enabled": True, "judged": True, "uncheckable": None},
     SmtpState.DISABLED: {"enabled": False, "judged": True, "uncheckable": None},
     SmtpState.UNCHECKED: {"enabled": True, "judged": False, "uncheckable": None},
@@ -23,7 +25,7 @@ COLUMNS = {
 }
 
 
-def add_app(user_id: str, name: str, rows: list[dict[str, object]]) -> str:
+def add_app(user_id: str, name: str, rows: Iterable[Mapping[str, Any]]) -> str:
     app = App(user_id=user_id, name=name, testemail="a@example.com")
     db.session.add(app)
     db.session.flush()
@@ -56,7 +58,7 @@ def test_app_state_is_the_same_in_python_and_sql(alice: Person, inside: None) ->
     for size in range(4):
         for chosen in combinations_with_replacement(SmtpState, size):
             name = " ".join(chosen) or "empty"
-            made[add_app(alice.user_id, name, [dict(COLUMNS[state]) for state in chosen])] = chosen
+            made[add_app(alice.user_id, name, [COLUMNS[state] for state in chosen])] = chosen
     summaries = overview.summaries(list(made))
     listed, total = overview.find_apps(alice.user_id, Wanted("", "", "state"), 0, 100)
     assert total == len(made) == 35
@@ -72,7 +74,7 @@ def test_app_state_is_the_same_in_python_and_sql(alice: Person, inside: None) ->
         assert (app_id in named) is expected, chosen
 
 
-def test_every_state_has_a_name_and_a_filter() -> None:
+def test_states_have_a_name_and_a_filter() -> None:
     assert set(labels.SMTP_STATES) == set(SmtpState)
     assert set(labels.APP_STATES) == set(AppState)
     assert {value for value, _ in labels.SMTP_FILTER} == {state.value for state in SmtpState}

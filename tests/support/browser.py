@@ -13,16 +13,16 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import html5lib
-import pytest
 from flask import Flask
 from jinja2.bccache import Bucket, BytecodeCache
 from werkzeug.test import TestResponse
 
+from tests.support.databases import ON_SQLITE
 from tests.support.people import PASSWORD, Person
 
 _OWN_SCRIPTS = ("/static/", "/bootstrap/")
 # For what a form refuses before any database sees it: once is enough.
-one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+one_database = ON_SQLITE
 
 _UNLABELLED = ("hidden", "submit")
 
@@ -93,7 +93,7 @@ class Page:
         assert heading, "an empty h1"
         assert title.startswith(heading), f"the title {title!r} does not begin with {heading!r}"
         assert self.one("html").get("lang")
-        ids = [element.get("id") for element in self.root.iter() if element.get("id")]
+        ids = [element.attrib["id"] for element in self.root.iter() if element.get("id")]
         assert len(ids) == len(set(ids)), f"ids twice: {sorted(ids)}"
         labelled = {label.get("for") for label in self.all("label")}
         for element in self.root.iter():

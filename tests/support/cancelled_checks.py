@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 
 import pytest
 
 from smtpweb.mailcheck import Target, check_async
+from smtpweb.mailcheck.core.egress import Address
 from smtpweb.mailcheck.net import sockets
 
 
@@ -16,8 +18,8 @@ def give_up(target: Target, when: Callable[[], object]) -> None:
     opened = []
     begin = sockets.begin_connect
 
-    def noted(*where):
-        sock = begin(*where)
+    def noted(address: Address, port: int) -> socket.socket | str:
+        sock = begin(address, port)
         opened.append(sock)  # held, so that no garbage collector closes it for the check
         return sock
 

@@ -9,7 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Page,
+    Request,
+    ViewportSize,
+    expect,
+    sync_playwright,
+)
 
 from tests.conftest import cannot_run
 from tests.support.fake_smtp import FakeServer
@@ -21,7 +29,7 @@ FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--no-first-run", "--disable-quic",
 )  # fmt: skip
-PHONE = {"width": 360, "height": 740}
+PHONE: ViewportSize = {"width": 360, "height": 740}
 
 
 # What axe looks for: WCAG 2.2 AA, and what its makers advise
@@ -29,7 +37,7 @@ RULES = {
     "resultTypes": ["violations"],
     "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
 }
-DESKTOP = {"width": 1280, "height": 900}
+DESKTOP: ViewportSize = {"width": 1280, "height": 900}
 
 
 @contextmanager
@@ -70,30 +78,30 @@ class Watched:
         self.page.get_by_label("User name").fill("ana")
         self.page.get_by_label("Email").fill("ana@example.com")
         self.page.get_by_label("Password", exact=True).fill(PASSWORD)
-        self.page.get_by_label("Password, again").fill(PASSWORD)
-        self.page.get_by_role("button", name="Create the account").click()
+        self.page.get_by_label("Confirm password").fill(PASSWORD)
+        self.page.get_by_role("button", name="Create account").click()
         self.heading("Apps")
 
     def make_app(self) -> None:
-        self.page.get_by_role("link", name="Create the first app").click()
+        self.page.get_by_role("link", name="Create your first app").click()
         self.page.get_by_label("Name", exact=True).fill("shop")
-        self.page.get_by_label("Default From email").fill("shop@example.com")
+        self.page.get_by_label("Default From address").fill("shop@example.com")
         self.page.get_by_role("button", name="Save").click()
         self.heading("shop")
 
     def fill_smtp(self, server: FakeServer) -> None:
-        self.page.get_by_role("link", name="Add the first SMTP").click()
+        self.page.get_by_role("link", name="Add your first SMTP server").click()
         self.page.get_by_label("Host").fill(server.host)
-        self.page.get_by_label("None: unencrypted").check()
-        self.page.get_by_label("Port").fill(str(server.port))
+        self.page.get_by_label("None", exact=True).check()
+        self.page.get_by_role("textbox", name="Port").fill(str(server.port))
         self.page.get_by_label("User name").fill("shop")
         self.page.get_by_label("Password", exact=True).fill("s3cret")
 
     def save_and_check(self) -> None:
-        name = "Save and send a test mail to ana@example.com"
+        name = "Save and send a test email to ana@example.com"
         self.page.get_by_role("button", name=name).click()
         self.page.wait_for_url("**/checks/*")
-        expect(self.page.locator("h1")).not_to_have_text("Check under way", timeout=15000)
+        expect(self.page.locator("h1")).not_to_have_text("Check in progress", timeout=15000)
 
     def heading(self, text: str | re.Pattern[str]) -> None:
         expect(self.page.get_by_role("heading", level=1)).to_have_text(text)

@@ -7,6 +7,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Engine, event
+from sqlalchemy.pool import QueuePool
+
+from smtpweb.database.session import db
 
 
 @contextmanager
@@ -23,3 +26,10 @@ def statements() -> Iterator[list[str]]:
         yield seen
     finally:
         event.remove(Engine, "before_cursor_execute", note)
+
+
+def connections_in_use() -> int:
+    """How many connections to the database are out of the pool; inside an application context."""
+    pool = db.engine.pool
+    assert isinstance(pool, QueuePool)
+    return pool.checkedout()

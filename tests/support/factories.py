@@ -11,11 +11,12 @@ from flask import Flask
 from smtpweb.checking import limits
 from smtpweb.database.models import App, Check, Smtp, StartedWork
 from smtpweb.database.session import db, now
+from smtpweb.extensions import services
 from tests.support.fake_smtp import FakeServer
 from tests.support.people import Person
 
 SECRET = 'Zwölf <b>Boxkämpfer</b> & "Söhne"'
-SAVE, CHECK = "Save without checking", "Save and send a test mail to alice@example.com"
+SAVE, CHECK = "Save without checking", "Save and send a test email to alice@example.com"
 
 
 def typed(**changes: Any) -> dict[str, Any]:
@@ -59,8 +60,8 @@ def only_check(app: Flask) -> Check:
 
 def trust(app: Flask, server: FakeServer) -> None:
     """Let the application's checks believe the certificate of a fake server."""
-    settings = app.extensions["smtpweb.settings"]
-    app.extensions["smtpweb.settings"] = dataclasses.replace(settings, ca_file=server.ca_file)
+    settings = services(app).settings
+    services(app).settings = dataclasses.replace(settings, ca_file=server.ca_file)
 
 
 def count(app: Flask, model: type[Any]) -> int:

@@ -48,6 +48,7 @@ def server_context(
     names = ("localhost", "127.0.0.1", "::1")
     kind = trustme.KeyType.ECDSA
     now = datetime.datetime.now(datetime.UTC)
+    issued: trustme.LeafCert | None = None
     match certificate:
         case "good":
             issued = _authority().issue_cert(*names, key_type=kind)
@@ -71,19 +72,14 @@ def server_context(
             issued = _stranger().issue_cert(*names, key_type=kind)
         case "no-intermediate":
             _without_intermediate(context, names)
-            issued = None
         case "expired-intermediate":
             _expired_intermediate(context, names)
-            issued = None
         case "self-signed":
             _self_signed(context)
-            issued = None
         case _ if certificate.startswith("says "):
             _saying(context, certificate.removeprefix("says "), trusted=True)
-            issued = None
         case _ if certificate.startswith("untrusted, says "):
             _saying(context, certificate.removeprefix("untrusted, says "), trusted=False)
-            issued = None
         case _:
             raise ValueError(certificate)
     if issued is not None:

@@ -20,7 +20,7 @@ from smtpweb.checking import arrival
 from smtpweb.database.models import App, Check, Smtp, new_id
 from smtpweb.database.session import db, now
 from smtpweb.mailcheck import Encryption, Mode, Outcome, Reply, Report, Side, Stage, Step
-from smtpweb.mailcheck.core.types import AddressOutcome, Line, TlsFacts
+from smtpweb.mailcheck.core.types import AddressOutcome, Line, Notice, ServerText, TlsFacts
 from tests.support.people import PASSWORD
 from tests.support.serving import clean_environment, installation_settings, smtpweb_server
 
@@ -137,20 +137,21 @@ def _check(user_id: str, smtp: Smtp, report: Report | None, digest: str | None =
 
 
 def _report(sign: str, *, accepted: bool) -> Report:
-    text = sign * 500
+    text, host = ServerText(sign * 500), ServerText(HOST)
     return Report(
         accepted=accepted, stage=Stage.ACCEPTED if accepted else Stage.AUTH,
         code="SMTP_" + "W" * 75, title=text, meaning=text, advice=(text, ADDRESS), temporary=True,
-        side=Side.SETTINGS, reply=Reply(535, "5.7.8", text),
+        side=Side.SETTINGS, reply=Reply(535, ServerText("5.7.8"), text),
         steps=tuple(Step(stage, Outcome.DONE, 123456.7) for stage in Stage),
         transcript=tuple(Line(who, 123456.7, text) for who in "CS*"),
         tls=TlsFacts(
-            version="TLSv1.3", cipher="W" * 100, subject=text, names=(HOST, text), issuer=text,
+            version="TLSv1.3", cipher="W" * 100, subject=text, names=(host, text), issuer=text,
             not_after="2099-01-01T00:00:00+00:00", days_left=9999, problem=text,
         ),
         addresses=(AddressOutcome("2001:db8:1111:2222:3333:4444:5555:6666", text, 123456.7),),
-        capabilities=(text, HOST), warnings=(text, HOST), milliseconds=123456.7, host=HOST,
-        port=65535, mail_from=ADDRESS, rcpt_to=ADDRESS, message_id=f"<{text}>", queue_id=text,
+        capabilities=(text, host), warnings=(Notice(text), Notice(HOST)), milliseconds=123456.7,
+        host=HOST, port=65535, mail_from=ADDRESS, rcpt_to=ADDRESS, message_id=f"<{text}>",
+        queue_id=text,
         link=f"https://{HOST}/", encryption=Encryption.STARTTLS,
         alternatives=(Mode(465, Encryption.IMPLICIT), Mode(2525, Encryption.STARTTLS)),
     )  # fmt: skip

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from flask import Flask
+from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from smtpweb.accounts import hashing, tokens
@@ -13,7 +14,15 @@ from smtpweb.database.models import User
 from smtpweb.database.session import db
 
 PASSWORD = "correct horse battery staple"
-_HASH = hashing.hash_of(PASSWORD)  # once: hashing is slow on purpose
+_HASH = hashing._hasher.hash(PASSWORD)  # once: hashing is slow on purpose
+
+
+class Reply(TestResponse):
+    """What the API answers: JSON, or nothing."""
+
+    @property
+    def json(self) -> Any:
+        return self.get_json()
 
 
 class Visitor:
@@ -23,12 +32,13 @@ class Visitor:
         self.app = app
         self.token = token
 
-    def request(self, method: str, path: str, **options: Any) -> TestResponse:
+    def request(self, method: str, path: str, **options: Any) -> Reply:
         headers = dict(options.pop("headers", {}))
         if self.token and "Authorization" not in headers:
             headers["Authorization"] = f"Bearer {self.token}"
-        client = self.app.test_client(use_cookies=False)
+        client = FlaskClient(self.app, Reply, use_cookies=False)
         reply = client.open(path, method=method, headers=headers, **options)
+        assert isinstance(reply, Reply)
         assert reply.status_code != 500, reply.text
         if reply.status_code >= 400:
             assert reply.mimetype == "application/problem+json", reply.text
@@ -37,10 +47,10 @@ class Visitor:
             assert b"\n" not in reply.data
         return reply
 
-    def get(self, path: str, **parameters: Any) -> TestResponse:
+    def get(self, path: str, **parameters: Any) -> Reply:
         return self.request("GET", path, query_string=parameters)
 
-    def post(self, path: str, **parameters: Any) -> TestResponse:
+    def post(self, path: str, **parameters: Any) -> Reply:
         return self.request("POST", path, data=parameters)
 
     # The calls that most tests begin with.
@@ -48,27 +58,33 @@ class Visitor:
     def make_app(self, name: str = "shop", **parameters: Any) -> dict[str, Any]:
         reply = self.post("/private/apps/save", name=name, **parameters)
         assert reply.status_code == 200, reply.text
-        return json.loads(reply.data)
+        shown: dict[str, Any] = json.loads(reply.data)
+        return shown
 
     def make_smtp(self, idapp: str, **parameters: Any) -> dict[str, Any]:
         given = {"host": "mail.example.net", "port": 25, "idapp": idapp} | parameters
         reply = self.post("/private/smtps/save", **given)
         assert reply.status_code == 200, reply.text
-        return json.loads(reply.data)
+        shown: dict[str, Any] = json.loads(reply.data)
+        return shown
 
     def smtp(self, idsmtp: str) -> dict[str, Any]:
         reply = self.get("/private/smtps/findById", idsmtp=idsmtp)
         assert reply.status_code == 200, reply.text
-        return json.loads(reply.data)
+        shown: dict[str, Any] = json.loads(reply.data)
+        return shown
 
     def smtps(self, idapp: str) -> list[dict[str, Any]]:
         reply = self.get("/private/smtps/findByApp", idapp=idapp)
         assert reply.status_code == 200, reply.text
-        return json.loads(reply.data)
+        shown: list[dict[str, Any]] = json.loads(reply.data)
+        return shown
 
 
 class Person(Visitor):
     """Somebody with an account, calling with a login token."""
+
+    token: str
 
     def __init__(self, app: Flask, user_id: str, name: str, token: str) -> None:
         super().__init__(app, token)

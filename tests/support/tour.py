@@ -19,6 +19,7 @@ from smtpweb.checking import service
 from smtpweb.database.models import Check, new_id
 from smtpweb.database.session import db, now
 from smtpweb.registry import apps, smtps
+from smtpweb.registry.smtps import SmtpChanges
 from tests.support.fake_certificates import ca_file
 from tests.support.fake_smtp import fake_smtp
 from tests.support.people import PASSWORD
@@ -29,7 +30,7 @@ LOGIN = ("shop@example.com", "s3cret")
 EHLO = ["PIPELINING", "SIZE 10240000", "8BITMIME", "ENHANCEDSTATUSCODES"]
 
 # What is registered, in the order of its use: the server's knobs, and what differs here.
-SERVERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+SERVERS: dict[str, tuple[dict[str, Any], SmtpChanges]] = {
     "refused": (
         {"replies": {"AUTH": "535 5.7.8 Username and Password not accepted"}},
         {"password": "yesterday's"},
@@ -90,8 +91,15 @@ def _furnish(servers: ExitStack) -> dict[str, str]:
         server = servers.enter_context(
             fake_smtp(tls="starttls", login=LOGIN, capabilities=EHLO, **knobs)
         )
-        values = {"host": "localhost", "port": server.port, "starttls": True, "auth": True,
-                  "username": LOGIN[0], "password": LOGIN[1], "priority": priority}  # fmt: skip
+        values: SmtpChanges = {
+            "host": "localhost",
+            "port": server.port,
+            "starttls": True,
+            "auth": True,
+            "username": LOGIN[0],
+            "password": LOGIN[1],
+            "priority": priority,
+        }
         smtp = smtps.save(user.id, shop.id, values | changes)
         checked[what] = service.run(caller, smtp.id)
         _put_back_in_time(checked[what], failed=checked["refused"])

@@ -28,8 +28,8 @@ def main() -> None:
     for lock in sorted((ROOT / "requirements").glob("*.lock")):
         for version in (versions[0], versions[-1]):
             command = [
-                UV, "pip", "compile", "--quiet", "--no-deps", "--only-binary", ":all:",
-                "--python-version", version, "--no-header", lock,
+                str(UV), "pip", "compile", "--quiet", "--no-deps", "--only-binary", ":all:",
+                "--python-version", version, "--no-header", str(lock),
             ]  # fmt: skip
             told = subprocess.run(command, capture_output=True, text=True, check=False)
             print(f"{lock.name} on Python {version}: {'no' if told.returncode else 'yes'}")

@@ -8,26 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser as Chromium
 
-from tests.support.browser import Browser, signed_in
 from tests.support.chromium import chromium_browser
 from tests.support.fake_smtp import FakeServer, fake_smtp
-from tests.support.people import Person
 from tests.support.serving import Program, smtpweb_server
-
-
-@pytest.fixture
-def browser(alice: Person) -> Browser:
-    """Alice's, signed in."""
-    return signed_in(alice.app, alice)
-
-
-@pytest.fixture
-def idapp(alice: Person) -> str:
-    """An app of alice's without SMTPs."""
-    made: str = alice.make_app("shop", defaultfromemail="shop@example.com", strategy="PRIORITY")[
-        "_id"
-    ]
-    return made
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
@@ -24,7 +25,7 @@ from tests.support.people import Person
 OPEN = ("/healthz", "/readyz", "/metrics", "/openapi.json", "/docs")
 
 
-def ask(app: Flask, path: str, method: str = "GET", **options: object) -> TestResponse:
+def ask(app: Flask, path: str, method: str = "GET", **options: Any) -> TestResponse:
     return app.test_client().open(path, method=method, **options)
 
 
@@ -57,7 +58,7 @@ def test_probes_answer_without_login_and_set_no_cookie(app: Flask, path: str, me
     assert (reply.data == b"") is (method == "HEAD")
 
 
-def test_a_healthy_process_asks_nothing_of_the_database(app: Flask, tmp_path: Path) -> None:
+def test_healthy_process_asks_nothing_of_the_database(app: Flask, tmp_path: Path) -> None:
     with statements() as seen:
         assert ask(app, "/healthz").text == "ok\n"
     assert seen == []
@@ -65,19 +66,19 @@ def test_a_healthy_process_asks_nothing_of_the_database(app: Flask, tmp_path: Pa
         assert ask(lost, "/healthz").status_code == 200
 
 
-def test_ready_when_the_schema_is_at_head(app: Flask) -> None:
+def test_readyz_is_200_while_the_schema_is_at_head(app: Flask) -> None:
     reply = ask(app, "/readyz")
     assert (reply.status_code, reply.text) == (200, "ok\n")
 
 
-def test_not_ready_while_the_schema_is_another(app: Flask) -> None:
+def test_readyz_is_503_while_the_schema_is_another(app: Flask) -> None:
     with app.app_context(), db.engine.begin() as connection:
         head = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
         connection.execute(text("UPDATE alembic_version SET version_num = '0000'"))
     try:
         reply = ask(app, "/readyz")
         assert reply.status_code == 503
-        assert f"at revision 0000, this program needs {head}" in reply.text
+        assert f"at revision 0000, this version needs {head}" in reply.text
     finally:
         with app.app_context(), db.engine.begin() as connection:
             connection.execute(
@@ -86,16 +87,18 @@ def test_not_ready_while_the_schema_is_another(app: Flask) -> None:
     assert ask(app, "/readyz").status_code == 200
 
 
-def test_not_ready_while_the_storage_is_gone_and_the_reason_names_no_place(
+def test_readyz_is_503_while_the_storage_is_gone_and_names_no_place(
     tmp_path: Path,
 ) -> None:
     with storage_gone(tmp_path) as app:
         reply = ask(app, "/readyz")
     assert reply.status_code == 503
-    assert reply.text == "The storage cannot be reached at this moment.\n"
+    assert reply.text == "The database cannot be reached right now.\n"
 
 
-def test_ready_again_at_once_after_the_database_dropped_its_connections(postgres_url: str) -> None:
+def test_readyz_is_200_at_once_after_the_database_dropped_its_connections(
+    postgres_url: str,
+) -> None:
     app = create_app(settings_for(postgres_url))
     assert ask(app, "/readyz").status_code == 200  # its connection stays in the pool
     others = create_engine(postgres_url)

@@ -107,15 +107,15 @@ def parse_mailbox(text: str) -> Mailbox:
     for position, char in enumerate(text, 1):
         if unicodedata.category(char) in ("Cc", "Cs"):
             raise MailboxError(
-                "It holds a control character (U+%(code)s at position %(position)s).",
+                "It contains a control character (U+%(code)s at position %(position)s).",
                 code=f"{ord(char):04X}",
                 position=position,
             )
     local, at, domain = text.rpartition("@")
     if not at:
-        raise MailboxError("An email address must have an @-sign.")
+        raise MailboxError("An email address must contain an @ sign.")
     if not domain:
-        raise MailboxError("There must be something after the @-sign.")
+        raise MailboxError("There must be something after the @ sign.")
     local = _local_part(local)
     wire, written = _mail_domain(domain, local)
     if len(f"{local}@{wire}".encode()) > MAX_ADDRESS:
@@ -147,11 +147,11 @@ def _mail_domain(domain: str, local: str) -> tuple[str, str]:
         host = parse_host(domain)
     except ValueError as error:
         raise MailboxError(
-            "What stands after the @-sign is not a domain name: %(domain)s.", domain=domain
+            "The part after the @ sign is not a domain name: %(domain)s.", domain=domain
         ) from error
     if host.address is not None:
         raise MailboxError(
-            "An IP address after the @-sign must stand in brackets: %(address)s.",
+            "An IP address after the @ sign must be in brackets: %(address)s.",
             address=f"{local}@{address_literal(host.address)}",
         )
     if domain.isascii():

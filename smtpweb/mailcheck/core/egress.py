@@ -14,10 +14,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Self
 
+from .modes import MAIL_PORTS
+
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-DEFAULT_PORTS = frozenset({25, 465, 587, 2465, 2525, 2587})
 
 # Opened by any SMTPWEB_EGRESS_ALLOW entry that holds the address.
 _OPENED_BY_NETWORK = (
@@ -124,7 +124,7 @@ class EgressPolicy:
     """
 
     allowed: tuple[_Allowed, ...] = ()
-    ports: frozenset[int] | None = DEFAULT_PORTS
+    ports: frozenset[int] | None = MAIL_PORTS
     own: frozenset[tuple[str, int]] = field(default_factory=frozenset)
 
     @classmethod
@@ -140,7 +140,7 @@ class EgressPolicy:
             return cls(entries, None, own)
         where = f"SMTPWEB_EGRESS_PORTS: {ports!r}"
         numbers = frozenset(_port(word, where) for word in _entries(ports))
-        return cls(entries, numbers or DEFAULT_PORTS, own)
+        return cls(entries, numbers or MAIL_PORTS, own)
 
     def refuses_port(self, host: str, port: int) -> Refusal | None:
         """The refusal that holds whatever ``host`` resolves to; None if there is none."""

@@ -8,25 +8,19 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from .addresses import parse_host
-from .types import Encryption
+from .modes import SPOKEN, USUAL_PORTS, Encryption
 
 # What is meant by a scheme: RFC 8314 for the first two rows, the habits of mail libraries else.
-_SCHEMES: dict[str, tuple[int | None, Encryption | None]] = {
-    "smtp": (587, Encryption.STARTTLS),
-    "submission": (587, Encryption.STARTTLS),
-    "smtps": (465, Encryption.IMPLICIT),
-    "submissions": (465, Encryption.IMPLICIT),
-    "smtp+starttls": (587, Encryption.STARTTLS),
-    "smtp+tls": (587, Encryption.STARTTLS),
-    "smtp+ssl": (465, Encryption.IMPLICIT),
-    "ssl": (465, Encryption.IMPLICIT),
-    "tls": (587, Encryption.STARTTLS),
-}
-_ENCRYPTION_OF_PORT = {
-    465: Encryption.IMPLICIT,
-    2465: Encryption.IMPLICIT,
-    587: Encryption.STARTTLS,
-    2587: Encryption.STARTTLS,
+_SCHEMES = {
+    "smtp": Encryption.STARTTLS,
+    "submission": Encryption.STARTTLS,
+    "smtps": Encryption.IMPLICIT,
+    "submissions": Encryption.IMPLICIT,
+    "smtp+starttls": Encryption.STARTTLS,
+    "smtp+tls": Encryption.STARTTLS,
+    "smtp+ssl": Encryption.IMPLICIT,
+    "ssl": Encryption.IMPLICIT,
+    "tls": Encryption.STARTTLS,
 }
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<rest>.*)", re.ASCII | re.IGNORECASE)
 _SERVER = re.compile(
@@ -70,10 +64,10 @@ def take_apart(text: str) -> Parts | None:
     host, port = found
     if at and port is None and not _is_full_name(host):
         return None  # may be the rest of a password that holds an @
-    usual_port, encryption = _SCHEMES.get(scheme, (None, None))
-    port = port or usual_port
+    encryption = _SCHEMES.get(scheme)
+    port = port or (USUAL_PORTS[encryption] if encryption else None)
     if scheme in ("", "smtp", "submission") and port is not None:
-        encryption = _ENCRYPTION_OF_PORT.get(port, encryption)
+        encryption = SPOKEN.get(port, encryption)
     named = unquote(username) if colon or "@" in username or "%40" in username else ""
     printable = named if named.isprintable() and "\ufffd" not in named else ""
     return Parts(host, port, encryption, printable, bool(at) and bool(colon or not printable))

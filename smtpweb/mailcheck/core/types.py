@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NewType, Self
 
 from .egress import EgressPolicy
+from .modes import USUAL_MODES, Encryption, Mode
 
 # Words of a server that are fit to be kept. Only ``Recorder.said`` makes one, so that what has not
 # passed it cannot get into a report.
@@ -36,14 +37,6 @@ class Stage(enum.StrEnum):
     ACCEPTED = "accepted"
 
 
-class Encryption(enum.StrEnum):
-    """How the connection is protected; anything but NONE is required, never tried."""
-
-    NONE = "none"
-    STARTTLS = "starttls"
-    IMPLICIT = "implicit"
-
-
 class Outcome(enum.StrEnum):
     """How one stage ended."""
 
@@ -63,22 +56,6 @@ class Side(enum.StrEnum):
     MACHINE = "machine"  # the machine that smtpweb runs on: DNS, routes, firewall, EHLO name
     POLICY = "policy"  # this installation's egress policy
     NONE = "none"  # nobody's: accepted
-
-
-@dataclass(frozen=True, slots=True)
-class Mode:
-    """A port, and how a connection to it is protected."""
-
-    port: int
-    encryption: Encryption
-
-
-# What servers for submission usually offer, best first (RFC 8314 3.3; 2525 is a custom)
-USUAL_MODES = (
-    Mode(465, Encryption.IMPLICIT),
-    Mode(587, Encryption.STARTTLS),
-    Mode(2525, Encryption.STARTTLS),
-)
 
 
 @dataclass(frozen=True, slots=True)

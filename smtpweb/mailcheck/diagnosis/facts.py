@@ -5,8 +5,8 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING, Any
 
-from ..core.environment import invisible
 from ..core.failure import Failure
+from ..core.invisible import first_invisible
 from ..core.recorder import Recorder
 from ..core.redaction import cleaned
 from ..core.types import CONNECTED, GIVEN_UP, NOT_TRIED, AddressOutcome, Notice, Target, TlsFacts
@@ -163,6 +163,16 @@ def _organisation(name: str) -> str:
 
 def _invisible_facts(target: Target) -> dict[str, Any]:
     for field, value in (("login", target.username), ("password", target.password)):
-        if (position := invisible(value)) is not None:
+        if position := _position_of_copied(value):
             return {"invisible": True, "field": field, "position": position}
     return {"invisible": False}
+
+
+def _position_of_copied(value: str) -> int:
+    """Where something stands that came with copying, from 1: unseen, or a blank at an end; or 0."""
+    found = first_invisible(value)
+    if value.startswith(" "):
+        return 1
+    if found:
+        return found.position
+    return len(value) if value.endswith(" ") else 0

@@ -204,7 +204,9 @@ def _how_sure(
     if context.seen.symptom is not Symptom.REFUSED:
         return (Confidence.LIKELY if cause.also else Confidence.CERTAIN), cause.also
     if match is None:
-        return Confidence.UNCLEAR, ()
+        guesses = [context.cause_of(guess.meaning) for guess in meanings if not guess.by_code]
+        named = dict.fromkeys(guess.id for guess in guesses if guess and guess is not cause)
+        return Confidence.UNCLEAR, tuple(named)[:_MAX_ALSO]
     rivals = [
         other.id
         for rival in meanings

@@ -51,7 +51,9 @@ _LIST = re.compile(
     r"|uceprotect\.net|mailspike\.net|senderscore\.com|cloudmark\.com|invaluement\.com|psbl\.org"
     r"|spamrats\.com|backscatterer\.org|nordspam\.com|0spam\.org|junkemailfilter\.com|spfbl\.net"
     r"|s5h\.net|dronebl\.org|efnetrbl\.org|cobion\.com|mail-abuse\.com|spamrl\.com)$"
-    r"|(?:^|\.)(?:[a-z0-9-]*dnsbl|rbl|drbl|bl|blacklist|blocklist)[a-z0-9-]*\.", re.IGNORECASE)  # fmt: skip
+    r"|(?:^|\.)(?:[a-z0-9-]*dnsbl|rbl|drbl|bl|blacklist|blocklist)[a-z0-9-]*\.",
+    re.IGNORECASE,
+)
 _DOMAIN_LIST = re.compile(r"(?:^|\.)(?:dbl|rhsbl|surbl|uribl|multi)\.", re.IGNORECASE)
 _LOOKUP = re.compile(r"\bip(?:/|=|check)|lookup|\bbl\?|_ip=|/(?:sbl|xbl|css|pbl)/", re.IGNORECASE)
 LISTED = "DNSBL"  # the support code that a link to a block list's entry of an IP address stands for

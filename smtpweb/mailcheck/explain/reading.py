@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from ..core.failure import Symptom
+from ..core.modes import Encryption
 from ..core.raw_reply import RawReply
-from ..core.types import Encryption, Stage
+from ..core.types import Stage
 from . import dialogue, replies, wordings
 from .dialogue import Dialogue
 from .endpoint import endpoint_in

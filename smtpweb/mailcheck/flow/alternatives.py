@@ -16,9 +16,10 @@ from ..core.addresses import Host
 from ..core.effects import Asks, Connect, Connected, NotConnected, Together
 from ..core.egress import Address
 from ..core.failure import Failure, Symptom
+from ..core.modes import ENCRYPTION_NAMES, Encryption, Mode
 from ..core.recorder import Recorder
 from ..core.redaction import Secrets
-from ..core.types import NOT_TRIED, TIMED_OUT, Encryption, Mode, Stage, Target
+from ..core.types import NOT_TRIED, TIMED_OUT, Stage, Target
 from ..protocol.connection import Connection
 from ..protocol.session import Session
 from ..protocol.smtp import open_up
@@ -41,7 +42,6 @@ _SAME_PORT = {
     Symptom.NOT_TLS: Encryption.STARTTLS,
     Symptom.NOT_OFFERED: Encryption.STARTTLS,
 }
-NAMES = {Encryption.IMPLICIT: "TLS from the start", Encryption.STARTTLS: "STARTTLS"}
 
 
 def may_help(failure: Failure, stage: Stage) -> bool:
@@ -95,7 +95,9 @@ def tried(
         mode for mode, finding in zip(modes, findings, strict=True) if finding is Finding.WORKS
     )
     for mode in found:
-        record.remark(f"port {mode.port} of the same host works by {NAMES[mode.encryption]}")
+        record.remark(
+            f"port {mode.port} of the same host works by {ENCRYPTION_NAMES[mode.encryption]}"
+        )
     if not found:
         ports = ", ".join(str(port) for port in sorted({mode.port for mode in modes}))
         record.remark(f"other modes were tried (port {ports}): none works")

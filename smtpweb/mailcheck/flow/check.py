@@ -11,20 +11,11 @@ from ..core.addresses import Host
 from ..core.effects import Asks, Connect, Connected, NotConnected
 from ..core.egress import Address
 from ..core.failure import Failure, Symptom
+from ..core.modes import ENCRYPTION_NAMES, Encryption, Mode
 from ..core.raw_reply import RawReply, decoded
 from ..core.recorder import Recorder, Watch
 from ..core.redaction import Secrets, cleaned
-from ..core.types import (
-    AddressOutcome,
-    Encryption,
-    Mode,
-    Notice,
-    Report,
-    Stage,
-    Step,
-    Target,
-    TlsFacts,
-)
+from ..core.types import AddressOutcome, Notice, Report, Stage, Step, Target, TlsFacts
 from ..diagnosis.facts import (
     PIPELINING_WARNING,
     basic_facts,
@@ -73,33 +64,6 @@ def approach(target: Target, clock: Callable[[], float]) -> Asks[Report]:
 def _come_in(session: Session) -> Asks[None]:
     yield from open_up(session)
     yield from session.link.farewell()
-
-
-def not_tried(
-    symptom: Symptom, *, host: str, port: int, rcpt_to: str, encryption: Encryption
-) -> Report:
-    """The report of a check that cannot be made, for a cause that needs no server to be asked."""
-    host, rcpt_to = cleaned(host), cleaned(rcpt_to)
-    facts = {"host": host, "port": port, "rcpt_to": rcpt_to}
-    diagnosis = diagnose(Seen(Stage.POLICY, symptom, None, facts))
-    return Report(
-        accepted=False,
-        stage=Stage.POLICY,
-        code=diagnosis.id,
-        title=diagnosis.title,
-        meaning=diagnosis.meaning,
-        advice=diagnosis.steps,
-        temporary=diagnosis.temporary,
-        side=diagnosis.side,
-        host=host,
-        port=port,
-        rcpt_to=rcpt_to,
-        encryption=encryption,
-        link=diagnosis.link,
-        ours=diagnosis.ours,
-        confidence=diagnosis.confidence,
-        facts=diagnosis.facts,
-    )
 
 
 class _Course:
@@ -344,7 +308,7 @@ class _Course:
         if self.alternatives:
             best = self.alternatives[0]
             failure.facts["other_port"] = best.port
-            failure.facts["other_encryption"] = alternatives.NAMES[best.encryption]
+            failure.facts["other_encryption"] = ENCRYPTION_NAMES[best.encryption]
 
     # -- the report
 

@@ -1,4 +1,4 @@
-"""The test mail itself: RFC 5322, built so that nothing given to it can add a header.
+"""The test email itself: RFC 5322, built so that nothing given to it can add a header.
 
 The names of the headers are compared once more after the message is in its final bytes,
 because encoded words and line folding have let header lines in before (CVE-2024-6923).
@@ -43,7 +43,7 @@ def compose(
     timestamp: float,
     arrival_url: str = "",
 ) -> Message:
-    """The test mail of a check of ``host``. ValueError if a value cannot safely be in a header.
+    """The test email of a check of ``host``. ValueError if a value cannot safely be in a header.
 
     Where there is an ``arrival_url``, the mail asks its reader to open that.
     """
@@ -57,7 +57,7 @@ def compose(
     lines = [
         f"From: {_display_name(from_name)}<{sender.address}>",
         f"To: <{recipient.address}>",
-        "Subject: Test mail of an SMTP server check",
+        "Subject: Test email from an SMTP server check",
         f"Date: {email.utils.format_datetime(datetime.fromtimestamp(timestamp, UTC))}",
         f"Message-ID: {message_id}",
         "Auto-Submitted: auto-generated",
@@ -65,7 +65,7 @@ def compose(
         f"Content-Type: text/plain; charset={'utf-8' if eight_bit else 'us-ascii'}",
         f"Content-Transfer-Encoding: {'8bit' if eight_bit else '7bit'}",
         "",
-        "This is a test mail. It was sent to find out whether this SMTP server takes mail:",
+        "This is a test email. It was sent to find out whether this SMTP server accepts mail:",
         "",
         f"    host {host}",
         f"    port {port}",
@@ -82,15 +82,14 @@ def compose(
 def _closing(arrival_url: str) -> list[str]:
     if not arrival_url:
         return [
-            "It came through, so the server works. Nothing needs to be done, and nobody reads",
-            "answers to this mail.",
+            "It was delivered, so the server works. No action needed. Replies are not read.",
         ]
     return [
-        "It came through, so the server works. To let the sender of this mail know, open",
+        "It was delivered, so the server works. To let the sender know, open",
         "",
         f"    {arrival_url}",
         "",
-        'and press "I received this mail". Nobody reads answers to this mail.',
+        'and press "I received this email". Replies are not read.',
     ]
 
 

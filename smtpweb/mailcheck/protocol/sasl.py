@@ -12,7 +12,7 @@ import hmac
 import re
 from collections.abc import Iterable, Iterator
 
-import scramp  # type: ignore[import-untyped]
+import scramp
 
 from ..core.failure import Failure, Symptom
 

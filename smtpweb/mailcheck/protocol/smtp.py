@@ -12,9 +12,10 @@ from collections.abc import Callable
 from ..core import addresses
 from ..core.effects import Asks
 from ..core.failure import Failure, Symptom
+from ..core.modes import Encryption
 from ..core.raw_reply import RawReply, decoded
 from ..core.redaction import cleaned
-from ..core.types import Encryption, Stage
+from ..core.types import Stage
 from . import tls
 from .delivery import deliver
 from .login import authenticate

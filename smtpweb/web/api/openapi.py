@@ -149,7 +149,7 @@ def _parameter(
         limits = Sentence("24 hexadecimal digits")
     return Parameter(
         name=name,
-        kind=Sentence("mail address") if schema.get("format") == "email" else schema["type"],
+        kind=Sentence("email address") if schema.get("format") == "email" else schema["type"],
         limits=limits,
         required=required,
         default=json.dumps(schema["default"]).strip('"') if "default" in schema else "",

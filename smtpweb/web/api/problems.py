@@ -50,8 +50,7 @@ def failed_check(check: Check) -> Response:
             {"port": mode.port, "encryption": mode.encryption} for mode in report.alternatives
         ]
     smtp = check.smtp
-    _, found = smtps.judge(smtp, smtp.app.defaultfromemail)
-    warnings = schema.warnings(found)
+    warnings = schema.warnings(smtps.warnings_of(smtp, smtp.app.defaultfromemail))
     warnings += [
         {"parameter": None, "code": "NOTICED", "message": str(notice)} for notice in report.warnings
     ]

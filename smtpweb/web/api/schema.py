@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import parse_qsl
 
 from flask import Response, request
@@ -18,20 +19,17 @@ from werkzeug.exceptions import UnsupportedMediaType
 
 from ... import validators
 from ...database.models import App, hides_username
+from ...database.rows import SmtpRow
 from ...errors import BadInput
 from ...mailcheck import Encryption
 from ...mailcheck.explain.explanation import Explanation
 from ...providers.settings import Warning
-from ...registry import smtps
+from ...registry import apps, fields, smtps
+from ...registry.fields import SPELLINGS, Field
 from ...registry.idempotency import Once
 
 T = TypeVar("T")
 
-_ALIASES = {
-    "sslTls": "ssltls",
-    "defaulfromemail": "defaultfromemail",
-    "startstls": "starttls",
-}
 # A client may write its form in these; anything else would be a guess.
 _CHARSETS = frozenset(
     {"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "latin1", "iso-8859-15", "windows-1252"}
@@ -57,7 +55,7 @@ class Sent:
         for spelling, value in _pairs():
             if value in ("", None):
                 continue
-            name = _ALIASES.get(spelling, spelling)
+            name = SPELLINGS.get(spelling, spelling)
             if spelling in spellings:
                 self._fault(name, _REPEATED)
             spellings.add(spelling)
@@ -103,14 +101,6 @@ class Sent:
         """An id, or "" where it is absent or at fault."""
         return self.text(name, validators.object_id, required=required) or ""
 
-    def into(
-        self, changes: Any, name: str, rule: Callable[[str], Any], *, required: bool = False
-    ) -> None:
-        """Read ``name`` into ``changes`` if it was sent."""
-        value = self.text(name, rule, required=required)
-        if value is not None:
-            changes[name] = value
-
     def done(self) -> None:
         """Raise :class:`BadInput` if any parameter was at fault."""
         if self._faults:
@@ -124,7 +114,7 @@ def refuse_in_query(*names: str) -> None:
     }
     faults = {
         name: [
-            "Must not be sent in the query string, which is logged on its way: send it as a form"
+            "Must not be sent in the query string, which proxies and servers log: send it as a form"
             " or as JSON."
         ]
         for name in names
@@ -168,47 +158,40 @@ def _where_to_send(error: validators.PastedServer) -> str:
 
 def smtp_changes(sent: Sent) -> smtps.SmtpChanges:
     """The parameters of ``/private/smtps/save`` that say something of the SMTP."""
-    changes: smtps.SmtpChanges = {}
-    for name, rule in _SMTP_RULES.items():
-        sent.into(changes, name, rule, required=name in ("host", "port"))
+    return cast(smtps.SmtpChanges, _fields_sent(sent, fields.SMTP))
+
+
+def app_changes(sent: Sent, *, edit: bool) -> apps.AppChanges:
+    """The parameters of ``/private/apps/save`` that say something of the app."""
+    return cast(apps.AppChanges, _fields_sent(sent, fields.APP, edit=edit))
+
+
+def _fields_sent(sent: Sent, table: Mapping[str, Field], *, edit: bool = False) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
+    for field in fields.required_first(table):
+        value = sent.text(field.name, field.rule, required=field.required and not edit)
+        if value is not None:
+            changes[field.name] = value
     return changes
 
 
-_SMTP_RULES: dict[str, Callable[[str], Any]] = {
-    "host": validators.host,
-    "port": validators.port,
-    "priority": validators.priority,
-    "username": validators.credential,
-    "password": validators.credential,
-    "auth": validators.flag,
-    "starttls": validators.flag,
-    "ssltls": validators.flag,
-    "debug": validators.flag,
-    "defaultfromemail": validators.email,
-    "defaultfromname": validators.display_name,
-}
-
-
-def smtp(row: Any, app_sender: str | None, *, secrets: bool) -> dict[str, Any]:
+def smtp(row: SmtpRow, app_sender: str | None, *, secrets: bool) -> dict[str, Any]:
     """An SMTP, or a row of one, as the API shows it. The password only with ``secrets``.
 
     ``app_sender`` is the default From of its app.
     """
-    password, found = smtps.judge(row, app_sender)
+    if secrets:
+        password, found = smtps.password_and_warnings(row, app_sender)
+        hidden: dict[str, Any] = {"password": password}
+    else:
+        found = smtps.warnings_of(row, app_sender)
+        hidden = {"password": None}
+        if hides_username(row):
+            hidden["username"] = None
     shown: dict[str, Any] = {
         "_id": row.id,
         "idapp": row.app_id,
-        "priority": row.priority,
-        "host": row.host,
-        "port": row.port,
-        "username": row.username if secrets or not hides_username(row) else None,
-        "password": password if secrets else None,
-        "auth": row.auth,
-        "starttls": row.starttls,
-        "sslTls": row.ssltls,
-        "debug": row.debug,
-        "defaultfromemail": row.defaultfromemail,
-        "defaultfromname": row.defaultfromname,
+        **_members(row, fields.SMTP, hidden),
         "numerrors": row.numerrors,
         "created": _time(row.created),
         "modified": _time(row.modified),
@@ -217,6 +200,14 @@ def smtp(row: Any, app_sender: str | None, *, secrets: bool) -> dict[str, Any]:
     if found:
         shown["warnings"] = warnings(found)
     return shown
+
+
+def _members(row: Any, table: Mapping[str, Field], instead: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a row by the names that the API shows; ``instead`` of what is stored."""
+    return {
+        field.shown_as or name: instead[name] if name in instead else getattr(row, name)
+        for name, field in table.items()
+    }
 
 
 def warnings(found: Iterable[Warning]) -> list[dict[str, str | None]]:
@@ -256,15 +247,7 @@ def app(row: App) -> dict[str, Any]:
     return {
         "_id": row.id,
         "iduser": row.user_id,
-        "name": row.name,
-        "testemail": row.testemail,
-        "defaultfromemail": row.defaultfromemail,
-        "defaultfromname": row.defaultfromname,
-        "strategy": row.strategy,
-        "timebetweenemails": row.timebetweenemails,
-        "retaindata": row.retaindata,
-        "useblacklist": row.useblacklist,
-        "useautoblacklist": row.useautoblacklist,
+        **_members(row, fields.APP, {}),
         "created": _time(row.created),
         "modified": _time(row.modified),
         "status": "A",
@@ -297,12 +280,12 @@ def page(content: list[dict[str, Any]], number: int, size: int, total: int) -> d
     }
 
 
-def reply(body: Any, status: int = 200, mimetype: str = "application/json") -> Response:
+def reply(body: object, status: int = 200, mimetype: str = "application/json") -> Response:
     """JSON in one ASCII line: some clients show it as it stands, in whatever charset they like."""
     return Response(json.dumps(body, separators=(",", ":")), status, mimetype=mimetype)
 
 
-def _time(moment: Any) -> str:
+def _time(moment: datetime) -> str:
     """UTC without a zone: the Java client reads a LocalDateTime and fails on any offset."""
     # A plain row of SQLite passed through UtcDateTime already.
     text: str = moment.replace(tzinfo=None).isoformat(timespec="milliseconds")
@@ -321,14 +304,14 @@ def _pairs() -> Iterable[tuple[str, Any]]:
     if kind == "application/x-www-form-urlencoded":
         charset = request.mimetype_params.get("charset", "utf-8").lower()
         if charset not in _CHARSETS:
-            raise UnsupportedMediaType(f"Forms in the charset {charset!r} are not read here.")
+            raise UnsupportedMediaType(f"Forms in the charset {charset!r} are not supported.")
         yield from _decode_form(request.get_data(), charset, "form")
     elif kind == "application/json":
         yield from _decode_json(request.get_data())
     elif kind == "multipart/form-data":
         for name, value in request.form.items(multi=True):
             if name is None:  # a part without a name, whatever the type hints say
-                raise BadInput({"form": ["Holds a part without a name."]})
+                raise BadInput({"form": ["Contains a part without a name."]})
             if "\ufffd" in name + value:  # Werkzeug's mark for what it could not decode
                 raise BadInput({"form": ["Is not valid in its charset."]})
             yield name, value
@@ -365,7 +348,7 @@ def _decode_form(encoded: bytes, charset: str, where: str) -> Iterable[tuple[str
     except UnicodeError:
         raise BadInput({where: ["Is not valid in its charset."]}) from None
     except ValueError:
-        raise BadInput({where: ["Holds too many parameters."]}) from None
+        raise BadInput({where: ["Contains too many parameters."]}) from None
 
 
 def _decode_json(encoded: bytes) -> Iterable[tuple[str, Any]]:
@@ -392,7 +375,7 @@ def _decode_json(encoded: bytes) -> Iterable[tuple[str, Any]]:
     except (ValueError, RecursionError):
         raise BadInput({"body": ["Is not valid JSON."]}) from None
     if repeated:
-        raise BadInput({_ALIASES.get(name, name): said for name, said in repeated.items()})
+        raise BadInput({SPELLINGS.get(name, name): said for name, said in repeated.items()})
     if not isinstance(body, dict):
         raise BadInput({"body": ["Must be a JSON object."]})
     return pairs

@@ -145,16 +145,7 @@ def save_app() -> Response:
     """Create an app, or edit the one that ``idapp`` names."""
     sent = schema.Sent()
     app_id = sent.id("idapp", required=False)
-    changes: apps.AppChanges = {}
-    sent.into(changes, "name", validators.app_name, required=not app_id)
-    sent.into(changes, "testemail", validators.email)
-    sent.into(changes, "defaultfromemail", validators.email)
-    sent.into(changes, "defaultfromname", validators.display_name)
-    sent.into(changes, "strategy", validators.strategy)
-    sent.into(changes, "timebetweenemails", validators.seconds)
-    sent.into(changes, "retaindata", validators.flag)
-    sent.into(changes, "useblacklist", validators.flag)
-    sent.into(changes, "useautoblacklist", validators.flag)
+    changes = schema.app_changes(sent, edit=bool(app_id))
     once = sent.once()
     sent.done()
     saved = apps.save(g.caller.user_id, changes, app_id or None, once=once)

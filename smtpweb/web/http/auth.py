@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import unquote_to_bytes
 
@@ -11,15 +12,18 @@ from flask import current_app, g, request
 from flask_login import current_user
 from werkzeug.routing import BaseConverter
 from werkzeug.urls import iri_to_uri
+from werkzeug.wrappers import Response
 
 from ...accounts import tokens, users
 from ...accounts.tokens import ALL_SCOPES, Caller
 from ...database.models import User
+from ...database.rows import TokenRow, with_tokens
 from ...database.secret_box import digest_of
-from ...database.session import AnyRow, fetch
+from ...database.session import fetch
 from ...errors import BadInput, CredentialsNotValid, NotAuthorized, Sentence
 
-V = TypeVar("V", bound=Callable[..., Any])
+V = TypeVar("V", bound=Callable[..., object])
+R = TypeVar("R", bound=TokenRow)
 
 _URL = re.compile(r"https?://[!-;=?-~]{1,400}", re.ASCII)  # no <, > or blank
 _BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*) *", re.IGNORECASE)
@@ -31,6 +35,22 @@ class IdConverter(BaseConverter):
     regex = "[0-9a-f]{24}"
 
 
+@dataclass(frozen=True)
+class Needs:
+    """What an API view needs of its caller; no token has the scope "", so that fails closed."""
+
+    scope: str = ""
+    joined: bool = False
+
+
+_NEEDS: dict[Callable[..., object], Needs] = {}  # by view
+
+
+def needs_of(view: Callable[..., object]) -> Needs:
+    """What was declared of this view by :func:`needs`."""
+    return _NEEDS.get(view, Needs())
+
+
 def needs(scope: str, *, joined: bool = False) -> Callable[[V], V]:
     """Declare the scope that an API view needs; every view behind the guard must.
 
@@ -39,8 +59,7 @@ def needs(scope: str, *, joined: bool = False) -> Callable[[V], V]:
     """
 
     def mark(view: V) -> V:
-        view.needs_scope = scope  # type: ignore[attr-defined]
-        view.joined = joined  # type: ignore[attr-defined]
+        _NEEDS[view] = Needs(scope, joined)
         return view
 
     return mark
@@ -48,27 +67,25 @@ def needs(scope: str, *, joined: bool = False) -> Callable[[V], V]:
 
 def require_token() -> None:
     """Guard of the API: puts the caller into ``g.caller``, or refuses."""
-    view: Any = current_app.view_functions[request.endpoint or ""]
+    needs = needs_of(current_app.view_functions[request.endpoint or ""])
     g.token_digest = _token_digest()
-    g.scope = getattr(view, "needs_scope", "")  # no token has the scope "", so it fails closed
-    if not getattr(view, "joined", False):
-        _admit(fetch(tokens.token_rows(g.token_digest)))
+    g.scope = needs.scope
+    if not needs.joined:
+        _admit(with_tokens(fetch(tokens.token_rows(g.token_digest))))
 
 
-def caller_and(
-    rows_of: Callable[[str, str], Sequence[AnyRow]], key: str
-) -> tuple[Caller, Sequence[AnyRow]]:
+def caller_and(rows_of: Callable[[str, str], Sequence[R]], key: str) -> tuple[Caller, Sequence[R]]:
     """The caller, and the rows that ``rows_of(token digest, key)`` found in the same statement."""
     rows = rows_of(g.token_digest, key)
     return _admit(rows), rows
 
 
-def _admit(rows: Sequence[AnyRow]) -> Caller:
+def _admit(rows: Sequence[TokenRow]) -> Caller:
     if not rows:
         raise CredentialsNotValid("The token is unknown, expired or revoked: sign in again.")
     caller = tokens.caller_of(rows[0])
     if not caller.may(g.scope):
-        raise NotAuthorized(f"This call needs a token with the scope {g.scope!r}.")
+        raise NotAuthorized(f"This call requires a token with the scope {g.scope!r}.")
     g.caller = caller
     return caller
 
@@ -81,10 +98,11 @@ def _token_digest() -> str:
     return digest_of(found[1])
 
 
-def require_login() -> Any:
+def require_login() -> Response | None:
     """Guard of the pages: sends a visitor who is not signed in to the login page."""
     if not current_user.is_authenticated:
-        return current_app.login_manager.unauthorized()  # type: ignore[attr-defined]
+        sent_away: Response = current_app.login_manager.unauthorized()  # type: ignore[attr-defined]
+        return sent_away
     return None
 
 
@@ -97,7 +115,7 @@ def require_utf8(_endpoint: str | None, _values: dict[str, Any] | None) -> None:
         try:
             unquote_to_bytes(request.get_data()).decode()
         except UnicodeDecodeError:
-            raise BadInput({"form": [Sentence("Is not valid text in UTF-8.")]}) from None
+            raise BadInput({"form": [Sentence("Is not valid UTF-8 text.")]}) from None
 
 
 def user() -> User:

@@ -23,7 +23,7 @@ def _read_chunks(_endpoint: str | None, _values: dict[str, Any] | None) -> None:
         body = request.get_data(cache=True)
     except (ParseException, OSError) as error:
         # gunicorn finds a bad chunk, and that there is no more, only when it is read
-        raise BadRequest(Sentence("The chunks of the body are not well-formed.")) from error
+        raise BadRequest(Sentence("The chunked request body is malformed.")) from error
     # Werkzeug ends a body without a length at the limit and calls that all of it.
     if len(body) >= (request.max_content_length or 0):
         raise RequestEntityTooLarge

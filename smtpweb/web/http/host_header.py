@@ -80,6 +80,6 @@ def _refuse(_endpoint: str | None, _values: dict[str, Any] | None) -> None:
     # A URL preprocessor: these run before all other hooks
     why = request.environ.get(_REFUSED)
     if why == "malformed":
-        raise BadRequest(Sentence("The Host header of this request is not well-formed."))
+        raise BadRequest(Sentence("The Host header of this request is malformed."))
     if why:
-        raise BadRequest(Sentence("This host is not served here."))
+        raise BadRequest(Sentence("This host name is not served here."))

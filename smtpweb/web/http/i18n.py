@@ -10,9 +10,8 @@ from ...config import ROOT
 from ...database.models import User
 from ...errors import Sentence
 from ...extensions import babel
+from ...validators import LANGUAGES
 
-# Each of ``values.LANGUAGES`` by its own name. The API and its errors are in English.
-LANGUAGES = {"en": "English", "es": "Español"}
 API_PREFIXES = ("/private/", "/auth/", "/api/")
 
 
@@ -30,7 +29,7 @@ def register(app: Flask) -> None:
 
 
 def spoken() -> str:
-    """The language of this reply: a key of ``LANGUAGES``, fit for an attribute ``lang``."""
+    """The language of this reply: one of ``LANGUAGES``, fit for an attribute ``lang``."""
     return str(get_locale())
 
 

@@ -38,7 +38,7 @@ def change_profile() -> AnyResponse:
                 form.present_password.data,
                 auth.network(),
             )
-            flash(_("Name and email were saved."), "success")
+            flash(_("Name and email saved."), "success")
             return redirect(url_for(".show"), 303)
     return _page(profile=form)
 
@@ -52,7 +52,7 @@ def change_language() -> AnyResponse:
             users.change_language(auth.user(), form.language.data or None)
             i18n.remember(auth.user())
             refresh()  # so that the answer speaks it already
-            flash(_("The pages speak English now."), "success")
+            flash(_("Language set to English."), "success")
             return redirect(url_for(".show"), 303)
     return _page(language_form=form)
 
@@ -72,7 +72,7 @@ def change_password() -> AnyResponse:
                 keep_personal=form.keep_tokens.data,
             )
             enter(user)
-            flash(_("The password was changed. All other browsers were signed out."), "success")
+            flash(_("Password changed. All other browsers were signed out."), "success")
             return redirect(url_for(".show"), 303)
     return _page(password=form)
 
@@ -107,7 +107,7 @@ def ask_to_revoke_token(token_id: str) -> str:
 def revoke_token(token_id: str) -> AnyResponse:
     """End a personal token."""
     tokens.revoke_token(auth.user(), token_id)
-    flash(_("The token was revoked."), "success")
+    flash(_("Token revoked."), "success")
     return redirect(url_for(".show"), 303)
 
 

@@ -56,7 +56,7 @@ def new_app() -> AnyResponse:
         with form.catches():
             app = apps.save(user.id, form.changes(), once=form.once())
             flash(
-                _("%(app)s was created. Now add the SMTP that its mails go through.", app=app.name),
+                _("%(app)s was created. Now add an SMTP server so it can send.", app=app.name),
                 "success",
             )
             return redirect(url_for(".show_app", app_id=app.id), 303)
@@ -102,7 +102,9 @@ def order_smtps(app_id: str) -> AnyResponse:
         else:
             line = smtps.reorder(user.id, app.id, seen)
     except EditConflict:
-        told = _("The order changed in another window; nothing was moved. This is how it is now.")
+        told = _(
+            "The order changed in another window; nothing was moved. The current order is shown."
+        )
         place = overview.positions(app.id, [moved]).get(moved)
         if place is None:  # it is gone, and its row with it
             flash(told, "warning")
@@ -138,7 +140,7 @@ def _order_sent() -> tuple[dict[str, int], str, int]:
         named = [name for name in steps if name in request.form]
         moved = validators.object_id(request.form[named[0]]) if len(named) == 1 else ""
         if moved not in seen or len(seen) < len(pairs):
-            raise ValueError(Sentence("Must be one of the SMTPs, each named once."))
+            raise ValueError(Sentence("Must name each SMTP server exactly once."))
     except ValueError as error:
         raise BadInput({"order": [error.args[0]]}) from None
     return seen, moved, steps[named[0]]
@@ -175,5 +177,5 @@ def remove_app(app_id: str) -> AnyResponse:
     """Remove an app."""
     app = apps.find(auth.user().id, app_id)
     apps.remove(auth.user().id, app.id)
-    flash(_("%(app)s was removed.", app=app.name), "success")
+    flash(_("%(app)s was deleted.", app=app.name), "success")
     return redirect(url_for(".list_apps"), 303)

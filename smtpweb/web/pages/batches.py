@@ -44,7 +44,7 @@ def stop_batch(app_id: str) -> AnyResponse:
     """Begin no more checks of a batch."""
     app = apps.find(auth.user().id, app_id)
     batches.stop(auth.user().id, app.id)
-    flash(_("Stopped. A check that is under way is still finished."), "success")
+    flash(_("Stopped. Checks that are already running will finish."), "success")
     return _to(_batch(app.id, request.form))
 
 
@@ -77,7 +77,7 @@ def _batch(app_id: str, sent: MultiDict[str, str]) -> Batch:
     try:
         ids = tuple(dict.fromkeys(validators.object_id(one) for one in sent.getlist("smtp")))
         if len(ids) > MOST_CHOSEN:
-            raise ValueError(Sentence("At most %(number)s at once.", number=MOST_CHOSEN))
+            raise ValueError(Sentence("At most %(number)s at a time.", number=MOST_CHOSEN))
     except ValueError as error:
         raise BadInput({"smtp": [error.args[0]]}) from None
     return Batch(app_id, _moment(sent, "since"), () if "all" in sent else ids)

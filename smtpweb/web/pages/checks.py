@@ -99,7 +99,7 @@ def _events(following: runner.Following) -> Iterator[str]:
         changed = {name: html for name, html in drawn.items() if shown.get(name) != html}
         shown = drawn
         yield _event("stages", {"rungs": changed, "said": labels.now_doing(steps)})
-    yield _event("end", {"said": _("The check has ended.")})
+    yield _event("end", {"said": _("The check is done.")})
 
 
 def _event(name: str, data: dict[str, object]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dns.resolver
-from flask import current_app, url_for
+from flask import url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from werkzeug.wrappers import Response as AnyResponse
@@ -13,19 +13,21 @@ from ... import validators
 from ...checking import limits
 from ...config import settings
 from ...errors import Busy
+from ...extensions import services
 from ...providers import discovery, presets
 from ...registry import apps
 from ..http import auth
 from ..http.i18n import say
 from ..presentation import causes
 from .blueprint import bp
-from .forms import Form, text_field
+from .form_fields import text_field
+from .forms import Form
 
 
 class FindForm(Form):
     """The address to find settings for."""
 
-    email = text_field(lazy_gettext("Mail address"), validators.email)
+    email = text_field(lazy_gettext("Email address"), validators.email)
     submit = SubmitField(lazy_gettext("Find"))
 
 
@@ -59,8 +61,7 @@ def find_settings(app_id: str) -> AnyResponse:
 def _search(form: FindForm) -> discovery.Found | None:
     config = settings()
     reach = discovery.Reach(config.egress, config.ehlo_name, config.ca_file)
-    # A test puts one of its own there
-    resolver = current_app.extensions.get("smtpweb.dns")
+    resolver = services().resolver
     try:
         with limits.search(auth.user().id):
             resolver = resolver or dns.resolver.Resolver()
@@ -68,5 +69,5 @@ def _search(form: FindForm) -> discovery.Found | None:
     except Busy as error:
         form.form_errors.append(say(error.detail))
     except dns.resolver.NoResolverConfiguration:
-        form.form_errors.append(_("This machine has no DNS server in its settings."))
+        form.form_errors.append(_("No DNS server is configured on the machine that runs smtpweb."))
     return None

@@ -35,8 +35,7 @@ def require_login() -> AnyResponse | None:
     """Guard of the pages: sends a visitor who is not signed in to the sign-in page."""
     if current_user.is_authenticated:
         return None
-    refused: AnyResponse = rescue() or auth.require_login()
-    return refused
+    return rescue() or auth.require_login()
 
 
 def rescue() -> AnyResponse | None:
@@ -53,8 +52,10 @@ def rescue() -> AnyResponse | None:
     if signed_in:
         return redirect(request.path, 303)
     flash(
-        _("Your session has ended, so nothing was saved. Sign in: your form comes back as you"
-          " typed it, except for passwords."),
+        _(
+            "Your session has ended, so nothing was saved. Sign in to get your form back as you"
+            " filled it in, except for passwords."
+        ),
         "warning",
     )  # fmt: skip
     return redirect(url_for("login.sign_in", next=request.path), 303)

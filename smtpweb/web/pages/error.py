@@ -24,8 +24,8 @@ _HTTP_NAMES = (
 )
 _HTTP_DETAILS = {
     404: Sentence("There is no page at this address. If you typed it, check its spelling."),
-    405: Sentence("This address cannot be asked in this way."),
-    413: Sentence("What was sent is too large. Nothing was changed."),
+    405: Sentence("This address does not accept this kind of request."),
+    413: Sentence("The request is too large. Nothing was changed."),
 }
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from flask import Blueprint
 from flask_babel import lazy_gettext
 from werkzeug.wrappers import Response as AnyResponse
-from wtforms import SelectChoice, SelectField, SubmitField, TextAreaField
+from wtforms import SelectChoice, SubmitField
 from wtforms.validators import Optional
 
 from ...checking import explain as operation
 from ...mailcheck.diagnosis.providers import providers
 from ..http import auth
 from ..presentation import causes
-from .forms import Form, LineField
+from .form_fields import LineField
+from .forms import Form
+from .noted_fields import SelectField, TextAreaField
 
 bp = Blueprint("explain", __name__)
 bp.url_value_preprocessor(auth.require_utf8)

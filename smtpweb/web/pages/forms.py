@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 from flask import Response, render_template, request
-from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from flask_wtf import FlaskForm
 from werkzeug.datastructures import MultiDict
-from wtforms import (
-    BooleanField,
-    Field,
-    HiddenField,
-    PasswordField,
-    RadioField,
-    SelectChoice,
-    SelectField,
-    SelectMultipleField,
-    StringField,
-    SubmitField,
-    ValidationError,
-)
+from wtforms import Field, SelectChoice, SubmitField
 from wtforms.validators import DataRequired, EqualTo, InputRequired, Optional
 from wtforms.widgets import CheckboxInput, ListWidget
 
@@ -33,12 +20,32 @@ from ... import validators
 from ...database.models import App, User
 from ...database.session import now
 from ...errors import BadInput, EditConflict, NameTaken, QuotaReached, SmtpwebError, TooMany
+from ...registry import fields
 from ...registry.apps import AppChanges
 from ...registry.idempotency import Once
-from ..http.i18n import LANGUAGES, say
-from ..presentation.labels import printable
+from ..http.i18n import say
+from .form_fields import (
+    REQUIRED,
+    LineField,
+    Reads,
+    add_others,
+    field_of,
+    in_words,
+    label_of,
+    text_field,
+    trimmed,
+    values_of,
+)
+from .noted_fields import (
+    BooleanField,
+    HiddenField,
+    PasswordField,
+    RadioField,
+    SelectField,
+    SelectMultipleField,
+    notes_of,
+)
 
-REQUIRED = lazy_gettext("Fill this in.")
 SAME = lazy_gettext("Must be the same as above.")
 
 
@@ -93,9 +100,17 @@ class Form(FlaskForm):
         key = self.accepted.get("once_key")
         return Once(key, per_content=True) if key else None
 
-    def name_of(self, field: Any) -> str:
+    def values(self, table: Mapping[str, fields.Field]) -> dict[str, Any]:
+        """What a form that was read says of each field of the table that it has."""
+        return {
+            name: self.accepted.get(name) if isinstance(field, LineField) else field.data
+            for name, field in self._fields.items()
+            if name in table
+        }
+
+    def name_of(self, field: Field) -> str:
         """Our name of a field, which may differ from its name in HTML."""
-        names: dict[str, Any] = self._fields
+        names: dict[str, Field] = self._fields
         return next(name for name, known in names.items() if known is field)
 
     def compare(self, stored: dict[str, Any]) -> None:
@@ -108,7 +123,7 @@ class Form(FlaskForm):
             if name == "version":
                 field.data = value
             elif field.data != value and (field.data or value):
-                field.stored = in_words(field, value)
+                notes_of(field).stored = in_words(field, value)
 
     def page(self, template: str, **context: Any) -> Response:
         """The page of this form: 200, or 409, 422 or 429 where something is wrong."""
@@ -137,54 +152,6 @@ class Catch:
         trace: TracebackType | None,
     ) -> bool:
         return isinstance(error, SmtpwebError) and self._form.refuse(error)
-
-
-class Reads:
-    """Validator: the field is read by a rule of ``values``, the result kept in ``accepted``."""
-
-    def __init__(self, rule: Callable[[str], Any]) -> None:
-        self.rule = rule
-
-    def __call__(self, form: Form, field: Field) -> None:
-        """Read the field, or say what is wrong with it."""
-        if "\ufffd" in field.data:  # Werkzeug's mark for what it could not decode
-            raise ValidationError(_("Is not valid text in UTF-8."))
-        try:
-            form.accepted[form.name_of(field)] = self.rule(field.data)
-        except ValueError as error:
-            raise ValidationError(say(error.args[0])) from None
-
-
-class LineField(StringField):
-    """One line of text; what HTML cannot hold is shown by a mark that is refused again."""
-
-    def _value(self) -> str:
-        return printable(self.data or "")
-
-
-def trimmed(value: str | None) -> str | None:
-    """Without the blanks at its ends that come with pasting; never used on a password."""
-    return value.strip(" \t\xa0") if value else value
-
-
-def in_words(field: Field, value: Any) -> str:
-    """A value as the form would show it."""
-    if isinstance(value, bool):
-        return str(_("on") if value else _("off"))
-    labels = {choice.value: choice.label for choice in getattr(field, "choices", ())}
-    return str(labels.get(value, value)) or str(_("nothing"))
-
-
-def text_field(
-    label: Any,
-    rule: Callable[[str], Any],
-    *,
-    required: bool = True,
-    **options: Any,
-) -> LineField:
-    """One line that ``rule`` reads, without the blanks at its ends."""
-    needed = DataRequired(REQUIRED) if required else Optional()
-    return LineField(label, [needed, Reads(rule)], filters=[trimmed], **options)
 
 
 def once_field() -> HiddenField:
@@ -219,9 +186,9 @@ class SetUpForm(Form):
     email = text_field(lazy_gettext("Email"), validators.email)
     password = PasswordField(lazy_gettext("Password"), [InputRequired(REQUIRED)])
     again = PasswordField(
-        lazy_gettext("Password, again"), [InputRequired(REQUIRED), EqualTo("password", SAME)]
+        lazy_gettext("Confirm password"), [InputRequired(REQUIRED), EqualTo("password", SAME)]
     )
-    submit = SubmitField(lazy_gettext("Create the account"))
+    submit = SubmitField(lazy_gettext("Create account"))
 
 
 class ProfileForm(Form):
@@ -229,7 +196,7 @@ class ProfileForm(Form):
 
     name = text_field(lazy_gettext("User name"), validators.user_name)
     email = text_field(lazy_gettext("Email"), validators.email)
-    present_password = PasswordField(lazy_gettext("Present password"), [InputRequired(REQUIRED)])
+    present_password = PasswordField(lazy_gettext("Current password"), [InputRequired(REQUIRED)])
     submit = SubmitField(lazy_gettext("Save name and email"))
 
     @staticmethod
@@ -244,23 +211,23 @@ class LanguageForm(Form):
     language = SelectField(
         lazy_gettext("Language of the pages"),
         choices=[
-            SelectChoice("", lazy_gettext("As the browser asks")),
-            *(SelectChoice(code, name) for code, name in LANGUAGES.items()),
+            SelectChoice("", lazy_gettext("Automatic (browser)")),
+            *(SelectChoice(code, name) for code, name in validators.LANGUAGES.items()),
         ],
     )
-    submit = SubmitField(lazy_gettext("Use this language"))
+    submit = SubmitField(lazy_gettext("Save language"))
 
 
 class PasswordForm(Form):
     """Change the password of the account."""
 
-    old_password = PasswordField(lazy_gettext("Present password"), [InputRequired(REQUIRED)])
+    old_password = PasswordField(lazy_gettext("Current password"), [InputRequired(REQUIRED)])
     password = PasswordField(lazy_gettext("New password"), [InputRequired(REQUIRED)])
     again = PasswordField(
-        lazy_gettext("New password, again"), [InputRequired(REQUIRED), EqualTo("password", SAME)]
+        lazy_gettext("Confirm new password"), [InputRequired(REQUIRED), EqualTo("password", SAME)]
     )
     keep_tokens = BooleanField(lazy_gettext("Keep my personal tokens"))
-    submit = SubmitField(lazy_gettext("Change the password"))
+    submit = SubmitField(lazy_gettext("Change password"))
 
 
 class TokenForm(Form):
@@ -268,13 +235,13 @@ class TokenForm(Form):
 
     label = text_field(lazy_gettext("Label"), validators.display_name)
     scopes = SelectMultipleField(
-        lazy_gettext("It may"),
-        [InputRequired(lazy_gettext("Choose at least one."))],
+        lazy_gettext("Scopes"),
+        [InputRequired(lazy_gettext("Select at least one scope."))],
         choices=[
-            SelectChoice("read", lazy_gettext("read apps and SMTPs")),
-            SelectChoice("write", lazy_gettext("create, change and remove them")),
-            SelectChoice("check", lazy_gettext("check SMTPs, which sends test mails")),
-            SelectChoice("secrets", lazy_gettext("see the passwords of SMTPs")),
+            SelectChoice("read", lazy_gettext("read apps and SMTP servers")),
+            SelectChoice("write", lazy_gettext("create, change and delete them")),
+            SelectChoice("check", lazy_gettext("check SMTP servers (sends test emails)")),
+            SelectChoice("secrets", lazy_gettext("read the passwords of SMTP servers")),
         ],
         default=["read"],
         widget=ListWidget(),
@@ -291,7 +258,7 @@ class TokenForm(Form):
         default="90",
     )
     confirm_password = PasswordField(lazy_gettext("Current password"), [Optional()])
-    submit = SubmitField(lazy_gettext("Create the token"))
+    submit = SubmitField(lazy_gettext("Create token"))
 
     @property
     def expires(self) -> datetime | None:
@@ -305,16 +272,12 @@ class TokenForm(Form):
 class AppForm(Form):
     """Create or edit an app."""
 
-    name = text_field(lazy_gettext("Name"), validators.app_name)
-    testemail = text_field(lazy_gettext("Send test mails to"), validators.email)
-    defaultfromemail = text_field(
-        lazy_gettext("Default From email"), validators.email, required=False
-    )
-    defaultfromname = text_field(
-        lazy_gettext("Default From name"), validators.display_name, required=False
-    )
+    name = field_of(fields.APP["name"], required=True)
+    testemail = field_of(fields.APP["testemail"], required=True)
+    defaultfromemail = field_of(fields.APP["defaultfromemail"])
+    defaultfromname = field_of(fields.APP["defaultfromname"])
     strategy = RadioField(
-        lazy_gettext("Which SMTP is used"),
+        label_of(fields.APP["strategy"]),
         choices=[
             SelectChoice("PRIORITY", lazy_gettext("The first active one, by priority")),
             SelectChoice("RANDOM", lazy_gettext("Any active one, at random")),
@@ -327,21 +290,16 @@ class AppForm(Form):
     @staticmethod
     def of(app: App) -> dict[str, Any]:
         """The values of an app as the form has them."""
-        return {
-            "name": app.name,
-            "testemail": app.testemail,
-            "defaultfromemail": app.defaultfromemail or "",
-            "defaultfromname": app.defaultfromname or "",
-            "strategy": app.strategy,
-            "version": app.version,
-        }
+        return values_of(app, AppForm, fields.APP) | {"version": app.version}
 
     def changes(self) -> AppChanges:
         """What the form says of the app; an empty field says: nothing."""
-        return {
-            "name": self.accepted["name"],
-            "testemail": self.accepted["testemail"],
-            "defaultfromemail": self.accepted.get("defaultfromemail"),
-            "defaultfromname": self.accepted.get("defaultfromname"),
-            "strategy": self.strategy.data,
-        }
+        return cast(AppChanges, self.values(fields.APP))
+
+    @property
+    def others(self) -> list[Field]:
+        """The fields that the page lays out one after the other, below its own."""
+        return [self._fields[name] for name in OTHERS_OF_APP]
+
+
+OTHERS_OF_APP = add_others(AppForm, fields.APP)

@@ -44,13 +44,15 @@ def set_up() -> AnyResponse:
             users.refuse_guessing(_SET_UP, auth.network())
             if not _is_set_up_code(form.code.data):
                 users.count_failure(_SET_UP, auth.network())
-                form.code.errors = [_("This is not the code that was printed on the console.")]
+                form.code.errors = [_("This is not the code printed on the console.")]
                 return form.page("login/set_up.html")
             user = users.create_first_user(
                 form.accepted["name"], form.accepted["email"], form.password.data
             )
             enter(user)
-            flash(_("Welcome. Begin with the app whose mails you want to send."), "success")
+            flash(
+                _("Welcome. Start by creating the app that you want to send email from."), "success"
+            )
             return redirect(url_for("pages.list_apps"), 303)
     return form.page("login/set_up.html")
 
@@ -87,7 +89,7 @@ def sign_out() -> AnyResponse:
     if current_user.is_authenticated:
         sessions.close_session(auth.user().session_key)
     session.clear()
-    flash(_("You are signed out."), "success")
+    flash(_("Signed out."), "success")
     return redirect(url_for(".sign_in"), 303)
 
 

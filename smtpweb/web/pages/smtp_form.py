@@ -2,46 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
 
 from dns.resolver import Resolver
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from werkzeug.datastructures import MultiDict
-from wtforms import (
-    BooleanField,
-    Field,
-    HiddenField,
-    PasswordField,
-    RadioField,
-    SelectChoice,
-    SubmitField,
-)
-from wtforms.validators import DataRequired, Optional
+from wtforms import Field, SelectChoice, SubmitField
+from wtforms.validators import Optional
 
 from ... import config, validators
 from ...database.models import App, Smtp
 from ...errors import SecretUnreadable
 from ...mailcheck import Encryption, Report
+from ...mailcheck.core.modes import USUAL_PORTS
 from ...mailcheck.core.pasted import Parts
-from ...providers import preflight, presets, reachability
+from ...providers import credentials, preflight, presets, reachability
 from ...providers.presets import Choice
 from ...providers.settings import Settings
-from ...registry import checkability, smtps
+from ...registry import checkability, destination, fields, smtps
+from ...registry.destination import Fate
 from ...registry.smtps import SmtpChanges
 from ..http.i18n import say
-from .forms import (
-    REQUIRED,
-    Form,
+from .form_fields import (
+    HostField,
     LineField,
     Reads,
+    add_others,
+    field_of,
     in_words,
-    once_field,
-    text_field,
-    trimmed,
-    version_number,
+    label_of,
+    values_of,
+    with_usual_port,
 )
+from .forms import Form, once_field, version_number
+from .noted_fields import BooleanField, HiddenField, PasswordField, RadioField, notes_of
 
 
 def _encryption(value: str) -> str:
@@ -59,61 +55,47 @@ _FROM_ADDRESS: dict[str, Callable[[str], Any]] = {
 _JUDGED = ("host", "encryption", "port", "username", "password", "defaultfromemail")
 
 
-class HostField(LineField):
-    """A host. What was pasted instead of one is not shown again where it may hold a password."""
-
-    def _value(self) -> str:
-        try:
-            validators.host(self.data or "")
-        except validators.PastedServer as error:
-            if error.secret:
-                return ""
-        except ValueError:
-            pass
-        return super()._value()
-
-
 class SmtpForm(Form):
     """Create or edit an SMTP."""
 
     provider = LineField(lazy_gettext("Provider"), [Optional()])
     use = SubmitField(lazy_gettext("Fill in"))
     preset = LineField(validators=[Optional()])  # one of ``fitting``, as its button says
-    host = HostField(
-        lazy_gettext("Host"), [DataRequired(REQUIRED), Reads(validators.host)], filters=[trimmed]
-    )
+    host = field_of(fields.SMTP["host"], HostField)
     # What was pasted as the host, taken apart; the password is not among it.
     pasted_host = HiddenField()
     pasted_port = HiddenField()
     pasted_encryption = HiddenField()
     pasted_username = HiddenField()
-    use_parts = SubmitField(lazy_gettext("Fill in these parts"))
+    use_parts = SubmitField(lazy_gettext("Use these values"))
     encryption = RadioField(
         lazy_gettext("Encryption"),
         choices=[
-            SelectChoice(Encryption.STARTTLS.value, lazy_gettext("STARTTLS (usual: 587)")),
-            SelectChoice(
-                Encryption.IMPLICIT.value, lazy_gettext("TLS from the start (usual: 465)")
-            ),
-            SelectChoice(Encryption.NONE.value, lazy_gettext("None: unencrypted")),
+            SelectChoice(Encryption.STARTTLS.value, with_usual_port(Encryption.STARTTLS)),
+            SelectChoice(Encryption.IMPLICIT.value, with_usual_port(Encryption.IMPLICIT)),
+            SelectChoice(Encryption.NONE.value, lazy_gettext("None")),
         ],
         default=Encryption.STARTTLS.value,
     )
-    port = text_field(lazy_gettext("Port"), validators.port, required=False, default="587")
-    auth = BooleanField(lazy_gettext("The server wants a login"), default=True)
+    port = field_of(
+        fields.SMTP["port"], required=False, default=str(USUAL_PORTS[Encryption.STARTTLS])
+    )
+    auth = BooleanField(label_of(fields.SMTP["auth"]), default=True)
     # Browsers fill in what they take for the login of this site: hence the names in HTML.
     username = LineField(
-        lazy_gettext("User name"), [Optional(), Reads(validators.credential)], name="smtp_login"
+        label_of(fields.SMTP["username"]),
+        [Optional(), Reads(fields.SMTP["username"].rule)],
+        name="smtp_login",
     )
     password = PasswordField(
-        lazy_gettext("Password"),
+        label_of(fields.SMTP["password"]),
         # Blanks alone are a password too: only nothing at all means that there is none.
-        [Optional(strip_whitespace=False), Reads(validators.credential)],
+        [Optional(strip_whitespace=False), Reads(fields.SMTP["password"].rule)],
         name="smtp_secret",
     )
-    defaultfromemail = text_field(lazy_gettext("From email"), validators.email, required=False)
-    defaultfromname = text_field(lazy_gettext("From name"), validators.display_name, required=False)
-    priority = text_field(lazy_gettext("Priority"), validators.priority, default="10")
+    defaultfromemail = field_of(fields.SMTP["defaultfromemail"])
+    defaultfromname = field_of(fields.SMTP["defaultfromname"])
+    priority = field_of(fields.SMTP["priority"], required=True)
     version = HiddenField(validators=[Optional(), Reads(version_number)])
     once_key = once_field()
     save_and_check = SubmitField()
@@ -135,24 +117,23 @@ class SmtpForm(Form):
         self.ignored: list[str] = []  # labels of what could not be
         self.fitting: list[Choice] = []  # providers, where several fit what was typed
         for name in _JUDGED:
-            self._fields[name].warnings = []
+            notes_of(self._fields[name]).warnings = []
         self.username.hint = self.password.hint = ""
         self.parts: Parts | None = None  # of what was pasted as the host
 
     @staticmethod
     def of(smtp: Smtp) -> dict[str, Any]:
         """The values of an SMTP as the form has them; the password is never among them."""
-        return {
-            "host": smtp.host,
+        return values_of(smtp, SmtpForm, fields.SMTP) | {
             "encryption": smtp.encryption.value,
-            "port": str(smtp.port),
-            "auth": smtp.auth,
             "username": smtp.shown_username or "",
-            "defaultfromemail": smtp.defaultfromemail or "",
-            "defaultfromname": smtp.defaultfromname or "",
-            "priority": str(smtp.priority),
             "version": smtp.version,
         }
+
+    @property
+    def others(self) -> list[Field]:
+        """The fields that the page lays out one after the other, below its own."""
+        return [self._fields[name] for name in OTHERS_OF_SMTP]
 
     # -- filling in
 
@@ -167,7 +148,7 @@ class SmtpForm(Form):
         found = presets.named(self.preset.data or self.provider.data or "")
         if not found:
             self.provider.errors = [
-                _("There is no provider of this name in the list: type its host instead.")
+                _("No provider in the list has this name. Enter its host below instead.")
             ]
             return
         if len(found) > 1:
@@ -182,7 +163,7 @@ class SmtpForm(Form):
         # What was left out of the host is typed next
         self.focus = self.host if choice.host.startswith(".") else self._typed_next()
 
-    def validate(self, extra_validators: Any = None) -> bool:
+    def validate(self, extra_validators: Mapping[str, Sequence[object]] | None = None) -> bool:
         """Read every field; where a URL was pasted as the host, offer its parts."""
         valid = bool(super().validate(extra_validators))
         try:
@@ -246,7 +227,7 @@ class SmtpForm(Form):
                 except ValueError:
                     self.ignored.append(self._fields[name].label.text)
         if "encryption" in read and "port" not in address and self._port_is_usual():
-            read["port"] = str(presets.USUAL_PORTS[Encryption(read["encryption"])])
+            read["port"] = str(USUAL_PORTS[Encryption(read["encryption"])])
         for name, value in read.items():
             self._show(name, value)
         wanted = address.get("field")
@@ -256,14 +237,10 @@ class SmtpForm(Form):
     @property
     def needs_password(self) -> bool:
         """Whether the stored password will not do: it was entered for another place or login."""
-        smtp = self.smtp
-        return bool(
-            smtp
-            and smtp.password_sealed
-            and self.auth.data
-            and not self.password.data
-            and (self._moves(smtp) or not smtp.auth)
-        )
+        if self.smtp is None or self.password.data:
+            return False
+        fate = destination.fate_of_password(self.smtp, self._where_it_goes())
+        return fate is Fate.NEEDED_AGAIN
 
     @property
     def keeps_username(self) -> bool:
@@ -274,14 +251,14 @@ class SmtpForm(Form):
         return self.password if self.needs_password else self.username
 
     def _port_is_usual(self) -> bool:
-        return self.port.data in map(str, presets.USUAL_PORTS.values())
+        return self.port.data in map(str, USUAL_PORTS.values())
 
     def _show(self, name: str, value: str) -> None:
         field = self._fields[name]
         if field.data == value:
             return
         if self.smtp:
-            field.stored = in_words(field, self.of(self.smtp)[name])
+            notes_of(field).stored = in_words(field, self.of(self.smtp)[name])
         field.data = value
         self.unsaved.append(field.label.text)
 
@@ -302,16 +279,26 @@ class SmtpForm(Form):
             self.username.hint = f"{known.name}: {say(known.user)}"
             self.password.hint = f"{known.name}: {say(known.password)}"
         settings = self._settings(app)
+        if self._keeps_password and self.smtp and not smtps.has_key_of_password(self.smtp):
+            notes_of(self.password).warnings = [say(SecretUnreadable.title)]
         dns = reachability.look_up(settings, resolver) if resolver else ()
         for warning in (*dns, *preflight.warnings(settings)):
-            field = self._fields[warning.field]
-            field.warnings = [*field.warnings, say(warning.text)]
+            notes = notes_of(self._fields[warning.field])
+            notes.warnings = [*(notes.warnings or ()), say(warning.text)]
 
     def tell_cause(self, name: str, report: Report) -> None:
         """Put to the field of this name in HTML what a check found to be wrong with it."""
         for field in self:
             if field.name == name:
-                field.cause = (report.title, *report.advice[:1])
+                notes_of(field).cause = (report.title, *report.advice[:1])
+
+    @property
+    def _keeps_password(self) -> bool:
+        """Whether the stored password would be sent to where it was entered for."""
+        if self.smtp is None or self.password.data:
+            return False
+        fate = destination.fate_of_password(self.smtp, self._where_it_goes())
+        return self.smtp.auth and fate is Fate.KEPT
 
     def _settings(self, app: App) -> Settings:
         """What stands in the form, as far as it can be read."""
@@ -326,15 +313,21 @@ class SmtpForm(Form):
             encryption = Encryption.STARTTLS
         username = self.username.data or ""
         sender = checkability.sender_of(self.defaultfromemail.data, app.defaultfromemail, username)
-        if smtp and self.keeps_username and not self._moves(smtp):
+        if smtp and self.keeps_username and not destination.moves(smtp, self._where_it_goes()):
             username = smtp.username or ""
+        host = (self.host.data or "").strip()
+        if self.password.data:
+            password_findings = credentials.findings(host, self.password.data)
+        else:
+            # What is said of it must not tell about it to who types the host of somebody else
+            password_findings = (self._keeps_password and smtp and smtp.password_findings) or ""
         return Settings(
-            host=(self.host.data or "").strip(),
+            host=host,
             port=port,
             encryption=encryption,
             auth=bool(self.auth.data),
             username=username,
-            password=self.password.data or self._stored_password(),
+            password_findings=password_findings,
             mail_from=sender,
             policy=config.settings().egress,
             both_flags=bool(
@@ -342,20 +335,13 @@ class SmtpForm(Form):
             ),
         )
 
-    def _stored_password(self) -> str:
-        # What is said of it must not tell about it to who types the host of somebody else
-        if self.smtp is None or not self.smtp.auth or self._moves(self.smtp):
-            return ""
-        try:
-            return smtps.open_password(self.smtp) or ""
-        except SecretUnreadable as error:
-            self.password.warnings = [say(error.title)]
-            return ""
-
     def findings(self) -> dict[str, Any]:
         """The same for a script: texts by the names that the fields have in HTML."""
         return {
-            "warnings": {self._fields[name].name: self._fields[name].warnings for name in _JUDGED},
+            "warnings": {
+                field.name: notes_of(field).warnings
+                for field in (self._fields[name] for name in _JUDGED)
+            },
             "hints": {field.name: field.hint for field in (self.username, self.password)},
         }
 
@@ -363,35 +349,47 @@ class SmtpForm(Form):
 
     def changes(self) -> SmtpChanges:
         """What the form says of the SMTP, or of a new one; an empty password keeps the stored."""
-        smtp = self.smtp
-        changes: SmtpChanges = {
-            "host": self.accepted["host"],
-            "port": self._port(),
-            "priority": self.accepted["priority"],
-            "auth": self.auth.data,
-            "defaultfromemail": self.accepted.get("defaultfromemail"),
-            "defaultfromname": self.accepted.get("defaultfromname"),
-        }
-        if not self.keeps_username:
-            changes["username"] = self.accepted.get("username")
+        changes = self.values(fields.SMTP) | self._flags()
+        changes["port"] = self.accepted.get("port", self._usual_port())
+        if self.keeps_username:
+            del changes["username"]
+        changes["password"] = self.accepted.get("password")
+        if not self.password.data:
+            del changes["password"]
+        return cast(SmtpChanges, changes)
+
+    def _flags(self) -> dict[str, bool]:
         # A client of the API may have set both flags: what was not touched stays as it is.
-        if smtp is None or self.encryption.data != smtp.encryption.value:
-            changes["starttls"] = self.encryption.data == Encryption.STARTTLS.value
-            changes["ssltls"] = self.encryption.data == Encryption.IMPLICIT.value
-        if self.password.data:
-            changes["password"] = self.accepted["password"]
-        return changes
-
-    def _port(self) -> int:
-        """What was typed, or the usual port of the encryption."""
-        usual = presets.USUAL_PORTS[Encryption(self.encryption.data)]
-        return int(self.accepted.get("port", usual))
-
-    def _moves(self, smtp: Smtp) -> bool:
-        stored = self.of(smtp)
-        typed = {
-            name: self._fields[name].data or ""
-            for name in ("host", "port", "username", "encryption")
+        if self.smtp and self.encryption.data == self.smtp.encryption.value:
+            return {}
+        return {
+            "starttls": self.encryption.data == Encryption.STARTTLS.value,
+            "ssltls": self.encryption.data == Encryption.IMPLICIT.value,
         }
-        typed["host"] = self.accepted.get("host", typed["host"])
-        return any(typed[name] != stored[name] for name in typed)
+
+    def _where_it_goes(self) -> dict[str, Any]:
+        """What stands in the form of where a password is sent, whether it can be read or not."""
+        typed: dict[str, Any] = {"auth": bool(self.auth.data)} | self._flags()
+        for name in ("host", "port", "username"):
+            text = self._fields[name].data or ""
+            try:
+                typed[name] = fields.SMTP[name].rule(text) if text else None
+            except ValueError:
+                typed[name] = text
+        typed["port"] = typed["port"] or self._usual_port()
+        if self.keeps_username:
+            del typed["username"]
+        return typed
+
+    def _usual_port(self) -> int | None:
+        """That of the encryption, if one is chosen."""
+        chosen = self.encryption.data
+        return USUAL_PORTS[Encryption(chosen)] if chosen in set(Encryption) else None
+
+    @property
+    def usual_ports(self) -> dict[str, str]:
+        """The same of each encryption, for the script of the page."""
+        return {mode.value: str(port) for mode, port in USUAL_PORTS.items()}
+
+
+OTHERS_OF_SMTP = add_others(SmtpForm, fields.SMTP)

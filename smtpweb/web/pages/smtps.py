@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import dns.resolver
-from flask import current_app, flash, redirect, render_template, request, url_for
+from flask import flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 from werkzeug.wrappers import Response as AnyResponse
@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from ...checking import service
 from ...database.models import App, Smtp
 from ...database.session import db
+from ...extensions import services
 from ...registry import apps, overview, smtps
 from ..http import auth
 from ..http.i18n import say
@@ -107,10 +108,8 @@ def preflight(app_id: str = "", smtp_id: str = "") -> dict[str, Any]:
 
 
 def _resolver() -> dns.resolver.Resolver | None:
-    # A test puts one of its own there
-    given: dns.resolver.Resolver | None = current_app.extensions.get("smtpweb.dns")
     try:
-        return given or dns.resolver.Resolver()
+        return services().resolver or dns.resolver.Resolver()
     except dns.resolver.NoResolverConfiguration:
         return None
 
@@ -133,7 +132,7 @@ def remove_smtp(smtp_id: str) -> AnyResponse:
     """Remove an SMTP."""
     smtp = smtps.find(auth.user().id, smtp_id)
     smtps.remove(auth.user().id, smtp.id)
-    flash(_("%(name)s was removed.", name=f"{smtp.host}:{smtp.port}"), "success")
+    flash(_("%(name)s was deleted.", name=f"{smtp.host}:{smtp.port}"), "success")
     return redirect(url_for(".show_app", app_id=smtp.app_id), 303)
 
 
@@ -152,7 +151,7 @@ def _tell_cause(form: SmtpForm, smtp: Smtp) -> None:
 
 def _warnings(smtp: Smtp) -> list[tuple[str, str, str]]:
     """What is likely to fail of an SMTP as stored: field, text, and where it can be mended."""
-    _password, found = smtps.judge(smtp, smtp.app.defaultfromemail)
+    found = smtps.warnings_of(smtp, smtp.app.defaultfromemail)
     form = SmtpForm(smtp)
     fields = [form[one.field] for one in found]
     return [
@@ -169,17 +168,17 @@ def _after_save(smtp: Smtp, form: SmtpForm) -> AnyResponse:
     warnings = _warnings(smtp)
     if form.save.data:
         if warnings:
-            flash(_("Saved, with warnings. It was not checked."), "warning")
+            flash(_("Saved with warnings, not checked."), "warning")
         else:
-            flash(_("Saved. It was not checked."), "success")
+            flash(_("Saved, not checked."), "success")
         return redirect(url_for(".show_smtp", smtp_id=smtp.id), 303)
     if warnings:
         # One box for all: the result, which comes next, must not be pushed off the screen
         texts = " ".join(f"{label}: {text}" for label, text, _url in warnings)
         flash(
             ngettext(
-                "Saved, with a warning. %(texts)s",
-                "Saved, with %(num)s warnings. %(texts)s",
+                "Saved with a warning. %(texts)s",
+                "Saved with %(num)s warnings. %(texts)s",
                 len(warnings),
                 texts=texts,
             ),

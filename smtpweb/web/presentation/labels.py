@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from flask_babel import format_decimal, format_percent, lazy_gettext, ngettext
+from babel.units import format_unit
+from flask_babel import (
+    format_decimal,
+    format_percent,
+    format_timedelta,
+    get_locale,
+    lazy_gettext,
+    ngettext,
+    pgettext,
+)
 from flask_babel import gettext as _
 
 from ...checking.service import is_under_way
 from ...database.models import App, Check, Smtp
 from ...database.session import AnyRow, now
 from ...mailcheck import Encryption, Outcome, Reply, Report, Stage, Step
+from ...mailcheck.core.modes import ENCRYPTION_NAMES
 from ...registry import states
 from ...registry.overview import Summary
 from ...registry.states import AppState, SmtpState
@@ -29,27 +39,30 @@ class State(NamedTuple):
 
 
 ENCRYPTION = {
-    Encryption.IMPLICIT: lazy_gettext("TLS from the start"),
+    Encryption.IMPLICIT: lazy_gettext("Implicit TLS"),
     Encryption.STARTTLS: "STARTTLS",
     Encryption.NONE: lazy_gettext("unencrypted"),
 }
 
 # Each stage as its command or protocol, and as what happens there.
 STAGES = {
-    Stage.POLICY: (lazy_gettext("Policy"), lazy_gettext("May this host and port be reached?")),
-    Stage.RESOLVE: ("DNS", lazy_gettext("Look up the addresses of the host")),
+    Stage.POLICY: (
+        lazy_gettext("Policy"),
+        lazy_gettext("Is smtpweb allowed to connect to this host and port?"),
+    ),
+    Stage.RESOLVE: ("DNS", lazy_gettext("Look up the host's addresses")),
     Stage.CONNECT: ("TCP", lazy_gettext("Connect to the port")),
     Stage.TLS: ("TLS", lazy_gettext("Encrypt, and verify the certificate")),
-    Stage.GREETING: (lazy_gettext("Greeting"), lazy_gettext("The server says who it is")),
-    Stage.EHLO: ("EHLO", lazy_gettext("The server says what it can do")),
-    Stage.STARTTLS: ("STARTTLS", lazy_gettext("Ask the server to change over to TLS")),
+    Stage.GREETING: (lazy_gettext("Greeting"), lazy_gettext("The server introduces itself")),
+    Stage.EHLO: ("EHLO", lazy_gettext("The server lists its capabilities")),
+    Stage.STARTTLS: ("STARTTLS", lazy_gettext("Switch the connection to TLS")),
     Stage.AUTH: ("AUTH", lazy_gettext("Sign in with user name and password")),
     Stage.MAIL: ("MAIL FROM", lazy_gettext("The server accepts the sender")),
     Stage.RCPT: ("RCPT TO", lazy_gettext("The server accepts the recipient")),
     Stage.DATA: ("DATA", lazy_gettext("Hand over the message")),
     Stage.ACCEPTED: (
         lazy_gettext("Accepted"),
-        lazy_gettext("The server has taken charge of the message"),
+        lazy_gettext("The server is now responsible for delivering the message"),
     ),
 }
 
@@ -58,7 +71,7 @@ OUTCOMES = {
     Outcome.FAILED: State(lazy_gettext("failed"), "danger", "failed"),
     Outcome.SKIPPED: State(lazy_gettext("not used"), "secondary", "skipped"),
     Outcome.NOT_REACHED: State(lazy_gettext("not reached"), "secondary", "waiting"),
-    Outcome.UNDER_WAY: State(lazy_gettext("under way"), "info", "clock"),
+    Outcome.UNDER_WAY: State(lazy_gettext("running"), "info", "clock"),
 }
 
 # Names of the states; what a state is stands in the registry.
@@ -77,7 +90,7 @@ SMTP_FILTER = [
 ]
 APP_STATES = {
     AppState.DOWN: State(
-        lazy_gettext("No active SMTP server: mails of this app will not be sent"),
+        lazy_gettext("No active SMTP server: this app cannot send"),
         "danger",
         "failed",
     ),
@@ -112,6 +125,11 @@ class Rung(NamedTuple):
     milliseconds: float | None
 
 
+def texts() -> Iterator[str]:
+    """The texts that are defined in layers which know no translation."""
+    yield from ENCRYPTION_NAMES.values()
+
+
 def smtp_state(smtp: Smtp) -> State:
     """The state of an SMTP server; while a check runs, that."""
     if smtp.checking_until and smtp.checking_until > now():
@@ -129,7 +147,7 @@ def since_last_check(smtp: Smtp, last: Check | AnyRow | None) -> str:
     if last is None or is_under_way(last):
         return ""
     if last.smtp_version < smtp.settings_version:
-        return str(_("changed since its last check"))
+        return str(_("changed since the last check"))
     return str(_("last check interrupted")) if last.finished is None else ""
 
 
@@ -154,8 +172,8 @@ def _app_words(app: App, summary: Summary | None, state: AppState) -> str:
                 )
             )
         if state is AppState.UNCHECKABLE:
-            return str(_("Using a backup, which cannot be checked"))
-        return str(_("Using a backup, which was not checked yet"))
+            return str(_("Using a backup that cannot be checked"))
+        return str(_("Using a backup that has not been checked yet"))
     if summary.active == summary.total:
         return str(ngettext("It works", "All %(num)d work", summary.total))
     if summary.active:
@@ -164,8 +182,8 @@ def _app_words(app: App, summary: Summary | None, state: AppState) -> str:
         problems = summary.disabled + summary.uncheckable
         return str(
             ngettext(
-                "%(num)d of %(total)d has a problem, the others were not checked yet",
-                "%(num)d of %(total)d have a problem, the others were not checked yet",
+                "%(num)d of %(total)d has a problem, the others have not been checked yet",
+                "%(num)d of %(total)d have a problem, the others have not been checked yet",
                 problems,
                 total=summary.total,
             )
@@ -177,10 +195,12 @@ def check_state(check: Check) -> State:
     """The state of a check."""
     if check.finished is None:
         if is_under_way(check):
-            return State(_("Under way"), "info", "clock")
+            return State(_("Running"), "info", "clock")
         return State(_("Interrupted"), "warning", "alert")
     if check.arrived and check.accepted:
-        return State(_("Arrival confirmed after %(time)s", time=travel(check)), "success", "done")
+        return State(
+            _("Delivered: confirmed after %(time)s", time=travel(check)), "success", "done"
+        )
     if check.accepted:
         return State(_("Accepted"), "success", "done")
     if check.stage == Stage.POLICY:
@@ -191,6 +211,15 @@ def check_state(check: Check) -> State:
 def stage(name: str) -> str:
     """The short name of a stage."""
     return str(STAGES[Stage(name)][0])
+
+
+def at_stage(name: str) -> str:
+    """A stage as a sentence names it: "Failed at the greeting"."""
+    in_a_sentence = {
+        Stage.POLICY: pgettext("in a sentence", "Policy"),
+        Stage.GREETING: pgettext("in a sentence", "Greeting"),
+    }
+    return str(in_a_sentence.get(Stage(name)) or stage(name))
 
 
 def is_used(app: App, summary: Summary | None, smtp: Smtp) -> bool:
@@ -223,8 +252,8 @@ def now_doing(steps: Iterable[Step]) -> str:
         if step.outcome is Outcome.UNDER_WAY:
             return f"{name}: {what}"
         if step.outcome is Outcome.FAILED:
-            return str(_("%(stage)s failed. Finding out what would work.", stage=name))
-    return str(_("The check begins."))
+            return str(_("%(stage)s failed. Looking for settings that work…", stage=name))
+    return str(_("Checking…"))
 
 
 def travel(check: Check) -> str:
@@ -277,14 +306,12 @@ def relative(moment: datetime) -> str:
 
 
 def span(seconds: float) -> str:
-    """A number of seconds, 1 or more, in the largest unit that fits: "3 minutes"."""
-    if seconds >= 86400:
-        return str(ngettext("%(num)s day", "%(num)s days", round(seconds / 86400)))
-    if seconds >= 3600:
-        return str(ngettext("%(num)s hour", "%(num)s hours", round(seconds / 3600)))
-    if seconds >= 60:
-        return str(ngettext("%(num)s minute", "%(num)s minutes", round(seconds / 60)))
-    return str(ngettext("%(num)s second", "%(num)s seconds", round(seconds)))
+    """A number of seconds, 1 or more, in the largest unit that fits, days at most: "3 minutes"."""
+    lapse = timedelta(seconds=seconds)
+    if lapse < timedelta(days=7):
+        return str(format_timedelta(lapse, threshold=1))
+    # Babel goes on to weeks and months, and 10 days are not "1 week" to who waits for them
+    return format_unit(round(lapse / timedelta(days=1)), "duration-day", locale=get_locale())
 
 
 def days_left(until: str) -> int | None:

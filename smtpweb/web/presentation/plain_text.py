@@ -20,12 +20,12 @@ def text(check: Check, report: Report) -> str:
         _head(check, report),
         [report.meaning, *confidence.sentences(report)],
         [f"{number}. {step}" for number, step in enumerate(report.advice, 1)],
-        _under(_("Also noticed"), [str(notice) for notice in report.warnings]),
+        _under(_("Warnings"), [str(notice) for notice in report.warnings]),
         _under(_("Stages"), _stages(report)),
         _under(_("Addresses"), _addresses(report)),
         _under("TLS", [f"{name}: {value}" for name, value in labels.tls_facts(report)]),
         _under(_("Capabilities"), list(report.capabilities)),
-        _under(_("Transcript (milliseconds from the start)"), _transcript(report)),
+        _under(_("Transcript (milliseconds since the start)"), _transcript(report)),
     )
     return "\n\n".join("\n".join(lines) for lines in map(list, paragraphs) if lines)
 
@@ -43,7 +43,7 @@ def _head(check: Check, report: Report) -> Iterator[str]:
     if report.reply:
         yield _("The server said: %(words)s", words=labels.quoted(report.reply))
     if report.queue_id:
-        yield _("Queue id: %(id)s", id=report.queue_id)
+        yield _("Queue ID: %(id)s", id=report.queue_id)
     if report.message_id:
         yield f"Message-ID: {report.message_id}"
     if report.mail_from:
@@ -52,7 +52,7 @@ def _head(check: Check, report: Report) -> Iterator[str]:
     took = labels.duration(report.milliseconds)
     yield _("Checked: %(moment)s, took %(time)s", moment=labels.exact(check.started), time=took)
     if check.arrived:
-        yield _("Arrival confirmed: %(moment)s", moment=labels.exact(check.arrived))
+        yield _("Delivery confirmed: %(moment)s", moment=labels.exact(check.arrived))
     yield _("Check: %(id)s", id=check.id)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
+from ...database.session import AnyRow
 from ...registry.overview import MARKS
 
 _STEP = 5  # units of the drawing from one check to the next
@@ -28,7 +29,7 @@ class Bar(NamedTuple):
     missing: str
 
 
-def bar(marks: Sequence[Any]) -> Bar:
+def bar(marks: Sequence[AnyRow]) -> Bar:
     """Draw these checks, of which the newest comes first."""
     shapes: dict[str, list[str]] = {"accepted": [], "failed": [], "other": [], "missing": []}
     counts = {"accepted": 0, "failed": 0, "other": 0}
@@ -50,7 +51,7 @@ def bar(marks: Sequence[Any]) -> Bar:
     return Bar(_words(counts), MARKS * _STEP, **paths)
 
 
-def _kind(mark: Any) -> str:
+def _kind(mark: AnyRow) -> str:
     if mark.finished is None or mark.stage == "policy":
         return "other"  # under way, interrupted, or not tried
     return "accepted" if mark.accepted else "failed"
@@ -62,8 +63,8 @@ def _words(counts: dict[str, int]) -> str:
         return str(_("No checks"))
     parts = [
         ngettext("%(num)d check", "%(num)d checks", total),
-        _("%(count)d accepted", count=counts["accepted"]),
-        _("%(count)d failed", count=counts["failed"]),
+        ngettext("%(num)d accepted", "%(num)d accepted", counts["accepted"]),
+        ngettext("%(num)d failed", "%(num)d failed", counts["failed"]),
     ]
     if counts["other"]:
         parts.append(_("%(count)d without a result", count=counts["other"]))

@@ -1,17 +1,23 @@
 """Hosts and addresses: what is understood, and what is refused with a reason."""
 
+from __future__ import annotations
+
 import ipaddress
 import socket
 import threading
 import time
+from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from smtpweb.mailcheck import Side, Stage
 from smtpweb.mailcheck.core import addresses
 from smtpweb.mailcheck.core.effects import NotResolved
+from smtpweb.mailcheck.core.egress import Address
 from smtpweb.mailcheck.core.failure import Symptom
 from smtpweb.mailcheck.net import resolver
+from tests.support.drivers import Check
 from tests.support.fake_dns import fake_dns
 from tests.support.fake_smtp import fake_smtp
 from tests.support.serving import free_port
@@ -36,7 +42,7 @@ from tests.support.serving import free_port
         ("[::FFFF:c000:201]", "192.0.2.1"),
     ],
 )
-def test_hosts_that_are_understood(typed, name):
+def test_host_is_understood(typed: str, name: str) -> None:
     assert addresses.parse_host(typed).name == name
 
 
@@ -48,7 +54,7 @@ def test_hosts_that_are_understood(typed, name):
      "0177.0.0.1", "127.0.0.1.", "1.2.3.4:25", "h.example\r\nQUIT", "h\0.example", "%31.example",
      "-a.example", "fe80::1%eth0", "٣.٣.٣.٣", "a\u200b.example\n", "*.example.com", "0"],
 )  # fmt: skip
-def test_hosts_that_are_refused_with_a_reason(check, typed):
+def test_hosts_that_are_refused_with_a_reason(check: Check, typed: str) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         addresses.parse_host(typed)
     with fake_smtp() as server:
@@ -58,14 +64,14 @@ def test_hosts_that_are_refused_with_a_reason(check, typed):
 
 
 @pytest.mark.parametrize("port", [0, -1, 65536, 10**9])
-def test_a_port_that_is_none_is_refused(check, port):
+def test_port_that_is_none_is_refused(check: Check, port: int) -> None:
     with fake_smtp() as server:
         report = check(server.target(port=port))
     assert report.code == "SMTP_RESOLVE_HOST_INVALID"
     assert str(port) in report.meaning
 
 
-def test_an_unknown_name_is_named(check):
+def test_unknown_name_is_named(check: Check) -> None:
     with fake_smtp() as server:
         report = check(server.target(host="no-such-host.invalid"))
     assert report.stage is Stage.RESOLVE
@@ -81,8 +87,10 @@ def test_an_unknown_name_is_named(check):
         (socket.EAI_NODATA, Symptom.NO_ADDRESS),
     ],
 )
-def test_what_the_resolver_says_is_told_apart(monkeypatch, number, symptom):
-    def fails(*args, **kwargs):
+def test_resolver_errors_are_told_apart(
+    monkeypatch: pytest.MonkeyPatch, number: int, symptom: Symptom
+) -> None:
+    def fails(*args: object, **kwargs: object) -> NoReturn:
         raise socket.gaierror(number, "made up")
 
     monkeypatch.setattr(socket, "getaddrinfo", fails)
@@ -95,10 +103,12 @@ def test_what_the_resolver_says_is_told_apart(monkeypatch, number, symptom):
 
 @pytest.mark.parametrize("state", ["SILENCE", "SERVFAIL", "away"])
 @pytest.mark.parametrize("number", [socket.EAI_NONAME, socket.EAI_NODATA])
-def test_unknown_name_is_not_concluded_from_dns_that_says_nothing(monkeypatch, number, state):
+def test_unknown_name_is_not_concluded_from_dns_that_says_nothing(
+    monkeypatch: pytest.MonkeyPatch, number: int, state: str
+) -> None:
     """glibc answers EAI_NONAME on a machine that can reach no DNS server."""
 
-    def fails(*args, **kwargs):
+    def fails(*args: object, **kwargs: object) -> NoReturn:
         raise socket.gaierror(number, "made up")
 
     monkeypatch.setattr(socket, "getaddrinfo", fails)
@@ -112,10 +122,10 @@ def test_unknown_name_is_not_concluded_from_dns_that_says_nothing(monkeypatch, n
     assert raised.value.why == Symptom.RESOLVER_FAILED
 
 
-def test_search_domains_are_kept_away_from_whole_names(monkeypatch):
+def test_search_domains_are_kept_away_from_whole_names(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def record(name, *args, **kwargs):
+    def record(name: str, *args: object, **kwargs: object) -> list[tuple[object, ...]]:
         asked.append(name)
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 0))]
 
@@ -125,14 +135,16 @@ def test_search_domains_are_kept_away_from_whole_names(monkeypatch):
     assert asked == ["mail.example.com.", "postfix"]
 
 
-def test_the_hosts_file_is_heard_for_whole_names(monkeypatch, tmp_path):
+def test_hosts_file_is_heard_for_whole_names(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     hosts = tmp_path / "hosts"
     hosts.write_text("127.0.0.1 localhost\n10.0.0.5 other mail.internal # ours\nbad line here\n")
     monkeypatch.setattr(addresses, "HOSTS_FILE", hosts)
     assert resolver.addresses_of("Mail.internal") == (ipaddress.ip_address("10.0.0.5"),)
 
 
-def test_a_resolver_that_hangs_is_left_in_time(check, monkeypatch):
+def test_resolver_that_hangs_is_left_in_time(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
     release = threading.Event()
     monkeypatch.setattr(resolver, "addresses_of", lambda host: release.wait(10) and ())
     with fake_smtp() as server:
@@ -143,11 +155,13 @@ def test_a_resolver_that_hangs_is_left_in_time(check, monkeypatch):
     assert time.monotonic() - begun < 1.3
 
 
-def test_hanging_look_ups_of_one_name_hold_one_thread_and_others_go_on(monkeypatch):
+def test_hanging_look_ups_of_one_name_hold_one_thread_and_others_go_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     release = threading.Event()
     asked = []
 
-    def look_up(host):
+    def look_up(host: str) -> tuple[Address, ...]:
         asked.append(host)
         if host == "hangs":
             release.wait(10)
@@ -165,20 +179,24 @@ def test_hanging_look_ups_of_one_name_hold_one_thread_and_others_go_on(monkeypat
     assert asked.count("hangs") == 1
 
 
-def test_a_look_up_that_waited_too_long_is_not_begun(monkeypatch):
+def test_look_up_that_waited_too_long_is_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resolver, "addresses_of", lambda host: pytest.fail("looked up"))
     future = resolver.Resolver().look_up("late.example.com", time.monotonic() - 1)
-    assert future.exception(5).why == Symptom.RESOLVER_SLOW
+    with pytest.raises(NotResolved) as raised:
+        future.result(5)
+    assert raised.value.why == Symptom.RESOLVER_SLOW
 
 
-def test_a_name_without_addresses_is_no_empty_race(check, monkeypatch):
+def test_name_without_addresses_is_no_empty_race(
+    check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(resolver, "addresses_of", lambda host: ())
     with fake_smtp() as server:
         report = check(server.target(host="empty.example.com"))
     assert report.code == "SMTP_RESOLVE_NO_ADDRESS"
 
 
-def test_our_name_is_a_full_one_or_none(monkeypatch, tmp_path):
+def test_own_name_is_a_full_one_or_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     hosts = tmp_path / "hosts"
     hosts.write_text("127.0.1.1 web7.example.com web7\n")
     monkeypatch.setattr(addresses, "HOSTS_FILE", hosts)
@@ -195,7 +213,7 @@ def test_our_name_is_a_full_one_or_none(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a b", "web\r\nQUIT", "[999.1.1.1]", "[nonsense]", "ü" * 70])
-def test_an_ehlo_name_that_is_none_is_our_installations_fault(check, name):
+def test_ehlo_name_that_is_none_is_our_installations_fault(check: Check, name: str) -> None:
     with fake_smtp() as server:
         report = check(server.target(ehlo_name=name))
     assert (report.stage, report.side) == (Stage.EHLO, Side.MACHINE)
@@ -203,7 +221,9 @@ def test_an_ehlo_name_that_is_none_is_our_installations_fault(check, name):
 
 
 @pytest.mark.parametrize("host", ["::ffff:127.0.0.1", "[::ffff:7f00:1]", "127.0.0.1"])
-def test_an_ipv4_address_inside_an_ipv6_one_is_introduced_as_ipv4(check, monkeypatch, host):
+def test_ipv4_address_inside_an_ipv6_one_is_introduced_as_ipv4(
+    check: Check, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
     monkeypatch.setattr(addresses, "own_full_name", lambda: None)
     with fake_smtp() as server:
         report = check(server.target(host=host))
@@ -221,7 +241,7 @@ def test_an_ipv4_address_inside_an_ipv6_one_is_introduced_as_ipv4(check, monkeyp
         ("::1", "[IPv6:::1]"),
     ],
 )
-def test_address_literals(address, literal):
+def test_address_literals(address: str, literal: str) -> None:
     """RFC 5321 4.1.3."""
     parsed = ipaddress.ip_address(address)
     assert addresses.address_literal(parsed) == literal
@@ -245,7 +265,7 @@ def test_address_literals(address, literal):
         ("app@[192.0.2.1]", "app@[192.0.2.1]", False),
     ],
 )
-def test_mail_addresses_on_the_wire(typed, wire, utf8):
+def test_mail_addresses_on_the_wire(typed: str, wire: str, utf8: bool) -> None:
     mailbox = addresses.parse_mailbox(typed)
     assert (mailbox.address, mailbox.utf8) == (wire, utf8)
 
@@ -263,14 +283,16 @@ def test_mail_addresses_on_the_wire(typed, wire, utf8):
         ("rcpt_to", Stage.RCPT, "SMTP_RCPT_TO_INVALID"),
     ],
 )
-def test_bad_mail_addresses_are_the_apps_and_never_sent(check, typed, field, stage, code):
+def test_bad_mail_addresses_are_the_apps_and_never_sent(
+    check: Check, typed: str, field: str, stage: Stage, code: str
+) -> None:
     with fake_smtp() as server:
         report = check(server.target(**{field: typed}))
     assert (report.stage, report.code, report.side) == (stage, code, Side.APP)
     assert [line.split(" ")[0] for line in server.heard] == ["EHLO", "QUIT"]
 
 
-def test_international_addresses_go_out_where_they_are_offered(check):
+def test_international_addresses_go_out_where_they_are_offered(check: Check) -> None:
     with fake_smtp(capabilities=["SMTPUTF8", "8BITMIME", "PIPELINING"]) as server:
         report = check(server.target(rcpt_to="tüst@bücher.example"))
     assert report.accepted
@@ -281,7 +303,9 @@ def test_international_addresses_go_out_where_they_are_offered(check):
 
 
 @pytest.mark.parametrize(("field", "stage"), [("mail_from", "mail"), ("rcpt_to", "rcpt")])
-def test_international_addresses_are_refused_clearly_where_they_are_not(check, field, stage):
+def test_international_addresses_are_refused_clearly_where_they_are_not(
+    check: Check, field: str, stage: str
+) -> None:
     with fake_smtp() as server:
         report = check(server.target(**{field: "tüst@example.com"}))
     assert (report.stage, report.code) == (stage, "SMTP_SMTPUTF8_MISSING")

@@ -1,5 +1,7 @@
 """Replies in legacy charsets are read as people wrote them."""
 
+from __future__ import annotations
+
 import pytest
 
 from smtpweb.mailcheck.core.charset import decoded
@@ -25,10 +27,10 @@ from smtpweb.mailcheck.core.charset import decoded
         ("User unknown", "ascii"),
     ],
 )
-def test_decoded_reads_a_line_in_its_charset(text, charset):
+def test_decoded_reads_a_line_in_its_charset(text: str, charset: str) -> None:
     assert decoded(text.encode(charset)) == text
 
 
 @pytest.mark.parametrize("line", [b"\xff", b"\xff\xfe\xfd\xfc", bytes(range(128, 256)), b"a\x80"])
-def test_decoded_never_fails(line):
+def test_decoded_never_fails(line: bytes) -> None:
     assert isinstance(decoded(line), str)

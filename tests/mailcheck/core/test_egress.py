@@ -1,12 +1,16 @@
 """What a check may reach: judged before any packet, and said so that it can be changed."""
 
+from __future__ import annotations
+
 import ipaddress
 
 import pytest
 
 from smtpweb.mailcheck import EgressPolicy, EgressRuleError, Side, Stage
 from smtpweb.mailcheck.core import egress
+from smtpweb.mailcheck.core.egress import Address
 from smtpweb.mailcheck.net import resolver
+from tests.support.drivers import Check
 from tests.support.fake_smtp import fake_smtp
 
 DENIED = """
@@ -32,7 +36,7 @@ ALLOWED = """
 
 
 @pytest.mark.parametrize("address", DENIED.split())
-def test_denied_by_default(address):
+def test_address_is_denied_by_default(address: str) -> None:
     refusal = EgressPolicy().refuses(ipaddress.ip_address(address), 25)
     assert refusal is not None
     assert refusal.range_name
@@ -40,20 +44,21 @@ def test_denied_by_default(address):
 
 
 @pytest.mark.parametrize("address", ALLOWED.split())
-def test_allowed_by_default(address):
+def test_address_is_allowed_by_default(address: str) -> None:
     assert EgressPolicy().refuses(ipaddress.ip_address(address), 587) is None
 
 
 @pytest.mark.parametrize("address", DENIED.split())
-def test_an_entry_of_exactly_that_address_opens_it(address):
+def test_entry_of_exactly_that_address_opens_it(address: str) -> None:
     exact = egress.unmapped(ipaddress.ip_address(address))
     policy = EgressPolicy.parse(str(exact), "")
     assert policy.refuses(ipaddress.ip_address(address), 25) is None
 
 
 @pytest.mark.parametrize("address", DENIED.split())
-def test_the_setting_that_a_refusal_names_really_opens_it(address):
+def test_setting_that_a_refusal_names_really_opens_it(address: str) -> None:
     refusal = EgressPolicy().refuses(ipaddress.ip_address(address), 25)
+    assert refusal
     setting = refusal.setting.removeprefix("SMTPWEB_EGRESS_ALLOW=")
     policy = EgressPolicy.parse(setting, "")
     assert policy.refuses(ipaddress.ip_address(address), 25) is None
@@ -79,7 +84,7 @@ def test_the_setting_that_a_refusal_names_really_opens_it(address):
         ("10.0.0.0/8", "64:ff9b::a00:1", False),
     ],
 )
-def test_what_an_entry_opens(allow, address, opens):
+def test_entry_opens_what_it_names(allow: str, address: str, opens: bool) -> None:
     refusal = EgressPolicy.parse(allow, "").refuses(ipaddress.ip_address(address), 25)
     assert (refusal is None) == opens
 
@@ -102,7 +107,9 @@ def test_what_an_entry_opens(allow, address, opens):
         ("8.8.8.8:1025", "", "8.8.8.8", 25, True),
     ],
 )
-def test_ports(allow, ports, address, port, opens):
+def test_port_entries_open_what_they_name(
+    allow: str, ports: str, address: str, port: int, opens: bool
+) -> None:
     policy = EgressPolicy.parse(allow, ports)
     assert (policy.refuses(ipaddress.ip_address(address), port) is None) == opens
 
@@ -112,13 +119,13 @@ def test_ports(allow, ports, address, port, opens):
     ["x", "10.0.0.5/8", "10.0.0.0/33", "1.2.3", "10.0.0.0/8:0", "10.0.0.0/8:65536", "::1:25/64:x",
      "10.0.0.0/8:٢٥", "10.0.0.0/8 10.0.0.0/9", "localhost", "[::1", "1.2.3.4.5"],
 )  # fmt: skip
-def test_an_entry_that_cannot_be_read_is_named_in_one_sentence(allow):
+def test_entry_that_cannot_be_read_is_named_in_one_sentence(allow: str) -> None:
     with pytest.raises(EgressRuleError, match=r"^[^\n]+\.$"):
         EgressPolicy.parse(allow, "")
 
 
 @pytest.mark.parametrize("ports", ["0", "65536", "25;587", "smtp", "25,*", "-1", "٢٥"])
-def test_ports_that_cannot_be_read_are_named(ports):
+def test_ports_that_cannot_be_read_are_named(ports: str) -> None:
     with pytest.raises(EgressRuleError):
         EgressPolicy.parse("", ports)
 
@@ -141,7 +148,9 @@ def test_ports_that_cannot_be_read_are_named(ports):
         (("10.0.0.7", 5432), "[10.0.0.7]", 5432, True),
     ],
 )
-def test_our_own_services_are_never_reached(own, host, port, refused):
+def test_own_services_are_never_reached(
+    own: tuple[str, int], host: str, port: int, refused: bool
+) -> None:
     policy = EgressPolicy.parse("0.0.0.0/0,::/0,127.0.0.1,::1", "*", own=frozenset({own}))
     refusal = policy.refuses_port(host, port)
     try:
@@ -150,13 +159,15 @@ def test_our_own_services_are_never_reached(own, host, port, refused):
         by_address = None
     assert (refusal is not None or by_address is not None) == refused
     if refused:
-        assert (refusal or by_address).kind == "own"
+        known = refusal or by_address
+        assert known
+        assert known.kind == "own"
 
 
 # -- through the check
 
 
-def test_a_denied_address_gets_no_packet_and_a_setting(check):
+def test_denied_address_gets_no_packet_and_a_setting(check: Check) -> None:
     with fake_smtp() as server:
         report = check(server.target(policy=EgressPolicy.parse("", str(server.port))))
     assert server.connections == 0
@@ -182,7 +193,9 @@ def test_a_denied_address_gets_no_packet_and_a_setting(check):
         [*(f"8.8.8.{last}" for last in range(1, 12)), "10.0.0.1"],  # also behind the eighth
     ],
 )
-def test_one_denied_address_refuses_the_whole_name(check, monkeypatch, records):
+def test_denied_address_refuses_the_whole_name(
+    check: Check, monkeypatch: pytest.MonkeyPatch, records: list[str]
+) -> None:
     found = tuple(map(ipaddress.ip_address, records))
     monkeypatch.setattr(resolver, "addresses_of", lambda host: found)
     with fake_smtp() as server:
@@ -191,11 +204,13 @@ def test_one_denied_address_refuses_the_whole_name(check, monkeypatch, records):
     assert server.connections == 0
 
 
-def test_the_name_is_resolved_once_and_its_address_pinned(check, monkeypatch):
+def test_name_is_resolved_once_and_its_address_pinned(
+    check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A name that changes its mind between the policy and the connection changes nothing."""
     asked = []
 
-    def changing(host):
+    def changing(host: str) -> tuple[Address, ...]:
         asked.append(host)
         return (ipaddress.ip_address("127.0.0.1" if len(asked) == 1 else "127.0.0.2"),)
 
@@ -207,7 +222,9 @@ def test_the_name_is_resolved_once_and_its_address_pinned(check, monkeypatch):
     assert [one.address for one in report.addresses] == ["127.0.0.1"]
 
 
-def test_no_more_than_eight_addresses_are_tried(check, monkeypatch):
+def test_addresses_beyond_eight_are_not_tried(
+    check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = tuple(ipaddress.ip_address(f"127.0.0.{last}") for last in range(1, 21))
     monkeypatch.setattr(resolver, "addresses_of", lambda host: found)
     with fake_smtp() as server:
@@ -217,7 +234,9 @@ def test_no_more_than_eight_addresses_are_tried(check, monkeypatch):
     assert len(report.addresses) == 8
 
 
-def test_a_denied_port_is_refused_before_the_name_is_looked_up(check, monkeypatch):
+def test_denied_port_is_refused_before_the_name_is_looked_up(
+    check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(resolver, "addresses_of", lambda host: pytest.fail("looked up"))
     with fake_smtp() as server:
         report = check(server.target(host="mail.example.com", port=22, policy=EgressPolicy()))
@@ -225,7 +244,7 @@ def test_a_denied_port_is_refused_before_the_name_is_looked_up(check, monkeypatc
     assert "SMTPWEB_EGRESS_PORTS=22,25,465,587,2465,2525,2587" in report.advice[-1]
 
 
-def test_an_own_service_is_refused_through_the_check(check):
+def test_own_service_is_refused_through_the_check(check: Check) -> None:
     with fake_smtp() as server:
         own = frozenset({("localhost", server.port)})
         report = check(server.target(policy=EgressPolicy.parse("127.0.0.0/8", "*", own=own)))

@@ -93,7 +93,7 @@ ECHOES = {
 
 
 @pytest.mark.parametrize("how", ECHOES)
-def test_a_password_is_hidden_in_every_encoding(how: str) -> None:
+def test_password_is_hidden_in_every_encoding(how: str) -> None:
     echo = ECHOES[how]
     kept = Secrets(USER, PASSWORD).scrubbed(cleaned(f"denied: {echo} is wrong"))
     assert HIDDEN in kept
@@ -102,7 +102,7 @@ def test_a_password_is_hidden_in_every_encoding(how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ECHOES)
-def test_the_encodings_of_another_password_are_shown(how: str) -> None:
+def test_encodings_of_another_password_are_shown(how: str) -> None:
     text = cleaned(f"denied: {ECHOES[how]} is wrong")
     assert Secrets(USER, "an entirely different one").scrubbed(text) == text
 
@@ -124,7 +124,7 @@ def test_ordinary_replies_are_shown(text: str, password: str) -> None:
 
 
 @pytest.mark.parametrize("password", ["!?<>!?<>", "·–·–·–·–", "pin 4", "abcd"])
-def test_a_password_of_few_letters_is_hidden(password: str) -> None:
+def test_password_of_few_letters_is_hidden(password: str) -> None:
     secrets = Secrets(USER, password)
     raw = password.encode()
     percent = "".join(f"%{octet:02x}" for octet in raw)
@@ -132,7 +132,7 @@ def test_a_password_of_few_letters_is_hidden(password: str) -> None:
         assert echo not in secrets.scrubbed(cleaned(f"no {echo} here"))
 
 
-def test_a_text_made_to_decode_for_ever_is_given_up_and_hidden(
+def test_text_made_to_decode_for_ever_is_given_up_and_hidden(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     decoded = 0

@@ -1,5 +1,7 @@
 """What is pasted where only a host belongs is taken apart, and no secret shows."""
 
+from __future__ import annotations
+
 import string
 
 import pytest
@@ -33,7 +35,9 @@ STARTTLS, IMPLICIT = Encryption.STARTTLS, Encryption.IMPLICIT
         ("smtp://u:p?q#r@mx.example.com", "mx.example.com", 587, STARTTLS, "u"),
     ],
 )  # fmt: skip
-def test_pasted_server_is_taken_apart(text, host, port, encryption, username):
+def test_pasted_server_is_taken_apart(
+    text: str, host: str, port: int | None, encryption: Encryption | None, username: str
+) -> None:
     parts = take_apart(text)
     assert parts is not None
     assert (parts.host, parts.port, parts.encryption) == (host, port, encryption)
@@ -53,11 +57,11 @@ def test_pasted_server_is_taken_apart(text, host, port, encryption, username):
         "a b://c",
     ],
 )
-def test_pasted_server_that_cannot_be_told_for_sure_is_not_guessed(text):
+def test_pasted_server_that_cannot_be_told_for_sure_is_not_guessed(text: str) -> None:
     assert take_apart(text) is None
 
 
-def test_pasted_key_without_password_is_not_taken_for_a_user_name():
+def test_pasted_key_without_password_is_not_taken_for_a_user_name() -> None:
     parts = take_apart("smtp://SG.verysecret@smtp.example.com")
     assert parts is not None
     assert (parts.username, parts.has_password) == ("", True)
@@ -67,7 +71,7 @@ PASSWORD = st.text(string.ascii_letters + string.digits + "@:/%?#!é", min_size=
 
 
 @given(password=PASSWORD, port=st.sampled_from(["", ":587", ":465"]))
-def test_pasted_password_never_shows(password, port):
+def test_pasted_password_never_shows(password: str, port: str) -> None:
     secret = f"Zq{password}qZ"
     text = f"smtp://me@shop.example:{secret}@mx.example.net{port}"
     with pytest.raises(validators.PastedServer) as caught:

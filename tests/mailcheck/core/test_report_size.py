@@ -8,14 +8,14 @@ import pytest
 
 from smtpweb.mailcheck import Line, Report, Side, Stage
 from smtpweb.mailcheck.core import report_size
-from smtpweb.mailcheck.core.types import ServerText, TlsFacts
+from smtpweb.mailcheck.core.types import Notice, ServerText, TlsFacts
 
 
 def report(lines: int, text: str, *, others: int = 0) -> Report:
     words = ServerText(text)
     return Report(
         accepted=False, stage=Stage.MAIL, code="SMTP_X", title=text, meaning=text, advice=(text,),
-        temporary=False, side=Side.SMTP, warnings=(text,) * 2,
+        temporary=False, side=Side.SMTP, warnings=(Notice(text),) * 2,
         transcript=tuple(Line("S", float(number), f"{number} {text}") for number in range(lines)),
         capabilities=(words,) * others,
         tls=TlsFacts("TLSv1.3", "x", words, (words,) * others, words, "", None),
@@ -26,12 +26,12 @@ def remarks(shown: Report) -> str:
     return "; ".join(line.text for line in shown.transcript if line.direction == "*")
 
 
-def test_a_report_that_fits_is_left_as_it_is() -> None:
+def test_report_that_fits_is_left_as_it_is() -> None:
     whole = report(30, "ordinary", others=12)
     assert report_size.within(whole) is whole
 
 
-def test_the_middle_of_a_long_transcript_goes_first() -> None:
+def test_middle_of_a_long_transcript_goes_first() -> None:
     whole = report(400, "x" * 300, others=12)
     shown = report_size.within(whole)
     assert shown.transcript[:60] == whole.transcript[:60]
@@ -49,7 +49,7 @@ def test_capabilities_and_names_go_next() -> None:
 @pytest.mark.parametrize("text", ["x", "<", '"', "\N{PILE OF POO}", "é"])
 @pytest.mark.parametrize("length", [10, 500, 1000])
 @pytest.mark.parametrize("others", [0, 20, 500])
-def test_every_report_fits(text: str, length: int, others: int) -> None:
+def test_reports_of_any_kind_fit(text: str, length: int, others: int) -> None:
     shown = report_size.within(report(400, text * length, others=others))
     assert report_size.size_of(shown) <= report_size.MAX_BYTES
     assert shown.code == "SMTP_X"

@@ -1,5 +1,7 @@
 """The figures of the bench hold: what it knows of public corpora stays understood."""
 
+from __future__ import annotations
+
 from collections import Counter
 
 import pytest
@@ -22,7 +24,7 @@ from tests.support.replies import reply_of
 MAX_UNLIKE = 10
 
 
-def test_bench_labelled_replies_stay_above_their_floor():
+def test_bench_labelled_replies_stay_above_their_floor() -> None:
     seen = Counter(
         row.verdict(check(script_of(row)).code) for row in replies() if not row.held_back
     )
@@ -30,12 +32,12 @@ def test_bench_labelled_replies_stay_above_their_floor():
     assert shares_of(seen)["misleading"] <= CEILING_MISLEADING
 
 
-def test_bench_wordings_of_submission_stay_above_their_floor():
+def test_bench_wordings_of_submission_stay_above_their_floor() -> None:
     counted = Counter(row.verdict(check(script_of(row)).code) for row in wordings())
     assert shares_of(counted)["right"] >= FLOOR_SUBMISSION
 
 
-def test_bench_meanings_are_found_by_words_alone():
+def test_bench_meanings_are_found_by_words_alone() -> None:
     unlike = [
         (meaning, reply)
         for stage, meaning, reply in meanings()
@@ -45,6 +47,6 @@ def test_bench_meanings_are_found_by_words_alone():
 
 
 @pytest.mark.parametrize("stage", [Stage.GREETING, Stage.EHLO, Stage.AUTH, Stage.MAIL, Stage.DATA])
-def test_scripted_server_refuses_at_the_stage_asked_for(stage):
+def test_scripted_server_refuses_at_the_stage_asked_for(stage: Stage) -> None:
     row = next(row for row in wordings() if row.stage is stage)
     assert check(script_of(row)).stage is stage

@@ -1,6 +1,9 @@
 """Real failures of submission, each through the real check, end in their true cause."""
 
+from __future__ import annotations
+
 import re
+from typing import Any
 
 import pytest
 
@@ -66,7 +69,7 @@ SIDES = {
 }  # fmt: skip
 
 
-def script_of(name, case):
+def script_of(name: str, case: dict[str, Any]) -> Script:
     """A server that does to a check what the case tells."""
     plain = name == "report-tls-wanted-at-auth"
     default = "none" if plain else "starttls"
@@ -90,12 +93,12 @@ def script_of(name, case):
     )
 
 
-def test_cases_are_all_expected():
+def test_cases_are_all_expected() -> None:
     assert EXPECTED.keys() == cases().keys()
 
 
 @pytest.mark.parametrize(("name", "case"), cases().items(), ids=list(cases()))
-def test_case_is_told_by_its_true_cause(name, case):
+def test_case_is_told_by_its_true_cause(name: str, case: dict[str, Any]) -> None:
     code, unsaid = EXPECTED[name]
     report = check(script_of(name, case))
     assert report.code == code

@@ -1,5 +1,7 @@
 """The facts of a check decide between causes that the same words can have."""
 
+from __future__ import annotations
+
 import pytest
 
 from bench.diagnosis.scripted import Script, check
@@ -19,21 +21,23 @@ WRONG = ["535 Incorrect authentication data"]
         ("mail.customer.example", "none", "SMTP_AUTH_WRONG_CREDENTIALS"),
     ],
 )
-def test_another_greeting_means_redirection_only_for_a_known_provider(host, encryption, code):
+def test_greeting_of_another_means_redirection_only_for_a_known_provider(
+    host: str, encryption: str, code: str
+) -> None:
     script = Script(
         Stage.AUTH, WRONG, host=host, encryption=Encryption(encryption), greeting=HOSTER
     )
     assert check(script).code == code
 
 
-def test_all_usual_ports_silent_is_first_this_machines_outgoing_block():
+def test_usual_ports_that_are_all_silent_are_first_this_machines_outgoing_block() -> None:
     report = check(Script(Stage.CONNECT, None, connects=False))
     assert report.code == "SMTP_CONNECT_OUTGOING_BLOCKED"
     assert report.side == "machine"
     assert "ban" in " ".join([report.meaning, *report.advice])
 
 
-def test_one_silent_port_with_another_that_works_is_a_wrong_port():
+def test_silent_port_beside_one_that_works_is_a_wrong_port() -> None:
     script = Script(
         Stage.CONNECT, None, port=465, encryption=Encryption.IMPLICIT, connects=False,
         open_modes=((587, Encryption.STARTTLS),),
@@ -55,12 +59,14 @@ def test_one_silent_port_with_another_that_works_is_a_wrong_port():
         (Stage.DATA, "550 5.4.5 Daily sending quota exceeded.", True),
     ],
 )
-def test_temporary_is_fixed_by_meaning_where_the_code_contradicts(stage, reply, temporary):
+def test_temporary_is_fixed_by_meaning_where_the_code_contradicts(
+    stage: Stage, reply: str, temporary: bool
+) -> None:
     assert check(Script(stage, [reply])).temporary is temporary
 
 
 @pytest.mark.parametrize("stage", [Stage.GREETING, Stage.EHLO, Stage.AUTH, Stage.MAIL, Stage.DATA])
-def test_unknown_words_accuse_nobody_and_quote_what_the_server_points_to(stage):
+def test_unknown_words_accuse_nobody_and_quote_what_the_server_points_to(stage: Stage) -> None:
     report = check(Script(stage, ["550 xyzzy see https://help.example.org/why?x=spam"]))
     assert report.code == f"SMTP_{stage.name}_REFUSED"
     assert report.confidence == "unclear"
@@ -68,7 +74,7 @@ def test_unknown_words_accuse_nobody_and_quote_what_the_server_points_to(stage):
     assert report.link == ""  # a server's link is shown, never offered to be followed
 
 
-def test_a_reply_that_holds_the_password_leaves_it_out_of_the_facts():
+def test_reply_that_holds_the_password_leaves_it_out_of_the_facts() -> None:
     report = check(Script(Stage.AUTH, ["550 xyzzy https://example.org/correct%20horse"]))
     assert "horse" not in str(report.facts)
     assert "horse" not in " ".join(report.advice)

@@ -1,5 +1,10 @@
 """Each meaning is found by its own words, whatever stands beside them, and by nothing else."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -95,23 +100,23 @@ IDS = st.sampled_from(["id 4FAKE1D0C0FFEE", "(#id-5.9.9)", "q13sm1234567"])
 ADDED = st.one_of(URLS, TRAILERS, IDS)
 
 
-def best(text, stage):
+def best(text: str, stage: str) -> str:
     found = meanings_of(read(reply_of(text)), Stage(stage))
     return found[0].meaning if found else ""
 
 
-def examples_of(meaning):
+def examples_of(meaning: str) -> list[tuple[Stage, str]]:
     return [(stage, example) for named, stage, example in EXAMPLES if named == meaning]
 
 
 @pytest.mark.parametrize("meaning", MEANINGS)
-def test_example_leads_to_its_meaning_at_each_stage(meaning):
+def test_example_leads_to_its_meaning_at_each_stage(meaning: str) -> None:
     for stage, example in examples_of(meaning):
         assert best(example, stage) == meaning, (stage, example)
 
 
 @pytest.mark.parametrize("meaning", MEANINGS)
-def test_line_breaks_change_nothing(meaning):
+def test_line_breaks_change_nothing(meaning: str) -> None:
     for stage, example in examples_of(meaning):
         code = example[:3]
         words = " ".join(line[4:] for line in example.split("|")).split()
@@ -122,13 +127,13 @@ def test_line_breaks_change_nothing(meaning):
 
 
 @pytest.mark.parametrize(("text", "stage", "meaning"), NEAR_MISSES)
-def test_near_miss_is_told_apart(text, stage, meaning):
+def test_near_miss_is_told_apart(text: str, stage: str, meaning: str) -> None:
     assert best(text, stage) == meaning
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.sampled_from(EXAMPLES), ADDED)
-def test_what_says_nothing_changes_nothing(example, added):
+def test_words_that_say_nothing_change_nothing(example: tuple[str, str, str], added: str) -> None:
     meaning, stage, text = example
     lines = text.split("|")
     lines[-1] += f" {added}"
@@ -137,7 +142,7 @@ def test_what_says_nothing_changes_nothing(example, added):
 
 @settings(max_examples=200, deadline=None)
 @given(st.sampled_from(EXAMPLES), st.sampled_from([str.upper, str.lower, str.title, str.swapcase]))
-def test_case_changes_nothing(example, change):
+def test_case_changes_nothing(example: tuple[str, str, str], change: Callable[[str], str]) -> None:
     meaning, stage, text = example
     lines = [line[:4] + change(line[4:]) for line in text.split("|")]
     # A support code or "gsmtp" in other letters is no trailer any more, and no word either
@@ -148,7 +153,9 @@ def test_case_changes_nothing(example, change):
 
 @settings(max_examples=300, deadline=None)
 @given(st.text(max_size=300), st.sampled_from(list(Stage)), st.integers(400, 599), st.booleans())
-def test_any_text_ends_in_one_cause(text, stage, code, authenticated):
+def test_text_of_any_kind_ends_in_one_cause(
+    text: str, stage: Stage, code: int, authenticated: bool
+) -> None:
     line = f"{code} " + text.replace("\r", " ").replace("\n", " ")
     reply = reply_of(line[:500])
     found = diagnose(Seen(stage, Symptom.REFUSED, reply, {"authenticated": authenticated}))
@@ -158,17 +165,17 @@ def test_any_text_ends_in_one_cause(text, stage, code, authenticated):
     assert found.steps
 
 
-def test_every_meaning_has_a_cause_and_every_cause_a_meaning_that_exists():
+def test_meanings_have_a_cause_and_causes_a_meaning_that_exists() -> None:
     named = {meaning for cause in causes() for meaning in cause.means} - {"", "*"}
     assert named == set(parties())
 
 
-def test_every_meaning_has_an_example():
+def test_meanings_have_an_example() -> None:
     with_examples = {entry.meaning for entry in entries() if entry.examples}
     assert with_examples == set(parties())
 
 
-def test_every_phrase_matches_its_own_words():
+def test_phrases_match_their_own_words() -> None:
     """A phrase with a word that reading takes out or writes otherwise would never match."""
     for phrase in phrases():
         assert phrase.language in LANGUAGES
@@ -196,7 +203,7 @@ def test_every_phrase_matches_its_own_words():
         ("boîte pleine", "BOITE PLEINE", True),
     ],
 )
-def test_pattern_of_a_phrase(phrase, text, matches):
+def test_pattern_of_a_phrase(phrase: str, text: str, matches: bool) -> None:
     assert bool(pattern_of(phrase).search(normalised(text))) is matches
 
 
@@ -210,7 +217,9 @@ CONTEXTS = [
 
 @pytest.mark.parametrize("context", CONTEXTS, ids=["nothing", "signed in", "submission", "mx"])
 @pytest.mark.parametrize("meaning", MEANINGS)
-def test_example_leads_to_a_cause_of_its_meaning_in_every_context(meaning, context):
+def test_example_leads_to_a_cause_of_its_meaning_in_every_context(
+    meaning: str, context: dict[str, Any]
+) -> None:
     """The facts choose among the causes of a meaning, and never the cause of another one."""
     for stage, example in examples_of(meaning):
         found = diagnose(Seen(stage, Symptom.REFUSED, reply_of(example), context))
@@ -220,7 +229,7 @@ def test_example_leads_to_a_cause_of_its_meaning_in_every_context(meaning, conte
         assert fits, (stage, example, found.id)
 
 
-def test_known_words_rarely_end_in_a_neutral_cause():
+def test_known_words_rarely_end_in_a_neutral_cause() -> None:
     neutral = {
         (meaning, stage)
         for meaning, stage, example in EXAMPLES

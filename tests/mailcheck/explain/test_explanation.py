@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -28,18 +29,18 @@ PYTHON = "smtplib.SMTPAuthenticationError: (535, b'5.7.8 authentication failed')
         "  ",
     ],
 )
-def test_text_without_an_error_is_not_explained(text):
+def test_text_without_an_error_is_not_explained(text: str) -> None:
     found = explain(text)
     assert found.diagnosis is None and found.stage is None and found.asks == ()
 
 
-def test_reply_in_quotation_marks_of_a_mail_is_found():
+def test_reply_in_quotation_marks_of_a_mail_is_found() -> None:
     found = explain("> On Monday it said:\n> 550 5.1.1 <a@example.com>: User unknown\n> and so on")
     assert found.reply is not None and found.reply.enhanced == "5.1.1"
     assert found.stage is Stage.RCPT
 
 
-def test_legacy_charset_in_a_bytes_literal_is_read():
+def test_legacy_charset_in_a_bytes_literal_is_read() -> None:
     found = explain(r"(535, b'\xc7\xeb\xca\xb9\xd3\xc3\xca\xda\xc8\xa8\xc2\xeb\xb5\xc7\xc2\xbc')")
     assert found.reply is not None and found.reply.text == "请使用授权码登录"
 
@@ -53,11 +54,11 @@ def test_legacy_charset_in_a_bytes_literal_is_read():
         "at smtp.client.send (smtp.js:10:1)\n550 5.7.1 no",
     ],
 )
-def test_what_is_no_server_is_not_taken_for_one(text):
+def test_words_that_are_no_server_are_not_taken_for_one(text: str) -> None:
     assert "host" not in explain(text).facts
 
 
-def test_port_of_a_name_server_is_not_the_port():
+def test_port_of_a_name_server_is_not_the_port() -> None:
     found = explain("dial tcp: lookup smtp.exmaple.com on 127.0.0.11:53: no such host")
     assert found.facts["host"] == "smtp.exmaple.com" and "port" not in found.facts
 
@@ -78,11 +79,11 @@ def test_port_of_a_name_server_is_not_the_port():
         ("auth: { user: 'shop', pass: 'x-secret' } 535 5.7.8 no", {"username": "shop"}),
     ],
 )
-def test_addresses_and_user_name_are_read(text, facts):
+def test_addresses_and_user_name_are_read(text: str, facts: dict[str, str]) -> None:
     assert facts.items() <= explain(text).facts.items()
 
 
-def test_host_and_port_that_are_given_outrank_the_text():
+def test_host_and_port_that_are_given_outrank_the_text() -> None:
     found = explain(
         "connect ECONNREFUSED 192.0.2.1:587", host="smtp.gmail.com", port=465
     )  # fmt: skip
@@ -90,35 +91,36 @@ def test_host_and_port_that_are_given_outrank_the_text():
     assert found.provider and found.provider.id == "gmail"
 
 
-def test_provider_that_is_given_decides():
+def test_provider_that_is_given_decides() -> None:
     usual, of_gmail = explain(PYTHON), explain(PYTHON, provider="Gmail")
+    assert usual.diagnosis and of_gmail.diagnosis
     assert usual.diagnosis.id != of_gmail.diagnosis.id
 
 
 # --- what is asked for -------------------------------------------------------------------------
 
 
-def test_provider_is_asked_for_where_it_would_change_the_answer():
+def test_provider_is_asked_for_where_it_would_change_the_answer() -> None:
     assert explain(PYTHON).asks == ("host", "provider")
 
 
 @pytest.mark.parametrize(
     "given", [{"provider": "gmail"}, {"host": "smtp.gmail.com"}, {"host": "mail.example.org"}]
 )
-def test_provider_is_not_asked_for_once_it_is_known(given):
+def test_provider_is_not_asked_for_once_it_is_known(given: dict[str, Any]) -> None:
     assert explain(PYTHON, **given).asks == ()
 
 
-def test_nothing_is_asked_for_where_it_would_change_nothing():
+def test_question_is_not_asked_where_it_would_change_nothing() -> None:
     assert explain("550 5.1.1 <a@example.com>: User unknown").asks == ()
     assert explain("ssl.SSLError: [SSL: WRONG_VERSION_NUMBER] wrong version number").asks == ()
 
 
-def test_address_in_place_of_a_name_does_not_tell_the_provider():
+def test_address_in_place_of_a_name_does_not_tell_the_provider() -> None:
     assert "provider" in explain(PYTHON, host="192.0.2.1").asks
 
 
-def test_port_is_asked_for_where_it_would_change_the_answer():
+def test_port_is_asked_for_where_it_would_change_the_answer() -> None:
     """Port 25 is blocked by many networks; 587 is not."""
     assert explain("TimeoutError: [Errno 110] Connection timed out").asks == ("host",)
     assert explain("dial tcp 192.0.2.1:587: i/o timeout").asks == ()
@@ -127,7 +129,7 @@ def test_port_is_asked_for_where_it_would_change_the_answer():
 # --- bounds --------------------------------------------------------------------------------
 
 
-def test_text_that_is_too_long_is_refused():
+def test_text_that_is_too_long_is_refused() -> None:
     assert explain("x" * MAX_TEXT).diagnosis is None
     for text in ("x" * (MAX_TEXT + 1), "é" * (MAX_TEXT // 2 + 1)):
         with pytest.raises(TooLong) as refused:
@@ -148,7 +150,7 @@ HOSTILE = (
 
 
 @pytest.mark.parametrize("part", HOSTILE)
-def test_hostile_text_of_full_length_is_read_in_bounded_time(part):
+def test_hostile_text_of_full_length_is_read_in_bounded_time(part: str) -> None:
     """A pattern that backtracks needs minutes; what is asserted is far above what is usual."""
     text = part * (MAX_TEXT // len(part.encode("utf-8", "surrogatepass")))
     started = time.process_time()
@@ -164,7 +166,7 @@ def test_hostile_text_of_full_length_is_read_in_bounded_time(part):
         max_size=60,
     ).map("".join)
 )
-def test_any_text_is_explained_or_not_but_never_fails(text):
+def test_text_of_any_kind_is_explained_or_not_but_never_fails(text: str) -> None:
     found = explain(text)
     assert (found.diagnosis is None) == (found.stage is None)
     if found.diagnosis is not None:
@@ -175,14 +177,14 @@ def test_any_text_is_explained_or_not_but_never_fails(text):
 # --- the table of wordings ---------------------------------------------------------------------
 
 
-def test_phrases_are_folded_and_decide_for_their_own_entry():
+def test_phrases_are_folded_and_decide_for_their_own_entry() -> None:
     for one in (*wordings.wordings(), *wordings.clues()):
         assert one.phrases
         for phrase in one.phrases:
             assert phrase == wordings.folded(phrase), phrase
 
 
-def test_every_phrase_is_reached():
+def test_phrases_are_all_reached() -> None:
     """A phrase that holds one of an entry before it would never decide."""
     for number, one in enumerate(wordings.wordings()):
         for phrase in one.phrases:
@@ -191,7 +193,7 @@ def test_every_phrase_is_reached():
                     assert not before.stands_in(phrase), (phrase, before.symptom)
 
 
-def test_symptoms_of_the_wordings_are_those_that_a_check_sees():
+def test_symptoms_of_the_wordings_are_those_that_a_check_sees() -> None:
     symptoms = {one.symptom for one in wordings.wordings()}
     assert symptoms >= {
         Symptom.NAME_UNKNOWN, Symptom.RESOLVER_FAILED, Symptom.CONNECTION_REFUSED,

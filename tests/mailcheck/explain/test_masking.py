@@ -73,7 +73,7 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJzaG9wIn0.c2lnbmF0dXJlLW9mLWl0"
         f"AUTH XOAUTH2 {base64.b64encode(f'user=a^Aauth=Bearer {SECRET}'.encode()).decode()}",
     ],
 )  # fmt: skip
-def test_credential_is_masked(text):
+def test_credential_is_masked(text: str) -> None:
     for shown in (masked(text), readable(text)):
         for secret in (SECRET, PLAIN, ALONE, PLAIN.rstrip("="), ALONE.rstrip("=")):
             assert secret not in shown, shown
@@ -90,11 +90,11 @@ def test_credential_is_masked(text):
         "ya29.a0AfH6SMBabcdefghijklmnop", "smw_GwfrmMNOLLjAIt4IqOyLzcpjujL8osbP4URYzNOytLY",
     ],
 )  # fmt: skip
-def test_key_of_known_form_is_masked_without_a_name(key):
+def test_key_of_known_form_is_masked_without_a_name(key: str) -> None:
     assert key not in masked(f"the server said no to {key}, why?")
 
 
-def test_app_password_in_groups_is_masked():
+def test_app_password_in_groups_is_masked() -> None:
     assert "mnop" not in masked("password = abcd efgh ijkl mnop")
 
 
@@ -114,21 +114,21 @@ def test_app_password_in_groups_is_masked():
         "dkim=pass header.d=example.org; spf=pass",
     ],
 )
-def test_text_without_credentials_stays_as_it_is(text):
+def test_text_without_credentials_stays_as_it_is(text: str) -> None:
     if "dkim" in text:  # "pass" as a result of a test is no name of a secret that follows
         assert "example.org" in masked(text)
     else:
         assert masked(text) == text
 
 
-def test_arguments_beside_the_password_stay():
+def test_arguments_beside_the_password_stay() -> None:
     """The host leads to the provider, and the user name stands in the reply."""
     text = f'smtp.PlainAuth("", "shop@example.org", "{SECRET}", "smtp.gmail.com")'
     assert masked(text) == 'smtp.PlainAuth("", "shop@example.org", "(hidden)", "smtp.gmail.com")'
     assert masked(f"login('shop', '{SECRET}')") == "login('shop', '(hidden)')"
 
 
-def test_what_is_read_holds_no_credential_either():
+def test_explanation_holds_no_credential_either() -> None:
     """The diagnosis and its facts are made of the masked text alone."""
     found = explain(
         f"smtp://shop:{SECRET}@smtp.example.org:587\nAUTH PLAIN {PLAIN}\n535 5.7.8 no, {SECRET}"
@@ -138,7 +138,7 @@ def test_what_is_read_holds_no_credential_either():
 
 
 @given(st.text(alphabet=st.characters(codec="ascii"), max_size=60), st.text(max_size=60))
-def test_no_surrounding_brings_the_secret_back(before, after):
+def test_secret_is_masked_in_any_surrounding(before: str, after: str) -> None:
     shown = readable(f"{before}\npassword={SECRET}\n{after}")
     assert SECRET not in shown
 
@@ -147,6 +147,6 @@ def test_no_surrounding_brings_the_secret_back(before, after):
     st.binary(min_size=6, max_size=40).filter(lambda raw: b"\0" not in raw),
     st.sampled_from(["AUTH PLAIN {}", "C: AUTH PLAIN {}", "> AUTH PLAIN {}", "x {} y", "{}"]),
 )
-def test_initial_response_of_plain_is_masked_anywhere(password, written):
+def test_initial_response_of_plain_is_masked_anywhere(password: bytes, written: str) -> None:
     token = base64.b64encode(b"\0shop\0" + password).decode()
     assert token not in readable(written.format(token))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,12 +20,12 @@ WRAPPERS = (
 )  # fmt: skip
 
 
-def name(sample):
+def name(sample: dict[str, Any]) -> str:
     return f"{sample['of']}: {sample['text'].strip()[:40]}"
 
 
 @pytest.mark.parametrize("sample", SAMPLES["sample"], ids=name)
-def test_sample_is_understood(sample):
+def test_sample_is_understood(sample: dict[str, Any]) -> None:
     found = explain(sample["text"])
     assert found.diagnosis is not None
     assert str(found.stage) == sample["stage"]
@@ -39,7 +40,7 @@ def test_sample_is_understood(sample):
         assert found.facts.get(fact) == value, fact
 
 
-def test_samples_hold_two_of_each_wrapper():
+def test_samples_hold_two_of_each_wrapper() -> None:
     counted = Counter(
         wrapper
         for sample in SAMPLES["sample"]
@@ -50,9 +51,10 @@ def test_samples_hold_two_of_each_wrapper():
 
 
 @pytest.mark.parametrize("sample", SAMPLES["sample"], ids=name)
-def test_sample_means_the_same_however_it_was_wrapped(sample):
+def test_sample_means_the_same_however_it_was_wrapped(sample: dict[str, Any]) -> None:
     """Line ends, quoting in a mail, colours of a terminal, and text before and after."""
     usual = explain(sample["text"])
+    assert usual.diagnosis
     text = sample["text"]
     for changed in (
         text.replace("\n", "\r\n"),
@@ -61,12 +63,13 @@ def test_sample_means_the_same_however_it_was_wrapped(sample):
     ):
         found = explain(changed)
         assert found.stage == usual.stage
+        assert found.diagnosis
         assert found.diagnosis.id == usual.diagnosis.id
         assert (found.reply and found.reply.code) == (usual.reply and usual.reply.code)
 
 
 @pytest.mark.parametrize("sample", SAMPLES["sample"], ids=name)
-def test_sample_shows_no_credential(sample):
+def test_sample_shows_no_credential(sample: dict[str, Any]) -> None:
     found = explain(sample["text"])
     everything = f"{found!r}"
     for secret in (

@@ -1,33 +1,38 @@
 """Where the port or the mode is wrong, the check finds the one of the same host that works."""
 
+from __future__ import annotations
+
 import json
 import socket
+from typing import Any
 
 import pytest
 
 from smtpweb.mailcheck import EgressPolicy, Encryption, Mode, Report, Stage
 from smtpweb.mailcheck.flow import alternatives
 from tests.support.cancelled_checks import give_up
-from tests.support.fake_smtp import fake_smtp
+from tests.support.drivers import Check
+from tests.support.fake_smtp import FakeServer, fake_smtp
 
 LOGIN = ("app@example.com", "correct horse")
 
 
 @pytest.fixture(autouse=True)
-def _impatient(monkeypatch):
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(alternatives, "LIMIT", 1.5)
 
 
-def closed_port():
+def closed_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
+        port: int = listener.getsockname()[1]
+        return port
 
 
-def mode(server):
+def mode(server: FakeServer) -> Mode:
     return Mode(server.port, Encryption(server.knobs["tls"]))
 
 
-def test_a_closed_port_is_answered_by_the_ones_that_work(check):
+def test_closed_port_is_answered_by_the_ones_that_work(check: Check) -> None:
     with (
         fake_smtp(tls="implicit", login=LOGIN) as tls,
         fake_smtp(tls="starttls", login=LOGIN) as up,
@@ -47,7 +52,9 @@ def test_a_closed_port_is_answered_by_the_ones_that_work(check):
 @pytest.mark.parametrize(
     ("tls", "asked"), [("starttls", Encryption.IMPLICIT), ("implicit", Encryption.STARTTLS)]
 )
-def test_the_wrong_way_to_tls_is_answered_by_the_right_one_at_the_same_port(check, tls, asked):
+def test_wrong_way_to_tls_is_answered_by_the_right_one_at_the_same_port(
+    check: Check, tls: str, asked: Encryption
+) -> None:
     with fake_smtp(tls=tls) as server:
         report = check(server.target(encryption=asked, other_modes=()))
         assert not report.accepted
@@ -55,14 +62,14 @@ def test_the_wrong_way_to_tls_is_answered_by_the_right_one_at_the_same_port(chec
         assert check(server.target()).accepted
 
 
-def test_a_login_that_needs_tls_first_is_answered_by_starttls(check):
+def test_login_that_needs_tls_first_is_answered_by_starttls(check: Check) -> None:
     with fake_smtp(tls="starttls", login=LOGIN, auth_needs_tls=True) as server:
         report = check(server.target(encryption=Encryption.NONE, other_modes=()))
     assert report.code == "SMTP_AUTH_NEEDS_TLS"
     assert report.alternatives == (mode(server),)
 
 
-def test_a_port_without_login_is_answered_by_one_that_has_it(check):
+def test_port_without_login_is_answered_by_one_that_has_it(check: Check) -> None:
     with fake_smtp() as plain, fake_smtp(tls="starttls", login=LOGIN) as up:
         report = check(up.target(
             port=plain.port, encryption=Encryption.NONE, other_modes=(mode(up),)
@@ -71,7 +78,7 @@ def test_a_port_without_login_is_answered_by_one_that_has_it(check):
     assert report.alternatives == (mode(up),)
 
 
-def test_a_silent_port_leaves_time_to_find_the_one_that_answers(check):
+def test_silent_port_leaves_time_to_find_the_one_that_answers(check: Check) -> None:
     with fake_smtp("silent from the start") as silent, fake_smtp(tls="starttls") as up:
         modes = (mode(up),)
         report = check(up.target(
@@ -92,7 +99,9 @@ def test_a_silent_port_leaves_time_to_find_the_one_that_answers(check):
     ],
     ids=lambda knobs: " ".join(map(str, knobs.values())),
 )
-def test_what_does_not_prove_itself_or_is_in_clear_is_never_proposed(check, knobs):
+def test_mode_without_proof_or_in_plain_text_is_never_proposed(
+    check: Check, knobs: dict[str, Any]
+) -> None:
     with fake_smtp(**knobs) as server, fake_smtp(tls="implicit", login=LOGIN) as asked:
         modes = tuple(Mode(server.port, encryption) for encryption in Encryption)
         report = check(asked.target(port=closed_port(), other_modes=modes))
@@ -101,7 +110,7 @@ def test_what_does_not_prove_itself_or_is_in_clear_is_never_proposed(check, knob
     assert any("none works" in line.text for line in report.transcript)
 
 
-def test_a_port_that_the_policy_denies_is_not_probed(check):
+def test_port_that_the_policy_denies_is_not_probed(check: Check) -> None:
     with fake_smtp(tls="implicit") as server:
         asked = closed_port()
         policy = EgressPolicy.parse("127.0.0.0/8,::1/128", str(asked))
@@ -110,7 +119,7 @@ def test_a_port_that_the_policy_denies_is_not_probed(check):
     assert (report.alternatives, server.connections) == ((), 0)
 
 
-def test_a_port_that_is_not_open_at_this_address_is_not_probed(check):
+def test_port_that_is_not_open_at_this_address_is_not_probed(check: Check) -> None:
     """An entry with a port opens that port there and no other, though other hosts may use it."""
     with fake_smtp(tls="implicit") as server:
         asked = closed_port()
@@ -123,7 +132,7 @@ def test_a_port_that_is_not_open_at_this_address_is_not_probed(check):
 
 
 @pytest.mark.parametrize("verb", ["AUTH", "MAIL", "RCPT", "dot"])
-def test_a_refusal_that_no_other_mode_would_mend_probes_nothing(check, verb):
+def test_refusal_that_no_other_mode_would_mend_probes_nothing(check: Check, verb: str) -> None:
     with (
         fake_smtp(tls="starttls", login=LOGIN, replies={verb: "550 5.7.1 no"}) as server,
         fake_smtp(tls="implicit", login=LOGIN) as other,
@@ -133,7 +142,9 @@ def test_a_refusal_that_no_other_mode_would_mend_probes_nothing(check, verb):
     assert other.connections == 0
 
 
-def test_silent_ports_are_waited_for_together(check, monkeypatch):
+def test_silent_ports_are_waited_for_together(
+    check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One after the other, the first would leave the second no time to be connected to."""
     monkeypatch.setattr(alternatives, "LIMIT", 0.5)
     with fake_smtp("silent from the start", tls="implicit") as server:
@@ -143,7 +154,7 @@ def test_silent_ports_are_waited_for_together(check, monkeypatch):
     assert report.alternatives == ()
 
 
-def test_a_check_that_is_cancelled_amid_its_probes_leaves_nothing_open():
+def test_check_that_is_cancelled_amid_its_probes_leaves_nothing_open() -> None:
     with fake_smtp("silent from the start") as server:
         modes = (Mode(server.port, Encryption.STARTTLS),)
         target = server.target(port=closed_port(), other_modes=modes)

@@ -1,13 +1,16 @@
 """The core without sockets: driven by hand, with a clock of our own."""
 
+from __future__ import annotations
+
+import dataclasses
 import ipaddress
-from types import MappingProxyType
+from collections.abc import Iterable
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from smtpweb.mailcheck import EgressPolicy, Encryption, Mode, Report, Target
+from smtpweb.mailcheck import EgressPolicy, Encryption, Mode, Report, Stage, Target
 from smtpweb.mailcheck.core.effects import (
     Connect,
     Connected,
@@ -15,11 +18,13 @@ from smtpweb.mailcheck.core.effects import (
     Glance,
     HangUp,
     Lost,
+    Need,
     NotConnected,
     Resolve,
     Silent,
     Together,
 )
+from smtpweb.mailcheck.core.egress import Address
 from smtpweb.mailcheck.core.types import AddressOutcome
 from smtpweb.mailcheck.flow.alternatives import Finding
 from smtpweb.mailcheck.flow.check import course
@@ -38,18 +43,19 @@ TARGET = Target(
 class Script:
     """Plays driver and server: hands out ``pieces`` one read at a time, then silence or the end."""
 
-    def __init__(self, pieces, end="closed", trip=0.1):
+    def __init__(self, pieces: Iterable[bytes], end: str = "closed", trip: float = 0.1) -> None:
         self.pieces = list(pieces)
         self.end = end
         self.trip = trip
         self.now = 1000.0
-        self.sent = []
+        self.sent: list[bytes] = []
         self.closed = 0
         self.turns = 0
 
-    def run(self, target=TARGET):
+    def run(self, target: Target = TARGET) -> Report:
         steps = course(target, clock=lambda: self.now)
-        answer, error = None, None
+        answer: object = None
+        error: Exception | None = None
         try:
             while True:
                 need = steps.send(answer) if error is None else steps.throw(error)
@@ -59,9 +65,10 @@ class Script:
                 except (Silent, Lost, NotConnected) as raised:
                     error = raised
         except StopIteration as stop:
-            return stop.value
+            report: Report = stop.value
+            return report
 
-    def carry_out(self, need):
+    def carry_out(self, need: Need) -> object:
         match need:
             case Resolve():
                 return (HERE,)
@@ -84,7 +91,7 @@ class Script:
                 return (False,) * len(need.courses)
         raise AssertionError(need)
 
-    def exchange(self, need):
+    def exchange(self, need: Exchange) -> bytes:
         if need.data:
             self.sent.append(need.data)
         if self.pieces:
@@ -107,7 +114,7 @@ GOOD = (
 )
 
 
-def test_the_floor_of_turns_without_tls_and_auth():
+def test_turns_without_tls_and_auth_are_as_few_as_can_be() -> None:
     """Five round trips: TCP, the greeting, EHLO, the envelope, the mail with QUIT."""
     script = Script(GOOD)
     report = script.run()
@@ -118,7 +125,7 @@ def test_the_floor_of_turns_without_tls_and_auth():
     assert report.queue_id == "ABC"
 
 
-def test_without_pipelining_two_more_turns_and_quit_apart():
+def test_turns_without_pipelining_are_two_more_with_quit_apart() -> None:
     script = Script(
         [b"220 hi\r\n", b"250 me\r\n", b"250 ok\r\n", b"250 ok\r\n", b"354 go\r\n", b"250 ok\r\n"]
     )
@@ -128,15 +135,15 @@ def test_without_pipelining_two_more_turns_and_quit_apart():
     assert script.sent[-1] == b"QUIT\r\n"
 
 
-def test_milliseconds_are_those_of_each_stage():
+def test_milliseconds_are_those_of_each_stage() -> None:
     steps = {step.stage: step.milliseconds for step in Script(GOOD).run().steps}
-    assert steps["connect"] == pytest.approx(100)
-    assert steps["ehlo"] == pytest.approx(100)
-    assert steps["mail"] == pytest.approx(100)  # the group's turn
-    assert steps["rcpt"] == pytest.approx(0)
+    assert steps[Stage.CONNECT] == pytest.approx(100)
+    assert steps[Stage.EHLO] == pytest.approx(100)
+    assert steps[Stage.MAIL] == pytest.approx(100)  # the group's turn
+    assert steps[Stage.RCPT] == pytest.approx(0)
 
 
-def test_the_deadline_holds_over_all_stages():
+def test_deadline_holds_over_all_stages() -> None:
     """Each reply comes just in time for itself; together they are too late."""
     script = Script([b"220-x\r\n"] * 100, end="silent", trip=1.0)
     report = script.run()
@@ -145,7 +152,7 @@ def test_the_deadline_holds_over_all_stages():
 
 
 @pytest.mark.parametrize("length", range(len(b"".join(GOOD))))
-def test_a_connection_that_ends_after_any_number_of_bytes_is_a_report(length):
+def test_connection_that_ends_after_any_number_of_bytes_is_a_report(length: int) -> None:
     """An end after the verdict is a success, before it a failure."""
     whole = b"".join(GOOD)
     pieces, start = [], 0
@@ -173,13 +180,14 @@ REPLIES = st.sampled_from(
     st.sampled_from(list(Encryption)),
     st.booleans(),
 )
-def test_any_bytes_in_any_segments_end_in_a_report(pieces, end, encryption, login):
+def test_bytes_of_any_kind_end_in_a_report(
+    pieces: list[bytes], end: str, encryption: Encryption, login: bool
+) -> None:
     script = Script(pieces, end=end)
-    target = MappingProxyType(
-        {"encryption": encryption, "auth": login, "username": "u", "password": "a secret"}
+    target = dataclasses.replace(
+        TARGET, encryption=encryption, auth=login, username="u", password="a secret"
     )
-    values = {name: getattr(TARGET, name) for name in ("host", "port", "mail_from", "rcpt_to")}
-    report = script.run(Target(**values, policy=TARGET.policy, **target))
+    report = script.run(target)
     assert report.code != "SMTP_INTERNAL_ERROR"
     assert Report.from_dict(report.to_dict()) == report
     if report.accepted:
@@ -195,19 +203,19 @@ def test_any_bytes_in_any_segments_end_in_a_report(pieces, end, encryption, logi
 A4, B4, A6, B6 = map(ipaddress.ip_address, ("192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2"))
 
 
-def started(race, now):
-    found = []
+def started(race: Race, now: float) -> list[Address]:
+    found: list[Address] = []
     while (address := race.due(now)) is not None:
         found.append(address)
     return found
 
 
-def test_the_families_take_turns():
+def test_race_lets_the_families_take_turns() -> None:
     race = Race((A6, B6, A4, B4), 0.0, 25.0, 10.0)
     assert [one.address for one in race.outcomes()] == [str(a) for a in (A6, A4, B6, B4)]
 
 
-def test_the_next_address_is_tried_after_a_quarter_of_a_second():
+def test_race_tries_the_next_address_after_a_quarter_of_a_second() -> None:
     race = Race((A6, A4), 0.0, 25.0, 10.0)
     assert started(race, 0.0) == [A6]
     assert started(race, 0.2) == []
@@ -217,14 +225,14 @@ def test_the_next_address_is_tried_after_a_quarter_of_a_second():
     assert [one.outcome for one in race.outcomes()] == ["given up", "connected"]
 
 
-def test_a_refusal_lets_the_next_one_start_at_once():
+def test_race_goes_on_at_once_after_a_refusal() -> None:
     race = Race((A6, A4, B4), 0.0, 25.0, 10.0)
     started(race, 0.0)
     race.failed(A6, "refused", 0.01)
     assert started(race, 0.01) == [A4]
 
 
-def test_no_attempt_lasts_longer_than_its_limit_and_none_outlives_the_deadline():
+def test_race_attempt_ends_by_its_limit_and_by_the_deadline() -> None:
     race = Race((A6, A4), 0.0, 5.0, 10.0)
     started(race, 0.0)
     started(race, 0.25)
@@ -237,16 +245,16 @@ def test_no_attempt_lasts_longer_than_its_limit_and_none_outlives_the_deadline()
     assert race.expired(10.0) == [A6]
 
 
-def test_the_ones_that_were_not_needed_are_said_to_be_so():
+def test_race_names_the_addresses_that_were_not_needed() -> None:
     race = Race((A4, B4), 0.0, 25.0, 10.0)
     started(race, 0.0)
     race.won(A4, 0.1)
     assert [one.outcome for one in race.outcomes()] == ["connected", "not tried"]
 
 
-def test_port_25_that_is_dropped_while_587_answers_is_told_apart():
+def test_port_25_that_is_dropped_while_587_answers_has_a_cause_of_its_own() -> None:
     class Blocked(Script):
-        def carry_out(self, need):
+        def carry_out(self, need: Need) -> object:
             if isinstance(need, Connect) and need.port == 25:
                 self.now += 10
                 raise NotConnected((AddressOutcome(str(HERE), "timed out", 10000.0),))

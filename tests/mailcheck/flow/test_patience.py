@@ -1,17 +1,24 @@
 """How long a server is waited for: to the deadline, which is named where it was the limit."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import pytest
 
 from smtpweb.mailcheck import Encryption, Mode, Stage
 from smtpweb.mailcheck.core.recorder import Recorder
 from smtpweb.mailcheck.core.redaction import Secrets
 from smtpweb.mailcheck.protocol import connection, delivery
+from tests.support.drivers import Check
 from tests.support.fake_smtp import SILENCE, EachConnection, Slowly, fake_smtp
 
 
 @pytest.mark.parametrize("capabilities", [[], ["PIPELINING"]])
 @pytest.mark.parametrize("verb", ["connect", "EHLO", "MAIL", "RCPT", "DATA", "dot"])
-def test_a_server_may_take_most_of_the_deadline_for_one_reply(check, verb, capabilities):
+def test_server_may_take_most_of_the_deadline_for_one_reply(
+    check: Check, verb: str, capabilities: list[str]
+) -> None:
     """Tarpits answer late on purpose, content filters because they have much to do."""
     good = {"connect": "220 hi", "EHLO": "250 hi", "DATA": "354 go"}.get(verb, "250 ok")
     if verb == "EHLO" and capabilities:
@@ -23,7 +30,7 @@ def test_a_server_may_take_most_of_the_deadline_for_one_reply(check, verb, capab
     assert len(server.mails) == 1
 
 
-def test_a_reply_may_take_more_than_fifteen_seconds():
+def test_reply_may_take_more_than_fifteen_seconds() -> None:
     """By the clock of the core: nothing but the deadline limits a reply."""
     now = [100.0]
     record = Recorder(lambda: now[0], Secrets("", ""))
@@ -43,7 +50,9 @@ def test_a_reply_may_take_more_than_fifteen_seconds():
         ({"replies": {"dot": SILENCE}}, "SMTP_VERDICT_MISSING"),
     ],
 )
-def test_where_the_deadline_was_the_limit_the_setting_is_named(check, knobs, code):
+def test_setting_is_named_where_the_deadline_was_the_limit(
+    check: Check, knobs: dict[str, Any], code: str
+) -> None:
     with fake_smtp(**knobs) as server:
         report = check(server.target(timeout=0.9, other_modes=()))
     assert report.code == code
@@ -51,14 +60,14 @@ def test_where_the_deadline_was_the_limit_the_setting_is_named(check, knobs, cod
     assert "SMTPWEB_CHECK_TIMEOUT" in report.advice[-1]
 
 
-def test_where_the_server_failed_in_time_no_setting_is_named(check):
+def test_setting_is_not_named_where_the_server_failed_in_time(check: Check) -> None:
     with fake_smtp("hangs up after the dot") as server:
         report = check(server.target())
     assert report.code == "SMTP_VERDICT_MISSING"
     assert not any("SMTPWEB_CHECK_TIMEOUT" in step for step in report.advice)
 
 
-def test_a_silent_port_is_looked_at_early(check, monkeypatch):
+def test_silent_port_is_looked_at_early(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether the port speaks TLS from the start is known long before the deadline."""
     monkeypatch.setattr(connection, "SUSPICIOUS_SILENCE", 0.1)
     with fake_smtp(tls="implicit") as server:
@@ -67,7 +76,9 @@ def test_a_silent_port_is_looked_at_early(check, monkeypatch):
     assert report.milliseconds < 20_000
 
 
-def test_other_modes_are_tried_amid_the_silence_and_a_late_greeting_is_still_heard(check):
+def test_alternative_modes_are_tried_amid_the_silence_and_a_late_greeting_still_counts(
+    check: Check,
+) -> None:
     with (
         fake_smtp(replies={"connect": Slowly(1.8, "220 late")}, tls="") as slow,
         fake_smtp(tls="starttls") as up,
@@ -79,7 +90,9 @@ def test_other_modes_are_tried_amid_the_silence_and_a_late_greeting_is_still_hea
     assert up.connections == 1
 
 
-def test_a_tarpit_that_pipelines_is_not_taken_for_a_liar(check, monkeypatch):
+def test_tarpit_that_pipelines_is_not_taken_for_a_liar(
+    check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The second connection is as slow as the first, whose replies come first."""
     monkeypatch.setattr(delivery, "PIPELINE_PATIENCE", 0.2)
     with fake_smtp(
@@ -94,7 +107,9 @@ def test_a_tarpit_that_pipelines_is_not_taken_for_a_liar(check, monkeypatch):
     assert outcomes[Stage.AUTH] == outcomes[Stage.RCPT] == "done"
 
 
-def test_a_server_that_takes_one_connection_only_is_still_waited_for(check, monkeypatch):
+def test_server_that_takes_one_connection_only_is_still_waited_for(
+    check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(delivery, "PIPELINE_PATIENCE", 0.2)
     greetings = EachConnection("220 hi", "421 too many connections")
     replies = {"connect": greetings, "RCPT": Slowly(0.9, "250 ok")}
@@ -105,7 +120,9 @@ def test_a_server_that_takes_one_connection_only_is_still_waited_for(check, monk
     assert outcomes[Stage.EHLO] == outcomes[Stage.GREETING] == "done"
 
 
-def test_a_refusal_by_a_slow_server_that_pipelines_is_shown(check, monkeypatch):
+def test_refusal_by_a_slow_server_that_pipelines_is_shown(
+    check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(delivery, "PIPELINE_PATIENCE", 0.2)
     replies = {"RCPT": Slowly(0.9, "550 5.1.1 User unknown")}
     with fake_smtp(replies=replies) as server:

@@ -1,5 +1,7 @@
 """Connecting: every way that it can fail is named, at once where it fails at once."""
 
+from __future__ import annotations
+
 import contextlib
 import errno
 import ipaddress
@@ -8,25 +10,29 @@ import resource
 import socket
 import threading
 import time
+from collections.abc import Callable
+from ipaddress import IPv4Address
 
 import pytest
 
 from smtpweb import mailcheck
 from smtpweb.mailcheck import Side, Stage
+from smtpweb.mailcheck.core.egress import Address
 from smtpweb.mailcheck.core.types import CONNECTED
 from smtpweb.mailcheck.flow import vetting
 from smtpweb.mailcheck.net import resolver, sockets
 from smtpweb.mailcheck.net.happy_eyeballs import Race
+from tests.support.drivers import Check
 from tests.support.fake_smtp import fake_smtp
 
 MANY = tuple(ipaddress.ip_address(f"127.0.0.{last}") for last in range(2, 10))
 
 
 @pytest.fixture
-def failing_connects(monkeypatch):
+def failing_connects(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """``failing_connects(number)``: each connect() fails at once with that errno."""
 
-    def fail(number):
+    def fail(number: int) -> None:
         monkeypatch.setattr(socket.socket, "connect_ex", lambda sock, where: number, raising=False)
 
     return fail
@@ -46,8 +52,14 @@ def failing_connects(monkeypatch):
 )
 @pytest.mark.parametrize("addresses", [MANY[:1], MANY])
 def test_connects_that_fail_at_once_are_reported_at_once(
-    check, monkeypatch, failing_connects, number, code, judges, addresses
-):
+    check: Check,
+    monkeypatch: pytest.MonkeyPatch,
+    failing_connects: Callable[[int], None],
+    number: int,
+    code: str,
+    judges: bool,
+    addresses: tuple[IPv4Address, ...],
+) -> None:
     monkeypatch.setattr(resolver, "addresses_of", lambda host: addresses)
     monkeypatch.setattr(vetting, "in_container", lambda: False)
     with fake_smtp() as server:
@@ -61,10 +73,12 @@ def test_connects_that_fail_at_once_are_reported_at_once(
     assert took < 60  # seconds of the 300 that the deadline lets it wait
 
 
-def test_one_address_that_fails_at_once_does_not_hold_up_the_others(check, monkeypatch):
+def test_address_that_fails_at_once_does_not_hold_up_the_others(
+    check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
     begin = sockets.begin_connect
 
-    def first_fails(address, port):
+    def first_fails(address: Address, port: int) -> socket.socket | str:
         return "no route" if address != MANY[-1] else begin(address, port)
 
     monkeypatch.setattr(resolver, "addresses_of", lambda host: MANY)
@@ -75,11 +89,13 @@ def test_one_address_that_fails_at_once_does_not_hold_up_the_others(check, monke
     assert [one.outcome for one in report.addresses] == ["no route"] * 7 + [CONNECTED]
 
 
-def test_a_server_whose_network_says_unreachable_is_no_route_of_ours(check, monkeypatch):
+def test_server_whose_network_says_unreachable_is_no_route_of_ours(
+    check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The firewall of Red Hat's systems answers so (icmp-host-prohibited) on a closed port."""
     asked = socket.socket.getsockopt
 
-    def unreachable(sock, *option):
+    def unreachable(sock: socket.socket, *option: int) -> int:
         if option == (socket.SOL_SOCKET, socket.SO_ERROR):
             return errno.EHOSTUNREACH
         return asked(sock, *option)
@@ -91,7 +107,7 @@ def test_a_server_whose_network_says_unreachable_is_no_route_of_ours(check, monk
     assert report.judges
 
 
-def test_a_process_without_a_free_descriptor_says_so(check):
+def test_process_without_a_free_descriptor_says_so(check: Check) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with fake_smtp() as server:
         check(server.target())  # all that is made once is made
@@ -110,13 +126,15 @@ def test_a_process_without_a_free_descriptor_says_so(check):
     assert (report.code, report.judges) == ("SMTP_CONNECT_NO_SOCKET", False)
 
 
-def _use_up(kept):
+def _use_up(kept: list[int]) -> None:
     with contextlib.suppress(OSError):
         while True:
             kept.append(os.dup(0))
 
 
-def test_a_connection_that_leads_elsewhere_is_not_used(check, monkeypatch):
+def test_connection_that_leads_elsewhere_is_not_used(
+    check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Only a judged address may be spoken to, whatever led the connection away from it."""
     elsewhere = ipaddress.ip_address("127.0.0.77")
     begin = sockets.begin_connect
@@ -132,7 +150,9 @@ def test_a_connection_that_leads_elsewhere_is_not_used(check, monkeypatch):
 
 
 @pytest.mark.parametrize("timeout", [100, 300])
-def test_a_look_up_is_waited_for_five_seconds_at_most(check, monkeypatch, timeout):
+def test_look_up_is_waited_for_five_seconds_at_most(
+    check: Check, monkeypatch: pytest.MonkeyPatch, timeout: int
+) -> None:
     """Of a hanging DNS server nothing more is to be hoped for, however long the check may take."""
     release = threading.Event()
     monkeypatch.setattr(resolver, "addresses_of", lambda host: release.wait(60) and ())
@@ -145,7 +165,7 @@ def test_a_look_up_is_waited_for_five_seconds_at_most(check, monkeypatch, timeou
     assert not any("SMTPWEB_CHECK_TIMEOUT" in step for step in report.advice)
 
 
-def test_a_race_whose_connects_all_fail_is_over():
+def test_race_whose_connects_all_fail_is_over() -> None:
     race = Race(MANY, 0.0, 100.0, 10.0)
     while (address := race.due(0.0)) is not None:
         race.failed(address, "no route", 0.0)

@@ -1,5 +1,7 @@
 """The reply reader: any bytes, cut anywhere, end in a reply or a clear error."""
 
+from __future__ import annotations
+
 import itertools
 
 import pytest
@@ -16,7 +18,7 @@ from smtpweb.mailcheck.protocol.replies import (
 )
 
 
-def read(*pieces):
+def read(*pieces: bytes) -> tuple[list[RawReply], str]:
     """Every reply and how it ended: "more" or the error."""
     reader = ReplyReader()
     answers = []
@@ -48,7 +50,7 @@ def read(*pieces):
         (b"250-a\r\nSTARTTLS\r\n250 b\r\n", 250, (b"a", b"STARTTLS", b"b")),
     ],
 )
-def test_replies_that_are_understood(data, code, lines):
+def test_replies_that_are_understood(data: bytes, code: int, lines: tuple[bytes, ...]) -> None:
     assert read(data) == ([RawReply(code, lines)], "empty")
 
 
@@ -59,7 +61,7 @@ def test_replies_that_are_understood(data, code, lines):
      b"250-a\r\n250x\r\n", b"250-a\r\n150 x\r\n", b"250-a\r\nA\x01B\r\n", b"250-a\r\n\xff\r\n",
      b"\xff\xfe\r\n", b"\xd9\xa2\xd9\xa5\xd9\xa0 x\r\n", b"\0250 x\r\n"],
 )  # fmt: skip
-def test_replies_that_are_none(data):
+def test_replies_that_are_none_are_refused(data: bytes) -> None:
     assert read(data) == ([], "bad")
 
 
@@ -73,7 +75,7 @@ def test_replies_that_are_none(data):
         (b"550-a\r\n521 b\r\n", RawReply(521, (b"a", b"b"))),
     ],
 )
-def test_a_refusal_at_the_end_of_a_reply_is_the_reply(data, answer):
+def test_refusal_at_the_end_of_a_reply_is_the_reply(data: bytes, answer: RawReply) -> None:
     assert read(data) == ([answer], "empty")
 
 
@@ -86,20 +88,21 @@ def test_a_refusal_at_the_end_of_a_reply_is_the_reply(data, answer):
         (b"220-mx\r\n521-blocked", 521, (b"blocked",)),
     ],
 )
-def test_what_was_said_last_counts_although_its_end_lacks(data, code, lines):
+def test_reply_that_was_cut_off_counts(data: bytes, code: int, lines: tuple[bytes, ...]) -> None:
     reader = ReplyReader()
     reader.feed(data)
     assert reader.next() is None
     answer = reader.cut_off()
+    assert answer
     assert (answer.code, answer.lines) == (code, lines)
 
 
 @pytest.mark.parametrize("line", [b"\r\n", b"250-x\r\n", b"250-\r\nKEYWORD\r\n"])
-def test_lines_without_end_are_bounded(line):
+def test_lines_without_end_are_bounded(line: bytes) -> None:
     assert read(line * 200) == ([], "too long")
 
 
-def test_the_bounds_of_a_reply():
+def test_reply_is_bounded() -> None:
     longest = b"250 " + b"x" * (MAX_LINE - 4)
     assert read(longest + b"\r\n")[1] == "empty"
     assert read(longest + b"x\r\n")[1] == "too long"
@@ -123,7 +126,7 @@ def test_the_bounds_of_a_reply():
         (b"220 gr\xc3\xbc\xc3\x9fe\r\n", "", "grüße"),
     ],
 )
-def test_enhanced_codes_and_words(data, enhanced, text):
+def test_reply_has_its_enhanced_code_and_words(data: bytes, enhanced: str, text: str) -> None:
     [answer], _ = read(data)
     assert (answer.enhanced, answer.text) == (enhanced, text)
 
@@ -142,7 +145,7 @@ SCRAPS = st.lists(
 
 @settings(deadline=None)
 @given(SCRAPS, st.lists(st.integers(0, 4000), max_size=12))
-def test_it_does_not_matter_how_the_stream_is_cut(stream, cuts):
+def test_reader_gives_the_same_however_the_stream_is_cut(stream: bytes, cuts: list[int]) -> None:
     ends = sorted({min(cut, len(stream)) for cut in cuts} | {0, len(stream)})
     pieces = [stream[a:b] for a, b in itertools.pairwise(ends)]
     assert read(*pieces) == read(stream)
@@ -150,13 +153,13 @@ def test_it_does_not_matter_how_the_stream_is_cut(stream, cuts):
 
 @settings(deadline=None)
 @given(SCRAPS)
-def test_byte_by_byte_is_no_different(stream):
+def test_reader_gives_the_same_byte_by_byte(stream: bytes) -> None:
     assert read(*(bytes([byte]) for byte in stream)) == read(stream)
 
 
 @settings(deadline=None)
 @given(st.lists(st.binary(min_size=1, max_size=3000), max_size=30))
-def test_what_is_held_is_bounded(pieces):
+def test_reader_holds_no_more_than_its_bounds(pieces: list[bytes]) -> None:
     reader = ReplyReader()
     try:
         for piece in pieces:

@@ -12,10 +12,10 @@ from smtpweb.accounts import sessions, tokens, users
 from smtpweb.database.models import ApiToken, User
 from smtpweb.database.session import db, now
 from tests.support.counting import statements
-from tests.support.people import PASSWORD, Person, Visitor
+from tests.support.people import PASSWORD, Person, Reply, Visitor
 
 
-def login(visitor: Visitor, name: str, password: str, address: str = "192.0.2.1"):
+def login(visitor: Visitor, name: str, password: str, address: str = "192.0.2.1") -> Reply:
     return visitor.request(
         "POST",
         "/auth/login",
@@ -34,9 +34,7 @@ def test_login_answers_with_what_the_java_client_reads(alice: Person, visitor: V
     assert Visitor(alice.app, reply.json["token"]).make_app()["name"] == "shop"
 
 
-def test_a_user_who_is_no_administrator_has_the_role_user(
-    charlie: Person, visitor: Visitor
-) -> None:
+def test_user_who_is_no_administrator_has_the_role_user(charlie: Person, visitor: Visitor) -> None:
     assert login(visitor, "CHARLIE", charlie.password).json["role"] == "USER"
 
 
@@ -44,7 +42,7 @@ def test_a_user_who_is_no_administrator_has_the_role_user(
     ("name", "password"),
     [("alice", "wrong"), ("nobody", "wrong"), ("alice\0", "x"), ("x" * 5000, "y")],
 )
-def test_a_wrong_login_is_a_403_whoever_it_is(
+def test_wrong_login_is_a_403_whoever_it_is(
     alice: Person, visitor: Visitor, name: str, password: str
 ) -> None:
     reply = login(visitor, name, password)
@@ -53,7 +51,7 @@ def test_a_wrong_login_is_a_403_whoever_it_is(
 
 
 @pytest.mark.parametrize("given", [{}, {"username": "alice"}, {"password": "x"}])
-def test_a_login_without_name_or_password_is_a_400(visitor: Visitor, given: dict[str, str]) -> None:
+def test_login_without_name_or_password_is_a_400(visitor: Visitor, given: dict[str, str]) -> None:
     reply = visitor.post("/auth/login", **given)
     assert reply.status_code == 400
     assert {error["parameter"] for error in reply.json["errors"]} == {
@@ -61,7 +59,7 @@ def test_a_login_without_name_or_password_is_a_400(visitor: Visitor, given: dict
     } - set(given)  # fmt: skip
 
 
-def test_guessing_is_refused_for_the_account_and_network_only(
+def test_password_guessing_is_refused_for_the_account_and_network_only(
     alice: Person, charlie: Person, visitor: Visitor
 ) -> None:
     for _ in range(users.FAILURES_PER_ACCOUNT):
@@ -75,7 +73,7 @@ def test_guessing_is_refused_for_the_account_and_network_only(
     assert alice.get("/private/apps/findAll", page=0, size=1).status_code == 200
 
 
-def test_old_failures_no_longer_count(
+def test_failures_that_are_old_no_longer_count(
     alice: Person, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for _ in range(users.FAILURES_PER_ACCOUNT):
@@ -88,7 +86,7 @@ def test_old_failures_no_longer_count(
     "header",
     [None, "", "Bearer", "Bearer ", "Basic YTpi", "Token x", "Bearer a b", "bearer=x", "Bearer é"],
 )
-def test_a_missing_or_malformed_header_is_a_401(visitor: Visitor, header: str | None) -> None:
+def test_missing_or_malformed_header_is_a_401(visitor: Visitor, header: str | None) -> None:
     headers = {} if header is None else {"Authorization": header}
     reply = visitor.request("GET", "/private/apps/findAll", headers=headers)
     assert (reply.status_code, reply.json["title"]) == (401, "User not authorized")
@@ -96,15 +94,13 @@ def test_a_missing_or_malformed_header_is_a_401(visitor: Visitor, header: str | 
 
 
 @pytest.mark.parametrize("path", ["/private/apps/findAll", "/private/smtps/findByApp"])
-def test_an_unknown_token_is_a_403(visitor: Visitor, path: str) -> None:
+def test_unknown_token_is_a_403(visitor: Visitor, path: str) -> None:
     reply = Visitor(visitor.app, "smw_unknown").get(path)
     assert (reply.status_code, reply.json["title"]) == (403, "Credentials not valid")
 
 
 @pytest.mark.parametrize("path", ["/private/apps/findAll", "/private/smtps/findByApp"])
-def test_an_expired_token_is_a_403(
-    alice: Person, path: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_expired_token_is_a_403(alice: Person, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert alice.get(path).status_code == 400
     monkeypatch.setattr(
         tokens, "now", lambda: now() + tokens.LOGIN_TOKEN_LIFE + timedelta(seconds=1)
@@ -112,7 +108,7 @@ def test_an_expired_token_is_a_403(
     assert alice.get(path).status_code == 403
 
 
-def test_a_revoked_token_is_a_403(alice: Person) -> None:
+def test_revoked_token_is_a_403(alice: Person) -> None:
     plain = alice.with_scopes("read")
     assert plain.get("/private/apps/findAll", page=0, size=1).status_code == 200
     with alice.app.app_context():
@@ -121,7 +117,7 @@ def test_a_revoked_token_is_a_403(alice: Person) -> None:
     assert plain.get("/private/apps/findAll", page=0, size=1).status_code == 403
 
 
-def test_the_scheme_may_be_written_in_any_case(alice: Person) -> None:
+def test_scheme_may_be_written_in_any_case(alice: Person) -> None:
     reply = alice.request(
         "GET",
         "/private/apps/findAll?page=0&size=1",
@@ -133,11 +129,12 @@ def test_the_scheme_may_be_written_in_any_case(alice: Person) -> None:
 def test_tokens_are_stored_as_digests(alice: Person) -> None:
     with alice.app.app_context():
         token = db.session.scalars(db.select(ApiToken)).one()
+        assert alice.token
         assert alice.token not in str(vars(token))
         assert re.fullmatch("[0-9a-f]{64}", token.digest)
 
 
-def test_the_last_use_of_a_token_is_noted_now_and_then(alice: Person) -> None:
+def test_last_use_of_a_token_is_noted_now_and_then(alice: Person) -> None:
     with statements() as first:
         alice.get("/private/apps/findAll", page=0, size=1)
     with statements() as second:
@@ -146,7 +143,7 @@ def test_the_last_use_of_a_token_is_noted_now_and_then(alice: Person) -> None:
     assert sum(statement.startswith("UPDATE") for statement in second) == 0
 
 
-def test_a_cookie_opens_no_api_call(alice: Person) -> None:
+def test_cookie_opens_no_api_call(alice: Person) -> None:
     client = alice.app.test_client()
     with alice.app.test_request_context():
         user = sessions.open_session(users.find_user("alice"))
@@ -156,7 +153,7 @@ def test_a_cookie_opens_no_api_call(alice: Person) -> None:
     assert client.get("/private/apps/findAll?page=0&size=1").status_code == 401
 
 
-def test_a_new_app_has_the_defaults_of_its_account(alice: Person) -> None:
+def test_new_app_has_the_defaults_of_its_account(alice: Person) -> None:
     app = alice.make_app("shop")
     assert app["testemail"] == "alice@example.com"
     assert app["strategy"] == "RANDOM"
@@ -167,7 +164,7 @@ def test_a_new_app_has_the_defaults_of_its_account(alice: Person) -> None:
         assert app[name] is False
 
 
-def test_a_name_that_no_header_takes_is_no_default_from_name(alice: Person) -> None:
+def test_name_that_no_header_takes_is_no_default_from_name(alice: Person) -> None:
     with alice.app.app_context():
         db.session.get_one(User, alice.user_id).name = "=?alice"
         db.session.commit()
@@ -179,7 +176,7 @@ def test_a_name_that_no_header_takes_is_no_default_from_name(alice: Person) -> N
     [("timebetweenemails", 0, 0), ("timebetweenemails", 2**31 - 1, 2**31 - 1),
      ("retaindata", "on", True), ("useblacklist", "1", True), ("useautoblacklist", "TRUE", True)],
 )  # fmt: skip
-def test_a_field_for_other_clients_is_kept_and_returned(
+def test_field_for_other_clients_is_kept_and_returned(
     alice: Person, name: str, sent: object, kept: object
 ) -> None:
     app = alice.make_app("shop", **{name: sent})
@@ -190,7 +187,7 @@ def test_a_field_for_other_clients_is_kept_and_returned(
     assert alice.get("/private/apps/findAll", page=0, size=9).json["content"] == [edited]
 
 
-def test_an_app_is_created_found_edited_and_removed(alice: Person) -> None:
+def test_app_is_created_found_edited_and_removed(alice: Person) -> None:
     app = alice.make_app(
         "shop", testemail="t@e.example", defaultfromemail="f@e.example",
         defaultfromname="Shop", strategy="random",
@@ -214,18 +211,18 @@ def test_an_app_is_created_found_edited_and_removed(alice: Person) -> None:
      ("timebetweenemails", "-1"), ("timebetweenemails", 2**31), ("timebetweenemails", "60s"),
      ("retaindata", "2"), ("useblacklist", "x"), ("useautoblacklist", "null")],
 )  # fmt: skip
-def test_a_bad_value_of_an_app_is_refused_by_name(alice: Person, name: str, value: str) -> None:
+def test_bad_value_of_an_app_is_refused_by_name(alice: Person, name: str, value: str) -> None:
     reply = alice.post("/private/apps/save", **({"name": "shop"} | {name: value}))
     assert (reply.status_code, reply.json["errors"][0]["parameter"]) == (400, name)
     assert alice.get("/private/apps/findAll", page=0, size=9).json["totalElements"] == 0
 
 
-def test_a_new_app_needs_a_name(alice: Person) -> None:
+def test_new_app_needs_a_name(alice: Person) -> None:
     reply = alice.post("/private/apps/save")
     assert (reply.status_code, reply.json["errors"][0]["parameter"]) == (400, "name")
 
 
-def test_two_apps_of_one_user_have_different_names(alice: Person, charlie: Person) -> None:
+def test_app_names_of_one_user_are_unique(alice: Person, charlie: Person) -> None:
     alice.make_app("shop")
     reply = alice.post("/private/apps/save", name="shop")
     assert (reply.status_code, reply.json["title"]) == (406, "App name already in use")
@@ -282,7 +279,7 @@ def test_credentials_in_the_query_string_are_refused_and_not_logged(
     assert PASSWORD not in reply.text + caplog.text
 
 
-def test_a_query_string_without_credentials_is_fine_at_login(alice: Person) -> None:
+def test_query_string_without_credentials_is_fine_at_login(alice: Person) -> None:
     given = {"username": alice.name, "password": PASSWORD}
     path = "/auth/login?page=1&password="
     reply = Visitor(alice.app).request("POST", path, data=given)

@@ -7,44 +7,38 @@ import dataclasses
 import errno
 import json
 import socket
-import threading
-import time
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from flask.testing import FlaskClient
 from sqlalchemy import select, update
-from werkzeug.test import TestResponse
 
 from smtpweb import mailcheck
 from smtpweb.database.models import Check, Smtp, StartedWork
 from smtpweb.database.session import db, now
+from smtpweb.extensions import services
 from smtpweb.mailcheck.core.effects import NotResolved
 from smtpweb.mailcheck.core.failure import Symptom
 from smtpweb.mailcheck.net import resolver
 from smtpweb.mailcheck.protocol.connection import Connection
+from tests.support.api_checks import check, register
+from tests.support.counting import connections_in_use
 from tests.support.factories import forget_default_from, use_share
-from tests.support.fake_smtp import FakeServer, Slowly, fake_smtp
-from tests.support.people import Person
+from tests.support.fake_smtp import Slowly, fake_smtp
+from tests.support.people import Person, Reply
+from tests.support.threads import in_background, until
 
 SECRET = "Tr0ub4dor&3 ñ"
 
 
 @pytest.fixture
 def idapp(alice: Person) -> str:
-    return alice.make_app("shop", testemail="test@shop.example")["_id"]
-
-
-def register(alice: Person, idapp: str, server: FakeServer, **more: Any) -> str:
-    given = {"host": "127.0.0.1", "port": server.port, "defaultfromemail": "app@shop.example"}
-    smtp_id: str = alice.make_smtp(idapp, **(given | more))["_id"]
-    return smtp_id
-
-
-def check(alice: Person, smtp_id: str) -> TestResponse:
-    return alice.post("/private/smtps/check", idsmtp=smtp_id)
+    made: str = alice.make_app("shop", testemail="test@shop.example")["_id"]
+    return made
 
 
 def kept(alice: Person) -> list[Check]:
@@ -52,23 +46,8 @@ def kept(alice: Person) -> list[Check]:
         return list(db.session.scalars(select(Check).order_by(Check.started)))
 
 
-def until(condition: Callable[[], Any]) -> None:
-    for _ in range(500):
-        if condition():
-            return
-        time.sleep(0.01)
-    raise AssertionError("it never came")
-
-
-def in_background(work: Callable[[], Any]) -> tuple[threading.Thread, list[Any]]:
-    answers: list[Any] = []
-    thread = threading.Thread(target=lambda: answers.append(work()))
-    thread.start()
-    return thread, answers
-
-
 @pytest.mark.parametrize("name", ["idsmtp", "idapp"])
-def test_an_accepted_mail_answers_200_and_enables(alice: Person, idapp: str, name: str) -> None:
+def test_accepted_mail_answers_200_and_enables(alice: Person, idapp: str, name: str) -> None:
     with fake_smtp() as server:
         smtp_id = register(alice, idapp, server, defaultfromname="Jürgen")
         with alice.app.app_context():
@@ -87,10 +66,11 @@ def test_an_accepted_mail_answers_200_and_enables(alice: Person, idapp: str, nam
         True, True, "accepted", "SMTP_ACCEPTED",
     )  # fmt: skip
     assert row.user_id == alice.user_id
+    assert row.finished
     assert row.finished >= row.started
 
 
-def test_a_failure_answers_406_disables_and_counts(alice: Person, idapp: str) -> None:
+def test_failure_answers_406_disables_and_counts(alice: Person, idapp: str) -> None:
     with fake_smtp(replies={"MAIL": "550 5.7.1 not you\u202e <b>"}) as server:
         smtp_id = register(alice, idapp, server)
         for failures in (1, 2):
@@ -114,12 +94,10 @@ def test_a_failure_answers_406_disables_and_counts(alice: Person, idapp: str) ->
     assert (smtp["status"], smtp["numerrors"]) == ("A", 0)
 
 
-def test_another_mode_that_works_is_told(alice: Person, idapp: str) -> None:
+def test_alternative_mode_that_works_is_in_the_answer(alice: Person, idapp: str) -> None:
     with fake_smtp(tls="starttls") as server:
-        settings = alice.app.extensions["smtpweb.settings"]
-        alice.app.extensions["smtpweb.settings"] = dataclasses.replace(
-            settings, ca_file=server.ca_file
-        )
+        settings = services(alice.app).settings
+        services(alice.app).settings = dataclasses.replace(settings, ca_file=server.ca_file)
         smtp_id = register(alice, idapp, server, host="localhost", ssltls="true")
         reply = check(alice, smtp_id)
         assert reply.json["code"] == "SMTP_TLS_NOT_SPOKEN"
@@ -129,7 +107,7 @@ def test_another_mode_that_works_is_told(alice: Person, idapp: str) -> None:
         assert check(alice, smtp_id).status_code == 200
 
 
-def test_what_the_policy_refuses_is_no_judgement(alice: Person, idapp: str) -> None:
+def test_policy_refusal_does_not_change_the_state(alice: Person, idapp: str) -> None:
     smtp_id = alice.make_smtp(idapp, host="10.1.2.3", port=25, defaultfromemail="a@b.example")[
         "_id"
     ]
@@ -147,12 +125,10 @@ def test_what_the_policy_refuses_is_no_judgement(alice: Person, idapp: str) -> N
     assert (row.accepted, row.applied) == (False, False)
 
 
-def test_a_ca_file_that_went_bad_is_no_judgement(alice: Person, idapp: str, tmp_path: Path) -> None:
+def test_bad_ca_file_does_not_change_the_state(alice: Person, idapp: str, tmp_path: Path) -> None:
     """Else one faulty file of ours would disable every SMTP that is checked."""
-    settings = alice.app.extensions["smtpweb.settings"]
-    alice.app.extensions["smtpweb.settings"] = dataclasses.replace(
-        settings, ca_file=tmp_path / "gone.pem"
-    )
+    settings = services(alice.app).settings
+    services(alice.app).settings = dataclasses.replace(settings, ca_file=tmp_path / "gone.pem")
     with fake_smtp(tls="starttls") as server:
         smtp_id = register(alice, idapp, server, starttls="true")
         reply = check(alice, smtp_id)
@@ -175,7 +151,7 @@ def test_a_ca_file_that_went_bad_is_no_judgement(alice: Person, idapp: str, tmp_
         ("bug", "SMTP_INTERNAL_ERROR"),
     ],
 )
-def test_a_cause_on_our_side_is_no_judgement(
+def test_cause_on_our_side_does_not_change_the_state(
     alice: Person, idapp: str, monkeypatch: pytest.MonkeyPatch, broken: str | int, code: str
 ) -> None:
     """All servers that are checked on a machine without a network would be disabled otherwise."""
@@ -192,10 +168,8 @@ def test_a_cause_on_our_side_is_no_judgement(
         elif broken == "bug":
             monkeypatch.setattr(Connection, "hear", _raising(ZeroDivisionError()))
         else:
-            settings = alice.app.extensions["smtpweb.settings"]
-            alice.app.extensions["smtpweb.settings"] = dataclasses.replace(
-                settings, ehlo_name="no name"
-            )
+            settings = services(alice.app).settings
+            services(alice.app).settings = dataclasses.replace(settings, ehlo_name="no name")
         smtp_id = register(alice, idapp, server, host=host)
         with alice.app.app_context():
             db.session.execute(update(Smtp).values(numerrors=3))
@@ -216,7 +190,7 @@ def _raising(error: Exception) -> Callable[..., Any]:
     return fail
 
 
-def test_the_sender_is_the_smtps_then_the_apps_then_the_login(alice: Person, idapp: str) -> None:
+def test_sender_is_the_smtps_then_the_apps_then_the_login(alice: Person, idapp: str) -> None:
     login = {"username": "login@shop.example", "password": "p"}
     forget_default_from(alice.app, idapp)
     with fake_smtp() as server:
@@ -231,7 +205,7 @@ def test_the_sender_is_the_smtps_then_the_apps_then_the_login(alice: Person, ida
     ]  # fmt: skip
 
 
-def test_without_any_sender_nothing_is_sent(alice: Person, idapp: str) -> None:
+def test_missing_sender_keeps_anything_from_being_sent(alice: Person, idapp: str) -> None:
     forget_default_from(alice.app, idapp)
     with fake_smtp() as server:
         smtp_id = register(alice, idapp, server, defaultfromemail="", username="user1")
@@ -241,7 +215,7 @@ def test_without_any_sender_nothing_is_sent(alice: Person, idapp: str) -> None:
     assert alice.smtp(smtp_id)["status"] == "A"
 
 
-def test_a_wrong_test_address_is_the_apps_fault(alice: Person, idapp: str) -> None:
+def test_wrong_test_address_is_the_apps_fault(alice: Person, idapp: str) -> None:
     with fake_smtp(replies={"RCPT": "550 5.1.1 User unknown"}) as server:
         reply = check(alice, register(alice, idapp, server))
     assert (reply.status_code, reply.json["stage"]) == (406, "rcpt")
@@ -250,7 +224,7 @@ def test_a_wrong_test_address_is_the_apps_fault(alice: Person, idapp: str) -> No
 
 
 @pytest.mark.parametrize("tls", ["starttls", "implicit"])
-def test_a_login_over_tls_is_verified_against_the_configured_ca(
+def test_login_over_tls_is_verified_against_the_configured_ca(
     alice: Person, idapp: str, tls: str
 ) -> None:
     flags = {"starttls": "true"} if tls == "starttls" else {"sslTls": "true"}
@@ -261,15 +235,13 @@ def test_a_login_over_tls_is_verified_against_the_configured_ca(
         reply = check(alice, smtp_id)
         assert (reply.status_code, server.mails) == (406, [])
         assert reply.json["stage"] == ("tls" if tls == "implicit" else "starttls")
-        settings = alice.app.extensions["smtpweb.settings"]
-        alice.app.extensions["smtpweb.settings"] = dataclasses.replace(
-            settings, ca_file=server.ca_file
-        )
+        settings = services(alice.app).settings
+        services(alice.app).settings = dataclasses.replace(settings, ca_file=server.ca_file)
         assert check(alice, smtp_id).status_code == 200
         assert len(server.mails) == 1
 
 
-def test_a_password_that_the_server_echoes_is_kept_nowhere(alice: Person, idapp: str) -> None:
+def test_password_that_the_server_echoes_is_kept_nowhere(alice: Person, idapp: str) -> None:
     whole = base64.b64encode(f"\0ana\0{SECRET}".encode()).decode()
     alone = base64.b64encode(SECRET.encode()).decode()
     with fake_smtp(
@@ -289,7 +261,7 @@ def test_a_password_that_the_server_echoes_is_kept_nowhere(alice: Person, idapp:
         assert secret not in json.dumps(reply.json, ensure_ascii=False)
 
 
-def test_no_connection_of_the_database_is_held_while_the_server_is_silent(
+def test_check_holds_no_database_connection_while_the_server_is_silent(
     alice: Person, idapp: str
 ) -> None:
     with fake_smtp(replies={"dot": Slowly(1.0, "250 2.0.0 queued")}) as server:
@@ -297,13 +269,13 @@ def test_no_connection_of_the_database_is_held_while_the_server_is_silent(
         thread, answers = in_background(lambda: check(alice, smtp_id))
         until(lambda: "DATA" in server.heard)
         with alice.app.app_context():
-            assert db.engine.pool.checkedout() == 0
+            assert connections_in_use() == 0
         assert alice.smtp(smtp_id)["status"] == "A"
         thread.join()
     assert answers[0].status_code == 200
 
 
-def test_an_smtp_is_checked_by_one_at_a_time(alice: Person, idapp: str) -> None:
+def test_smtp_is_checked_by_one_at_a_time(alice: Person, idapp: str) -> None:
     with fake_smtp(replies={"dot": Slowly(0.5, "250 2.0.0 queued")}) as server:
         smtp_id = register(alice, idapp, server)
         thread, answers = in_background(lambda: check(alice, smtp_id))
@@ -317,7 +289,7 @@ def test_an_smtp_is_checked_by_one_at_a_time(alice: Person, idapp: str) -> None:
         assert check(alice, smtp_id).status_code == 200
 
 
-def test_a_check_that_never_ended_blocks_only_for_its_lease(alice: Person, idapp: str) -> None:
+def test_check_that_never_ended_blocks_only_for_its_lease(alice: Person, idapp: str) -> None:
     with fake_smtp() as server:
         smtp_id = register(alice, idapp, server)
         for until_when, status in ((timedelta(seconds=30), 503), (timedelta(seconds=-1), 200)):
@@ -327,10 +299,10 @@ def test_a_check_that_never_ended_blocks_only_for_its_lease(alice: Person, idapp
             assert check(alice, smtp_id).status_code == status
 
 
-def test_a_user_has_two_checks_at_once(alice: Person, charlie: Person, idapp: str) -> None:
+def test_user_has_two_checks_at_once(alice: Person, charlie: Person, idapp: str) -> None:
     with fake_smtp(replies={"dot": Slowly(0.7, "250 2.0.0 queued")}) as server:
         ids = [register(alice, idapp, server) for _ in range(3)]
-        begun = [in_background(lambda each=each: check(alice, each)) for each in ids[:2]]
+        begun = [in_background(partial(check, alice, each)) for each in ids[:2]]
         until(lambda: server.heard.count("DATA") == 2)
         reply = check(alice, ids[2])
         assert (reply.status_code, reply.json["title"]) == (429, "Too many requests")
@@ -342,7 +314,7 @@ def test_a_user_has_two_checks_at_once(alice: Person, charlie: Person, idapp: st
             assert answers[0].status_code == 200
 
 
-def test_a_user_has_thirty_checks_in_ten_minutes(alice: Person, idapp: str) -> None:
+def test_user_has_thirty_checks_in_ten_minutes(alice: Person, idapp: str) -> None:
     with fake_smtp() as server:
         smtp_id = register(alice, idapp, server)
         with alice.app.app_context():
@@ -351,7 +323,7 @@ def test_a_user_has_thirty_checks_in_ten_minutes(alice: Person, idapp: str) -> N
         reply = check(alice, smtp_id)
         assert reply.status_code == 429
         assert 1 <= int(reply.headers["Retry-After"]) <= 2
-        assert "At most 30 checks in 10 minutes." in reply.json["detail"]
+        assert "You can run at most 30 checks in 10 minutes." in reply.json["detail"]
         assert server.connections == 0
         with alice.app.app_context():
             oldest = select(db.func.min(StartedWork.started)).scalar_subquery()
@@ -365,14 +337,14 @@ def test_a_user_has_thirty_checks_in_ten_minutes(alice: Person, idapp: str) -> N
         assert check(alice, smtp_id).status_code == 429
 
 
-def test_beyond_the_slots_of_a_worker_it_is_503_at_once(alice: Person, idapp: str) -> None:
+def test_check_beyond_the_slots_of_a_worker_is_a_503_at_once(alice: Person, idapp: str) -> None:
     with fake_smtp() as server:
         smtp_id = register(alice, idapp, server)
-        slots = alice.app.extensions["smtpweb.limits"].checks
+        slots = services(alice.app).limits.checks
         taken = 0
         while slots.acquire(blocking=False):
             taken += 1
-        assert taken == alice.app.extensions["smtpweb.settings"].check_slots
+        assert taken == services(alice.app).settings.check_slots
         reply = check(alice, smtp_id)
         assert (reply.status_code, reply.headers["Retry-After"]) == (503, "5")
         assert kept(alice) == []
@@ -381,7 +353,7 @@ def test_beyond_the_slots_of_a_worker_it_is_503_at_once(alice: Person, idapp: st
         assert check(alice, smtp_id).status_code == 200  # the slot was given back
 
 
-def test_an_edit_during_the_check_keeps_its_own_state(alice: Person, idapp: str) -> None:
+def test_edit_during_the_check_keeps_its_own_state(alice: Person, idapp: str) -> None:
     with fake_smtp(replies={"dot": Slowly(0.5, "554 5.0.0 no")}) as server:
         smtp_id = register(alice, idapp, server)
         thread, answers = in_background(lambda: check(alice, smtp_id))
@@ -398,7 +370,7 @@ def test_an_edit_during_the_check_keeps_its_own_state(alice: Person, idapp: str)
         assert check(alice, smtp_id).status_code == 200
 
 
-def test_a_removal_during_the_check_wins(alice: Person, idapp: str) -> None:
+def test_removal_during_the_check_wins(alice: Person, idapp: str) -> None:
     with fake_smtp(replies={"dot": Slowly(0.5, "250 2.0.0 queued")}) as server:
         smtp_id = register(alice, idapp, server)
         thread, answers = in_background(lambda: check(alice, smtp_id))
@@ -410,7 +382,7 @@ def test_a_removal_during_the_check_wins(alice: Person, idapp: str) -> None:
     assert alice.smtps(idapp) == []
 
 
-def test_our_own_bug_in_a_check_is_a_500_and_blocks_nothing(
+def test_bug_in_a_check_is_a_500_and_blocks_nothing(
     alice: Person, idapp: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(*_: Any) -> None:
@@ -420,12 +392,13 @@ def test_our_own_bug_in_a_check_is_a_500_and_blocks_nothing(
         smtp_id = register(alice, idapp, server)
         with monkeypatch.context() as patch:
             patch.setattr(mailcheck, "check", broken)
-            client = alice.app.test_client(use_cookies=False)
+            client = FlaskClient(alice.app, Reply, use_cookies=False)
             reply = client.post(
                 "/private/smtps/check",
                 data={"idsmtp": smtp_id},
                 headers={"Authorization": f"Bearer {alice.token}"},
             )
+        assert isinstance(reply, Reply)
         assert (reply.status_code, reply.json["title"]) == (500, "Internal error")
         assert reply.json["request"] in caplog.text
         assert "ZeroDivisionError" not in reply.text
@@ -438,7 +411,7 @@ def test_our_own_bug_in_a_check_is_a_500_and_blocks_nothing(
         assert check(alice, smtp_id).status_code == 200
 
 
-def test_the_report_of_a_check_survives_its_storage(alice: Person, idapp: str) -> None:
+def test_report_of_a_check_survives_its_storage(alice: Person, idapp: str) -> None:
     with fake_smtp() as server:
         check(alice, register(alice, idapp, server))
     [row] = kept(alice)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 import pytest
 from flask import Flask
 
-from smtpweb.checking import explain
+from smtpweb.checking import limits
+from smtpweb.extensions import services
 from tests.support.people import Person
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -38,7 +42,9 @@ def test_explain_names_the_cause(alice: Person) -> None:
         ({"host": "2001:db8::1"}, "2001:db8::1", None, None),
     ],
 )
-def test_explain_uses_host_and_provider(alice: Person, given, host, port, provider) -> None:
+def test_explain_uses_host_and_provider(
+    alice: Person, given: dict[str, str], host: str | None, port: int | None, provider: str | None
+) -> None:
     found = alice.post(PATH, text=REFUSED, **given).json
     assert (found["host"], found["port"], found["provider"]) == (host, port, provider)
     if provider:
@@ -63,7 +69,9 @@ def test_explain_says_when_it_does_not_understand(alice: Person) -> None:
         ({"text": REFUSED, "provider": "nobody"}, "provider"),
     ],
 )
-def test_explain_refuses_what_it_cannot_read(alice: Person, given, faulty) -> None:
+def test_explain_refuses_what_it_cannot_read(
+    alice: Person, given: dict[str, Any], faulty: str
+) -> None:
     reply = alice.post(PATH, **given)
     assert reply.status_code == 400
     assert [one["parameter"] for one in reply.json["errors"]] == [faulty]
@@ -81,7 +89,8 @@ def test_explain_needs_the_scope_to_read(alice: Person) -> None:
 
 
 def test_explain_is_limited_for_each_user(app: Flask, alice: Person, charlie: Person) -> None:
-    app.extensions["smtpweb.explanations"] = explain.Allowance(most=1)
+    allowed = limits.Allowance(1, 600)
+    services(app).limits = dataclasses.replace(services(app).limits, explanations=allowed)
     assert alice.post(PATH, text=REFUSED).status_code == 200
     reply = alice.post(PATH, text=REFUSED)
     assert reply.status_code == 429 and int(reply.headers["Retry-After"]) > 0

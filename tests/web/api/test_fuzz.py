@@ -10,10 +10,9 @@ from urllib.parse import urlencode
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from werkzeug.test import TestResponse
 
 from tests.support.counting import statements
-from tests.support.people import Person, Visitor
+from tests.support.people import Person, Reply, Visitor
 
 POSTS = {
     "/auth/login": ("username", "password"),
@@ -92,7 +91,7 @@ def requests(draw: st.DrawFn) -> Asked:
     path = draw(st.sampled_from(tuple(CALLS)))
     names = st.sampled_from(CALLS[path])
     pairs = st.lists(st.tuples(st.one_of(names, names, names, texts), leaves), max_size=8)
-    given = draw(pairs)
+    given: list[tuple[str, object]] = list(draw(pairs))
     if draw(st.booleans()):  # else hardly any request would come past the required parameters
         likely = {"host": "127.0.0.1", "port": 25, "idapp": APP, "name": "x", "page": 0, "size": 5}
         given = [(name, likely[name]) for name in CALLS[path] if name in likely] + given[:2]
@@ -140,7 +139,7 @@ class Shelf:
         return value
 
 
-def ask(shelf: Shelf, asked: Asked) -> TestResponse:
+def ask(shelf: Shelf, asked: Asked) -> Reply:
     pairs = [(name, shelf.fill(asked.path, value)) for name, value in asked.pairs]
     query = encoded([(name, shelf.fill(asked.path, value)) for name, value in asked.query]).decode()
     headers = {} if asked.header is None else {"Authorization": asked.header}
@@ -158,7 +157,7 @@ def ask(shelf: Shelf, asked: Asked) -> TestResponse:
     )
 
 
-def call(visitor: Visitor, method: str, path: str, query: str = "", **options: Any) -> TestResponse:
+def call(visitor: Visitor, method: str, path: str, query: str = "", **options: Any) -> Reply:
     """One request; what it is refused for changed nothing."""
     with statements() as seen:
         # The client would mend a query string that is not well-formed.
@@ -195,7 +194,7 @@ def multipart(pairs: list[tuple[str, Any]]) -> bytes:
     return ("".join(parts) + "--x--\r\n").encode(errors="surrogatepass")
 
 
-def test_no_request_is_our_fault(alice: Person) -> None:
+def test_requests_of_any_kind_are_never_a_500(alice: Person) -> None:
     shelf = Shelf(alice)
     outcomes: set[int] = set()
 
@@ -306,7 +305,9 @@ def test_odd_authorization_is_401_or_403(alice: Person, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", CALLS)
-def test_other_methods_are_405_and_name_the_right_one(visitor: Visitor, path: str) -> None:
+def test_methods_that_a_path_lacks_are_405_and_name_the_right_one(
+    visitor: Visitor, path: str
+) -> None:
     right = "GET" if path in GETS else "POST"
     for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE"} - {right}:
         reply = call(visitor, method, path)

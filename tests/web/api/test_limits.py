@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -13,11 +14,12 @@ from smtpweb.app import create_app
 from smtpweb.checking import limits
 from smtpweb.database.models import StartedWork
 from smtpweb.database.session import db, now
-from tests.database.test_session import at_once
+from smtpweb.extensions import services
+from tests.support.api_checks import check, register
 from tests.support.factories import use_share
 from tests.support.fake_smtp import Slowly, fake_smtp
 from tests.support.people import Person
-from tests.web.api.test_check import check, in_background, register, until
+from tests.support.threads import at_once, in_background, until
 
 
 @pytest.fixture
@@ -26,9 +28,9 @@ def idapp(alice: Person) -> str:
     return made
 
 
-def configure(app: Flask, **changes: int) -> None:
-    configured = app.extensions["smtpweb.settings"]
-    app.extensions["smtpweb.settings"] = dataclasses.replace(configured, **changes)
+def configure(app: Flask, **changes: Any) -> None:
+    configured = services(app).settings
+    services(app).settings = dataclasses.replace(configured, **changes)
 
 
 def shares(app: Flask) -> int:
@@ -37,9 +39,7 @@ def shares(app: Flask) -> int:
 
 
 @pytest.mark.parametrize("removed", ["smtps", "apps"])
-def test_a_removed_server_or_app_gives_no_share_back(
-    alice: Person, idapp: str, removed: str
-) -> None:
+def test_removed_server_or_app_gives_no_share_back(alice: Person, idapp: str, removed: str) -> None:
     configure(alice.app, checks_per_user=2)
     with fake_smtp() as server:
         for name in ("one", "two"):
@@ -52,7 +52,7 @@ def test_a_removed_server_or_app_gives_no_share_back(
         assert server.connections == 2
 
 
-def test_a_removed_server_frees_no_place_while_its_check_goes_on(alice: Person, idapp: str) -> None:
+def test_removed_server_frees_no_place_while_its_check_goes_on(alice: Person, idapp: str) -> None:
     configure(alice.app, checks_at_once=1)
     with fake_smtp(replies={"dot": Slowly(0.7, "250 2.0.0 queued")}) as server:
         first, second = (register(alice, idapp, server) for _ in range(2))
@@ -67,7 +67,7 @@ def test_a_removed_server_frees_no_place_while_its_check_goes_on(alice: Person, 
 
 def test_checks_at_once_are_counted_across_workers(alice: Person, idapp: str) -> None:
     configure(alice.app, checks_at_once=1)
-    worker = create_app(alice.app.extensions["smtpweb.settings"])  # with slots of its own
+    worker = create_app(services(alice.app).settings)  # with slots of its own
     elsewhere = Person(worker, alice.user_id, alice.name, alice.token or "")
     with fake_smtp(replies={"dot": Slowly(0.7, "250 2.0.0 queued")}) as server:
         first, second = (register(alice, idapp, server) for _ in range(2))
@@ -82,7 +82,7 @@ def test_checks_at_once_are_counted_across_workers(alice: Person, idapp: str) ->
         db.engine.dispose()
 
 
-def test_a_place_of_a_worker_that_died_comes_back_with_its_lease(alice: Person, idapp: str) -> None:
+def test_place_of_a_worker_that_died_comes_back_with_its_lease(alice: Person, idapp: str) -> None:
     with fake_smtp() as server:
         smtp_id = register(alice, idapp, server)
         with alice.app.app_context():
@@ -94,9 +94,7 @@ def test_a_place_of_a_worker_that_died_comes_back_with_its_lease(alice: Person, 
         assert check(alice, smtp_id).status_code == 200
 
 
-def test_of_many_checks_sent_at_once_as_many_begin_as_are_allowed(
-    alice: Person, idapp: str
-) -> None:
+def test_checks_sent_at_once_begin_as_far_as_allowed(alice: Person, idapp: str) -> None:
     with fake_smtp(replies={"dot": Slowly(1.5, "250 2.0.0 queued")}) as server:
         ids = [register(alice, idapp, server) for _ in range(8)]
         replies = [reply.status_code for reply in at_once(8, lambda n: check(alice, ids[n]))]
@@ -104,7 +102,7 @@ def test_of_many_checks_sent_at_once_as_many_begin_as_are_allowed(
     assert shares(alice.app) == 2
 
 
-def test_zero_means_no_limit(alice: Person, idapp: str) -> None:
+def test_limit_of_zero_means_none(alice: Person, idapp: str) -> None:
     configure(alice.app, checks_per_user=0, checks_at_once=0)
     with fake_smtp() as server:
         smtp_id = register(alice, idapp, server)
@@ -113,7 +111,9 @@ def test_zero_means_no_limit(alice: Person, idapp: str) -> None:
         assert check(alice, smtp_id).status_code == 200
 
 
-def test_what_counts_no_more_is_forgotten(alice: Person, charlie: Person, idapp: str) -> None:
+def test_started_work_that_counts_no_more_is_forgotten(
+    alice: Person, charlie: Person, idapp: str
+) -> None:
     with alice.app.app_context():
         use_share(alice, 5, age=timedelta(minutes=11))
         use_share(charlie, 1)
@@ -122,7 +122,7 @@ def test_what_counts_no_more_is_forgotten(alice: Person, charlie: Person, idapp:
     assert shares(alice.app) == 2  # this check, and charlie's
 
 
-def test_what_is_refused_does_not_count(alice: Person, idapp: str) -> None:
+def test_refused_check_does_not_count(alice: Person, idapp: str) -> None:
     with fake_smtp() as server:
         smtp_id = register(alice, idapp, server)
         with alice.app.app_context():
@@ -134,5 +134,6 @@ def test_what_is_refused_does_not_count(alice: Person, idapp: str) -> None:
 
 def test_searches_and_checks_have_a_share_each(alice: Person, inside: None) -> None:
     use_share(alice, 30, kind=limits.SEARCH)
-    assert limits.used_share(alice.user_id, limits.SEARCH)[1] > 0
-    assert limits.used_share(alice.user_id) == (0, 0)
+    assert limits._usage(alice.user_id, limits.SEARCH).wait > 0
+    checks = limits._usage(alice.user_id, limits.CHECK)
+    assert (checks.under_way, checks.wait) == (0, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -13,12 +14,16 @@ import smtpweb
 from smtpweb import validators
 from smtpweb.config import ROOT
 from smtpweb.mailcheck import Side, Stage
-from smtpweb.web.api import openapi, schema
+from smtpweb.registry import fields
+from smtpweb.web.api import openapi
+from smtpweb.web.http import auth
 from tests.support.people import Person
 
 DOCUMENT = openapi.document()
 CALLS = [(method, path) for path, item in DOCUMENT["paths"].items() for method in item]
 SCHEMAS = DOCUMENT["components"]["schemas"]
+# Members of an SMTP or an app that nobody sends
+NOT_GIVEN = {"_id", "idapp", "iduser", "numerrors", "created", "modified", "status"}
 
 
 def operation(method: str, path: str) -> dict[str, Any]:
@@ -30,37 +35,37 @@ def scope_of(method: str, path: str) -> str:
     return "".join(operation(method, path)["security"][0]["token"]) if path[1] == "p" else ""
 
 
-def test_it_is_openapi_3_1() -> None:
+def test_document_is_openapi_3_1() -> None:
     validate(DOCUMENT)
     assert DOCUMENT["openapi"].startswith("3.1.")
 
 
-def test_it_is_of_this_version() -> None:
+def test_document_has_the_version_of_the_package() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert DOCUMENT["info"]["version"] == smtpweb.__version__
     assert DOCUMENT["info"]["license"]["identifier"] == project["license"]
 
 
-def test_it_is_served_whole(app: Flask) -> None:
+def test_document_is_served_whole(app: Flask) -> None:
     reply = app.test_client().get("/openapi.json")
     assert reply.content_type == "application/json"
     assert reply.json == DOCUMENT
 
 
 @pytest.mark.parametrize("base", [server["url"].rstrip("/") for server in DOCUMENT["servers"]])
-def test_it_has_every_route_and_no_other(app: Flask, base: str) -> None:
+def test_document_has_every_route_and_no_other(app: Flask, base: str) -> None:
     routed = {
         (method.lower(), rule.rule.removeprefix(base))
         for rule in app.url_map.iter_rules()
         if rule.rule.startswith((f"{base}/auth/", f"{base}/private/"))
-        for method in rule.methods - {"HEAD", "OPTIONS"}
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
     assert routed == set(CALLS)
 
 
-def test_each_call_needs_the_scope_that_its_view_asks_for(app: Flask) -> None:
+def test_calls_need_the_scope_that_their_view_asks_for(app: Flask) -> None:
     needed = {
-        rule.rule: app.view_functions[rule.endpoint].needs_scope  # type: ignore[attr-defined]
+        rule.rule: auth.needs_of(app.view_functions[rule.endpoint]).scope
         for rule in app.url_map.iter_rules()
         if rule.rule.startswith("/private/")
     }
@@ -68,7 +73,7 @@ def test_each_call_needs_the_scope_that_its_view_asks_for(app: Flask) -> None:
     assert operation("post", "/auth/login")["security"] == []
 
 
-def test_each_post_takes_the_same_in_every_form() -> None:
+def test_posts_take_the_same_in_every_form() -> None:
     for method, path in CALLS:
         if method == "post":
             content = operation(method, path)["requestBody"]["content"]
@@ -76,11 +81,34 @@ def test_each_post_takes_the_same_in_every_form() -> None:
             assert len({media["schema"]["$ref"] for media in content.values()}) == 1
 
 
-def test_names_and_spellings_are_those_that_are_read() -> None:
-    described = SCHEMAS["SaveSmtp"]["properties"]
+OBJECTS = [("SaveSmtp", "Smtp", fields.SMTP), ("SaveApp", "App", fields.APP)]
+
+
+@pytest.mark.parametrize(("sent", "shown", "table"), OBJECTS, ids=["smtp", "app"])
+def test_names_and_spellings_are_those_of_the_table(
+    sent: str, shown: str, table: Mapping[str, fields.Field]
+) -> None:
+    described = SCHEMAS[sent]["properties"]
     aliases = {name: of["x-alias-of"] for name, of in described.items() if "x-alias-of" in of}
-    assert aliases == schema._ALIASES
-    assert set(described) - set(aliases) == {"idsmtp", "idapp", *schema._SMTP_RULES}
+    assert aliases == {
+        spelling: field.name for field in table.values() for spelling in field.spellings
+    }
+    assert set(described) - set(aliases) - {"idsmtp", "idapp"} == set(table)
+    members = [name for name in SCHEMAS[shown]["required"] if name not in NOT_GIVEN]
+    assert members == [field.shown_as or field.name for field in table.values()]
+    assert set(members) <= set(SCHEMAS[shown]["properties"])
+
+
+@pytest.mark.parametrize(("sent", "shown", "table"), OBJECTS, ids=["smtp", "app"])
+def test_defaults_and_requirements_are_those_of_the_table(
+    sent: str, shown: str, table: Mapping[str, fields.Field]
+) -> None:
+    described = SCHEMAS[sent]["properties"]
+    defaults = {name: of["default"] for name, of in described.items() if "default" in of}
+    assert defaults == fields.defaults(table)
+    required = set(SCHEMAS[sent].get("required", ())) - {"idapp"}
+    # The name of an app is needed for a new one only, which a schema cannot say
+    assert required == {name for name, field in table.items() if field.required} - {"name"}
 
 
 # --- limits, defaults, required parameters -----------------------------------------------------
@@ -120,7 +148,7 @@ def of_length(schema: dict[str, Any], length: int, name: str) -> str:
         if "maxLength" in described
     ],
 )
-def test_the_longest_value_is_accepted_and_one_more_character_is_not(
+def test_longest_value_is_accepted_and_one_more_character_is_not(
     alice: Person, path: str, name: str
 ) -> None:
     schema = SCHEMAS["SaveApp" if "apps" in path else "SaveSmtp"]["properties"][name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Iterator
@@ -11,19 +12,21 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator
-from werkzeug.test import TestResponse
 
 from smtpweb.app import create_app
-from smtpweb.checking import explain
+from smtpweb.checking import limits
 from smtpweb.config import Settings
 from smtpweb.database.models import Smtp
 from smtpweb.database.session import db, now
+from smtpweb.extensions import services
 from smtpweb.web.api import openapi, schema
 from tests.conftest import settings_for
 from tests.support.factories import use_share
-from tests.support.fake_smtp import ca_file, fake_smtp
-from tests.support.people import Person
+from tests.support.fake_certificates import ca_file
+from tests.support.fake_smtp import fake_smtp
+from tests.support.people import Person, Reply
 
 DOCUMENT = openapi.document()
 CALLS = [(method, path) for path, item in DOCUMENT["paths"].items() for method in item]
@@ -45,7 +48,7 @@ class Seen:
 
     method: str
     path: str
-    reply: TestResponse
+    reply: Reply
 
     @property
     def where(self) -> tuple[str, str, int]:
@@ -57,7 +60,6 @@ class Story:
 
     def __init__(self, person: Person) -> None:
         self.person = person
-        self.client = person.app.test_client(use_cookies=False)
         self.seen: list[Seen] = []
 
     def ask(
@@ -67,12 +69,13 @@ class Story:
         token: str | None = "",
         app: Flask | None = None,
         **options: Any,
-    ) -> TestResponse:
-        client = app.test_client(use_cookies=False) if app else self.client
+    ) -> Reply:
+        client = FlaskClient(app or self.person.app, Reply, use_cookies=False)
         token = self.person.token if token == "" else token
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         headers |= options.pop("headers", {})
         reply = client.open(path, method=method.upper(), headers=headers, **options)
+        assert isinstance(reply, Reply)
         self.seen.append(Seen(method, path, reply))
         return reply
 
@@ -106,7 +109,9 @@ class Story:
         self.example("/private/smtps/explain")
         self.example("/private/smtps/remove", idsmtp=smtp)
         self.example("/private/apps/remove", idapp=app)
-        self.person.app.extensions["smtpweb.explanations"] = explain.Allowance(most=0)
+        known = services(self.person.app)
+        none = limits.Allowance(0, 600)
+        known.limits = dataclasses.replace(known.limits, explanations=none)
         for path in DOCUMENT["paths"]:
             if path.startswith("/private/") and not path.endswith("/findAll"):
                 changes = {"idapp": NOBODYS} if "/apps/" in path or "ByApp" in path else {}
@@ -202,7 +207,7 @@ def closed(node: Any, *, open_: bool = False) -> Any:
     return copy
 
 
-def faults(response: dict[str, Any], reply: TestResponse) -> list[str]:
+def faults(response: dict[str, Any], reply: Reply) -> list[str]:
     """In what an answer differs from its description."""
     found = [
         f"no {name}" for name in response.get("headers", {}) if name not in reply.headers
@@ -225,7 +230,7 @@ def masked(body: Any) -> str:
     return re.sub(r"\d{4}-\d\d-\d\dT[\d:.]{12}", "TIME", text)
 
 
-def test_every_answer_is_as_described_and_every_description_is_answered(
+def test_answers_are_as_described_and_descriptions_are_all_answered(
     answers: list[Seen],
 ) -> None:
     described = {
@@ -238,7 +243,7 @@ def test_every_answer_is_as_described_and_every_description_is_answered(
         assert faults(response_of(*one.where), one.reply) == [], (one.where, one.reply.text)
 
 
-def test_every_example_is_what_was_really_answered(answers: list[Seen]) -> None:
+def test_examples_are_what_was_really_answered(answers: list[Seen]) -> None:
     given: dict[tuple[str, str, int], set[str]] = {}
     anywhere = set()
     for one in answers:
@@ -251,8 +256,8 @@ def test_every_example_is_what_was_really_answered(answers: list[Seen]) -> None:
             for media in openapi.resolve(node).get("content", {}).values():
                 example = masked(media["example"])
                 # Answers that many calls share have one example.
-                told = anywhere if "$ref" in node else given[method, path, int(status)]
-                assert example in told, (method, path, status)
+                known = anywhere if "$ref" in node else given[method, path, int(status)]
+                assert example in known, (method, path, status)
 
 
 def test_answers_that_differ_from_the_description_are_noticed(alice: Person) -> None:

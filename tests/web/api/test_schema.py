@@ -7,9 +7,8 @@ import json
 from typing import Any
 
 import pytest
-from werkzeug.test import TestResponse
 
-from tests.support.people import Person
+from tests.support.people import Person, Reply
 
 LATIN = "application/x-www-form-urlencoded; charset=ISO-8859-1"
 FORM = "application/x-www-form-urlencoded"
@@ -17,16 +16,17 @@ FORM = "application/x-www-form-urlencoded"
 
 @pytest.fixture
 def idapp(alice: Person) -> str:
-    return alice.make_app()["_id"]
+    made: str = alice.make_app()["_id"]
+    return made
 
 
-def save(alice: Person, body: bytes | str, content_type: str, query: str = "") -> TestResponse:
+def save(alice: Person, body: bytes | str, content_type: str, query: str = "") -> Reply:
     return alice.request(
         "POST", f"/private/smtps/save{query}", data=body, content_type=content_type
     )
 
 
-def test_the_form_of_the_java_client_is_understood(alice: Person, idapp: str) -> None:
+def test_form_of_the_java_client_is_understood(alice: Person, idapp: str) -> None:
     body = (
         f"idapp={idapp}&priority&host=h.example&port=587&username=a%F1a&password=p%E9&auth=true"
         "&starttls=true&sslTls=false&debug=false&defaultfromemail=a%40b.example"
@@ -39,7 +39,9 @@ def test_the_form_of_the_java_client_is_understood(alice: Person, idapp: str) ->
     assert (smtp["priority"], smtp["sslTls"], smtp["debug"]) == (10, False, False)
 
 
-def test_bare_names_and_empty_values_are_absent(alice: Person, idapp: str) -> None:
+def test_parameters_with_a_bare_name_or_an_empty_value_are_absent(
+    alice: Person, idapp: str
+) -> None:
     reply = save(alice, f"idapp={idapp}&priority&host=h&port=25&username=&auth", FORM)
     assert reply.status_code == 200
     assert (reply.json["priority"], reply.json["username"]) == (10, None)
@@ -49,20 +51,20 @@ def test_bare_names_and_empty_values_are_absent(alice: Person, idapp: str) -> No
 
 
 @pytest.mark.parametrize("name", ["ssltls", "sslTls"])
-def test_both_spellings_of_ssltls_mean_one(alice: Person, idapp: str, name: str) -> None:
+def test_ssltls_has_two_spellings(alice: Person, idapp: str, name: str) -> None:
     smtp = alice.make_smtp(idapp, **{name: "true"})
     assert smtp["sslTls"] is True
     assert "ssltls" not in smtp
 
 
 @pytest.mark.parametrize("name", ["defaulfromemail", "defaultfromemail"])
-def test_both_spellings_of_the_default_from_mean_one(alice: Person, idapp: str, name: str) -> None:
+def test_default_from_has_two_spellings(alice: Person, idapp: str, name: str) -> None:
     smtp = alice.make_smtp(idapp, **{name: "a@b.example"})
     assert smtp["defaultfromemail"] == "a@b.example"
 
 
 @pytest.mark.parametrize("name", ["starttls", "startstls"])
-def test_both_spellings_of_starttls_mean_one(alice: Person, idapp: str, name: str) -> None:
+def test_starttls_has_two_spellings(alice: Person, idapp: str, name: str) -> None:
     assert alice.make_smtp(idapp, **{name: "true"})["starttls"] is True
 
 
@@ -75,7 +77,7 @@ def test_flags_have_many_spellings(alice: Person, idapp: str, word: str, meaning
     assert alice.make_smtp(idapp, starttls=word)["starttls"] is meaning
 
 
-def ways(alice: Person, given: dict[str, str]) -> dict[str, TestResponse]:
+def ways(alice: Person, given: dict[str, str]) -> dict[str, Reply]:
     path = "/private/smtps/save"
     return {
         "query": alice.request("POST", path, query_string=given),
@@ -123,11 +125,11 @@ def test_json_of_the_wrong_type_is_refused(alice: Person, idapp: str, value: Any
      b"[" * 100_000, b'{"a":' * 100_000, b'{"port":' + b"9" * 5000 + b"}"],
     ids=lambda body: body[:12].decode("latin-1"),
 )  # fmt: skip
-def test_broken_json_is_a_400(alice: Person, body: bytes) -> None:
+def test_json_that_is_broken_is_a_400(alice: Person, body: bytes) -> None:
     assert save(alice, body, "application/json").status_code == 400
 
 
-def test_a_lone_surrogate_is_a_400(alice: Person, idapp: str) -> None:
+def test_json_with_a_lone_surrogate_is_a_400(alice: Person, idapp: str) -> None:
     body = json.dumps({"idapp": idapp, "host": "h", "port": 25, "username": "\ud800"})
     assert save(alice, body, "application/json").status_code == 400
     assert alice.smtps(idapp) == []
@@ -142,7 +144,7 @@ def test_a_lone_surrogate_is_a_400(alice: Person, idapp: str) -> None:
         ("host=h&port=25&ssltls=true&sslTls=false", FORM, ""),
     ],
 )
-def test_a_parameter_sent_twice_is_refused(
+def test_parameter_sent_twice_is_refused(
     alice: Person, idapp: str, body: str, content_type: str, query: str
 ) -> None:
     if content_type == FORM:
@@ -155,7 +157,7 @@ def test_a_parameter_sent_twice_is_refused(
     assert alice.smtps(idapp) == []
 
 
-def test_one_flag_in_two_spellings_may_say_the_same_twice(alice: Person, idapp: str) -> None:
+def test_flag_in_two_spellings_may_say_the_same_twice(alice: Person, idapp: str) -> None:
     assert alice.make_smtp(idapp, ssltls="true", sslTls="true")["sslTls"] is True
 
 
@@ -168,46 +170,46 @@ def test_one_flag_in_two_spellings_may_say_the_same_twice(alice: Person, idapp: 
         (b"host=%E9", FORM + "; charset=us-ascii"),
     ],
 )
-def test_what_is_not_valid_in_its_charset_is_a_400(
+def test_form_that_is_not_valid_in_its_charset_is_a_400(
     alice: Person, body: bytes, content_type: str
 ) -> None:
     assert save(alice, body, content_type).status_code == 400
 
 
-def test_an_invalid_query_string_is_a_400(alice: Person) -> None:
+def test_invalid_query_string_is_a_400(alice: Person) -> None:
     assert alice.request("GET", "/private/smtps/findByApp?idapp=%FF").status_code == 400
 
 
 @pytest.mark.parametrize(
     "content_type", ["text/plain", "application/xml", FORM + "; charset=utf-16", "nonsense"]
 )
-def test_another_content_type_is_a_415(alice: Person, content_type: str) -> None:
+def test_unknown_content_type_is_a_415(alice: Person, content_type: str) -> None:
     assert save(alice, "host=h", content_type).status_code == 415
 
 
-def test_too_many_parameters_are_a_400(alice: Person) -> None:
+def test_parameters_beyond_the_limit_are_a_400(alice: Person) -> None:
     assert save(alice, "&".join(f"a{n}=1" for n in range(200)), FORM).status_code == 400
 
 
 @pytest.mark.parametrize("content_type", [FORM, "application/json", "multipart/form-data"])
-def test_a_huge_body_is_a_413(alice: Person, content_type: str) -> None:
+def test_body_that_is_huge_is_a_413(alice: Person, content_type: str) -> None:
     reply = save(alice, b"a=" + b"x" * 10_000_000, content_type)
     assert reply.status_code == 413
 
 
-def test_a_huge_field_of_a_multipart_form_is_a_413(alice: Person) -> None:
+def test_huge_field_of_a_multipart_form_is_a_413(alice: Person) -> None:
     part = b'--b\r\nContent-Disposition: form-data; name="host"\r\n\r\n' + b"x" * 2_000_000
     reply = save(alice, part + b"\r\n--b--\r\n", "multipart/form-data; boundary=b")
     assert reply.status_code == 413
 
 
-def test_a_multipart_form_that_is_not_utf_8_is_a_400(alice: Person) -> None:
+def test_multipart_form_that_is_not_utf_8_is_a_400(alice: Person) -> None:
     part = b'--b\r\nContent-Disposition: form-data; name="host"\r\n\r\n\xe9\r\n--b--\r\n'
     assert save(alice, part, "multipart/form-data; boundary=b").status_code == 400
 
 
 @pytest.mark.parametrize("prefix", ["", "/api"])
-def test_every_call_stands_under_both_base_paths(alice: Person, prefix: str) -> None:
+def test_calls_stand_under_both_base_paths(alice: Person, prefix: str) -> None:
     login = alice.request(
         "POST",
         f"{prefix}/auth/login",
@@ -224,7 +226,7 @@ def test_every_call_stands_under_both_base_paths(alice: Person, prefix: str) -> 
     assert alice.post(f"{prefix}/private/apps/remove", idapp=app["_id"]).status_code == 200
 
 
-def test_a_slash_too_many_is_no_redirect(alice: Person, idapp: str) -> None:
+def test_path_with_a_slash_too_many_is_no_redirect(alice: Person, idapp: str) -> None:
     reply = alice.post("/private/smtps/save/", idapp=idapp, host="h", port=25)
     assert reply.status_code == 200
 
@@ -269,7 +271,7 @@ def test_unknown_paths_and_methods_are_problems(
         assert reply.headers["Allow"]
 
 
-def test_one_unreadable_password_does_not_hide_the_other_smtps(alice: Person, idapp: str) -> None:
+def test_unreadable_password_does_not_hide_the_other_smtps(alice: Person, idapp: str) -> None:
     from smtpweb.database.models import Smtp
     from smtpweb.database.session import db
 
@@ -300,7 +302,7 @@ def test_one_unreadable_password_does_not_hide_the_other_smtps(alice: Person, id
         "sslTls=false&ssltls=off",
     ],
 )
-def test_one_value_in_two_spellings_is_one_value_in_any_order(
+def test_value_in_two_spellings_is_one_value_in_any_order(
     alice: Person, idapp: str, body: str
 ) -> None:
     assert save(alice, f"idapp={idapp}&host=h&port=25&{body}", FORM).status_code == 200
@@ -317,7 +319,7 @@ def test_one_value_in_two_spellings_is_one_value_in_any_order(
      "defaultfromemail=a%40b.example&defaulfromemail=c%40b.example",
      "startstls=1&starttls=0", "starttls=true&startstls=true&starttls=true"],
 )  # fmt: skip
-def test_two_values_in_two_spellings_are_refused_in_any_order(
+def test_values_that_differ_in_two_spellings_are_refused_in_any_order(
     alice: Person, idapp: str, body: str
 ) -> None:
     reply = save(alice, f"idapp={idapp}&host=h&port=25&{body}", FORM)
@@ -329,7 +331,7 @@ def test_two_values_in_two_spellings_are_refused_in_any_order(
     ("written", "port"),
     [("587.0", 587), ("587.000", 587), ("5.87e2", 587), ("58700E-2", 587), ("1", 1)],
 )
-def test_a_whole_json_number_is_an_integer(
+def test_json_number_that_is_whole_is_an_integer(
     alice: Person, idapp: str, written: str, port: int
 ) -> None:
     body = f'{{"idapp":"{idapp}","host":"h","port":{written}}}'
@@ -338,7 +340,7 @@ def test_a_whole_json_number_is_an_integer(
 
 
 @pytest.mark.parametrize("written", ["587.5", "1e999999999", "1e-999999999", "0.0", "-587.0"])
-def test_a_json_number_that_is_no_port_is_refused(alice: Person, idapp: str, written: str) -> None:
+def test_json_number_that_is_no_port_is_refused(alice: Person, idapp: str, written: str) -> None:
     body = f'{{"idapp":"{idapp}","host":"h","port":{written}}}'
     reply = save(alice, body, "application/json")
     assert (reply.status_code, reply.json["errors"][0]["parameter"]) == (400, "port")
@@ -354,7 +356,7 @@ def test_a_json_number_that_is_no_port_is_refused(alice: Person, idapp: str, wri
         ('{"host":"h","port":25,"more":{"x":1,"x":2}}', "x"),
     ],
 )
-def test_a_member_that_stands_twice_in_json_is_named(
+def test_json_member_that_stands_twice_is_named(
     alice: Person, idapp: str, body: str, name: str
 ) -> None:
     reply = save(alice, body[:-1] + f',"idapp":"{idapp}"}}', "application/json")
@@ -364,7 +366,7 @@ def test_a_member_that_stands_twice_in_json_is_named(
 
 @pytest.mark.parametrize("content_type", [FORM, "application/json", "multipart/form-data"])
 @pytest.mark.parametrize("coding", ["gzip", "br", "GZIP", ""])
-def test_a_compressed_body_is_a_415_that_says_so(
+def test_compressed_body_is_a_415_that_says_so(
     alice: Person, content_type: str, coding: str
 ) -> None:
     headers = {"Content-Encoding": coding} if coding else {}
@@ -376,7 +378,7 @@ def test_a_compressed_body_is_a_415_that_says_so(
     assert "compressed" in reply.json["detail"]
 
 
-def test_the_identity_coding_is_none(alice: Person, idapp: str) -> None:
+def test_identity_coding_is_none(alice: Person, idapp: str) -> None:
     given = {"idapp": idapp, "host": "h", "port": "25"}
     reply = alice.request(
         "POST", "/private/smtps/save", data=given, headers={"Content-Encoding": "identity"}

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from flask import Response
 
 from smtpweb.database.models import App, Smtp
 from smtpweb.database.session import db, writing
+from smtpweb.extensions import services
 from smtpweb.web.http import auth
 from tests.support.browser import one_database
 from tests.support.counting import statements
@@ -21,7 +23,7 @@ MEMBERS = [
     "sslTls", "debug", "defaultfromemail", "defaultfromname", "numerrors", "created", "modified",
     "status",
 ]  # fmt: skip
-FULL = {
+FULL: dict[str, Any] = {
     "priority": 50,
     "host": "smtp.yourserver.net",
     "port": 587,
@@ -39,10 +41,11 @@ UNKNOWN = "f" * 24
 
 @pytest.fixture
 def idapp(alice: Person) -> str:
-    return alice.make_app()["_id"]
+    made: str = alice.make_app()["_id"]
+    return made
 
 
-def test_a_created_smtp_is_exactly_the_object_of_the_documents(alice: Person, idapp: str) -> None:
+def test_created_smtp_is_exactly_the_object_of_the_documents(alice: Person, idapp: str) -> None:
     smtp = alice.make_smtp(idapp, **FULL)
     assert list(smtp) == MEMBERS
     assert re.fullmatch("[0-9a-f]{24}", smtp["_id"])
@@ -75,7 +78,7 @@ def test_times_are_zoneless_utc_in_milliseconds(alice: Person, idapp: str) -> No
     assert smtp["created"] == smtp["modified"]
 
 
-def test_what_is_not_sent_has_the_documented_default(alice: Person, idapp: str) -> None:
+def test_parameters_not_sent_have_the_documented_default(alice: Person, idapp: str) -> None:
     smtp = alice.make_smtp(idapp)
     assert smtp["priority"] == 10
     assert [smtp[flag] for flag in ("auth", "starttls", "sslTls", "debug")] == [False] * 4
@@ -84,7 +87,7 @@ def test_what_is_not_sent_has_the_documented_default(alice: Person, idapp: str) 
 
 
 @pytest.mark.parametrize("missing", ["idapp", "host", "port"])
-def test_a_missing_required_parameter_is_named(alice: Person, idapp: str, missing: str) -> None:
+def test_missing_required_parameter_is_named(alice: Person, idapp: str, missing: str) -> None:
     given = {"idapp": idapp, "host": "h", "port": "25"}
     del given[missing]
     reply = alice.post("/private/smtps/save", **given)
@@ -93,7 +96,7 @@ def test_a_missing_required_parameter_is_named(alice: Person, idapp: str, missin
     assert [error["parameter"] for error in reply.json["errors"]] == [missing]
 
 
-def test_all_parameters_at_fault_are_listed_at_once(alice: Person, idapp: str) -> None:
+def test_parameters_at_fault_are_listed_at_once(alice: Person, idapp: str) -> None:
     reply = alice.post("/private/smtps/save", idapp="x", port="many", auth="maybe")
     assert {error["parameter"] for error in reply.json["errors"]} == {
         "idapp", "host", "port", "auth",
@@ -120,7 +123,7 @@ BAD_VALUES = [
 
 
 @pytest.mark.parametrize(("name", "value"), BAD_VALUES)
-def test_a_bad_value_is_refused_by_name_and_nothing_is_stored(
+def test_bad_value_is_refused_by_name_and_nothing_is_stored(
     alice: Person, idapp: str, name: str, value: str
 ) -> None:
     reply = alice.post(
@@ -147,17 +150,17 @@ def test_names_and_addresses_are_kept_as_they_were_sent(
     [("MAIL.example.net.", "mail.example.net"), ("münchen.example", "xn--mnchen-3ya.example"),
      ("ｍａｉｌ。example.net", "mail.example.net")],
 )  # fmt: skip
-def test_a_host_is_kept_as_it_is_looked_up(alice: Person, idapp: str, host: str, kept: str) -> None:
+def test_host_is_kept_as_it_is_looked_up(alice: Person, idapp: str, host: str, kept: str) -> None:
     assert alice.make_smtp(idapp, host=host)["host"] == kept
 
 
-def test_a_host_with_a_hidden_character_is_refused_by_its_name(alice: Person, idapp: str) -> None:
+def test_host_with_a_hidden_character_is_refused_by_its_name(alice: Person, idapp: str) -> None:
     reply = alice.post("/private/smtps/save", idapp=idapp, host="ma\u200bil.example", port=25)
     assert reply.status_code == 400
     assert "ZERO WIDTH SPACE (U+200B at position 3)" in reply.json["errors"][0]["message"]
 
 
-def test_a_host_in_another_spelling_is_the_same_destination(alice: Person, idapp: str) -> None:
+def test_host_in_another_spelling_is_the_same_destination(alice: Person, idapp: str) -> None:
     smtp = alice.make_smtp(idapp, **FULL)
     with alice.app.app_context():  # as it was stored before hosts were kept in one form
         db.session.get_one(Smtp, smtp["_id"]).host = "SMTP.yourserver.net."
@@ -177,7 +180,7 @@ def test_a_host_in_another_spelling_is_the_same_destination(alice: Person, idapp
         ("smtp://me:p@Qx7", []),
     ],
 )  # fmt: skip
-def test_a_pasted_url_is_taken_apart_without_its_password(
+def test_pasted_url_is_taken_apart_without_its_password(
     alice: Person, idapp: str, pasted: str, parts: list[str]
 ) -> None:
     reply = alice.post("/private/smtps/save", idapp=idapp, host=pasted, port=25)
@@ -207,27 +210,27 @@ def test_authentication_is_turned_off_without_the_password_which_is_forgotten(
     assert [error["parameter"] for error in back.json["errors"]] == ["password"]
 
 
-def test_without_authentication_a_move_needs_no_password(alice: Person, idapp: str) -> None:
+def test_move_without_authentication_needs_no_password(alice: Person, idapp: str) -> None:
     smtp = alice.make_smtp(idapp, **(FULL | {"auth": "false"}))
     same = {"idsmtp": smtp["_id"], "host": FULL["host"], "port": FULL["port"]}
     assert alice.make_smtp(idapp, **same)["password"] == FULL["password"]
     assert alice.make_smtp(idapp, **same | {"host": "relay.example"})["password"] is None
 
 
-def test_a_bracketed_ipv6_address_loses_its_brackets(alice: Person, idapp: str) -> None:
+def test_bracketed_ipv6_address_loses_its_brackets(alice: Person, idapp: str) -> None:
     assert alice.make_smtp(idapp, host="[2001:DB8::1]")["host"] == "2001:db8::1"
 
 
 @pytest.mark.parametrize("port", [1, 65535])
 @pytest.mark.parametrize("priority", [0, 2**31 - 1])
-def test_the_limits_themselves_are_accepted(
+def test_limits_themselves_are_accepted(
     alice: Person, idapp: str, port: int, priority: int
 ) -> None:
     smtp = alice.make_smtp(idapp, port=port, priority=priority)
     assert (smtp["port"], smtp["priority"]) == (port, priority)
 
 
-def test_a_login_needs_a_user_name_and_a_password(alice: Person, idapp: str) -> None:
+def test_login_needs_a_user_name_and_a_password(alice: Person, idapp: str) -> None:
     reply = alice.post("/private/smtps/save", idapp=idapp, host="h", port=25, auth="true")
     assert reply.status_code == 400
     assert {error["parameter"] for error in reply.json["errors"]} == {"username", "password"}
@@ -242,12 +245,12 @@ def test_starttls_and_ssltls_together_are_kept_with_a_warning(alice: Person, ida
         {
             "parameter": "starttls",
             "code": "BOTH_FLAGS",
-            "message": "starttls and sslTls are both true: TLS from the start is used.",
+            "message": "starttls and sslTls are both true, so implicit TLS is used.",
         }
     ]
 
 
-def test_an_edit_keeps_what_is_not_sent(alice: Person, idapp: str) -> None:
+def test_edit_keeps_what_is_not_sent(alice: Person, idapp: str) -> None:
     smtp = alice.make_smtp(idapp, **FULL)
     edited = alice.make_smtp(
         idapp, idsmtp=smtp["_id"], host=FULL["host"], port=FULL["port"], priority=3
@@ -259,7 +262,7 @@ def test_an_edit_keeps_what_is_not_sent(alice: Person, idapp: str) -> None:
 
 
 @pytest.mark.parametrize("missing", ["idapp", "host", "port"])
-def test_an_edit_repeats_the_required_parameters(alice: Person, idapp: str, missing: str) -> None:
+def test_edit_repeats_the_required_parameters(alice: Person, idapp: str, missing: str) -> None:
     smtp = alice.make_smtp(idapp)
     given = {"idapp": idapp, "host": smtp["host"], "port": "25", "idsmtp": smtp["_id"]}
     del given[missing]
@@ -277,7 +280,7 @@ def test_an_edit_repeats_the_required_parameters(alice: Person, idapp: str, miss
     ],
     ids=lambda move: next(iter(move)),
 )
-def test_a_stored_password_does_not_move_to_another_destination(
+def test_stored_password_does_not_move_to_another_destination(
     alice: Person, idapp: str, move: dict[str, object]
 ) -> None:
     smtp = alice.make_smtp(idapp, **FULL)
@@ -291,7 +294,7 @@ def test_a_stored_password_does_not_move_to_another_destination(
     assert moved["password"] == "typed again"
 
 
-def test_an_smtp_cannot_be_moved_to_another_app(alice: Person, idapp: str) -> None:
+def test_smtp_cannot_be_moved_to_another_app(alice: Person, idapp: str) -> None:
     smtp = alice.make_smtp(idapp)
     other = alice.make_app("other")["_id"]
     reply = alice.post("/private/smtps/save", idapp=other, idsmtp=smtp["_id"], host="h", port=25)
@@ -299,19 +302,19 @@ def test_an_smtp_cannot_be_moved_to_another_app(alice: Person, idapp: str) -> No
     assert alice.smtps(other) == []
 
 
-def test_the_list_is_ordered_by_priority_then_age(alice: Person, idapp: str) -> None:
+def test_list_is_ordered_by_priority_then_age(alice: Person, idapp: str) -> None:
     for host, priority in (("c", 20), ("a", 10), ("d", 20), ("b", 10)):
         alice.make_smtp(idapp, host=host, priority=priority)
     assert [smtp["host"] for smtp in alice.smtps(idapp)] == ["a", "b", "c", "d"]
 
 
-def test_the_list_of_an_app_without_smtps_is_an_empty_array(alice: Person, idapp: str) -> None:
+def test_list_of_an_app_without_smtps_is_an_empty_array(alice: Person, idapp: str) -> None:
     reply = alice.get("/private/smtps/findByApp", idapp=idapp)
     assert reply.status_code == 200
     assert reply.data == b"[]"
 
 
-def test_a_list_holds_only_the_smtps_of_its_app(alice: Person, idapp: str) -> None:
+def test_list_holds_only_the_smtps_of_its_app(alice: Person, idapp: str) -> None:
     alice.make_smtp(alice.make_app("other")["_id"], host="other")
     mine = alice.make_smtp(idapp)
     assert alice.smtps(idapp) == [mine]
@@ -334,7 +337,7 @@ def test_remove_prefers_idsmtp(alice: Person, idapp: str) -> None:
 
 
 @pytest.mark.parametrize("call", ["remove", "check"])
-def test_the_id_of_an_app_is_no_smtp(alice: Person, idapp: str, call: str) -> None:
+def test_id_of_an_app_is_no_smtp(alice: Person, idapp: str, call: str) -> None:
     smtp = alice.make_smtp(idapp)
     reply = alice.post(f"/private/smtps/{call}", idapp=idapp)
     assert (reply.status_code, reply.json["title"]) == (406, "SMTP not found")
@@ -368,7 +371,7 @@ CALLS = [
 
 @pytest.mark.parametrize(("method", "path", "parameters", "title"), CALLS)
 @pytest.mark.parametrize("prefix", ["", "/api"])
-def test_what_is_anothers_answers_as_what_is_unknown(
+def test_smtp_of_another_user_answers_as_an_unknown_one(
     alice: Person,
     charlie: Person,
     idapp: str,
@@ -401,7 +404,7 @@ def test_what_is_anothers_answers_as_what_is_unknown(
 
 
 @pytest.mark.parametrize("call", ["findByApp", "findById"])
-def test_a_read_takes_one_statement_however_many_rows(alice: Person, idapp: str, call: str) -> None:
+def test_read_takes_one_statement_however_many_rows(alice: Person, idapp: str, call: str) -> None:
     smtp, *_ = [alice.make_smtp(idapp, **FULL) for _ in range(5)]
     given = {"findByApp": {"idapp": idapp}, "findById": {"idsmtp": smtp["_id"]}}[call]
     with statements() as seen:
@@ -409,7 +412,7 @@ def test_a_read_takes_one_statement_however_many_rows(alice: Person, idapp: str,
     assert len(seen) == 1
 
 
-def test_a_personal_token_sees_no_password_without_the_scope(alice: Person, idapp: str) -> None:
+def test_personal_token_sees_no_password_without_the_scope(alice: Person, idapp: str) -> None:
     smtp = alice.make_smtp(idapp, **FULL)
     plain, trusted = alice.with_scopes("read", "write"), alice.with_scopes("read", "secrets")
     assert plain.smtp(smtp["_id"]) == smtp | {"password": None}
@@ -436,7 +439,7 @@ def test_a_personal_token_sees_no_password_without_the_scope(alice: Person, idap
         (("read", "check", "secrets"), "POST", "/private/apps/remove"),
     ],
 )
-def test_a_token_without_the_scope_is_not_authorized(
+def test_token_without_the_scope_is_not_authorized(
     alice: Person, scopes: tuple[str, ...], method: str, path: str
 ) -> None:
     reply = alice.with_scopes(*scopes).request(method, path)
@@ -444,9 +447,7 @@ def test_a_token_without_the_scope_is_not_authorized(
     assert reply.headers["WWW-Authenticate"] == "Bearer"
 
 
-def test_an_smtp_for_an_app_that_is_just_being_removed_is_not_saved(
-    alice: Person, idapp: str
-) -> None:
+def test_smtp_for_an_app_that_is_just_being_removed_is_not_saved(alice: Person, idapp: str) -> None:
     def save() -> int:
         given = {"idapp": idapp, "host": "mail.example.net", "port": 25}
         return alice.post("/private/smtps/save", **given).status_code
@@ -467,15 +468,15 @@ def test_credentials_keep_their_blanks_and_letters(alice: Person, idapp: str) ->
     assert (smtp["username"], smtp["password"]) == (" ana ñ ", " pässwörd ✓ ")
 
 
-def test_no_repr_holds_a_password(alice: Person, idapp: str) -> None:
+def test_repr_holds_no_password(alice: Person, idapp: str) -> None:
     smtp = alice.make_smtp(idapp, **FULL)
     with alice.app.app_context():
         row = db.session.get_one(Smtp, smtp["_id"])
         assert FULL["password"] not in repr(row) + str(vars(row))
-        assert FULL["password"] not in repr(alice.app.extensions["smtpweb.settings"])
+        assert FULL["password"] not in repr(services(alice.app).settings)
 
 
-def test_a_visitor_is_refused_before_anything_is_read(visitor: Visitor) -> None:
+def test_visitor_is_refused_before_anything_is_read(visitor: Visitor) -> None:
     with statements() as seen:
         reply = visitor.get("/private/smtps/findByApp")
     assert reply.status_code == 401

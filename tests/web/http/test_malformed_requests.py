@@ -58,7 +58,7 @@ def is_ours(path: str, reply: tuple[int, str, str]) -> None:
         b"xn--\xff",
     ],
 )  # fmt: skip
-def test_a_malformed_host_is_refused_in_our_own_form(
+def test_malformed_host_is_refused_in_our_own_form(
     served_with_log: tuple[str, Program], path: str, host: bytes
 ) -> None:
     url, _ = served_with_log
@@ -80,7 +80,7 @@ BAD_CHUNKS = {
 @pytest.mark.parametrize("path", ["/login", "/setup", "/nothing", "/auth/login", "/api/auth/login"])
 @pytest.mark.parametrize("body", BAD_CHUNKS.values(), ids=BAD_CHUNKS.keys())
 @pytest.mark.parametrize("kind", [b"application/x-www-form-urlencoded", b"multipart/form-data"])
-def test_a_bad_chunk_is_refused_in_our_own_form(
+def test_bad_chunk_is_refused_in_our_own_form(
     served_with_log: tuple[str, Program], path: str, body: bytes, kind: bytes
 ) -> None:
     url, _ = served_with_log
@@ -88,7 +88,7 @@ def test_a_bad_chunk_is_refused_in_our_own_form(
     is_ours(path, exchange(url, head % (path.encode(), kind) + body))
 
 
-def test_none_of_this_leaves_a_traceback_in_the_log(
+def test_malformed_requests_leave_no_traceback_in_the_log(
     served_with_log: tuple[str, Program],
 ) -> None:
     url, program = served_with_log
@@ -104,7 +104,7 @@ def test_none_of_this_leaves_a_traceback_in_the_log(
     assert "Error" not in program.output
 
 
-def test_a_request_of_the_oldest_kind_needs_no_host(served_with_log: tuple[str, Program]) -> None:
+def test_request_of_the_oldest_kind_needs_no_host(served_with_log: tuple[str, Program]) -> None:
     url, _ = served_with_log
     assert exchange(url, b"GET /login HTTP/1.0\r\n\r\n")[0] in (200, 302, 303)
 
@@ -118,7 +118,7 @@ def test_a_request_of_the_oldest_kind_needs_no_host(served_with_log: tuple[str, 
         ("localhost", "localhost"), ("xn--bcher-kva.example", "xn--bcher-kva.example"),
     ],
 )  # fmt: skip
-def test_a_good_host_is_known_by_its_name(header: str, host: str) -> None:
+def test_good_host_is_known_by_its_name(header: str, host: str) -> None:
     assert host_of(header) == host
 
 
@@ -138,16 +138,16 @@ def ask(app: Flask, path: str, host: str) -> TestResponse:
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1:8000", "smtps.example.com.evil.org"])
-def test_with_a_base_url_other_hosts_are_refused(named: Flask, host: str) -> None:
+def test_base_url_makes_other_hosts_refused(named: Flask, host: str) -> None:
     for path in ("/login", "/private/apps/findAll", "/static/icon.svg", "/healthz/", "/docs"):
         reply = ask(named, path, host)
         assert reply.status_code == 400, path
-        assert "This host is not served here." in reply.text
+        assert "This host name is not served here." in reply.text
         assert host not in reply.text
 
 
 @pytest.mark.parametrize("host", ["smtps.example.com", "SMTPS.example.com:8443"])
-def test_with_a_base_url_its_own_host_is_served_on_any_port(named: Flask, host: str) -> None:
+def test_base_url_lets_its_own_host_be_served_on_any_port(named: Flask, host: str) -> None:
     assert ask(named, "/private/apps/findAll", host).status_code == 401
     assert ask(named, "/docs", host).status_code == 200
 
@@ -157,7 +157,7 @@ def test_probes_are_answered_under_the_address_of_the_machine(named: Flask, path
     assert ask(named, path, "10.0.0.7:8000").status_code == 200
 
 
-def test_the_host_that_a_trusted_proxy_passes_on_is_the_one_that_counts(
+def test_host_that_a_trusted_proxy_passes_on_is_the_one_that_counts(
     database_url: str,
 ) -> None:
     app = create_app(

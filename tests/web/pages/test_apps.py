@@ -6,22 +6,23 @@ import pytest
 
 from smtpweb.database.models import App, Smtp
 from smtpweb.database.session import db
-from tests.support.browser import one_database
+from tests.support.browser import Browser, one_database
 from tests.support.factories import count
+from tests.support.people import Person
 
 
-def test_the_first_page_is_the_list_of_apps(browser):
+def test_first_page_is_the_list_of_apps(browser: Browser) -> None:
     page = browser.get("/")
     assert page.url == "/apps"
-    assert page.links()["Create the first app"] == "/apps/new"
+    assert page.links()["Create your first app"] == "/apps/new"
 
 
-def test_an_app_is_created_and_leads_to_its_first_smtp(browser, alice):
+def test_app_is_created_and_leads_to_its_first_smtp(browser: Browser, alice: Person) -> None:
     page = browser.submit(
         "/apps/new", name="  shop ", defaultfromname="The shop", strategy="RANDOM"
     )
     assert page.heading == "shop"
-    assert "Add the first SMTP" in page.links()
+    assert "Add your first SMTP server" in page.links()
     made = alice.get("/private/apps/findAll", page=0, size=9).json["content"][0]
     assert made["name"] == "shop"
     assert made["testemail"] == "alice@example.com"
@@ -48,7 +49,9 @@ def test_an_app_is_created_and_leads_to_its_first_smtp(browser, alice):
         ("strategy", "LOTTERY"),
     ],
 )
-def test_a_bad_app_form_names_the_field_and_saves_nothing(browser, alice, field, value):
+def test_bad_app_form_names_the_field_and_saves_nothing(
+    browser: Browser, alice: Person, field: str, value: str
+) -> None:
     page = browser.submit("/apps/new", **({"name": "shop"} | {field: value}))
     assert page.status == 422
     assert list(page.errors()) == [field]
@@ -57,14 +60,14 @@ def test_a_bad_app_form_names_the_field_and_saves_nothing(browser, alice, field,
         assert page.form().value("name") == "shop"
 
 
-def test_a_name_that_is_taken_is_said_at_the_name(browser, idapp):
+def test_name_that_is_taken_is_said_at_the_name(browser: Browser, idapp: str) -> None:
     page = browser.submit("/apps/new", name="shop", defaultfromname="kept")
     assert page.status == 422
     assert "another app named" in page.errors()["name"]
     assert page.form().value("defaultfromname") == "kept"
 
 
-def test_an_app_is_edited(browser, alice, idapp):
+def test_app_is_edited(browser: Browser, alice: Person, idapp: str) -> None:
     page = browser.get(f"/apps/{idapp}/edit")
     assert page.form().value("defaultfromemail") == "shop@example.com"
     page = browser.send(page, page.form().fill(name="store", defaultfromemail=""))
@@ -73,7 +76,9 @@ def test_an_app_is_edited(browser, alice, idapp):
     assert (made["name"], made["defaultfromemail"]) == ("store", None)
 
 
-def test_an_app_changed_meanwhile_is_not_overwritten_unknowingly(browser, alice, idapp):
+def test_app_changed_meanwhile_is_not_overwritten_unknowingly(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     form = browser.get(f"/apps/{idapp}/edit")
     alice.post("/private/apps/save", idapp=idapp, name="renamed")
     page = browser.send(form, form.form().fill(name="mine"))
@@ -84,23 +89,25 @@ def test_an_app_changed_meanwhile_is_not_overwritten_unknowingly(browser, alice,
     assert browser.send(page, page.form()).heading == "mine"  # knowingly it may be
 
 
-def test_the_removal_of_an_app_asks_first_and_says_what_goes_with_it(browser, alice, idapp):
+def test_app_removal_asks_first_and_says_what_goes_with_it(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     alice.make_smtp(idapp, host="one.example.net")
     page = browser.get(f"/apps/{idapp}/remove")
     for lost in (
-        "1 SMTP, 1 of them active",
+        "1 SMTP server, 1 of them active",
         "no stored password",
-        "no check",
+        "no checks",
         "one.example.net:25",
     ):
         assert lost in page.text
     assert count(alice.app, App) == 1
     page = browser.send(page, page.form())
     assert (page.url, count(alice.app, App), count(alice.app, Smtp)) == ("/apps", 0, 0)
-    assert "shop was removed" in page.text
+    assert "shop was deleted" in page.text
 
 
-def test_a_long_list_of_apps_has_pages(browser, alice):
+def test_app_list_that_is_long_has_pages(browser: Browser, alice: Person) -> None:
     with alice.app.app_context():
         db.session.add_all(
             App(user_id=alice.user_id, name=f"app {number:03}", testemail="a@example.com")
@@ -118,12 +125,12 @@ def test_a_long_list_of_apps_has_pages(browser, alice):
 
 @one_database
 @pytest.mark.parametrize("page", ["0", "-1", "x", "1e3", "٣", "99999999999", ""])
-def test_a_page_that_is_no_number_is_a_clear_error(browser, page):
+def test_page_number_that_is_none_is_a_clear_error(browser: Browser, page: str) -> None:
     assert "page" in browser.get(f"/apps?page={page}", status=400).text
 
 
 @one_database
-def test_the_form_opens_at_the_field_that_the_address_names(browser, idapp):
+def test_form_opens_at_the_field_that_the_address_names(browser: Browser, idapp: str) -> None:
     def focused(path: str) -> list[str | None]:
         page = browser.get(path)
         return [field.get("name") for field in page.all("input") if "autofocus" in field.attrib]

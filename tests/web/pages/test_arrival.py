@@ -10,9 +10,11 @@ from flask import Flask
 
 from smtpweb.database.models import Check
 from smtpweb.database.session import db
-from tests.support.browser import Browser, one_database
+from smtpweb.extensions import services
+from tests.support.browser import Browser, Page, one_database
 from tests.support.factories import CHECK, for_server, only_check
 from tests.support.fake_smtp import FakeServer, fake_smtp
+from tests.support.people import Person
 
 LINK = re.compile(rb"\r\n    (https?://[^/\r\n]+)(/received/[A-Za-z0-9_-]{43})\r\n")
 
@@ -26,7 +28,7 @@ def link_in(server: FakeServer) -> tuple[str, str]:
 
 
 @pytest.fixture
-def checked(browser, idapp):
+def checked(browser: Browser, idapp: str) -> tuple[Page, str]:
     """The page of a check that was accepted, and the path of the link in its mail."""
     with fake_smtp(login=("shop", "s3cret")) as server:
         page = browser.submit(f"/apps/{idapp}/smtps/new", CHECK, **for_server(server))
@@ -36,9 +38,11 @@ def checked(browser, idapp):
     return page, path
 
 
-def test_who_received_the_mail_says_so_and_the_check_shows_it(app, browser, checked):
+def test_arrival_confirmed_by_the_recipient_is_shown_at_the_check(
+    app: Flask, browser: Browser, checked: tuple[Page, str]
+) -> None:
     page, path = checked
-    assert "Accepted is not yet delivered" in page.text
+    assert "Accepted does not mean delivered" in page.text
     assert "What to do next" in page.text
     reader = Browser(app)  # whoever reads the mailbox has no account here
     asked = reader.get(path)
@@ -46,32 +50,34 @@ def test_who_received_the_mail_says_so_and_the_check_shows_it(app, browser, chec
     assert asked.headers["Referrer-Policy"] == "same-origin"  # the link goes to no other site
     assert "alice" not in asked.html
     assert only_check(app).arrived is None, "looking at it must confirm nothing"
-    thanked = reader.send(asked, asked.form(), "I received this mail")
-    assert (thanked.status, thanked.heading) == (200, "Thank you: the arrival is confirmed")
+    thanked = reader.send(asked, asked.form(), "I received this email")
+    assert (thanked.status, thanked.heading) == (200, "Thank you, delivery is confirmed")
     assert only_check(app).arrived is not None
     told = browser.get(page.url).text
-    assert re.search("Arrival confirmed after [0-9]+ s", told)
+    assert re.search("Delivered: confirmed after [0-9]+ s", told)
     assert "What to do next" not in told, "it came, so nobody has to look for it"
-    smtp = browser.get(browser.get(page.url).links()[f"127.0.0.1:{only_check(app).report.port}"])
-    assert "Arrival confirmed after" in smtp.text
+    report = only_check(app).report
+    assert report
+    smtp = browser.get(browser.get(page.url).links()[f"127.0.0.1:{report.port}"])
+    assert "Delivered: confirmed after" in smtp.text
 
 
 @one_database
-def test_a_link_is_good_for_one_time(app, checked):
+def test_link_is_good_for_one_time(app: Flask, checked: tuple[Page, str]) -> None:
     _, path = checked
     reader = Browser(app)
     asked = reader.get(path)
     reader.send(asked, asked.form())
     first = only_check(app).arrived
     again = reader.send(asked, asked.form())
-    assert (again.status, again.heading) == (410, "This link was used already")
-    assert reader.get(path, status=410).heading == "This link was used already"
+    assert (again.status, again.heading) == (410, "This link has already been used")
+    assert reader.get(path, status=410).heading == "This link has already been used"
     assert only_check(app).arrived == first
 
 
 @one_database
 @pytest.mark.parametrize("token", ["x", "A" * 43, "A" * 44, "%00" * 43, "é" * 43, "A" * 9000])
-def test_a_link_that_is_none_is_not_found(app, checked, token):
+def test_link_that_is_none_is_not_found(app: Flask, checked: tuple[Page, str], token: str) -> None:
     reader = Browser(app)
     assert reader.get(f"/received/{token}", status=404).heading == "Link not found"
     asked = reader.get(checked[1])
@@ -82,7 +88,9 @@ def test_a_link_that_is_none_is_not_found(app, checked, token):
 
 
 @one_database
-def test_the_link_is_stored_and_shown_nowhere(app, browser, checked):
+def test_link_is_stored_and_shown_nowhere(
+    app: Flask, browser: Browser, checked: tuple[Page, str]
+) -> None:
     page, path = checked
     token = path.rpartition("/")[2]
     assert token not in page.html
@@ -94,18 +102,18 @@ def test_the_link_is_stored_and_shown_nowhere(app, browser, checked):
 
 
 @one_database
-def test_the_owner_finds_the_way_back_to_the_check(browser, checked):
+def test_owner_finds_the_way_back_to_the_check(browser: Browser, checked: tuple[Page, str]) -> None:
     page, path = checked
-    assert browser.get(path).links()["To the check"] == page.url
+    assert browser.get(path).links()["Show the check"] == page.url
 
 
 @one_database
 @pytest.mark.parametrize("setting", ["https://smtps.example.com/in", None])
-def test_a_check_by_the_api_has_the_link_too_and_the_setting_says_where_it_leads(
-    app: Flask, alice, idapp, setting
-):
-    settings = app.extensions["smtpweb.settings"]
-    app.extensions["smtpweb.settings"] = dataclasses.replace(settings, base_url=setting)
+def test_check_by_the_api_has_the_link_too_and_the_setting_says_where_it_leads(
+    app: Flask, alice: Person, idapp: str, setting: str | None
+) -> None:
+    settings = services(app).settings
+    services(app).settings = dataclasses.replace(settings, base_url=setting)
     with fake_smtp() as server:
         smtp = alice.make_smtp(idapp, host=server.host, port=server.port)
         assert alice.post("/private/smtps/check", idsmtp=smtp["_id"]).status_code == 200

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import time
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,10 +18,11 @@ from tests.support.browser import Browser, Page, one_database, signed_in
 from tests.support.counting import statements
 from tests.support.fake_smtp import FakeServer, Slowly, fake_smtp
 from tests.support.guest import Guest
+from tests.support.lists import add_check, add_smtp, fill_app, rows
+from tests.support.matching import search
 from tests.support.people import PASSWORD, Person
 from tests.support.serving import smtpweb_server
-from tests.web.api.test_check import until
-from tests.web.pages.test_lists import add_check, add_smtp, fill_app, rows
+from tests.support.threads import until
 
 
 def add_served(alice: Person, idapp: str, *servers: FakeServer) -> list[str]:
@@ -56,7 +57,9 @@ def until_ended(browser: Browser, path: str) -> Page:
         time.sleep(0.05)
 
 
-def test_the_chosen_smtps_are_checked_one_after_the_other(browser, alice, idapp):
+def test_batch_checks_the_selected_smtps_one_after_the_other(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     with fake_smtp() as good, fake_smtp(replies={"MAIL": "550 5.7.1 no"}) as bad, fake_smtp() as no:
         first, second, third = add_served(alice, idapp, good, bad, no)
         page = begin(browser, browser.get(f"/apps/{idapp}"), "Check selected", [first, second])
@@ -72,11 +75,14 @@ def test_the_chosen_smtps_are_checked_one_after_the_other(browser, alice, idapp)
         with alice.app.app_context():
             begun = [check.started for check in db.session.query(Check).order_by(Check.started)]
             ended = [check.finished for check in db.session.query(Check).order_by(Check.started)]
+            assert ended[0]
             assert begun[1] >= ended[0]
             assert db.session.get_one(Smtp, third).judged is False
 
 
-def test_what_was_never_tried_is_not_counted_as_failed(browser, alice, idapp):
+def test_servers_never_tried_are_not_counted_as_failed(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     with fake_smtp() as good:
         add_served(alice, idapp, good)
         alice.make_smtp(idapp, host="169.254.169.254", port=25)
@@ -101,7 +107,13 @@ def queued(alice: Person) -> list[CheckQueue]:
 
 
 @pytest.mark.parametrize("refusal", [TooMany("At most 2.", 1), Busy("No room.", 1)])
-def test_a_limit_delays_a_batch_and_never_stops_it(browser, alice, idapp, monkeypatch, refusal):
+def test_limit_delays_a_batch_and_never_stops_it(
+    browser: Browser,
+    alice: Person,
+    idapp: str,
+    monkeypatch: pytest.MonkeyPatch,
+    refusal: TooMany | Busy,
+) -> None:
     """Nobody asks for it: the page is not even open."""
     begun = runner.start
     attempts = []
@@ -123,21 +135,23 @@ def test_a_limit_delays_a_batch_and_never_stops_it(browser, alice, idapp, monkey
     assert len(attempts) == 7
 
 
-def test_the_page_says_when_a_delayed_batch_goes_on(browser, alice, idapp):
+def test_page_says_when_a_delayed_batch_goes_on(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     with alice.app.app_context():
         add_smtp(idapp, 1)
     since = now().replace(microsecond=0)
     queue_row(alice, idapp, since, waits_until=now() + timedelta(seconds=479))
     page = browser.get(f"/apps/{idapp}/checks?since={int(since.timestamp())}")
     assert "data-going-on" in page.html
-    assert (
-        "Your limit of checks is reached for now: it goes on by itself in 8 minutes." in page.text
-    )
+    assert "The rest continue automatically in 8 minutes;" in page.text
     assert "queued" in page.text
     assert list(page.form().buttons) == ["Stop"]
 
 
-def test_a_batch_can_be_stopped_while_it_waits_and_gone_on_with(browser, alice, idapp, monkeypatch):
+def test_batch_can_be_stopped_while_it_waits_and_gone_on_with(
+    browser: Browser, alice: Person, idapp: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     begun = runner.start
 
     def limited(*_: Any) -> str:
@@ -149,15 +163,17 @@ def test_a_batch_can_be_stopped_while_it_waits_and_gone_on_with(browser, alice, 
         page = begin(browser, browser.get(f"/apps/{idapp}"), "Check all 2")
         until(lambda: queued(alice)[0].waits_until is not None)
         page = browser.send(page, page.form(), "Stop")
-        assert "A check that is under way is still finished." in page.text
-        assert "0 of 2 checked: 0 accepted, 0 failed. The rest was not checked" in page.text
+        assert "Checks that are already running will finish." in page.text
+        assert "0 of 2 checked: 0 accepted, 0 failed. The rest were not checked" in page.text
         monkeypatch.setattr(runner, "start", begun)
-        page = browser.send(page, page.form(), "Check the other 2")
+        page = browser.send(page, page.form(), "Check the remaining 2")
         page = until_ended(browser, page.address)
     assert "2 of 2 checked: 2 accepted, 0 failed." in page.text
 
 
-def test_another_process_shows_a_batch_and_takes_over_from_one_that_ended(browser, alice, idapp):
+def test_batch_is_shown_and_taken_over_by_another_process(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     """All is in the rows and in the address: nothing of this batch is in memory."""
     with fake_smtp() as server:
         first, second = add_served(alice, idapp, server, server)
@@ -167,8 +183,8 @@ def test_another_process_shows_a_batch_and_takes_over_from_one_that_ended(browse
         path = f"/apps/{idapp}/checks?since={int(since.timestamp())}"
         page = browser.get(path)  # nobody carries it out
         assert "data-going-on" not in page.html
-        assert "1 of 2 checked: 1 accepted, 0 failed. The rest was not checked" in page.text
-        assert "Check the other one" in page.form().buttons
+        assert "1 of 2 checked: 1 accepted, 0 failed. The rest were not checked" in page.text
+        assert "Check the remaining one" in page.form().buttons
         queue_row(alice, idapp, since)
         page = browser.get(path)  # another process does
         assert "data-going-on" in page.html
@@ -186,7 +202,9 @@ def test_another_process_shows_a_batch_and_takes_over_from_one_that_ended(browse
         until(lambda: not queued(alice))
 
 
-def test_one_batch_at_a_time_and_who_chose_nothing_is_told(browser, alice, idapp):
+def test_batch_runs_one_at_a_time_and_needs_a_selection(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     with fake_smtp() as server:
         add_served(alice, idapp, server, server)
         page = browser.get(f"/apps/{idapp}")
@@ -195,12 +213,14 @@ def test_one_batch_at_a_time_and_who_chose_nothing_is_told(browser, alice, idapp
         since = now().replace(microsecond=0) - timedelta(minutes=1)
         queue_row(alice, elsewhere, since)
         page = begin(browser, page, "Check all 2")
-        assert "wait until that has ended" in page.text
+        assert "Wait until they are done" in page.text
         assert page.heading == "Checks of blog"
         assert server.connections == 0
 
 
-def test_a_server_whose_password_cannot_be_read_is_left_out(browser, alice, idapp):
+def test_server_whose_password_cannot_be_read_is_left_out(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     with fake_smtp() as server:
         first, _second = add_served(alice, idapp, server, server)
         with alice.app.app_context():
@@ -209,7 +229,7 @@ def test_a_server_whose_password_cannot_be_read_is_left_out(browser, alice, idap
             db.session.commit()
         page = begin(browser, browser.get(f"/apps/{idapp}"), "Check all 2")
         page = until_ended(browser, page.address)
-    assert "1 of 2 checked: 1 accepted, 0 failed. The rest was not checked" in page.text
+    assert "1 of 2 checked: 1 accepted, 0 failed. The rest were not checked" in page.text
 
 
 @one_database
@@ -217,11 +237,15 @@ def test_a_server_whose_password_cannot_be_read_is_left_out(browser, alice, idap
     "query",
     ["since=x", "since=-1", "smtp=x", "&".join(f"smtp={n:024x}" for n in range(51))],
 )
-def test_what_is_no_batch_is_refused(browser, idapp, query):
+def test_batch_requests_that_make_no_sense_are_refused(
+    browser: Browser, idapp: str, query: str
+) -> None:
     assert browser.get(f"/apps/{idapp}/checks?{query}", status=400).heading
 
 
-def test_nobody_else_begins_or_sees_a_batch(browser, alice, charlie, idapp):
+def test_batch_is_begun_and_seen_by_its_owner_alone(
+    browser: Browser, alice: Person, charlie: Person, idapp: str
+) -> None:
     with fake_smtp() as server:
         (smtp_id,) = add_served(alice, idapp, server)
         stranger = signed_in(alice.app, charlie)
@@ -237,7 +261,7 @@ def test_nobody_else_begins_or_sees_a_batch(browser, alice, charlie, idapp):
         assert server.connections == 0
 
 
-def test_a_worker_that_is_told_to_stop_begins_no_more_checks(tmp_path):
+def test_worker_that_must_stop_begins_no_more_checks(tmp_path: Path) -> None:
     """Not even while it waits for others to end: a check that is too late would be killed."""
     slowly = {"EHLO": Slowly(2.5, "250 slow.example.com")}
     settings = {
@@ -251,11 +275,11 @@ def test_a_worker_that_is_told_to_stop_begins_no_more_checks(tmp_path):
         smtpweb_server(tmp_path, **settings) as (url, served),
     ):
         guest = Guest(url)
-        code = re.search("enter the code (.*)", served.output)[1]
+        code = search("enter the code (.*)", served.output)[1]
         typed = {"name": "ana", "email": "ana@example.com", "password": PASSWORD}
         guest.send("/setup", code=code, again=PASSWORD, **typed)
         smtp_id = guest.register(slow)
-        app = re.search("/apps/[0-9a-f]{24}", guest.get(f"/smtps/{smtp_id}"))[0]
+        app = search("/apps/[0-9a-f]{24}", guest.get(f"/smtps/{smtp_id}"))[0]
         for _number in range(9):
             guest.send(
                 f"{app}/smtps/new", host=quick.host, port=str(quick.port), encryption="none",
@@ -271,7 +295,9 @@ def test_a_worker_that_is_told_to_stop_begins_no_more_checks(tmp_path):
         assert quick.connections == len(quick.mails) <= begun + 2  # while the signal was under way
 
 
-def test_a_batch_of_a_large_app_takes_as_many_statements(browser, alice, idapp):
+def test_batch_of_a_large_app_takes_as_many_statements(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     def count() -> int:
         with statements() as seen:
             page = browser.get(f"/apps/{idapp}/checks?since={int(now().timestamp())}")

@@ -7,6 +7,7 @@ import errno
 import re
 import socket
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from smtpweb.database.models import Check, Smtp
 from smtpweb.database.session import db, now
 from smtpweb.mailcheck.diagnosis import catalogue
 from smtpweb.web.presentation import remedies
-from tests.support.browser import words
+from tests.support.browser import Browser, words
 from tests.support.factories import (
     CHECK,
     SAVE,
@@ -30,9 +31,12 @@ from tests.support.factories import (
     use_share,
 )
 from tests.support.fake_smtp import fake_smtp
+from tests.support.people import Person
 
 
-def test_the_main_button_saves_and_sends_a_real_mail(browser, alice, idapp):
+def test_main_button_saves_and_sends_a_real_mail(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     with fake_smtp(login=("shop", "s3cret")) as server:
         page = browser.submit(f"/apps/{idapp}/smtps/new", CHECK, **for_server(server))
         page = browser.result(page)
@@ -47,7 +51,9 @@ def test_the_main_button_saves_and_sends_a_real_mail(browser, alice, idapp):
     assert "Accepted" in browser.get(f"/apps/{idapp}").text
 
 
-def test_a_cause_on_our_side_says_that_the_state_stays(browser, alice, idapp, monkeypatch):
+def test_cause_on_our_side_says_that_the_state_stays(
+    browser: Browser, alice: Person, idapp: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nor is it called an edit, which was not made."""
     monkeypatch.setattr(
         socket.socket, "connect_ex", lambda sock, where: errno.ENETUNREACH, raising=False
@@ -56,13 +62,15 @@ def test_a_cause_on_our_side_says_that_the_state_stays(browser, alice, idapp, mo
         page = browser.submit(f"/apps/{idapp}/smtps/new", CHECK, **for_server(server))
         page = browser.result(page)
     assert "This machine has no route to" in page.text
-    assert "state and its count of failures did not change" in page.text
+    assert "state and its failure count did not change" in page.text
     assert "was edited while this check ran" not in page.text
     smtp = only_smtp(alice.app)
     assert (smtp.enabled, smtp.numerrors) == (True, 0)
 
 
-def test_a_failed_check_names_the_cause_the_steps_and_the_servers_words(browser, alice, idapp):
+def test_failed_check_names_the_cause_the_steps_and_the_servers_words(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     replies = {"AUTH": "535 5.7.8 Username and Password not accepted"}
     with fake_smtp(login=("shop", "s3cret"), replies=replies) as server:
         page = browser.submit(f"/apps/{idapp}/smtps/new", CHECK, **for_server(server))
@@ -79,12 +87,14 @@ def test_a_failed_check_names_the_cause_the_steps_and_the_servers_words(browser,
     assert again.url != page.url
     shown = browser.get(f"/smtps/{smtp.id}")
     assert "Disabled: last check failed" in shown.text
-    assert "2 failed checks since the last good one" in shown.text
+    assert "2 failed checks since the last success" in shown.text
     assert shown.links()["Fix…"] == f"/smtps/{smtp.id}/edit?field=smtp_secret"
     assert "(2 failures in a row)" in browser.get(f"/apps/{idapp}").text
 
 
-def test_a_check_that_our_policy_forbids_says_so_and_changes_nothing(browser, alice, idapp):
+def test_check_that_our_policy_forbids_says_so_and_changes_nothing(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     given = typed(host="169.254.169.254", encryption="none")
     page = browser.result(browser.submit(f"/apps/{idapp}/smtps/new", CHECK, **given))
     assert "Not tried" in page.text
@@ -93,7 +103,9 @@ def test_a_check_that_our_policy_forbids_says_so_and_changes_nothing(browser, al
     assert "Cannot be checked" in browser.get(f"/apps/{idapp}").text
 
 
-def test_a_password_that_cannot_be_read_is_said_where_it_can_be_mended(browser, alice, idapp):
+def test_unreadable_password_is_named_where_it_can_be_typed_again(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     browser.submit(f"/apps/{idapp}/smtps/new", SAVE, **typed())
     with alice.app.app_context():
         smtp = db.session.query(Smtp).one()
@@ -105,7 +117,9 @@ def test_a_password_that_cannot_be_read_is_said_where_it_can_be_mended(browser, 
     assert "enter it again" in page.text
 
 
-def test_saving_is_not_lost_when_there_is_no_place_for_the_check(browser, alice, idapp):
+def test_saving_is_not_lost_when_there_is_no_place_for_the_check(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     with alice.app.app_context():
         use_share(alice, 2, lease=timedelta(seconds=60))
     page = browser.submit(f"/apps/{idapp}/smtps/new", CHECK, **typed())
@@ -115,22 +129,24 @@ def test_saving_is_not_lost_when_there_is_no_place_for_the_check(browser, alice,
     assert count(alice.app, Smtp) == 1
 
 
-def test_a_check_under_way_is_not_begun_twice(browser, alice, idapp):
+def test_check_under_way_is_not_begun_twice(browser: Browser, alice: Person, idapp: str) -> None:
     with alice.app.app_context():
         smtp_id = make_check(alice, idapp, finished=False, ends_in=60).smtp_id
     page = browser.get(f"/smtps/{smtp_id}")
     assert "Checking now" in page.text
     page = browser.press(page, f"/smtps/{smtp_id}/check")
-    assert "A check of this SMTP is under way." in page.text
+    assert "A check of this SMTP server is already running." in page.text
     assert count(alice.app, Check) == 1
 
 
-def test_a_check_under_way_refreshes_itself_and_a_finished_one_does_not(browser, alice, idapp):
+def test_check_under_way_refreshes_itself_and_a_finished_one_does_not(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     with alice.app.app_context():
         under_way = make_check(alice, idapp, finished=False, ends_in=60).id
         interrupted = make_check(alice, idapp, finished=False, ends_in=-1).id
     page = browser.get(f"/checks/{under_way}")
-    assert page.heading == "Check under way"
+    assert page.heading == "Check in progress"
     assert page.root.find(".//meta[@http-equiv='refresh']") is not None
     assert re.search("Running for [0-9] s", page.text)
     page = browser.get(f"/checks/{interrupted}")
@@ -139,7 +155,7 @@ def test_a_check_under_way_refreshes_itself_and_a_finished_one_does_not(browser,
     assert page.root.find(".//meta[@http-equiv='refresh']") is None
 
 
-def test_a_check_under_way_says_for_how_long(browser, alice, idapp):
+def test_check_under_way_says_for_how_long(browser: Browser, alice: Person, idapp: str) -> None:
     with alice.app.app_context():
         check = make_check(alice, idapp, finished=False, ends_in=60)
         check.started -= timedelta(seconds=17)
@@ -147,10 +163,12 @@ def test_a_check_under_way_says_for_how_long(browser, alice, idapp):
         check_id = check.id
     page = browser.get(f"/checks/{check_id}")
     assert re.search("Running for 1[789] s", page.text)
-    assert words(page.one("title")) == "Check under way · mail.example.net:25 · smtpweb"
+    assert words(page.one("title")) == "Check in progress · mail.example.net:25 · smtpweb"
 
 
-def test_the_script_of_a_result_asks_whether_the_mail_arrived(browser, alice, idapp):
+def test_script_of_a_result_asks_whether_the_mail_arrived(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     with alice.app.app_context():
         check = make_check(alice, idapp)
         path = f"/checks/{check.id}/arrival"
@@ -160,7 +178,9 @@ def test_the_script_of_a_result_asks_whether_the_mail_arrived(browser, alice, id
     assert browser.client.get(path).json == {"arrived": True}
 
 
-def test_fix_in_the_list_leads_to_where_the_result_leads(browser, alice, idapp):
+def test_fix_in_the_list_leads_to_where_the_result_leads(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     for replies, field in (
         ({"AUTH": "535 5.7.8 Username and Password not accepted"}, "smtp_secret"),
         ({"RCPT": "550 5.1.1 no such mailbox"}, "testemail"),
@@ -180,12 +200,16 @@ def test_fix_in_the_list_leads_to_where_the_result_leads(browser, alice, idapp):
                       f"/smtps/{only_smtp(alice.app).id}/remove")  # fmt: skip
 
 
-def test_fix_of_an_smtp_that_was_never_checked_is_its_form(browser, alice, idapp):
+def test_fix_of_an_smtp_that_was_never_checked_is_its_form(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     smtp_id = alice.make_smtp(idapp)["_id"]
     assert browser.get(f"/smtps/{smtp_id}/fix").url == f"/smtps/{smtp_id}/edit"
 
 
-def test_the_diagnosis_is_there_as_text_without_any_secret(browser, alice, idapp):
+def test_diagnosis_is_there_as_text_without_any_secret(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     replies = {"AUTH": f"535 5.7.8 {SECRET} is not welcome, nor is {SECRET[::-1]}"}
     with fake_smtp(tls="starttls", login=("shop", SECRET), replies=replies) as server:
         trust(alice.app, server)
@@ -193,6 +217,7 @@ def test_the_diagnosis_is_there_as_text_without_any_secret(browser, alice, idapp
         page = browser.result(browser.submit(f"/apps/{idapp}/smtps/new", CHECK, **given))
     text = "".join(page.by_id("diagnosis").itertext())
     check = only_check(alice.app)
+    assert check.report
     for part in (
         check.report.title, check.report.code, check.id, f"localhost:{server.port}, STARTTLS",
         "Stage: AUTH", "535 5.7.8 (hidden) is not welcome", "shop@example.com", "alice@example.com",
@@ -205,23 +230,27 @@ def test_the_diagnosis_is_there_as_text_without_any_secret(browser, alice, idapp
         assert secret not in text
 
 
-def test_another_mode_that_works_is_one_button_away(browser, alice, idapp):
+def test_alternative_mode_that_works_is_one_button_away(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     with fake_smtp(tls="starttls", login=("shop", "s3cret")) as server:
         trust(alice.app, server)
         given = for_server(server, host="localhost", encryption="implicit")
         page = browser.result(browser.submit(f"/apps/{idapp}/smtps/new", CHECK, **given))
         smtp = only_smtp(alice.app)
-        assert page.links()[f"Use {server.port} with STARTTLS"] == (
+        assert page.links()[f"Use port {server.port} with STARTTLS"] == (
             f"/smtps/{smtp.id}/edit?port={server.port}&encryption=starttls"
         )
-        page = browser.get(page.links()[f"Use {server.port} with STARTTLS"])
+        page = browser.get(page.links()[f"Use port {server.port} with STARTTLS"])
         assert page.form().value("encryption") == "starttls"
         assert only_smtp(alice.app).ssltls, "nothing is changed before it is saved"
         page = browser.send(page, page.form().fill(smtp_secret="s3cret"), CHECK)
         assert browser.result(page).heading == "The server accepted the mail"
 
 
-def test_a_wrong_test_address_leads_to_the_field_of_the_app(browser, alice, idapp):
+def test_wrong_test_address_leads_to_the_field_of_the_app(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     replies = {"RCPT": "550 5.1.1 User unknown"}
     with fake_smtp(login=("shop", "s3cret"), replies=replies) as server:
         page = browser.submit(f"/apps/{idapp}/smtps/new", CHECK, **for_server(server))
@@ -231,7 +260,7 @@ def test_a_wrong_test_address_leads_to_the_field_of_the_app(browser, alice, idap
     assert "autofocus" in page.by_id("testemail").attrib
 
 
-def test_every_cause_leads_to_a_field_that_is_there(browser, alice, idapp):
+def test_causes_lead_to_a_field_that_exists(browser: Browser, alice: Person, idapp: str) -> None:
     """And those that no form can mend lead to none."""
     smtp = alice.make_smtp(idapp)
     names = {"app": set(browser.get(f"/apps/{idapp}/edit").form().values)}
@@ -264,7 +293,9 @@ def test_every_cause_leads_to_a_field_that_is_there(browser, alice, idapp):
         ("SMTP_RCPT_UNKNOWN", "rcpt", {"side": mailcheck.Side.APP}, "testemail"),
     ],
 )
-def test_the_field_at_fault_is_the_one_that_the_cause_is_about(code, stage, more, field):
+def test_field_at_fault_is_the_one_that_the_cause_is_about(
+    code: str, stage: str, more: dict[str, Any], field: str
+) -> None:
     values = {"side": mailcheck.Side.SETTINGS} | more
     report = mailcheck.Report(
         accepted=False, stage=mailcheck.Stage(stage), code=code, title="", meaning="", advice=(),
@@ -273,7 +304,7 @@ def test_the_field_at_fault_is_the_one_that_the_cause_is_about(code, stage, more
     assert remedies.field_at_fault(report) == field
 
 
-def test_tls_facts_and_addresses_are_shown(browser, alice, idapp):
+def test_tls_facts_and_addresses_are_shown(browser: Browser, alice: Person, idapp: str) -> None:
     with fake_smtp(tls="starttls", certificate="self-signed", login=("shop", "s3cret")) as server:
         given = for_server(server, host="localhost", encryption="starttls")
         page = browser.result(browser.submit(f"/apps/{idapp}/smtps/new", CHECK, **given))
@@ -284,7 +315,7 @@ def test_tls_facts_and_addresses_are_shown(browser, alice, idapp):
     assert "A 127.0.0.1 connected after" in page.text or "A 127.0.0.1 connected" in page.text
 
 
-def test_a_long_history_has_pages(browser, alice, idapp):
+def test_history_that_is_long_has_pages(browser: Browser, alice: Person, idapp: str) -> None:
     with alice.app.app_context():
         smtp_id = make_check(alice, idapp).smtp_id
         for _ in range(20):

@@ -5,13 +5,18 @@ from __future__ import annotations
 import re
 
 import pytest
+from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import expect
 
 from tests.support.chromium import PHONE, Watched, fits, violations
+from tests.support.fake_smtp import FakeServer
+from tests.support.serving import Program
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
-def test_a_newcomer_goes_from_nothing_to_a_green_and_a_red_check(chromium, served, smtp, scripts):
+def test_newcomer_goes_from_nothing_to_a_green_and_a_red_check(
+    chromium: Chromium, served: tuple[str, Program], smtp: FakeServer, scripts: bool
+) -> None:
     url, program = served
     with chromium.new_context(java_script_enabled=scripts) as context:
         tab = Watched(context)
@@ -49,7 +54,9 @@ def test_a_newcomer_goes_from_nothing_to_a_green_and_a_red_check(chromium, serve
         assert tab.complaints == []
 
 
-def test_the_pages_fit_a_phone_and_follow_the_systems_colours(chromium, served, smtp):
+def test_pages_fit_a_phone_and_follow_the_systems_colours(
+    chromium: Chromium, served: tuple[str, Program], smtp: FakeServer
+) -> None:
     url, program = served
     with chromium.new_context(viewport=PHONE, color_scheme="dark") as context:
         tab = Watched(context)
@@ -75,7 +82,7 @@ def test_the_pages_fit_a_phone_and_follow_the_systems_colours(chromium, served, 
         expect(body).to_have_css("color", "rgb(33, 37, 41)")
 
 
-def test_the_dark_colours_need_no_script(chromium, served):
+def test_dark_colours_need_no_script(chromium: Chromium, served: tuple[str, Program]) -> None:
     url, _ = served
     with chromium.new_context(color_scheme="dark", java_script_enabled=False) as context:
         page = context.new_page()
@@ -86,23 +93,25 @@ def test_the_dark_colours_need_no_script(chromium, served):
         assert page.locator("html").evaluate("one => getComputedStyle(one).colorScheme") == "dark"
 
 
-def test_the_keyboard_reaches_the_content_and_errors_take_the_focus(chromium, served):
+def test_keyboard_reaches_the_content_and_errors_take_the_focus(
+    chromium: Chromium, served: tuple[str, Program]
+) -> None:
     url, program = served
     with chromium.new_context() as context:
         tab = Watched(context)
         page = tab.page
         tab.set_up(url, program)
         page.keyboard.press("Tab")
-        expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+        expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
         page.keyboard.press("Enter")
         page.keyboard.press("Tab")
-        expect(page.get_by_role("link", name="Create the first app")).to_be_focused()
+        expect(page.get_by_role("link", name="Create your first app")).to_be_focused()
         page.keyboard.press("Enter")
         page.get_by_label("Name", exact=True).fill("shop")
-        page.get_by_label("Send test mails to").fill("nobody")
+        page.get_by_label("Send test emails to").fill("nobody")
         page.keyboard.press("Enter")
         summary = page.get_by_role("alert")
         expect(summary).to_be_focused()
-        summary.get_by_role("link", name="Send test mails to").click()
-        expect(page.get_by_label("Send test mails to")).to_be_focused()
+        summary.get_by_role("link", name="Send test emails to").click()
+        expect(page.get_by_label("Send test emails to")).to_be_focused()
         expect(page.get_by_label("Name", exact=True)).to_have_value("shop")

@@ -3,34 +3,41 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 
 import pytest
+from flask import Flask
 
 from smtpweb.checking import limits
+from smtpweb.config import Settings
+from smtpweb.extensions import services
 from smtpweb.mailcheck import EgressPolicy
 from smtpweb.mailcheck.core import addresses
 from smtpweb.providers import discovery
 from tests.conftest import settings_for
-from tests.support.browser import one_database, signed_in, words
+from tests.support.browser import Browser, Page, one_database, signed_in, words
 from tests.support.factories import SAVE, forget_default_from
 from tests.support.fake_certificates import ca_file
-from tests.support.fake_dns import fake_dns
+from tests.support.fake_dns import FakeDns, Records, fake_dns
 from tests.support.fake_smtp import fake_smtp
-from tests.web.api.test_check import in_background, until
+from tests.support.people import Person
+from tests.support.threads import in_background, until
 
 pytestmark = one_database
 
-WORKS, FAILS = "Answers, certificate valid", "Does not answer from here"
+WORKS, FAILS = "Answers with a valid certificate", "Does not answer from here"
 
 
 @pytest.fixture
-def settings(database_url):
+def settings(database_url: str) -> Settings:
     return settings_for(database_url, ca_file=ca_file())
 
 
 @pytest.fixture
-def on_loopback(monkeypatch, tmp_path):
+def on_loopback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Whatever the providers are called, they are here."""
     hosts = tmp_path / "hosts"
     hosts.write_text("127.0.0.1 smtp.gmail.com smtp.office365.com\n")
@@ -38,40 +45,44 @@ def on_loopback(monkeypatch, tmp_path):
 
 
 @contextmanager
-def dns_of(app, records):
+def dns_of(app: Flask, records: Records) -> Iterator[FakeDns]:
     with fake_dns(records) as dns:
-        app.extensions["smtpweb.dns"] = dns.resolver
+        services(app).resolver = dns.resolver
         yield dns
 
 
-def find(browser, idapp, address):
+def find(browser: Browser, idapp: str, address: str) -> Page:
     page = browser.submit(f"/apps/{idapp}/smtps/find", "Find", email=address)
     assert page.status == 200
     return page
 
 
-def proposals(page) -> list[str]:
+def proposals(page: Page) -> list[str]:
     return [words(item) for item in page.all("li") if "proposal" in item.get("class", "")]
 
 
-def srv(*records):
+def srv(*records: tuple[str, int, int, int, str]) -> Records:
     return {
         (f"_{service}._tcp.example.org", "SRV"): [f"{priority} {weight} {port} {host}."]
         for service, priority, weight, port, host in records
     }
 
 
-def test_a_known_provider_is_proposed_without_asking_dns(browser, idapp, app, on_loopback):
+def test_known_provider_is_proposed_without_asking_dns(
+    browser: Browser, idapp: str, app: Flask, on_loopback: None
+) -> None:
     with dns_of(app, {}) as dns:
         page = find(browser, idapp, "Ana@GMail.com")
         assert dns.asked == []
     first, second = proposals(page)
-    assert "smtp.gmail.com:465 TLS from the start Known provider: Gmail" in first
+    assert "smtp.gmail.com:465 Implicit TLS Known provider: Gmail" in first
     assert "smtp.gmail.com:587 STARTTLS" in second
     assert FAILS in first and FAILS in second  # nothing listens there
 
 
-def test_srv_records_are_proposed_and_probed_and_fill_the_form(browser, alice, idapp, app):
+def test_srv_records_are_proposed_and_probed_and_fill_the_form(
+    browser: Browser, alice: Person, idapp: str, app: Flask
+) -> None:
     with fake_smtp(tls="implicit") as tls, fake_smtp(tls="starttls") as starttls:
         records = srv(
             ("submissions", 0, 1, tls.port, "localhost"),
@@ -81,14 +92,14 @@ def test_srv_records_are_proposed_and_probed_and_fill_the_form(browser, alice, i
             page = find(browser, idapp, "ana@example.org")
             assert set(dns.asked) == {*records, ("example.org", "MX")}
         first, second = proposals(page)
-        assert f"localhost:{tls.port} TLS from the start SRV record of example.org" in first
+        assert f"localhost:{tls.port} Implicit TLS SRV record of example.org" in first
         assert f"localhost:{starttls.port} STARTTLS SRV record of example.org" in second
         assert WORKS in first and WORKS in second
-        assert "outside of example.org" in first  # RFC 6186 6: to be confirmed
+        assert "outside example.org" in first  # RFC 6186 6: to be confirmed
         for server in (tls, starttls):
             assert server.mails == []
             assert not any(line.startswith(("AUTH", "MAIL")) for line in server.heard)
-        used = next(a.get("href") for a in page.all("a") if words(a) == "Use these")
+        used = next(a.attrib["href"] for a in page.all("a") if words(a) == "Use these settings")
         page = browser.get(used)
         form = page.form()
         assert form.value("host") == "localhost"
@@ -105,21 +116,23 @@ def test_srv_records_are_proposed_and_probed_and_fill_the_form(browser, alice, i
     ("address", "user_name"),
     [("Ana@gmail.com", "Ana@gmail.com"), ("ana@qq.com", "ana@qq.com")],
 )
-def test_the_address_goes_into_user_name_and_from(
-    browser, alice, app, on_loopback, address, user_name
-):
+def test_discovered_address_goes_into_user_name_and_from(
+    browser: Browser, alice: Person, app: Flask, on_loopback: None, address: str, user_name: str
+) -> None:
     own = alice.make_app("without a From")["_id"]
     forget_default_from(alice.app, own)
     with dns_of(app, {}):
         page = find(browser, own, address)
-    used = next(a.get("href") for a in page.all("a") if words(a) == "Use these")
+    used = next(a.attrib["href"] for a in page.all("a") if words(a) == "Use these settings")
     page = browser.get(used)
     form = page.form()
     assert (form.value("smtp_login"), form.value("defaultfromemail")) == (user_name, address)
-    assert "Filled in for you: Host, " in page.text and "User name, From email" in page.text
+    assert "Filled in for you: Host, " in page.text and "User name, From address" in page.text
 
 
-def test_what_does_not_answer_stands_last_and_says_why(browser, idapp, app):
+def test_proposal_that_does_not_answer_stands_last_and_says_why(
+    browser: Browser, idapp: str, app: Flask
+) -> None:
     with (
         fake_smtp(tls="implicit", certificate="expired") as expired,
         fake_smtp() as plain,
@@ -142,10 +155,10 @@ def test_what_does_not_answer_stands_last_and_says_why(browser, idapp, app):
         assert str(plain.port) in third and "STARTTLS" in third and FAILS in third
 
 
-def test_the_lowest_priority_then_the_greatest_weight_comes_first_and_four_are_enough(
-    browser, idapp, app
-):
-    records = {
+def test_srv_records_come_by_priority_then_weight_and_four_are_enough(
+    browser: Browser, idapp: str, app: Flask
+) -> None:
+    records: Records = {
         ("_submission._tcp.example.org", "SRV"): [
             f"{priority} {weight} {port} localhost."
             for priority, weight, port in (
@@ -158,16 +171,18 @@ def test_the_lowest_priority_then_the_greatest_weight_comes_first_and_four_are_e
     assert [text.split()[0] for text in shown] == [f"localhost:{1000 + n}" for n in (1, 2, 3, 4)]
 
 
-def test_a_dot_as_target_means_that_there_is_none(browser, idapp, app):
+def test_srv_target_of_a_dot_means_that_there_is_none(
+    browser: Browser, idapp: str, app: Flask
+) -> None:
     with dns_of(app, srv(("submissions", 0, 0, 0, ""))):
         page = find(browser, idapp, "ana@example.org")
     assert proposals(page) == []
-    assert "says that it has no submissions" in page.text
-    assert "Nothing was found" in page.text
+    assert "says that there is no submissions" in page.text
+    assert "No settings found" in page.text
 
 
-def test_the_mx_tells_the_provider(browser, idapp, app, on_loopback):
-    records = {
+def test_mx_names_the_provider(browser: Browser, idapp: str, app: Flask, on_loopback: None) -> None:
+    records: Records = {
         ("example.org", "MX"): [
             "20 elsewhere.example.",
             "10 example-org.mail.protection.outlook.com.",
@@ -177,20 +192,30 @@ def test_the_mx_tells_the_provider(browser, idapp, app, on_loopback):
         page = find(browser, idapp, "ana@example.org")
     (only,) = proposals(page)
     assert "smtp.office365.com:587" in only
-    assert "Mail of example.org is handled by Microsoft 365" in only
+    assert "Email for example.org is handled by Microsoft 365" in only
 
 
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        ({}, "DNS knows no domain example.org: check its spelling"),
-        ({("example.org", "MX"): "SERVFAIL"}, "could not tell the MX records of example.org"),
-        ({("_submission._tcp.example.org", "SRV"): "SILENCE"}, "gave no answer in time"),
-        ({("example.org", "MX"): ["0 ."]}, "Nothing was found"),
-        ({("example.org", "MX"): ["5 mail.example.org."]}, "Nothing was found"),
+        ({}, "The domain example.org does not exist in DNS. Check its spelling"),
+        (
+            {("example.org", "MX"): "SERVFAIL"},
+            "The MX records of example.org could not be looked up",
+        ),
+        ({("_submission._tcp.example.org", "SRV"): "SILENCE"}, "did not answer in time"),
+        ({("example.org", "MX"): ["0 ."]}, "No settings found"),
+        ({("example.org", "MX"): ["5 mail.example.org."]}, "No settings found"),
     ],
 )
-def test_what_dns_cannot_tell_is_said_in_words(browser, idapp, app, monkeypatch, answer, said):
+def test_dns_failures_are_said_in_words(
+    browser: Browser,
+    idapp: str,
+    app: Flask,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: Records,
+    said: str,
+) -> None:
     monkeypatch.setattr(discovery, "DNS_LIFETIME", 0.3)
     with dns_of(app, answer):
         page = find(browser, idapp, "ana@example.org")
@@ -198,16 +223,20 @@ def test_what_dns_cannot_tell_is_said_in_words(browser, idapp, app, monkeypatch,
     assert proposals(page) == []
 
 
-def test_names_in_other_scripts_are_asked_for_as_dns_has_them(browser, idapp, app):
+def test_names_in_other_scripts_are_asked_for_as_dns_has_them(
+    browser: Browser, idapp: str, app: Flask
+) -> None:
     with dns_of(app, {}) as dns:
         page = find(browser, idapp, "ana@münchen.example")
     assert ("xn--mnchen-3ya.example", "MX") in dns.asked
-    assert "Nothing was found: münchen.example is no provider" in page.text
+    assert "No settings found. münchen.example is not a provider" in page.text
 
 
-def test_the_egress_policy_holds_for_what_dns_tells(browser, idapp, app, alice):
+def test_egress_policy_holds_for_what_dns_answers(
+    browser: Browser, idapp: str, app: Flask, alice: Person
+) -> None:
     config = settings_for("sqlite://", egress=EgressPolicy.parse("", ""))
-    app.extensions["smtpweb.settings"] = config
+    services(app).settings = config
     with fake_smtp(tls="starttls") as server:
         records = srv(
             ("submission", 0, 0, server.port, "localhost"), ("submissions", 0, 0, 465, "localhost")
@@ -220,30 +249,34 @@ def test_the_egress_policy_holds_for_what_dns_tells(browser, idapp, app, alice):
 
 
 @pytest.mark.parametrize("address", ["", "nobody", "ana@exa mple.org", "ana@" + "x" * 300])
-def test_a_bad_address_is_an_error_at_its_field(browser, idapp, address):
+def test_discovery_of_a_bad_address_is_an_error_at_its_field(
+    browser: Browser, idapp: str, address: str
+) -> None:
     page = browser.submit(f"/apps/{idapp}/smtps/find", "Find", email=address)
     assert page.status == 422
     assert list(page.errors()) == ["email"]
 
 
-def test_searches_are_counted_and_take_a_slot(browser, idapp, app):
-    configured = app.extensions["smtpweb.settings"]
-    app.extensions["smtpweb.settings"] = dataclasses.replace(configured, checks_per_user=1)
+def test_searches_are_counted_and_take_a_slot(browser: Browser, idapp: str, app: Flask) -> None:
+    configured = services(app).settings
+    services(app).settings = dataclasses.replace(configured, checks_per_user=1)
     with dns_of(app, {}):
-        slots = app.extensions["smtpweb.limits"].checks
+        slots = services(app).limits.checks
         taken = [slots for _ in range(100) if slots.acquire(blocking=False)]
         page = browser.submit(f"/apps/{idapp}/smtps/find", "Find", email="ana@example.org")
-        assert "Too many checks are under way" in page.text
+        assert "Too many checks are running" in page.text
         for one in taken:
             one.release()
         find(browser, idapp, "ana@example.org")
         page = browser.submit(f"/apps/{idapp}/smtps/find", "Find", email="ana@example.org")
     assert page.status == 429
-    assert "At most 1 searches in 10 minutes" in page.text
+    assert "You can run at most 1 searches in 10 minutes" in page.text
     assert int(page.headers["Retry-After"]) > 500
 
 
-def test_the_searches_of_one_user_leave_room_for_others(browser, alice, charlie, idapp, app):
+def test_searches_of_one_user_leave_room_for_others(
+    browser: Browser, alice: Person, charlie: Person, idapp: str, app: Flask
+) -> None:
     """Each holds a place of a check for as long as DNS is silent."""
     elsewhere = charlie.make_app("blog")["_id"]
     stranger = signed_in(app, charlie)
@@ -251,15 +284,15 @@ def test_the_searches_of_one_user_leave_room_for_others(browser, alice, charlie,
 
     def under_way() -> int:
         with app.app_context():
-            return limits.used_share(alice.user_id, limits.SEARCH)[0]
+            return limits._usage(alice.user_id, limits.SEARCH).under_way
 
     with dns_of(app, {silence: "SILENCE"}) as dns:
         others = [signed_in(app, alice) for _ in range(2)]
-        begun = [in_background(lambda one=one: find(one, idapp, "a@example.org")) for one in others]
+        begun = [in_background(partial(find, one, idapp, "a@example.org")) for one in others]
         until(lambda: under_way() == 2)
         page = browser.submit(f"/apps/{idapp}/smtps/find", "Find", email="ana@example.org")
         assert page.status == 429
-        assert "You have 2 searches under way: wait for one of them." in page.text
+        assert "You already have 2 searches running. Wait until one of them is done." in page.text
         dns.records[silence] = ["0 0 0 ."]  # when it is asked again
         assert find(stranger, elsewhere, "ana@example.org").status == 200
         for thread, _found in begun:
@@ -267,7 +300,7 @@ def test_the_searches_of_one_user_leave_room_for_others(browser, alice, charlie,
         assert find(browser, idapp, "ana@example.org").status == 200
 
 
-def test_the_way_to_it_stands_where_it_is_needed(browser, idapp):
-    label = "Find my settings from a mail address"
+def test_discovery_is_linked_where_it_is_needed(browser: Browser, idapp: str) -> None:
+    label = "Find my settings from an email address"
     for path in (f"/apps/{idapp}", f"/apps/{idapp}/smtps/new"):
         assert browser.get(path).links()[label] == f"/apps/{idapp}/smtps/find"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -57,7 +58,9 @@ def kept(alice: Person) -> int:
 
 
 @pytest.mark.parametrize("end", ENDINGS)
-def test_a_new_smtp_comes_back_as_typed_after_signing_in(browser, alice, idapp, end):
+def test_draft_of_a_new_smtp_comes_back_after_signing_in(
+    browser: Browser, alice: Person, idapp: str, end: Callable[..., Any]
+) -> None:
     page = browser.get(f"/apps/{idapp}/smtps/new")
     form = page.form().fill(**TYPED)
     end(alice, browser)
@@ -66,7 +69,7 @@ def test_a_new_smtp_comes_back_as_typed_after_signing_in(browser, alice, idapp, 
     assert alice.smtps(idapp) == []
     page = sign_in(browser, page)
     assert page.url == f"/apps/{idapp}/smtps/new"
-    assert "This is what you typed before your session ended." in page.text
+    assert "This is what you entered before your session ended." in page.text
     shown = page.form()
     assert {name: shown.value(name) for name in TYPED} == TYPED | {"smtp_secret": ""}
     assert SECRET not in page.html
@@ -75,11 +78,13 @@ def test_a_new_smtp_comes_back_as_typed_after_signing_in(browser, alice, idapp, 
     browser.send(page, shown.fill(smtp_secret=SECRET), SAVE)
     (smtp,) = alice.smtps(idapp)
     assert (smtp["host"], smtp["port"], smtp["priority"]) == ("mail.example.net", 2525, 7)
-    assert "typed before" not in browser.get(f"/apps/{idapp}/smtps/new").text
+    assert "entered before" not in browser.get(f"/apps/{idapp}/smtps/new").text
 
 
 @pytest.mark.parametrize("end", ENDINGS)
-def test_an_edit_comes_back_with_the_version_that_it_was_made_of(browser, alice, idapp, end):
+def test_draft_of_an_edit_comes_back_with_its_version(
+    browser: Browser, alice: Person, idapp: str, end: Callable[..., Any]
+) -> None:
     smtp = alice.make_smtp(idapp, priority=3)
     path = f"/smtps/{smtp['_id']}/edit"
     page = browser.get(path)
@@ -102,7 +107,9 @@ def test_an_edit_comes_back_with_the_version_that_it_was_made_of(browser, alice,
         ("/account#tokens", {"label": "nightly", "scopes": ["read", "check"], "days": "365"}),
     ],
 )
-def test_other_forms_come_back_too(browser, alice, path, values):
+def test_drafts_of_other_forms_come_back_too(
+    browser: Browser, alice: Person, path: str, values: dict[str, Any]
+) -> None:
     where, _, action = path.partition("#")
     page = browser.get(where)
     form = page.form(f"/account/{action}" if action else "").fill(**values)
@@ -114,11 +121,13 @@ def test_other_forms_come_back_too(browser, alice, path, values):
     shown = page.form(f"/account/{action}" if action else "")
     for name, value in values.items():
         assert shown.values[name] == (value if isinstance(value, list) else [value])
-    assert page.html.count("typed before your session ended") == 1
+    assert page.html.count("entered before your session ended") == 1
     assert PASSWORD not in page.html
 
 
-def test_another_user_who_signs_in_does_not_get_it(browser, alice, charlie):
+def test_draft_is_not_shown_to_another_user_who_signs_in(
+    browser: Browser, alice: Person, charlie: Person
+) -> None:
     page = browser.get("/apps/new")
     form = page.form().fill(name="hush-hush")
     end_sessions(alice, browser)
@@ -129,7 +138,7 @@ def test_another_user_who_signs_in_does_not_get_it(browser, alice, charlie):
     assert kept(alice) == 1
 
 
-def test_a_form_of_an_earlier_session_comes_back_at_once(browser, alice):
+def test_draft_of_an_earlier_session_comes_back_at_once(browser: Browser, alice: Person) -> None:
     """Signed out and in again in another tab: the token in this form is of a session before."""
     page = browser.get("/apps/new")
     form = page.form().fill(name="blog")
@@ -143,19 +152,23 @@ def test_a_form_of_an_earlier_session_comes_back_at_once(browser, alice):
     assert browser.send(page, page.form(), "Save").heading == "blog"
 
 
-def test_a_form_of_somebody_else_is_neither_saved_nor_kept(browser, alice, charlie):
+def test_form_of_somebody_else_is_neither_saved_nor_kept(
+    browser: Browser, alice: Person, charlie: Person
+) -> None:
     page = browser.get("/apps/new")
     form = page.form().fill(name="blog")
     sign_out_in_another_tab(alice, browser)
     sign_in(browser, browser.get("/login"), "charlie")
     page = browser.send(page, form, "Save")
-    assert (page.status, page.heading) == (400, "This form is out of date")
+    assert (page.status, page.heading) == (400, "This form has expired")
     assert kept(alice) == 0
 
 
 @one_database
 @pytest.mark.parametrize("owner", ["", "x", "{other}", None])
-def test_without_a_good_owner_nothing_is_kept(browser, alice, owner):
+def test_draft_without_a_valid_owner_is_not_kept(
+    browser: Browser, alice: Person, owner: str | None
+) -> None:
     """Such as a page of somebody else's that sends a form here."""
     page = browser.get("/apps/new")
     form = page.form().fill(name="blog")
@@ -180,7 +193,9 @@ def test_without_a_good_owner_nothing_is_kept(browser, alice, owner):
         ({"host": "smtp.postmarkapp.com", "smtp_login": SECRET}, "smtp_login"),
     ],
 )
-def test_what_may_be_a_secret_is_not_kept(browser, alice, idapp, changes, lost):
+def test_draft_keeps_nothing_that_may_be_a_secret(
+    browser: Browser, alice: Person, idapp: str, changes: dict[str, str], lost: str
+) -> None:
     path = f"/apps/{idapp}/smtps/new"
     page = browser.get(path)
     form = page.form().fill(**TYPED | {"smtp_secret": ""} | changes)
@@ -192,7 +207,7 @@ def test_what_may_be_a_secret_is_not_kept(browser, alice, idapp, changes, lost):
     assert page.form().value("defaultfromname") == "Ana's shop"
 
 
-def test_what_is_kept_is_sealed_bounded_and_gone_in_ten_minutes(alice: Person, inside: None):
+def test_draft_is_sealed_bounded_and_gone_in_ten_minutes(alice: Person, inside: None) -> None:
     def keep(path: str, **values: Any) -> bool:
         return drafts.keep(alice.user_id, path, {name: [text] for name, text in values.items()})
 

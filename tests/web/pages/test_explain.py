@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 
 import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
-from smtpweb.checking import explain
-from smtpweb.database.models import Base
-from smtpweb.database.session import db
+from smtpweb.checking import limits
+from smtpweb.database.session import Base, db
+from smtpweb.errors import TooMany
+from smtpweb.extensions import services
 from tests.support.browser import Browser, Page
+from tests.support.databases import ON_SQLITE
 from tests.support.people import Person
-
-ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 REFUSED = "smtplib.SMTPAuthenticationError: (535, b'5.7.8 Error: authentication failed')"
 SECRET = "Tr0ub4dor-and-3"
@@ -109,7 +110,8 @@ def test_explain_stores_and_logs_nothing(app: Flask, caplog: pytest.LogCaptureFi
 
 @ON_SQLITE
 def test_explain_is_limited_for_each_network(app: Flask) -> None:
-    app.extensions["smtpweb.explanations"] = explain.Allowance(most=2)
+    allowed = limits.Allowance(2, 600)
+    services(app).limits = dataclasses.replace(services(app).limits, explanations=allowed)
     here, there = Browser(app), Browser(app)
     there.client.environ_base["REMOTE_ADDR"] = "198.51.100.7"
     for _ in range(2):
@@ -124,11 +126,11 @@ def test_allowance_forgets_after_its_time_and_bounds_its_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = [0.0]
-    monkeypatch.setattr(explain.time, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(explain, "_MOST_KEYS", 3)
-    allowance = explain.Allowance(most=1, seconds=60)
+    monkeypatch.setattr("smtpweb.checking.limits.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr(limits, "_MOST_KEYS", 3)
+    allowance = limits.Allowance(most=1, seconds=60)
     allowance.take("a")
-    with pytest.raises(explain.TooMany) as refused:
+    with pytest.raises(TooMany) as refused:
         allowance.take("a")
     assert refused.value.retry_after == 61
     clock[0] = 60

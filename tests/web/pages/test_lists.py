@@ -4,56 +4,20 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from sqlalchemy import insert
 
-from smtpweb.database.models import App, Check, Smtp, new_id
+from smtpweb.database.models import App, Smtp, new_id
 from smtpweb.database.session import db, now
 from smtpweb.registry import overview
-from tests.support.browser import Browser, Page, one_database, signed_in, words
+from tests.support.browser import Browser, one_database, signed_in, words
 from tests.support.counting import statements
+from tests.support.lists import add_check, add_smtp, fill_app, hosts, rows
 from tests.support.people import Person
 
 MANY = 10_000
 SVG = "{http://www.w3.org/2000/svg}"
-
-
-def add_smtp(
-    idapp: str, number: int, *, enabled: bool = True, judged: bool = True, **values: Any
-) -> str:
-    """An SMTP as the database has it; inside an application context."""
-    smtp = Smtp(
-        app_id=idapp, host=f"{number}.example.net", port=587, priority=number, enabled=enabled,
-        judged=judged, **values,
-    )  # fmt: skip
-    db.session.add(smtp)
-    db.session.commit()
-    return smtp.id
-
-
-def add_check(smtp_id: str, minutes_ago: float, accepted: bool | None, **values: Any) -> None:
-    """A finished check that began so long ago; inside an application context."""
-    began = now() - timedelta(minutes=minutes_ago)
-    stage = "accepted" if accepted else "auth"
-    given: dict[str, Any] = {
-        "smtp_id": smtp_id, "smtp_version": 1, "started": began, "ends_by": began,
-        "finished": began, "accepted": accepted, "stage": stage, "applied": True,
-    }  # fmt: skip
-    db.session.add(Check(**given | values))
-    db.session.commit()
-
-
-def rows(page: Page) -> list[str]:
-    """The rows of the list, in words."""
-    return [words(row) for row in page.all("li") if "row-item" in row.get("class", "")]
-
-
-def hosts(page: Page) -> list[str]:
-    """The SMTPs of the list in their order, by the number in their names."""
-    links = [link for link in page.all("a") if "row-title" in link.get("class", "")]
-    return [words(link).partition(".")[0] for link in links]
 
 
 # --- how each stands -----------------------------------------------------------------------
@@ -64,9 +28,9 @@ def hosts(page: Page) -> list[str]:
     [
         # + works, - disabled, ? not checked, ! cannot be checked
         ("", "No SMTP server yet"),
-        ("-", "No active SMTP server: mails of this app will not be sent"),
+        ("-", "No active SMTP server: this app cannot send"),
         ("-++", "2 of 3 work, using a backup in use: 1.example.net:587 · 1 disabled"),
-        ("-?", "Using a backup, which was not checked yet"),
+        ("-?", "Using a backup that has not been checked yet"),
         ("??", "Not checked yet in use: 0.example.net:587"),
         ("+", "It works in use: 0.example.net:587"),
         ("++", "All 2 work"),
@@ -74,13 +38,15 @@ def hosts(page: Page) -> list[str]:
         ("+-", "1 of 2 works in use: 0.example.net:587 · 1 disabled"),
         ("!", "Cannot be checked in use: 0.example.net:587 · 1 cannot be checked"),
         ("!!", "Cannot be checked in use: 0.example.net:587 · 2 cannot be checked"),
-        ("-!", "Using a backup, which cannot be checked"),
+        ("-!", "Using a backup that cannot be checked"),
         ("!-", "Cannot be checked in use: 0.example.net:587 · 1 cannot be checked · 1 disabled"),
         ("+!", "1 of 2 works in use: 0.example.net:587 · 1 cannot be checked"),
-        ("?!", "1 of 2 has a problem, the others were not checked yet"),
+        ("?!", "1 of 2 has a problem, the others have not been checked yet"),
     ],
 )
-def test_each_app_in_the_list_says_how_it_stands(browser, alice, idapp, states, told):
+def test_app_list_says_the_state_of_each_app(
+    browser: Browser, alice: Person, idapp: str, states: str, told: str
+) -> None:
     with alice.app.app_context():
         for number, state in enumerate(states):
             add_smtp(
@@ -91,7 +57,9 @@ def test_each_app_in_the_list_says_how_it_stands(browser, alice, idapp, states, 
     assert f"alice@example.com {told}" in row
 
 
-def test_a_row_says_what_came_of_the_last_check_and_draws_the_last_thirty(browser, alice, idapp):
+def test_row_says_what_came_of_the_last_check_and_draws_the_last_thirty(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     with alice.app.app_context():
         smtp_id = add_smtp(idapp, 1, enabled=False)
         for minutes in range(10, 50):
@@ -112,7 +80,9 @@ def test_a_row_says_what_came_of_the_last_check_and_draws_the_last_thirty(browse
     assert "bar-missing" not in paths
 
 
-def test_an_smtp_shows_its_record_and_how_long_its_certificate_lasts(browser, alice, idapp):
+def test_smtp_shows_its_record_and_how_long_its_certificate_lasts(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     report = {
         "accepted": True, "stage": "accepted", "code": "SMTP_ACCEPTED", "title": "Accepted",
         "meaning": "", "advice": [], "temporary": False, "side": "none", "tls": {
@@ -134,7 +104,7 @@ def test_an_smtp_shows_its_record_and_how_long_its_certificate_lasts(browser, al
 # --- filters, orders, pages ----------------------------------------------------------------
 
 
-def test_apps_are_filtered_and_sorted_by_the_address(browser, alice):
+def test_apps_are_filtered_and_sorted_by_the_address(browser: Browser, alice: Person) -> None:
     with alice.app.app_context():
         for minutes, (name, enabled) in enumerate(
             [("Bazaar", True), ("Ärzte", False), ("azimuth 100%", None)]
@@ -163,7 +133,9 @@ def test_apps_are_filtered_and_sorted_by_the_address(browser, alice):
     assert names("?state=problems&sort=state") == ["Ärzte", "azimuth 100%"]
 
 
-def test_smtps_are_filtered_and_sorted_by_the_address(browser, alice, idapp):
+def test_smtps_are_filtered_and_sorted_by_the_address(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     with alice.app.app_context():
         add_smtp(idapp, 3)
         add_smtp(idapp, 1, judged=False)
@@ -189,49 +161,34 @@ def test_smtps_are_filtered_and_sorted_by_the_address(browser, alice, idapp):
 
 @one_database
 @pytest.mark.parametrize("query", ["state=x", "sort=x", "q=a%00b", "page=x", "q=" + "x" * 101])
-def test_what_no_list_can_show_is_a_page_that_says_so(browser, idapp, query):
+def test_list_parameters_that_make_no_sense_are_a_page_that_says_so(
+    browser: Browser, idapp: str, query: str
+) -> None:
     for path in ("/apps", f"/apps/{idapp}"):
         assert query.partition("=")[0] in browser.get(f"{path}?{query}", status=400).text
 
 
 @one_database
-def test_an_empty_list_says_why_and_what_to_do(browser, alice, idapp):
+def test_empty_list_says_why_and_what_to_do(browser: Browser, alice: Person, idapp: str) -> None:
     page = browser.get("/apps?q=nothing")
-    assert "None of your apps fits this filter." in page.text
-    assert browser.get(page.links()["Clear the filter to see all apps"]).links()["shop"]
+    assert "No app matches this filter." in page.text
+    assert browser.get(page.links()["Show all apps"]).links()["shop"]
     with alice.app.app_context():
         add_smtp(idapp, 1)
     assert "No app has a problem" in browser.get("/apps?state=problems").text
     page = browser.get(f"/apps/{idapp}?state=disabled")
-    assert "None of the SMTPs of this app fits this filter." in page.text
-    page = browser.get(page.links()["Clear the filter to see all SMTPs"])
+    assert "No SMTP server of this app matches this filter." in page.text
+    page = browser.get(page.links()["Show all SMTP servers"])
     assert hosts(page) == ["1"]
-    assert "To the first page" in browser.get(f"/apps/{idapp}?page=9").links()
+    assert "Back to the first page" in browser.get(f"/apps/{idapp}?page=9").links()
 
 
 # --- what they cost ------------------------------------------------------------------------
 
 
-def fill_app(alice: Person, idapp: str, many: int, first_active: int) -> None:
-    with alice.app.app_context():
-        moment = now()
-        db.session.execute(
-            insert(Smtp),
-            [
-                {
-                    "id": new_id(), "app_id": idapp, "host": f"{number}.example.net", "port": 25,
-                    "priority": 10, "enabled": number >= first_active, "judged": True,
-                    "created": moment + timedelta(milliseconds=number),
-                }
-                for number in range(many)
-            ],
-        )  # fmt: skip
-        db.session.commit()
-
-
-def test_ten_thousand_smtps_take_no_more_statements_and_the_one_in_use_is_marked(
-    browser, alice, idapp
-):
+def test_smtp_list_of_ten_thousand_takes_no_more_statements_and_marks_the_one_in_use(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     fill_app(alice, idapp, 5, 0)
     with statements() as few:
         browser.get(f"/apps/{idapp}")
@@ -257,7 +214,9 @@ def test_ten_thousand_smtps_take_no_more_statements_and_the_one_in_use_is_marked
     assert f"({5 + 60} problems)" in words(first.one("title"))
 
 
-def test_ten_thousand_apps_take_no_more_statements(browser, alice, idapp):
+def test_app_list_of_ten_thousand_takes_no_more_statements(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     def grow(many: int) -> None:
         with alice.app.app_context():
             ids = [new_id() for _ in range(many)]
@@ -291,7 +250,7 @@ def test_ten_thousand_apps_take_no_more_statements(browser, alice, idapp):
 
 
 @one_database
-def test_a_bar_reads_no_more_of_a_long_history_than_it_draws(alice, idapp):
+def test_bar_reads_no_more_of_a_long_history_than_it_draws(alice: Person, idapp: str) -> None:
     """The plan of the statement: a range of the index (smtp_id, started), never all checks."""
     with alice.app.app_context():
         smtp_id = add_smtp(idapp, 1)
@@ -319,9 +278,14 @@ def icon_and_title(browser: Browser, path: str, status: int = 200) -> tuple[str,
 
 @one_database
 @pytest.mark.parametrize(("enabled", "uncheckable"), [(False, None), (True, "SMTP_POLICY_PORT")])
-def test_the_icon_is_red_and_the_title_says_so_while_there_is_a_problem(
-    browser, alice, charlie, idapp, enabled, uncheckable
-):
+def test_icon_is_red_and_the_title_says_so_while_there_is_a_problem(
+    browser: Browser,
+    alice: Person,
+    charlie: Person,
+    idapp: str,
+    enabled: bool,
+    uncheckable: str | None,
+) -> None:
     with alice.app.app_context():
         smtp_id = add_smtp(idapp, 1)
     assert icon_and_title(browser, "/apps") == ("/static/icon.svg", "Apps · smtpweb")

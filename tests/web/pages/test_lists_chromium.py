@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
@@ -13,6 +14,7 @@ from smtpweb.database.models import App, Smtp
 from smtpweb.database.session import db
 from tests.conftest import settings_for
 from tests.support.chromium import DESKTOP, PHONE, Watched, fits
+from tests.support.fake_smtp import FakeServer
 from tests.support.serving import Program
 
 HOSTS = ("ada", "bob", "cleo", "dan")
@@ -46,8 +48,8 @@ def listed(
     contexts: list[BrowserContext] = []
     tabs: list[Watched] = []
 
-    def open_tab(**options: object) -> Page:
-        context = chromium.new_context(**{"viewport": DESKTOP, "storage_state": cookies} | options)
+    def open_tab(**options: Any) -> Page:
+        context = chromium.new_context(storage_state=cookies, **({"viewport": DESKTOP} | options))
         contexts.append(context)
         tabs.append(Watched(context))
         tabs[-1].page.goto(address)
@@ -75,7 +77,9 @@ def handle(page: Page, name: str) -> Locator:
     return page.get_by_role("button", name=f"Move {name}.example.net:25: drag")
 
 
-def test_the_arrow_keys_move_an_smtp_and_the_focus_stays_with_it(listed):
+def test_arrow_keys_move_an_smtp_and_the_focus_stays_with_it(
+    listed: Callable[..., Page],
+) -> None:
     page = listed()
     in_order(page, "ada", "bob", "cleo", "dan")
     handle(page, "cleo").focus()
@@ -94,7 +98,7 @@ def test_the_arrow_keys_move_an_smtp_and_the_focus_stays_with_it(listed):
     in_order(page, "ada", "bob", "dan", "cleo")
 
 
-def test_the_buttons_keep_the_focus_and_need_no_new_page(listed):
+def test_buttons_keep_the_focus_and_need_no_new_page(listed: Callable[..., Page]) -> None:
     page = listed(viewport=PHONE)
     page.evaluate("window.still = true")
     page.get_by_role("button", name="Move dan.example.net:25 up").click()
@@ -111,7 +115,7 @@ def middle(locator: Locator) -> tuple[float, float]:
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
-def test_an_smtp_is_dragged_by_its_handle(listed):
+def test_smtp_is_dragged_by_its_handle(listed: Callable[..., Page]) -> None:
     page = listed()
     x, y = middle(handle(page, "dan"))
     _, first = middle(handle(page, "ada"))
@@ -135,7 +139,7 @@ def test_an_smtp_is_dragged_by_its_handle(listed):
     in_order(page, "dan", "ada", "bob", "cleo")
 
 
-def test_an_smtp_is_dragged_by_a_finger(listed):
+def test_smtp_is_dragged_by_a_finger(listed: Callable[..., Page]) -> None:
     page = listed(viewport=PHONE, has_touch=True, is_mobile=True)
     handle(page, "ada").scroll_into_view_if_needed()
     x, y = middle(handle(page, "ada"))
@@ -154,7 +158,7 @@ def test_an_smtp_is_dragged_by_a_finger(listed):
     in_order(page, "bob", "ada", "cleo", "dan")
 
 
-def test_an_order_that_somebody_else_changed_is_told_and_shown(listed):
+def test_order_that_somebody_else_changed_is_named_and_shown(listed: Callable[..., Page]) -> None:
     page, other = listed(), listed()
     other.get_by_role("button", name="Move dan.example.net:25 up").click()
     expect(told(other)).to_contain_text("number 3")
@@ -168,7 +172,7 @@ def test_an_order_that_somebody_else_changed_is_told_and_shown(listed):
     expect(handle(page, "dan")).to_be_focused()
 
 
-def test_without_scripts_the_buttons_load_the_page_anew(listed):
+def test_buttons_without_scripts_load_the_page_anew(listed: Callable[..., Page]) -> None:
     page = listed(java_script_enabled=False)
     expect(page.locator("[data-handle]").first).to_be_hidden()
     page.get_by_role("button", name="Move dan.example.net:25 up").click()
@@ -178,14 +182,16 @@ def test_without_scripts_the_buttons_load_the_page_anew(listed):
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
-def test_several_smtps_are_checked_at_once(listed, smtp, tmp_path, scripts):
+def test_selected_smtps_are_checked_at_once(
+    listed: Callable[..., Page], smtp: FakeServer, tmp_path: Path, scripts: bool
+) -> None:
     for _number in range(2):
         add_smtps(tmp_path, host=smtp.host, port=smtp.port, count=1)
     page = listed(java_script_enabled=scripts)
     for box in page.get_by_role("checkbox", name=f"Select {smtp.host}").all():
         box.check()
     if scripts:
-        every = page.get_by_label("Select all of this page")
+        every = page.get_by_label("Select all on this page")
         expect(every).to_be_checked(checked=False)
         every.check()
         expect(page.get_by_role("checkbox", checked=True)).to_have_count(7)

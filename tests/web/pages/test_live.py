@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 import signal
 import sqlite3
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
 
+import pytest
+from flask import Flask
 from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
 
@@ -18,14 +20,17 @@ from smtpweb import mailcheck
 from smtpweb.checking import runner
 from smtpweb.database.models import Check
 from smtpweb.database.session import db, now
+from smtpweb.extensions import services
 from smtpweb.mailcheck import Outcome, Stage
 from tests.support.browser import Browser, Page, one_database, signed_in
-from tests.support.counting import statements
+from tests.support.counting import connections_in_use, statements
 from tests.support.factories import count, make_check, only_check
 from tests.support.fake_smtp import FakeServer, Slowly, fake_smtp
 from tests.support.guest import Guest
+from tests.support.matching import search
 from tests.support.people import PASSWORD, Person
 from tests.support.serving import smtpweb_server
+from tests.support.threads import until
 
 SLOW = {"EHLO": Slowly(1.2, "250 fake.example.com")}
 
@@ -39,15 +44,7 @@ def begin(browser: Browser, smtp_id: str) -> Page:
     return browser.press(browser.get(f"/smtps/{smtp_id}"), f"/smtps/{smtp_id}/check")
 
 
-def until(condition: Callable[[], object]) -> None:
-    for _ in range(500):
-        if condition():
-            return
-        time.sleep(0.01)
-    raise AssertionError("it never came")
-
-
-def events(chunks: Iterator[bytes]) -> Iterator[tuple[str, dict[str, object]]]:
+def events(chunks: Iterator[bytes]) -> Iterator[tuple[str, dict[str, Any]]]:
     """The events of a stream as they come."""
     text = ""
     for chunk in chunks:
@@ -60,9 +57,9 @@ def events(chunks: Iterator[bytes]) -> Iterator[tuple[str, dict[str, object]]]:
 
 
 @contextmanager
-def streaming(browser: Browser, path: str) -> Iterator[list[tuple[str, dict[str, object]]]]:
+def streaming(browser: Browser, path: str) -> Iterator[list[tuple[str, dict[str, Any]]]]:
     """What is told, while it is told; at its end, to the end."""
-    told: list[tuple[str, dict[str, object]]] = []
+    told: list[tuple[str, dict[str, Any]]] = []
 
     def listen() -> None:
         reply = browser.client.get(path, buffered=False)
@@ -77,32 +74,38 @@ def streaming(browser: Browser, path: str) -> Iterator[list[tuple[str, dict[str,
         thread.join()
 
 
-def test_the_page_comes_at_once_and_fills_in_until_the_result(browser, alice, idapp):
+def test_page_comes_at_once_and_fills_in_until_the_result(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     with fake_smtp(replies=SLOW) as server:
         page = begin(browser, register(alice, idapp, server))
-        assert page.heading == "Check under way"
+        assert page.heading == "Check in progress"
         assert server.mails == []  # nobody waited for the server
         until(lambda: only_check(alice.app).progress)
         page = browser.get(page.url)
-        assert "EHLO The server says what it can do under way" in page.text
-        assert "Greeting The server says who it is done" in page.text
+        assert "EHLO The server lists its capabilities running" in page.text
+        assert "Greeting The server introduces itself done" in page.text
         assert "MAIL FROM The server accepts the sender not yet" in page.text
         page = browser.result(page)
     assert page.heading == "The server accepted the mail"
-    assert "The server calls it 4FAKE1D in its queue." in page.text
+    assert "Queue ID: 4FAKE1D" in page.text
     assert only_check(alice.app).applied
 
 
-def test_a_result_is_kept_where_nobody_looks(browser, alice, idapp):
+def test_result_is_kept_where_nobody_watches(browser: Browser, alice: Person, idapp: str) -> None:
     with fake_smtp(replies={"MAIL": "550 5.7.1 no"}) as server:
         smtp_id = register(alice, idapp, server)
         begin(browser, smtp_id)
         runner.wait_for_all()
-    assert only_check(alice.app).report.stage == Stage.MAIL
+    report = only_check(alice.app).report
+    assert report
+    assert report.stage == Stage.MAIL
     assert alice.smtp(smtp_id)["status"] == "D"
 
 
-def test_the_stream_tells_each_stage_and_ends_with_the_check(browser, alice, idapp):
+def test_stream_tells_each_stage_and_ends_with_the_check(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     with fake_smtp(replies=SLOW) as server:
         page = begin(browser, register(alice, idapp, server))
         reply = browser.client.get(f"{page.url}/progress")
@@ -111,7 +114,7 @@ def test_the_stream_tells_each_stage_and_ends_with_the_check(browser, alice, ida
         assert reply.headers["Cache-Control"] == "no-store"
         *told, last = events(iter([reply.data]))
         assert len(server.mails) == 1
-    assert last == ("end", {"said": "The check has ended."})
+    assert last == ("end", {"said": "The check is done."})
     rungs: dict[str, str] = {}
     for name, data in told:
         assert name == "stages"
@@ -120,20 +123,20 @@ def test_the_stream_tells_each_stage_and_ends_with_the_check(browser, alice, ida
     assert list(rungs) == [stage.value for stage in Stage if stage is not Stage.ACCEPTED]
     assert 'id="stage-mail"' in rungs["mail"]
     assert "done" in rungs["greeting"]
-    assert any("under way" in str(data["rungs"].get("ehlo")) for _, data in told)
-    assert any(data["said"] == "EHLO: The server says what it can do" for _, data in told)
+    assert any("running" in str(data["rungs"].get("ehlo")) for _, data in told)
+    assert any(data["said"] == "EHLO: The server lists its capabilities" for _, data in told)
 
 
-def test_a_stream_holds_no_connection_of_the_database_and_makes_room_at_its_end(
-    browser, alice, idapp
-):
-    slots = alice.app.extensions["smtpweb.limits"].streams
+def test_stream_holds_no_connection_of_the_database_and_makes_room_at_its_end(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
+    slots = services(alice.app).limits.streams
     with fake_smtp(replies=SLOW) as server:
         page = begin(browser, register(alice, idapp, server))
         with streaming(browser, f"{page.url}/progress") as told:
             until(lambda: told)
             with alice.app.app_context():
-                until(lambda: db.engine.pool.checkedout() == 0)
+                until(lambda: connections_in_use() == 0)
             assert server.mails == []
             assert slots.taken == 1
             while not slots.take("others"):
@@ -141,7 +144,7 @@ def test_a_stream_holds_no_connection_of_the_database_and_makes_room_at_its_end(
             assert slots.taken == 5  # the others have no more than their share either
             while not slots.take(str(slots.taken)):
                 pass
-            assert slots.taken == alice.app.extensions["smtpweb.settings"].stream_slots == 8
+            assert slots.taken == services(alice.app).settings.stream_slots == 8
             full = browser.client.get(f"{page.url}/progress")
             assert full.status_code == 503
             assert full.headers["Retry-After"] == "5"
@@ -150,14 +153,16 @@ def test_a_stream_holds_no_connection_of_the_database_and_makes_room_at_its_end(
         assert not slots.take("anybody")
 
 
-def test_the_streams_of_one_user_leave_room_for_others(browser, alice, charlie, idapp):
+def test_streams_of_one_user_leave_room_for_others(
+    browser: Browser, alice: Person, charlie: Person, idapp: str
+) -> None:
     """Without it, whoever keeps eight pages open blinds the whole worker."""
     elsewhere = charlie.make_app("blog")["_id"]
     stranger = signed_in(alice.app, charlie)
     with alice.app.app_context():
         mine = make_check(alice, idapp, finished=False, ends_in=60).id
         others = make_check(charlie, elsewhere, finished=False, ends_in=60).id
-    slots = alice.app.extensions["smtpweb.limits"].streams
+    slots = services(alice.app).limits.streams
     for _ in range(4):
         assert not slots.take(alice.user_id)
     full = browser.client.get(f"/checks/{mine}/progress")
@@ -171,8 +176,10 @@ def test_the_streams_of_one_user_leave_room_for_others(browser, alice, charlie, 
     reply.close()
 
 
-def test_whoever_leaves_a_stream_makes_room_before_the_check_has_ended(browser, alice, idapp):
-    slots = alice.app.extensions["smtpweb.limits"].streams
+def test_stream_that_is_left_makes_room_before_the_check_has_ended(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
+    slots = services(alice.app).limits.streams
     with alice.app.app_context():
         check = make_check(alice, idapp, finished=False, ends_in=60)
     reply = browser.client.get(f"/checks/{check.id}/progress", buffered=False)
@@ -182,7 +189,9 @@ def test_whoever_leaves_a_stream_makes_room_before_the_check_has_ended(browser, 
     assert slots.taken == 0
 
 
-def test_a_stream_of_a_check_that_was_interrupted_or_removed_ends(browser, alice, idapp):
+def test_stream_of_a_check_that_was_interrupted_or_removed_ends(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     with alice.app.app_context():
         interrupted = make_check(alice, idapp, finished=False, ends_in=-1)
     reply = browser.client.get(f"/checks/{interrupted.id}/progress")
@@ -197,13 +206,15 @@ def test_a_stream_of_a_check_that_was_interrupted_or_removed_ends(browser, alice
 
 
 @one_database
-def test_a_stream_is_the_owners_alone(browser, alice, charlie, idapp):
+def test_stream_is_the_owners_alone(
+    browser: Browser, alice: Person, charlie: Person, idapp: str
+) -> None:
     with alice.app.app_context():
         check = make_check(alice, idapp, finished=False, ends_in=60)
     assert signed_in(alice.app, charlie).get(f"/checks/{check.id}/progress", status=404)
 
 
-def test_a_check_by_the_api_writes_no_progress_and_costs_no_more(alice, idapp):
+def test_check_by_the_api_writes_no_progress_and_costs_no_more(alice: Person, idapp: str) -> None:
     with fake_smtp(replies=SLOW) as server:
         smtp_id = register(alice, idapp, server)
         with statements() as seen:
@@ -214,9 +225,13 @@ def test_a_check_by_the_api_writes_no_progress_and_costs_no_more(alice, idapp):
 
 
 def test_progress_that_cannot_be_written_does_not_hurt_the_check(
-    browser, alice, idapp, monkeypatch, caplog
-):
-    def full():
+    browser: Browser,
+    alice: Person,
+    idapp: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def full() -> NoReturn:
         raise OperationalError("UPDATE", {}, Exception("database or disk is full"))
 
     with fake_smtp(replies=SLOW) as server:
@@ -227,13 +242,17 @@ def test_progress_that_cannot_be_written_does_not_hurt_the_check(
     assert "progress was not written: database or disk is full" in caplog.text
 
 
-def test_a_bug_in_a_check_ends_it_gives_the_slot_back_and_is_logged(
-    browser, alice, idapp, monkeypatch, caplog
-):
-    def broken(*_):
+def test_bug_in_a_check_ends_it_gives_the_slot_back_and_is_logged(
+    browser: Browser,
+    alice: Person,
+    idapp: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def broken(*_: object) -> NoReturn:
         raise ZeroDivisionError
 
-    slots = alice.app.extensions["smtpweb.limits"].checks
+    slots = services(alice.app).limits.checks
     before = slots._value
     smtp_id = alice.make_smtp(idapp)["_id"]
     monkeypatch.setattr(mailcheck, "check", broken)
@@ -247,9 +266,11 @@ def test_a_bug_in_a_check_ends_it_gives_the_slot_back_and_is_logged(
     assert browser.get(page.url).heading == "Check interrupted"
 
 
-def test_what_was_told_of_later_stages_is_void_where_the_conversation_starts_over(app):
+def test_progress_of_later_stages_is_void_where_the_conversation_starts_over(
+    app: Flask,
+) -> None:
     class Told(runner._Background):
-        def __init__(self):
+        def __init__(self) -> None:
             self._steps = ()
 
     told = Told()
@@ -266,18 +287,18 @@ def test_what_was_told_of_later_stages_is_void_where_the_conversation_starts_ove
     ]
 
 
-def test_no_more_checks_are_begun_than_there_is_room_for(browser, alice, idapp):
+def test_checks_begin_only_while_there_is_room(browser: Browser, alice: Person, idapp: str) -> None:
     with fake_smtp(replies={"EHLO": Slowly(3, "250 fake.example.com")}) as server:
         ids = [register(alice, idapp, server) for _ in range(3)]
         begun = [begin(browser, smtp_id) for smtp_id in ids]
         assert [page.url.split("/")[1] for page in begun] == ["checks", "checks", "smtps"]
-        assert "wait for one of them" in begun[-1].text
+        assert "Wait until one of them is done" in begun[-1].text
         for page in begun[:2]:
             assert "Accepted" in browser.result(page).text
     assert count(alice.app, Check) == 2
 
 
-def test_a_worker_that_is_told_to_stop_lets_its_checks_end(tmp_path):
+def test_worker_that_must_stop_lets_its_checks_end(tmp_path: Path) -> None:
     """The request that began it is long over: only the worker itself can wait."""
     with (
         fake_smtp(replies=SLOW) as smtp,
@@ -287,7 +308,7 @@ def test_a_worker_that_is_told_to_stop_lets_its_checks_end(tmp_path):
         ),
     ):
         guest = Guest(url)
-        code = re.search("enter the code (.*)", served.output)[1]
+        code = search("enter the code (.*)", served.output)[1]
         typed = {"name": "ana", "email": "ana@example.com", "password": PASSWORD}
         guest.send("/setup", code=code, again=PASSWORD, **typed)
         page = guest.check(guest.register(smtp))

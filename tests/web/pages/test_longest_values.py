@@ -51,7 +51,9 @@ def problems(page: Page, name: str) -> list[str]:
 
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_no_page_overflows_with_the_longest_values(chromium: Browser, installed, script, width):
+def test_pages_do_not_overflow_with_the_longest_values(
+    chromium: Browser, installed: tuple[str, dict[str, Longest]], script: str, width: int
+) -> None:
     url, shares = installed
     share, sign = shares[script], SCRIPTS[script]
     with chromium.new_context(viewport={"width": width, "height": 800}) as context:

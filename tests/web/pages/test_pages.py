@@ -5,14 +5,16 @@ from __future__ import annotations
 import base64
 import html
 import re
+from typing import NoReturn
 
 import pytest
+from flask import Flask
 from sqlalchemy.exc import OperationalError
 
 from smtpweb.database.models import App, Check, Smtp
 from smtpweb.database.session import db, now
 from smtpweb.registry import apps, overview
-from tests.support.browser import Page, one_database, signed_in, words
+from tests.support.browser import Browser, Page, one_database, signed_in, words
 from tests.support.counting import statements
 from tests.support.factories import CHECK, SECRET, count, for_server, make_check, only_smtp
 from tests.support.fake_smtp import fake_smtp
@@ -35,7 +37,9 @@ def _everything(alice: Person, idapp: str) -> list[str]:
         ]  # fmt: skip
 
 
-def test_what_is_somebody_elses_is_not_there(alice, charlie, idapp):
+def test_page_of_somebody_elses_row_is_not_found(
+    alice: Person, charlie: Person, idapp: str
+) -> None:
     stranger = signed_in(alice.app, charlie)
     pages = _everything(alice, idapp)
     token = stranger.get("/apps/new").form().value("csrf_token")
@@ -46,7 +50,7 @@ def test_what_is_somebody_elses_is_not_there(alice, charlie, idapp):
     pages.append(pages[4] + "/check")
     for path in (page for page in pages if page.count("/") > 2):
         assert stranger.post(path, {"csrf_token": [token], "name": ["mine"]}).status == 404
-    assert "Create the first app" in stranger.get("/apps").links()
+    assert "Create your first app" in stranger.get("/apps").links()
     assert (count(alice.app, App), count(alice.app, Smtp), count(alice.app, Check)) == (1, 1, 1)
 
 
@@ -64,22 +68,24 @@ def _nobodys(part: str) -> str:
     "path",
     ["/apps/x", "/apps/%00", f"/apps/{'A' * 24}", "/smtps/" + "0" * 25, "/checks/٣", "/nothing"],
 )
-def test_what_is_no_address_is_a_page_that_says_so(browser, path):
+def test_unknown_address_is_a_page_that_says_so(browser: Browser, path: str) -> None:
     assert browser.get(path, status=404).heading == "Not Found"
 
 
-def test_a_wrong_method_is_a_page_that_says_so(browser, idapp):
+def test_wrong_method_is_a_page_that_says_so(browser: Browser, idapp: str) -> None:
     assert browser.get(f"/smtps/{NOBODYS}/check", status=405).heading == "Method Not Allowed"
 
 
-def test_a_body_that_is_too_large_is_a_page_that_says_so(browser, alice):
+def test_body_that_is_too_large_is_a_page_that_says_so(browser: Browser, alice: Person) -> None:
     token = browser.get("/apps/new").form().value("csrf_token")
     page = browser.post("/apps/new", {"csrf_token": [token], "name": ["x" * 2_000_000]})
     assert page.status == 413
     assert count(alice.app, App) == 0
 
 
-def test_no_page_ever_holds_the_password_in_any_writing(browser, alice, idapp):
+def test_pages_never_hold_the_password_in_any_encoding(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     replies = {"AUTH": f"535 no: {SECRET}"}
     with fake_smtp(login=("shop", SECRET), replies=replies) as server:
         given = for_server(server)
@@ -94,6 +100,7 @@ def test_no_page_ever_holds_the_password_in_any_writing(browser, alice, idapp):
     ]  # fmt: skip
     pages += [browser.get(path) for path in paths]
     raw = SECRET.encode()
+    assert smtp.password_sealed
     forms = [
         SECRET,
         html.escape(SECRET),
@@ -110,7 +117,9 @@ def test_no_page_ever_holds_the_password_in_any_writing(browser, alice, idapp):
 XSS = "<img src=x onerror=alert(1)>'\"&{{7*7}}"
 
 
-def test_whatever_people_and_servers_say_is_text_and_nothing_else(browser, alice):
+def test_words_of_people_and_servers_are_text_and_nothing_else(
+    browser: Browser, alice: Person
+) -> None:
     app = browser.submit(
         "/apps/new",
         name=XSS,
@@ -127,7 +136,7 @@ def test_whatever_people_and_servers_say_is_text_and_nothing_else(browser, alice
         given = for_server(server, defaultfromname=XSS, smtp_secret="other")
         check = browser.result(
             browser.submit(
-                f"{app.url}/smtps/new", "Save and send a test mail to a@example.com", **given
+                f"{app.url}/smtps/new", "Save and send a test email to a@example.com", **given
             )
         )
     smtp = only_smtp(alice.app)
@@ -146,7 +155,9 @@ def test_whatever_people_and_servers_say_is_text_and_nothing_else(browser, alice
 
 
 @pytest.mark.parametrize("what", ["apps", "smtps", "history"])
-def test_a_longer_list_takes_no_more_statements(browser, alice, idapp, what):
+def test_list_that_is_longer_takes_no_more_statements(
+    browser: Browser, alice: Person, idapp: str, what: str
+) -> None:
     def grow(rows: int) -> None:
         with alice.app.app_context():
             if what == "apps":
@@ -175,7 +186,7 @@ def test_a_longer_list_takes_no_more_statements(browser, alice, idapp, what):
     assert len(list(page.all("time"))) >= 12 or what == "apps"
 
 
-def test_static_files_are_named_by_their_content_and_kept(browser):
+def test_static_files_are_named_by_their_content_and_kept(browser: Browser) -> None:
     page = browser.get("/apps")
     for link in page.all("link", "script"):
         address = link.get("href") or link.get("src") or ""
@@ -189,7 +200,7 @@ def test_static_files_are_named_by_their_content_and_kept(browser):
             one.close()
 
 
-def navigation(page) -> list[str]:
+def navigation(page: Page) -> list[str]:
     return [words(link) for nav in page.all("nav") for link in nav.iter("a")]
 
 
@@ -203,7 +214,9 @@ def navigation(page) -> list[str]:
         ("get", "/apps?sort=nonsense", 400),
     ],
 )
-def test_an_error_of_the_reader_keeps_the_navigation(browser, alice, method, path, status):
+def test_error_of_the_reader_keeps_the_navigation(
+    browser: Browser, alice: Person, method: str, path: str, status: int
+) -> None:
     token = browser.get("/apps/new").form().value("csrf_token") if method == "post" else ""
     reply = getattr(browser.client, method)(
         path, **({"data": {"csrf_token": token}} if token else {})
@@ -215,8 +228,10 @@ def test_an_error_of_the_reader_keeps_the_navigation(browser, alice, method, pat
     assert navigation(Page(alice.app.test_client().get("/nothing"))) == []
 
 
-def test_an_error_page_of_a_broken_storage_asks_it_nothing(browser, alice, monkeypatch):
-    def away(*_):
+def test_error_page_of_a_broken_storage_asks_it_nothing(
+    browser: Browser, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> NoReturn:
         raise OperationalError("SELECT", {}, Exception("disk I/O error"))
 
     monkeypatch.setattr(overview, "summaries", away)
@@ -227,23 +242,25 @@ def test_an_error_page_of_a_broken_storage_asks_it_nothing(browser, alice, monke
     assert len(seen) == 1, "who is signed in, and no more"  # asked before anything failed
     assert navigation(Page(reply)) == []
     assert reply.headers["Refresh"] == reply.headers["Retry-After"] == "5"
-    assert "tries again by itself" in reply.text
+    assert "reloads automatically" in reply.text
     posted = browser.post(f"/apps/{NOBODYS}/edit", {})
     assert "Refresh" not in posted.headers
 
 
-def test_a_page_that_is_not_there_is_told_while_the_storage_is_broken(browser, alice):
-    def away(*_):
+def test_page_that_is_not_there_is_a_404_while_the_storage_is_broken(
+    browser: Browser, alice: Person
+) -> None:
+    def away(*_: object) -> NoReturn:
         raise OperationalError("SELECT", {}, Exception("disk I/O error"))
 
-    alice.app.login_manager.user_loader(away)
+    vars(alice.app)["login_manager"].user_loader(away)
     page = browser.get("/nothing", status=404)
     assert navigation(page) == []
     assert page.heading == "Not Found"
 
 
 @pytest.mark.parametrize("path", ["/favicon.ico", "/apple-touch-icon.png"])
-def test_browsers_find_an_icon_where_they_ask_for_it(app, path):
+def test_browsers_find_an_icon_where_they_ask_for_it(app: Flask, path: str) -> None:
     reply = app.test_client().get(path)
     assert reply.status_code == 200
     assert reply.mimetype in ("image/vnd.microsoft.icon", "image/x-icon", "image/png")
@@ -252,7 +269,7 @@ def test_browsers_find_an_icon_where_they_ask_for_it(app, path):
     reply.close()
 
 
-def test_every_page_says_on_paper_where_and_when_it_was(browser, idapp):
+def test_printed_pages_say_where_and_when(browser: Browser, idapp: str) -> None:
     for path in ("/apps", f"/apps/{idapp}", "/account"):
         (printed,) = [
             words(one) for one in browser.get(path).all("span") if one.get("class") == "print-only"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,10 +12,11 @@ from smtpweb import installation
 from smtpweb.app import create_app
 from smtpweb.config import ROOT
 from smtpweb.database.session import db
+from smtpweb.extensions import services
 from smtpweb.mailcheck import EgressPolicy
 from smtpweb.mailcheck.core import addresses
 from tests.conftest import settings_for
-from tests.support.browser import one_database, signed_in
+from tests.support.browser import Browser, one_database, signed_in, words
 from tests.support.factories import SAVE, forget_default_from, typed
 from tests.support.fake_dns import Records, fake_dns
 from tests.support.fake_smtp import fake_smtp
@@ -34,7 +36,7 @@ OWN = LOGIN | {"host": "mail.example.net", "port": 587}
 M365 = LOGIN | {"host": "smtp.office365.com", "port": 587}
 TLS = {"starttls": "false", "ssltls": "true"}
 NONE = {"starttls": "false"}
-NO_FROM = ("defaultfromemail", "FROM_MISSING", "There is no From address")
+NO_FROM = ("defaultfromemail", "FROM_MISSING", "without a From address")
 
 # (settings, what is said of them: parameter, code, a part of the text)
 CASES = [
@@ -46,25 +48,25 @@ CASES = [
     (OWN | {"port": 25}, []),
     (OWN | {"port": 10025}, []),
     (OWN | NONE | {"host": "127.0.0.1", "port": 25}, []),
-    (OWN | {"port": 465}, [("port", "PORT_AND_ENCRYPTION", "TLS from the start")]),
-    (OWN | TLS, [("port", "PORT_AND_ENCRYPTION", "usually speaks STARTTLS")]),
+    (OWN | {"port": 465}, [("port", "PORT_AND_ENCRYPTION", "implicit TLS")]),
+    (OWN | TLS, [("port", "PORT_AND_ENCRYPTION", "usually uses STARTTLS")]),
     (OWN | TLS | {"port": 2525}, [("port", "PORT_AND_ENCRYPTION", "port 465")]),
     (OWN | TLS | {"port": 25}, [("port", "PORT_AND_ENCRYPTION", "port 465")]),
     (
         OWN | NONE,
         [
-            ("starttls", "LOGIN_IN_CLEAR", "unencrypted"),
-            ("port", "PORT_AND_ENCRYPTION", "wants STARTTLS"),
+            ("starttls", "LOGIN_IN_CLEAR", "in plain text"),
+            ("port", "PORT_AND_ENCRYPTION", "requires STARTTLS"),
         ],
     ),
     (
         SENDGRID | TLS | {"host": "smtp.postmarkapp.com", "port": 465},
-        [("port", "PORT_NOT_OFFERED", "use 587 with STARTTLS")],
+        [("port", "PORT_NOT_OFFERED", "Use port 587 with STARTTLS")],
     ),
-    (OWN | TLS | {"port": 993}, [("port", "PORT_OF_READING", "reading mail (IMAP)")]),
+    (OWN | TLS | {"port": 993}, [("port", "PORT_OF_READING", "reading email (IMAP)")]),
     (GMAIL | {"password": "abcd efgh ijkl mnop"}, []),
     (GMAIL | {"password": "mein Hund!"}, [("password", "NO_APP_PASSWORD", "16 letters")]),
-    (GMAIL | {"username": "shop"}, [("username", "USERNAME_NO_ADDRESS", "full mail address")]),
+    (GMAIL | {"username": "shop"}, [("username", "USERNAME_NO_ADDRESS", "full email address")]),
     (SENDGRID | {"username": "ana"}, [("username", "USERNAME_IS_A_WORD", "the word apikey")]),
     (
         SENDGRID | {"username": "SG.x", "password": "apikey"},
@@ -78,18 +80,18 @@ CASES = [
         [("username", "USERNAME_IS_A_WORD", "SMTP_Injection")],
     ),
     (SES | {"password": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"},
-     [("password", "AWS_ACCESS_KEY", "another one")]),
+     [("password", "AWS_ACCESS_KEY", "a different one")]),
     (SES | {"username": "ASIAIOSFODNN7EXAMPLE"}, [("username", "AWS_ACCESS_KEY", "temporary")]),
     (SES | {"username": "ana@example.com"}, [("username", "USERNAME_NOT_OF_SES", "AKIA")]),
-    (OWN | {"password": "s3cret "}, [("password", "INVISIBLE_CHARACTERS", "Ends with a blank")]),
+    (OWN | {"password": "s3cret "}, [("password", "INVISIBLE_CHARACTERS", "Ends with a space")]),
     (OWN | {"password": "correct horse"}, []),
     (OWN | {"password": "s3\u200bcret"},
      [("password", "INVISIBLE_CHARACTERS", "U+200B at position 3")]),
     (OWN | {"username": "\u00a0ana"},
      [("username", "INVISIBLE_CHARACTERS", "U+00A0 at position 1"), NO_FROM]),
-    (OWN | {"username": "ana b"}, [("username", "INVISIBLE_CHARACTERS", "Holds a blank"),
+    (OWN | {"username": "ana b"}, [("username", "INVISIBLE_CHARACTERS", "Contains a space"),
                                  NO_FROM]),
-    (SENDGRID | {"password": "SG. x"}, [("password", "INVISIBLE_CHARACTERS", "Holds a blank")]),
+    (SENDGRID | {"password": "SG. x"}, [("password", "INVISIBLE_CHARACTERS", "Contains a space")]),
     (
         GMAIL | {"defaultfromemail": "info@example.com"},
         [("defaultfromemail", "FROM_NOT_LOGIN", "mail from info@example.com is refused")],
@@ -104,14 +106,15 @@ CASES = [
     (SENDGRID | {"defaultfromemail": ""}, [NO_FROM]),
     (OWN | {"auth": "false", "username": ""}, [NO_FROM]),
     (OWN | {"auth": "false"}, []),  # the user name is an address all the same
-    (OWN | {"host": "mail.corp.invalid"}, [("host", "HOST_UNKNOWN", "no host mail.corp.invalid")]),
-    (OWN | {"host": "Mail.ONION"}, [("host", "HOST_UNKNOWN", "check its spelling")]),
+    (OWN | {"host": "mail.corp.invalid"},
+     [("host", "HOST_UNKNOWN", "host mail.corp.invalid does not exist")]),
+    (OWN | {"host": "Mail.ONION"}, [("host", "HOST_UNKNOWN", "Check its spelling")]),
     (OWN | {"host": "mail.corp.test"}, []),  # may be a name of one's own DNS
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("given", "said"), CASES)
-def test_what_is_likely_to_fail_is_saved_with_a_warning(
+def test_settings_that_are_likely_to_fail_are_saved_with_a_warning(
     alice: Person, given: dict[str, object], said: list[tuple[str, str, str]]
 ) -> None:
     idapp = alice.make_app()["_id"]
@@ -119,28 +122,28 @@ def test_what_is_likely_to_fail_is_saved_with_a_warning(
     saved = alice.make_smtp(idapp, **given)
     warnings = saved.get("warnings", [])
     assert [(one["parameter"], one["code"]) for one in warnings] == [one[:2] for one in said]
-    for warning, (_, _, words) in zip(warnings, said, strict=True):
-        assert words in warning["message"]
+    for warning, (_, _, text) in zip(warnings, said, strict=True):
+        assert text in warning["message"]
         assert str(given["password"]) not in warning["message"] or given["password"] == "apikey"
     assert alice.smtp(saved["_id"]) == saved
     assert alice.smtps(idapp) == [saved]
 
 
-def test_the_default_from_of_the_app_counts(alice: Person) -> None:
+def test_default_from_of_the_app_counts(alice: Person) -> None:
     idapp = alice.make_app(defaultfromemail="info@example.com")["_id"]
     saved = alice.make_smtp(idapp, **{k: v for k, v in GMAIL.items() if k != "defaultfromemail"})
     assert [one["code"] for one in saved["warnings"]] == ["FROM_NOT_LOGIN"]
     assert alice.smtps(idapp) == [saved]
 
 
-def test_a_token_that_may_not_see_passwords_is_told_the_same(alice: Person) -> None:
+def test_token_that_may_not_see_passwords_gets_the_same_warnings(alice: Person) -> None:
     idapp = alice.make_app()["_id"]
     saved = alice.make_smtp(idapp, **(GMAIL | {"password": "hunter2"}))
     seen = alice.with_scopes("read").smtp(saved["_id"])
     assert (seen["password"], seen["warnings"]) == (None, saved["warnings"])
 
 
-def test_a_failed_check_repeats_the_warnings(alice: Person) -> None:
+def test_failed_check_repeats_the_warnings(alice: Person) -> None:
     idapp = alice.make_app(defaultfromemail="shop@example.com")["_id"]
     with fake_smtp(login=("shop", "s3cret")) as server:
         saved = alice.make_smtp(
@@ -172,21 +175,22 @@ def guarded(database_url: str) -> Iterator[Person]:
 # (settings, parameter, code, a part of the text) of what the policy refuses
 REFUSED = [
     ({"port": 10025}, "port", "PORT_REFUSED",
-     "port 10025. Its administrator can allow it by the setting SMTPWEB_EGRESS_PORTS=25,465,587"),
+     "port 10025. Its administrator can allow this with the setting"
+     " SMTPWEB_EGRESS_PORTS=25,465,587"),
     ({"host": "192.168.1.5"}, "host", "ADDRESS_REFUSED",
-     "private networks (RFC 1918), such as 192.168.1.5. Its administrator can allow it by the"
+     "private networks (RFC 1918), such as 192.168.1.5. Its administrator can allow this with the"
      " setting SMTPWEB_EGRESS_ALLOW=192.168.1.5/32"),
     ({"host": "localhost", "port": 25}, "host", "ADDRESS_REFUSED", "loopback, such as 127.0.0.1"),
     ({"host": "::1", "port": 25}, "host", "ADDRESS_REFUSED", "loopback, such as ::1"),
     ({"host": "169.254.169.254"}, "host", "ADDRESS_REFUSED", "cloud metadata services, such"),
     ({"host": "mail.hosts-file.example"}, "host", "ADDRESS_REFUSED", "such as 10.9.8.7"),
-    ({"host": "db.corp.example"}, "host", "ADDRESS_REFUSED", "smtpweb itself runs on this"),
-    ({"host": "127.0.0.1"}, "host", "ADDRESS_REFUSED", "smtpweb itself runs on this"),
+    ({"host": "db.corp.example"}, "host", "ADDRESS_REFUSED", "smtpweb itself uses this"),
+    ({"host": "127.0.0.1"}, "host", "ADDRESS_REFUSED", "smtpweb itself uses this"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("changes", "parameter", "code", "text"), REFUSED)
-def test_what_the_policy_refuses_is_said_when_it_is_saved(
+def test_policy_refusal_is_a_warning_when_saving(
     guarded: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     changes: dict[str, object], parameter: str, code: str, text: str,
 ) -> None:  # fmt: skip
@@ -203,26 +207,28 @@ def test_what_the_policy_refuses_is_said_when_it_is_saved(
     assert (reply.status_code, reply.json["stage"]) == (406, "policy")
     page = signed_in(guarded.app, guarded).get("/apps")
     assert "Cannot be checked" in page.text
-    assert "(1 problem)" in page.one("title").text
+    assert "(1 problem)" in words(page.one("title"))
 
 
 @pytest.mark.parametrize(
     "changes", [{}, {"host": "10.0.0.25"}, {"host": "192.0.1.1", "port": 2525}]
 )
-def test_what_the_policy_allows_is_saved_without_a_warning(
+def test_settings_that_the_policy_allows_are_saved_without_a_warning(
     guarded: Person, changes: dict[str, object]
 ) -> None:
     idapp = guarded.make_app()["_id"]
     assert "warnings" not in guarded.make_smtp(idapp, **OWN | changes)
 
 
-def test_a_port_for_reading_mail_is_said_once(guarded: Person) -> None:
+def test_port_for_reading_mail_is_said_once(guarded: Person) -> None:
     idapp = guarded.make_app()["_id"]
     saved = guarded.make_smtp(idapp, **OWN | TLS | {"port": 993})
     assert [one["code"] for one in saved["warnings"]] == ["PORT_OF_READING"]
 
 
-def test_a_default_from_of_the_app_makes_its_servers_checkable(alice: Person, browser) -> None:
+def test_default_from_of_the_app_makes_its_servers_checkable(
+    alice: Person, browser: Browser
+) -> None:
     idapp = alice.make_app()["_id"]
     forget_default_from(alice.app, idapp)
     alice.make_smtp(idapp, **SENDGRID | {"defaultfromemail": ""})
@@ -237,7 +243,11 @@ def test_a_default_from_of_the_app_makes_its_servers_checkable(alice: Person, br
 @pytest.mark.parametrize(
     ("host", "records", "texts"),
     [
-        ("nobody.example.org", {}, ["DNS knows no host nobody.example.org: check its spelling."]),
+        (
+            "nobody.example.org",
+            {},
+            ["The host nobody.example.org does not exist in DNS. Check its spelling."],
+        ),
         ("mail.example.org", {("mail.example.org", "A"): ["93.184.216.34"]}, []),
         ("mail.example.org", {("mail.example.org", "A"): "SERVFAIL"}, []),
         (
@@ -251,17 +261,17 @@ def test_a_default_from_of_the_app_makes_its_servers_checkable(alice: Person, br
             ["such as fd00::7"],
         ),
         ("mail", {}, []),  # a name of a search domain, perhaps
-        ("not a host", {}, ["Must not hold SPACE (U+0020 at position 4)."]),
+        ("not a host", {}, ["Must not contain SPACE (U+0020 at position 4)."]),
     ],
 )
-def test_while_somebody_types_a_short_look_up_says_what_dns_knows(
-    alice: Person, browser, idapp: str, host: str, records: Records, texts: list[str]
+def test_dns_look_up_warns_while_somebody_types(
+    alice: Person, browser: Browser, idapp: str, host: str, records: Records, texts: list[str]
 ) -> None:
     with fake_dns(records) as dns:
-        alice.app.extensions["smtpweb.dns"] = dns.resolver
+        services(alice.app).resolver = dns.resolver
         form = browser.get(f"/apps/{idapp}/smtps/new").form().fill(**typed(host=host))
         reply = browser.client.post(f"/apps/{idapp}/smtps/preflight", data=dict(form.values))
-    said = reply.json["warnings"]["host"]
+    said = json.loads(reply.data)["warnings"]["host"]
     assert len(said) == len(texts), said
     for text, part in zip(said, texts, strict=True):
         assert part in text
@@ -270,15 +280,15 @@ def test_while_somebody_types_a_short_look_up_says_what_dns_knows(
 @pytest.mark.parametrize(
     ("pasted", "said"),
     [
-        ("smtps://smtp.example.com/", "type smtp.example.com, and 465 as the port"),
-        ("smtp.example.com:2525", "type smtp.example.com, and 2525 as the port"),
-        ("https://smtp.example.com", "type smtp.example.com."),
-        ("[::1]:25", "type ::1, and 25 as the port"),
+        ("smtps://smtp.example.com/", "smtp.example.com, and 465 as the port"),
+        ("smtp.example.com:2525", "smtp.example.com, and 2525 as the port"),
+        ("https://smtp.example.com", "smtp.example.com."),
+        ("[::1]:25", "::1, and 25 as the port"),
         ("::1/25/", "without scheme, port or path"),
     ],
 )
-def test_a_pasted_address_is_taken_apart_by_words(
-    alice: Person, browser, idapp: str, pasted: str, said: str
+def test_pasted_address_is_taken_apart_by_words(
+    alice: Person, browser: Browser, idapp: str, pasted: str, said: str
 ) -> None:
     reply = alice.post("/private/smtps/save", idapp=idapp, host=pasted, port=25)
     assert reply.status_code == 400
@@ -288,7 +298,7 @@ def test_a_pasted_address_is_taken_apart_by_words(
     assert said in page.errors()["host"]
 
 
-def test_every_code_is_in_the_manual(database_url: str) -> None:
+def test_warning_codes_are_all_in_the_manual(database_url: str) -> None:
     manual = (ROOT / "docs" / "api.md").read_text()
     codes = {code for _, said in CASES for _, code, _ in said}
     assert len(codes) >= 12

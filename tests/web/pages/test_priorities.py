@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import pytest
 
 from smtpweb.database.models import Check, Smtp
@@ -9,9 +12,9 @@ from smtpweb.database.session import db
 from tests.support.browser import Browser, Page, one_database
 from tests.support.counting import statements
 from tests.support.fake_smtp import Slowly, fake_smtp
+from tests.support.lists import add_smtp, fill_app, hosts, rows
 from tests.support.people import Person
-from tests.web.api.test_check import in_background, until
-from tests.web.pages.test_lists import add_smtp, fill_app, hosts, rows
+from tests.support.threads import in_background, until
 
 
 def ids(alice: Person, idapp: str, count: int = 3) -> list[str]:
@@ -38,7 +41,9 @@ def buttons(page: Page, name: str) -> list[str | None]:
     return [button.get("value") for button in page.all("button") if button.get("name") == name]
 
 
-def test_an_smtp_is_moved_up_and_down_by_its_buttons(browser, alice, idapp):
+def test_smtp_is_moved_up_and_down_by_its_buttons(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     first, second, third = ids(alice, idapp)
     page = browser.get(f"/apps/{idapp}")
     assert buttons(page, "up") == [second, third]
@@ -52,7 +57,9 @@ def test_an_smtp_is_moved_up_and_down_by_its_buttons(browser, alice, idapp):
     assert ["in use" in row for row in rows(page)] == [True, False, False]
 
 
-def test_a_page_is_put_into_the_order_that_is_posted(browser, alice, idapp):
+def test_page_is_put_into_the_order_that_is_posted(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     third = ids(alice, idapp)[2]
     page = browser.get(f"/apps/{idapp}")
     one, two, three = _places(page)
@@ -62,7 +69,9 @@ def test_a_page_is_put_into_the_order_that_is_posted(browser, alice, idapp):
     assert "2.example.net:587 is now number 1 of 3." in page.text
 
 
-def test_moving_over_the_edge_of_a_page_leads_to_where_it_is_now(browser, alice, idapp):
+def test_move_over_the_edge_of_a_page_leads_to_where_it_is_now(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     fill_app(alice, idapp, 51, 0)
     page = browser.get(f"/apps/{idapp}?page=2")
     (last,) = buttons(page, "up")
@@ -73,7 +82,9 @@ def test_moving_over_the_edge_of_a_page_leads_to_where_it_is_now(browser, alice,
 
 
 @pytest.mark.parametrize("meanwhile", ["edited", "removed", "moved"])
-def test_an_order_seen_too_early_is_told_and_changes_nothing(browser, alice, idapp, meanwhile):
+def test_order_seen_too_early_is_refused_and_changes_nothing(
+    browser: Browser, alice: Person, idapp: str, meanwhile: str
+) -> None:
     first, second, third = ids(alice, idapp)
     page = browser.get(f"/apps/{idapp}")
     if meanwhile == "edited":
@@ -89,7 +100,7 @@ def test_an_order_seen_too_early_is_told_and_changes_nothing(browser, alice, ida
     assert [(smtp["_id"], smtp["priority"]) for smtp in alice.smtps(idapp)] == before
 
 
-def test_a_form_opened_before_a_move_tells_of_it(browser, alice, idapp):
+def test_form_opened_before_a_move_names_it(browser: Browser, alice: Person, idapp: str) -> None:
     first, second, _third = ids(alice, idapp)
     forms = {one: browser.get(f"/smtps/{one}/edit") for one in (first, second)}
     press(browser, browser.get(f"/apps/{idapp}"), "up", second)
@@ -101,13 +112,15 @@ def test_a_form_opened_before_a_move_tells_of_it(browser, alice, idapp):
     assert f"Stored now: {priorities[moved]}" in page.text
 
 
-def test_a_check_that_runs_while_its_smtp_is_moved_still_decides(browser, alice, idapp):
+def test_check_that_runs_while_its_smtp_is_moved_still_decides(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     with fake_smtp(replies={"dot": Slowly(0.5, "554 5.0.0 no")}) as server:
         first = alice.make_smtp(idapp, host=server.host, port=server.port, priority=3)["_id"]
         second = alice.make_smtp(idapp, host=server.host, port=server.port, priority=3)["_id"]
         page = browser.get(f"/apps/{idapp}")
         begun = [
-            in_background(lambda one=one: alice.post("/private/smtps/check", idsmtp=one))[0]
+            in_background(partial(alice.post, "/private/smtps/check", idsmtp=one))[0]
             for one in (first, second)
         ]
         until(lambda: server.heard.count("DATA") == 2)
@@ -136,7 +149,9 @@ def test_a_check_that_runs_while_its_smtp_is_moved_still_decides(browser, alice,
         {"place": ["f" * 24 + ":1"], "up": ["f" * 24], "down": ["f" * 24]},
     ],
 )
-def test_what_is_no_order_is_refused(browser, alice, idapp, data):
+def test_order_that_makes_no_sense_is_refused(
+    browser: Browser, alice: Person, idapp: str, data: dict[str, Any]
+) -> None:
     ids(alice, idapp)
     page = browser.get(f"/apps/{idapp}")
     token = page.form("").values["csrf_token"]
@@ -144,7 +159,9 @@ def test_what_is_no_order_is_refused(browser, alice, idapp, data):
     assert page.status == 400
 
 
-def test_order_of_thousands_is_written_by_one_statement(browser, alice, idapp):
+def test_order_of_thousands_is_written_by_one_statement(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     fill_app(alice, idapp, 3000, 0)
     places = [f"{smtp['_id']}:1" for smtp in reversed(alice.smtps(idapp))]
     token = browser.get(f"/apps/{idapp}").form("").values["csrf_token"]

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+from typing import Any
+
 import pytest
 
 from smtpweb.checking import service
 from smtpweb.database.models import Check, Smtp
 from smtpweb.database.session import db
 from smtpweb.registry import overview
-from tests.support.browser import one_database
+from tests.support.browser import Browser, one_database
 from tests.support.factories import SAVE, SECRET, count, make_check, only_smtp, typed
-from tests.web.api.test_check import in_background
+from tests.support.people import Person
+from tests.support.threads import in_background
 
 
-def test_an_smtp_is_saved_without_checking(browser, alice, idapp):
+def test_smtp_is_saved_without_checking(browser: Browser, alice: Person, idapp: str) -> None:
     page = browser.submit(f"/apps/{idapp}/smtps/new", SAVE, **typed(host=" mail.example.net "))
     assert page.heading == "mail.example.net:587"
     assert "Not checked yet" in page.text
@@ -28,9 +32,9 @@ def test_an_smtp_is_saved_without_checking(browser, alice, idapp):
     ("encryption", "starttls", "ssltls"),
     [("starttls", True, False), ("implicit", False, True), ("none", False, False)],
 )
-def test_one_choice_of_encryption_becomes_two_flags(
-    browser, alice, idapp, encryption, starttls, ssltls
-):
+def test_encryption_choice_becomes_two_flags(
+    browser: Browser, alice: Person, idapp: str, encryption: str, starttls: bool, ssltls: bool
+) -> None:
     browser.submit(f"/apps/{idapp}/smtps/new", SAVE, **typed(encryption=encryption))
     (smtp,) = alice.smtps(idapp)
     assert (smtp["starttls"], smtp["sslTls"]) == (starttls, ssltls)
@@ -70,7 +74,9 @@ def test_one_choice_of_encryption_becomes_two_flags(
         ("defaultfromname", "x" * 201),
     ],
 )
-def test_a_bad_smtp_form_names_the_field_and_saves_nothing(browser, alice, idapp, field, value):
+def test_bad_smtp_form_names_the_field_and_saves_nothing(
+    browser: Browser, alice: Person, idapp: str, field: str, value: str
+) -> None:
     page = browser.submit(
         f"/apps/{idapp}/smtps/new", SAVE, **typed(**{"defaultfromname": "kept", field: value})
     )
@@ -81,7 +87,7 @@ def test_a_bad_smtp_form_names_the_field_and_saves_nothing(browser, alice, idapp
         assert page.form().value("defaultfromname") == "kept"
 
 
-def test_a_password_may_be_of_blanks_alone(browser, alice, idapp):
+def test_password_may_be_of_blanks_alone(browser: Browser, alice: Person, idapp: str) -> None:
     browser.submit(f"/apps/{idapp}/smtps/new", SAVE, **typed(smtp_secret="   "))
     (smtp,) = alice.smtps(idapp)
     assert smtp["password"] == "   "
@@ -90,7 +96,7 @@ def test_a_password_may_be_of_blanks_alone(browser, alice, idapp):
     assert alice.smtp(smtp["_id"])["password"] == "  "
 
 
-def test_text_that_is_not_utf8_is_refused(browser, alice, idapp):
+def test_text_that_is_not_utf8_is_refused(browser: Browser, alice: Person, idapp: str) -> None:
     token = browser.get(f"/apps/{idapp}/smtps/new").form().value("csrf_token")
     reply = browser.client.post(
         f"/apps/{idapp}/smtps/new",
@@ -102,14 +108,16 @@ def test_text_that_is_not_utf8_is_refused(browser, alice, idapp):
     assert count(alice.app, Smtp) == 0
 
 
-def test_a_server_without_login_needs_neither_user_nor_password(browser, alice, idapp):
+def test_server_without_login_needs_neither_user_nor_password(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     given = typed(auth=False, smtp_login="", smtp_secret="")
     browser.submit(f"/apps/{idapp}/smtps/new", SAVE, **given)
     (smtp,) = alice.smtps(idapp)
     assert (smtp["auth"], smtp["username"], smtp["password"]) == (False, None, None)
 
 
-def test_an_empty_password_keeps_the_stored_one(browser, alice, idapp):
+def test_empty_password_keeps_the_stored_one(browser: Browser, alice: Person, idapp: str) -> None:
     browser.submit(f"/apps/{idapp}/smtps/new", SAVE, **typed())
     smtp = only_smtp(alice.app)
     page = browser.get(f"/smtps/{smtp.id}/edit")
@@ -131,24 +139,30 @@ def test_an_empty_password_keeps_the_stored_one(browser, alice, idapp):
         ("encryption", "none"),
     ],
 )
-def test_a_stored_password_goes_nowhere_else(browser, alice, idapp, field, value):
+def test_stored_password_goes_nowhere_else(
+    browser: Browser, alice: Person, idapp: str, field: str, value: str
+) -> None:
     browser.submit(f"/apps/{idapp}/smtps/new", SAVE, **typed())
     smtp = only_smtp(alice.app)
     page = browser.submit(f"/smtps/{smtp.id}/edit", SAVE, **{field: value})
     assert page.status == 422
-    assert "Enter the password again" in page.errors()["smtp_secret"]
+    assert "enter the password again" in page.errors()["smtp_secret"]
     assert page.form().value(field) == value
     assert only_smtp(alice.app).version == smtp.version
 
 
-def test_switching_the_login_off_forgets_the_password(browser, alice, idapp):
+def test_switching_the_login_off_forgets_the_password(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     browser.submit(f"/apps/{idapp}/smtps/new", SAVE, **typed())
     smtp = only_smtp(alice.app)
-    assert "none stored" in browser.submit(f"/smtps/{smtp.id}/edit", SAVE, auth=False).text
+    assert "not stored" in browser.submit(f"/smtps/{smtp.id}/edit", SAVE, auth=False).text
     assert only_smtp(alice.app).password_sealed is None
 
 
-def test_a_password_that_was_stored_without_a_login_is_kept(browser, alice, idapp):
+def test_password_that_was_stored_without_a_login_is_kept(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     """By the API both may be stored with auth left at its default of false."""
     smtp = alice.make_smtp(idapp, username="u", password=SECRET)
     browser.submit(f"/smtps/{smtp['_id']}/edit", SAVE, priority="4")
@@ -157,7 +171,9 @@ def test_a_password_that_was_stored_without_a_login_is_kept(browser, alice, idap
     assert alice.smtp(smtp["_id"])["password"] is None
 
 
-def test_flags_that_the_form_cannot_show_stay_as_they_are(browser, alice, idapp):
+def test_flags_that_the_form_cannot_show_stay_as_they_are(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     smtp = alice.make_smtp(
         idapp, starttls="true", ssltls="true", auth="true", username="u", password=SECRET
     )
@@ -167,7 +183,9 @@ def test_flags_that_the_form_cannot_show_stay_as_they_are(browser, alice, idapp)
     assert kept["password"] == SECRET
 
 
-def test_an_smtp_changed_meanwhile_is_not_overwritten_unknowingly(browser, alice, idapp):
+def test_smtp_changed_meanwhile_is_not_overwritten_unknowingly(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     browser.submit(f"/apps/{idapp}/smtps/new", SAVE, **typed())
     smtp = only_smtp(alice.app)
     form = browser.get(f"/smtps/{smtp.id}/edit")
@@ -183,7 +201,9 @@ def test_an_smtp_changed_meanwhile_is_not_overwritten_unknowingly(browser, alice
     assert alice.smtp(smtp.id)["priority"] == 2
 
 
-def test_the_smtps_of_an_app_stand_in_the_order_of_their_use(browser, alice, idapp):
+def test_smtps_of_an_app_stand_in_the_order_of_their_use(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     for priority, host in ((20, "late"), (5, "down"), (10, "used")):
         made = alice.make_smtp(idapp, host=f"{host}.example.net", priority=priority)
         if host == "down":
@@ -203,33 +223,42 @@ def test_the_smtps_of_an_app_stand_in_the_order_of_their_use(browser, alice, ida
     assert text.count("in use") == 2
 
 
-def test_an_app_without_an_active_smtp_says_what_that_means(browser, alice, idapp):
+def test_app_without_an_active_smtp_says_what_that_means(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     made = alice.make_smtp(idapp)
     with alice.app.app_context():
         db.session.get_one(Smtp, made["_id"]).enabled = False
         db.session.commit()
-    assert "mails of this app will not be sent" in browser.get(f"/apps/{idapp}").text
+    assert "this app cannot send" in browser.get(f"/apps/{idapp}").text
 
 
-def test_the_removal_of_an_smtp_asks_first_and_names_what_is_lost(browser, alice, idapp):
+def test_smtp_removal_asks_first_and_names_what_is_lost(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     made = alice.make_smtp(idapp)
     page = browser.get(f"/smtps/{made['_id']}/remove")
-    assert "last active SMTP of shop" in page.text
-    assert "never checked" in page.text
+    assert "last active SMTP server of shop" in page.text
+    assert "never been checked" in page.text
     page = browser.send(page, page.form())
     assert page.url == f"/apps/{idapp}"
     assert count(alice.app, Smtp) == 0
 
 
 @pytest.mark.parametrize(("module", "look"), [(service, "history"), (overview, "tally")])
-def test_an_smtp_removed_while_its_page_is_made_is_no_bug(
-    browser, alice, idapp, monkeypatch, module, look
-):
+def test_smtp_removed_while_its_page_is_made_is_no_bug(
+    browser: Browser,
+    alice: Person,
+    idapp: str,
+    monkeypatch: pytest.MonkeyPatch,
+    module: ModuleType,
+    look: str,
+) -> None:
     with alice.app.app_context():
         smtp_id = make_check(alice, idapp).smtp_id
     before = getattr(module, look)
 
-    def and_remove(*given):
+    def and_remove(*given: Any) -> Any:
         found = before(*given)
         # In a thread: here it would take part in the transaction of the page
         in_background(lambda: alice.post("/private/smtps/remove", idsmtp=smtp_id))[0].join()
@@ -245,14 +274,17 @@ def test_an_smtp_removed_while_its_page_is_made_is_no_bug(
 
 @one_database
 @pytest.mark.parametrize("sent", ["a\x00b", "\ufffe", "<\x1b[31m"])
-def test_whatever_is_sent_in_any_field_comes_back_in_a_page_that_browsers_can_read(
-    browser, idapp, sent
-):
+def test_forms_show_any_text_again_in_a_page_that_browsers_can_read(
+    browser: Browser, idapp: str, sent: str
+) -> None:
     for path in ("/apps/new", f"/apps/{idapp}/smtps/new", "/account"):
         page = browser.get(path)
         for form in page.one("main").iter("form"):
-            names = {one.get("name") for one in form.iter() if one.get("name")} - {"csrf_token"}
-            token = form.find(".//input[@name='csrf_token']").get("value")
+            names = {one.attrib["name"] for one in form.iter() if one.get("name")} - {"csrf_token"}
+            hidden = form.find(".//input[@name='csrf_token']")
+            assert hidden is not None
             given = {name: [sent] for name in names}
-            reply = browser.post(form.get("action") or path, given | {"csrf_token": [token]})
+            reply = browser.post(
+                form.get("action") or path, given | {"csrf_token": [hidden.attrib["value"]]}
+            )
             assert reply.status == 422, (path, form.get("action"))

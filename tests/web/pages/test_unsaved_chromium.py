@@ -8,7 +8,9 @@ from tests.support.chromium import DESKTOP, Watched
 from tests.support.serving import Program
 
 
-def test_a_changed_form_asks_before_it_is_left(chromium: Browser, served: tuple[str, Program]):
+def test_changed_form_asks_before_it_is_left(
+    chromium: Browser, served: tuple[str, Program]
+) -> None:
     url, program = served
     asked: list[str] = []
 

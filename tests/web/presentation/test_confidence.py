@@ -1,8 +1,11 @@
 """How sure a diagnosis is stands on pages and in tickets, in the reader's language."""
 
+from __future__ import annotations
+
 import dataclasses
 
 import pytest
+from flask import Flask
 
 from smtpweb.app import create_app
 from smtpweb.mailcheck import Report, Side, Stage
@@ -25,7 +28,7 @@ REPORT = Report(
 
 
 @pytest.fixture(scope="module")
-def bare_app(tmp_path_factory):
+def bare_app(tmp_path_factory: pytest.TempPathFactory) -> Flask:
     """An application that no test asks for its database."""
     return create_app(settings_for(f"sqlite:///{tmp_path_factory.mktemp('sure')}/unused.db"))
 
@@ -34,7 +37,7 @@ def bare_app(tmp_path_factory):
     ("language", "first"),
     [("en", "This is the likely cause"), ("es", "Es la causa probable")],
 )
-def test_likely_cause_names_what_else_it_can_be(bare_app, language, first):
+def test_likely_cause_names_what_else_it_can_be(bare_app: Flask, language: str, first: str) -> None:
     with bare_app.test_request_context(headers={"Accept-Language": language}):
         sure, *others = confidence.sentences(REPORT)
     assert sure.startswith(first)
@@ -42,18 +45,18 @@ def test_likely_cause_names_what_else_it_can_be(bare_app, language, first):
     assert ("The account needs an app password" in others[0]) is (language == "en")
 
 
-def test_unclear_cause_says_so(bare_app):
+def test_unclear_cause_says_so(bare_app: Flask) -> None:
     with bare_app.test_request_context():
         unclear = dataclasses.replace(REPORT, confidence="unclear", also_possible=())
         assert len(list(confidence.sentences(unclear))) == 1
 
 
 @pytest.mark.parametrize("sure", ["certain", ""])
-def test_certain_cause_and_old_reports_need_no_sentence(bare_app, sure):
+def test_certain_cause_and_old_reports_need_no_sentence(bare_app: Flask, sure: str) -> None:
     with bare_app.test_request_context():
         report = dataclasses.replace(REPORT, confidence=sure, also_possible=())
         assert list(confidence.sentences(report)) == []
 
 
-def test_report_keeps_confidence_and_facts_through_json():
+def test_report_keeps_confidence_and_facts_through_json() -> None:
     assert Report.from_dict(REPORT.to_dict()) == REPORT

@@ -6,14 +6,18 @@ import dataclasses
 import json
 import re
 import string
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from io import BytesIO
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import Element
 
 import pytest
 from babel.messages.catalog import Catalog, Message
 from babel.messages.mofile import read_mo
+from flask import Flask
+from werkzeug.routing import Rule
 
-from smtpweb import validators
 from smtpweb.accounts import tokens
 from smtpweb.app import create_app
 from smtpweb.database.models import Check, User
@@ -25,13 +29,14 @@ from smtpweb.mailcheck.diagnosis.catalogue import causes as all_causes
 from smtpweb.mailcheck.diagnosis.facts import WARNINGS
 from smtpweb.mailcheck.diagnosis.matcher import diagnose
 from smtpweb.mailcheck.diagnosis.rendering import OPTIONAL, names_in
-from smtpweb.web.http.i18n import LANGUAGES
-from smtpweb.web.presentation import causes
+from smtpweb.validators import LANGUAGES
+from smtpweb.web.presentation import causes, labels
 from tests.conftest import settings_for
-from tests.mailcheck.diagnosis.test_catalogue import EXAMPLES, seen
 from tests.support.browser import Browser, Page, one_database, signed_in
+from tests.support.examples import EXAMPLES, seen
 from tests.support.factories import SECRET, for_server, make_check, only_check
 from tests.support.fake_smtp import fake_smtp
+from tests.support.people import Person
 from translations import collect
 
 FILES = collect.files()
@@ -44,6 +49,7 @@ def pairs(message: Message) -> Iterator[tuple[str, str]]:
     if isinstance(message.id, str):
         yield message.id, str(message.string)
     else:
+        assert isinstance(message.string, tuple | list)
         for number, text in enumerate(message.string):
             yield message.id[min(number, 1)], text
 
@@ -54,13 +60,12 @@ def facts(text: str) -> set[str]:
     return named | set(re.findall(r"%\(\w+\)[sd]|%(?!\()|`[^`]*`|</?[a-z][^>]*>", text))
 
 
-def test_there_is_a_file_for_each_language_but_english() -> None:
+def test_languages_but_english_have_a_file_each() -> None:
     assert {path.parent.parent.name for path in FILES} == set(LANGUAGES) - {"en"}
-    assert set(LANGUAGES) == set(validators.LANGUAGES)
 
 
 @EACH
-def test_every_text_of_the_pages_is_translated(path) -> None:
+def test_texts_of_the_pages_are_all_translated(path: Path) -> None:
     catalog = collect.read(path)
     told = {(message.id, message.context) for message in catalog if message.id}
     wanted = {(message.id, message.context) for message in WANTED if message.id}
@@ -71,7 +76,7 @@ def test_every_text_of_the_pages_is_translated(path) -> None:
 
 
 @EACH
-def test_a_translation_names_the_same_facts(path) -> None:
+def test_translation_names_the_same_facts(path: Path) -> None:
     for message in collect.read(path):
         if not message.id:
             continue
@@ -85,9 +90,9 @@ def test_a_translation_names_the_same_facts(path) -> None:
 
 
 @EACH
-def test_what_the_pages_read_is_compiled_from_what_was_translated(path) -> None:
+def test_compiled_catalogue_equals_its_source(path: Path) -> None:
     def texts(catalog: Catalog) -> set[tuple[str, str]]:
-        return {("".join(one.id), "".join(one.string)) for one in catalog if one.id}
+        return {("".join(one.id), "".join(one.string or ())) for one in catalog if one.id}
 
     compiled = read_mo(BytesIO(path.with_suffix(".mo").read_bytes()))
     assert texts(compiled) == texts(collect.read(path)), "run `make words`"
@@ -96,7 +101,7 @@ def test_what_the_pages_read_is_compiled_from_what_was_translated(path) -> None:
 # --- what a check found --------------------------------------------------------------------
 
 
-def report_of(example) -> Report:
+def report_of(example: dict[str, Any]) -> Report:
     found = seen(example)
     told = diagnose(found)
     return Report(
@@ -113,13 +118,13 @@ def report_of(example) -> Report:
 
 
 @pytest.fixture(scope="module")
-def bare_app(tmp_path_factory):
+def bare_app(tmp_path_factory: pytest.TempPathFactory) -> Flask:
     """An application that no test asks for its database."""
     return create_app(settings_for(f"sqlite:///{tmp_path_factory.mktemp('words')}/unused.db"))
 
 
 @pytest.fixture
-def spanish(bare_app):
+def spanish(bare_app: Flask) -> Iterator[None]:
     """A page in Spanish is being made."""
     with bare_app.test_request_context("/login", headers={"Accept-Language": "es"}):
         yield
@@ -127,10 +132,13 @@ def spanish(bare_app):
 
 @pytest.mark.usefixtures("spanish")
 @pytest.mark.parametrize(("cause", "example"), EXAMPLES)
-def test_a_cause_is_said_in_spanish_with_the_facts_of_the_check(cause, example):
+def test_cause_is_said_in_spanish_with_the_facts_of_the_check(
+    cause: str, example: dict[str, Any]
+) -> None:
     report = report_of(example)
     entry = next(one for one in all_causes() if one.id == cause)
     told = causes.said(report)
+    assert told
     given = [(entry.title, report.title, told.title), (entry.meaning, report.meaning, told.meaning)]
     steps = [
         step for step in entry.steps
@@ -149,7 +157,7 @@ def test_a_cause_is_said_in_spanish_with_the_facts_of_the_check(cause, example):
 
 
 @pytest.mark.usefixtures("spanish")
-def test_warnings_and_addresses_of_a_report_are_said_in_spanish():
+def test_warnings_and_addresses_of_a_report_are_said_in_spanish() -> None:
     words = {"day": "2026-12-01", "days": "9", "address": "192.0.2.1", "outcome": "timed out"}
     report = dataclasses.replace(
         report_of(EXAMPLES[0][1]),
@@ -157,6 +165,7 @@ def test_warnings_and_addresses_of_a_report_are_said_in_spanish():
         addresses=(AddressOutcome("192.0.2.1", "refused"), AddressOutcome("::1", "EWHATEVER")),
     )
     told = causes.said(report)
+    assert told
     texts = [str(notice) for notice in told.warnings]
     assert not set(texts) & {str(notice) for notice in report.warnings}
     assert "La dirección 192.0.2.1 no ha respondido: sin respuesta a tiempo." in texts
@@ -164,16 +173,19 @@ def test_warnings_and_addresses_of_a_report_are_said_in_spanish():
 
 
 @pytest.mark.usefixtures("spanish")
-def test_a_check_whose_entry_is_gone_keeps_its_words():
+def test_check_whose_entry_is_gone_keeps_its_words() -> None:
     report = dataclasses.replace(report_of(EXAMPLES[0][1]), code="SMTP_GONE", title="Long ago")
-    assert causes.said(report).title == "Long ago"
+    said = causes.said(report)
+    assert said
+    assert said.title == "Long ago"
 
 
 @pytest.mark.usefixtures("spanish")
-def test_cause_of_a_check_from_before_facts_were_kept_shows_its_stored_text():
+def test_cause_of_a_check_from_before_facts_were_kept_shows_its_stored_text() -> None:
     stored = report_of(EXAMPLES[0][1]).to_dict() | {"title": "Long ago", "warnings": ["Noticed."]}
     del stored["facts"]
     told = causes.said(Report.from_dict(stored))
+    assert told
     assert (told.title, [str(notice) for notice in told.warnings]) == ("Long ago", ["Noticed."])
 
 
@@ -197,7 +209,7 @@ def english_in(page: Page) -> list[str]:
     """What a page says in English."""
     found = []
 
-    def look(element, apart: bool) -> None:
+    def look(element: Element, apart: bool) -> None:
         apart = apart or element.tag in _NOT_PROSE or element.get("lang") == "en"
         if not apart and element.text:
             found.append(element.text)
@@ -218,7 +230,7 @@ def in_spanish(browser: Browser) -> Browser:
 
 
 @one_database
-def test_every_page_speaks_spanish_to_a_spanish_browser(alice, idapp):
+def test_pages_are_in_spanish_for_a_spanish_browser(alice: Person, idapp: str) -> None:
     browser = in_spanish(signed_in(alice.app, alice))
     replies = {"AUTH": "535 5.7.8 Username and Password not accepted"}
     with fake_smtp(login=("shop", "s3cret"), replies=replies) as server:
@@ -244,11 +256,19 @@ def test_every_page_speaks_spanish_to_a_spanish_browser(alice, idapp):
         db.session.commit()
         checks = [only.id for only in others] + [failed.url.rpartition("/")[2]]
         smtps = {only.smtp_id for only in db.session.query(Check)}
-    ids = {"app_id": [idapp], "smtp_id": smtps, "check_id": checks, "token": [token]}
+    ids: dict[str, Collection[str]] = {
+        "app_id": [idapp],
+        "smtp_id": smtps,
+        "check_id": checks,
+        "token": [token],
+    }
     ids["token_id"] = [token_id]
     seen_pages = 0
     for rule in alice.app.url_map.iter_rules():
-        if "GET" not in rule.methods or rule.endpoint.split(".")[0] in ("static", "bootstrap"):
+        if "GET" not in (rule.methods or ()) or rule.endpoint.split(".")[0] in (
+            "static",
+            "bootstrap",
+        ):
             continue
         for path in paths_of(rule, ids):
             reply = browser.client.get(path)
@@ -265,7 +285,7 @@ def test_every_page_speaks_spanish_to_a_spanish_browser(alice, idapp):
     assert browser.get("/", status=200).one("html").get("lang") == "es"
 
 
-def paths_of(rule, ids) -> Iterator[str]:
+def paths_of(rule: Rule, ids: dict[str, Collection[str]]) -> Iterator[str]:
     if "private" in rule.rule:
         return
     found = [rule.rule]
@@ -281,14 +301,14 @@ def paths_of(rule, ids) -> Iterator[str]:
     ("path", "status"),
     [("/nothing", 404), ("/checks/" + "0" * 24, 404), ("/apps?page=x", 400), ("/logout", 405)],
 )
-def test_an_error_page_speaks_spanish(alice, path, status):
+def test_error_page_speaks_spanish(alice: Person, path: str, status: int) -> None:
     page = in_spanish(signed_in(alice.app, alice)).get(path, status=status)
     assert page.one("html").get("lang") == "es"
     assert english_in(page) == []
 
 
 @one_database
-def test_what_is_wrong_in_a_form_is_said_in_spanish(alice, idapp):
+def test_form_errors_are_in_spanish(alice: Person, idapp: str) -> None:
     browser = in_spanish(signed_in(alice.app, alice))
     pages = [
         browser.submit(
@@ -311,7 +331,9 @@ def test_what_is_wrong_in_a_form_is_said_in_spanish(alice, idapp):
 
 
 @one_database
-def test_a_failed_check_is_in_spanish_on_its_page_and_in_english_in_the_api(alice, idapp):
+def test_failed_check_is_in_spanish_on_its_page_and_in_english_in_the_api(
+    alice: Person, idapp: str
+) -> None:
     browser = in_spanish(signed_in(alice.app, alice))
     replies = {"AUTH": "535 5.7.8 Username and Password not accepted"}
     with fake_smtp(login=("shop", "s3cret"), replies=replies) as server:
@@ -340,7 +362,7 @@ def test_a_failed_check_is_in_spanish_on_its_page_and_in_english_in_the_api(alic
     [("es", "es"), ("es-419,en;q=0.1", "es"), ("de,fr;q=0.9", "en"), ("en;q=0.5,es;q=0.9", "es"),
      ("*", "en"), ("", "en"), ("es;q=0,en", "en"), ("x;q=,,es", "es")],
 )  # fmt: skip
-def test_a_visitor_is_spoken_to_as_the_browser_asks(app, asked, spoken):
+def test_visitor_is_spoken_to_as_the_browser_asks(app: Flask, asked: str, spoken: str) -> None:
     client = app.test_client()
     reply = client.get("/docs", headers={"Accept-Language": asked})
     assert Page(reply).one("html").get("lang") == spoken
@@ -348,9 +370,27 @@ def test_a_visitor_is_spoken_to_as_the_browser_asks(app, asked, spoken):
 
 
 @one_database
-def test_the_first_visit_speaks_spanish(app):
+def test_first_visit_speaks_spanish(app: Flask) -> None:
     browser = in_spanish(Browser(app))
     page = browser.submit("/setup", code="x", name="", email="nobody", password="p", again="q")
     assert page.one("html").get("lang") == "es"
     assert page.errors()
     assert english_in(page) == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "english", "spanish_words"),
+    [
+        (1, "1 second", "1 segundo"), (59, "59 seconds", "59 segundos"),
+        (60, "1 minute", "1 minuto"), (180, "3 minutes", "3 minutos"),
+        (3600, "1 hour", "1 hora"), (86400, "1 day", "1 día"),
+        (6 * 86400, "6 days", "6 días"), (10 * 86400, "10 days", "10 días"),
+        (90 * 86400, "90 days", "90 días"),
+    ],
+)  # fmt: skip
+def test_span_of_time_is_in_the_unit_that_fits_days_at_most(
+    bare_app: Flask, seconds: int, english: str, spanish_words: str
+) -> None:
+    for language, words in (("en", english), ("es", spanish_words)):
+        with bare_app.test_request_context("/login", headers={"Accept-Language": language}):
+            assert labels.span(seconds) == words

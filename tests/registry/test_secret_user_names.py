@@ -35,7 +35,7 @@ def make(alice: Person, idapp: str, how: str = "preset", **more: Any) -> str:
 
 
 @pytest.mark.parametrize("how", SAME)
-def test_a_user_name_that_is_the_password_needs_the_scope_secrets(
+def test_user_name_that_is_the_password_needs_the_scope_secrets(
     alice: Person, idapp: str, how: str
 ) -> None:
     smtp_id = make(alice, idapp, how)
@@ -49,7 +49,7 @@ def test_a_user_name_that_is_the_password_needs_the_scope_secrets(
     assert alice.smtp(smtp_id)["username"] == TOKEN  # a login token, as documented
 
 
-def test_an_ordinary_user_name_is_shown(alice: Person, idapp: str, browser: Browser) -> None:
+def test_ordinary_user_name_is_shown(alice: Person, idapp: str, browser: Browser) -> None:
     smtp_id = alice.make_smtp(idapp, username="shop", password="other", auth=True)["_id"]
     assert alice.with_scopes("read").smtp(smtp_id)["username"] == "shop"
     assert "as shop" in browser.get(f"/apps/{idapp}").text
@@ -58,7 +58,7 @@ def test_an_ordinary_user_name_is_shown(alice: Person, idapp: str, browser: Brow
 
 
 @pytest.mark.parametrize("how", SAME)
-def test_no_page_shows_a_user_name_that_is_the_password(
+def test_pages_hide_a_user_name_that_is_the_password(
     alice: Person, idapp: str, browser: Browser, how: str
 ) -> None:
     smtp_id = make(alice, idapp, how)
@@ -69,7 +69,7 @@ def test_no_page_shows_a_user_name_that_is_the_password(
         assert TOKEN not in html.unescape(browser.get(path).html), path
 
 
-def test_a_search_does_not_find_a_user_name_that_is_the_password(
+def test_search_does_not_find_a_user_name_that_is_the_password(
     alice: Person, idapp: str, browser: Browser
 ) -> None:
     make(alice, idapp)
@@ -79,7 +79,7 @@ def test_a_search_does_not_find_a_user_name_that_is_the_password(
     assert "8f-shop" in browser.get(f"/apps/{idapp}?q=8f").text
 
 
-def test_the_form_keeps_a_hidden_user_name_and_can_replace_it(
+def test_form_keeps_a_hidden_user_name_and_can_replace_it(
     alice: Person, idapp: str, browser: Browser
 ) -> None:
     smtp_id = make(alice, idapp)
@@ -95,7 +95,7 @@ def test_the_form_keeps_a_hidden_user_name_and_can_replace_it(
     assert alice.smtp(smtp_id)["username"] == "new"
 
 
-def test_a_hidden_user_name_does_not_move_to_another_server(
+def test_hidden_user_name_does_not_move_to_another_server(
     alice: Person, idapp: str, browser: Browser
 ) -> None:
     smtp_id = make(alice, idapp)
@@ -113,7 +113,7 @@ def test_a_hidden_user_name_does_not_move_to_another_server(
     assert alice.smtp(smtp_id)["host"] == "smtp.postmarkapp.com"
 
 
-def test_an_export_without_passwords_leaves_a_secret_user_name_out(
+def test_export_without_passwords_leaves_a_secret_user_name_out(
     alice: Person, idapp: str, inside: None
 ) -> None:
     make(alice, idapp)
@@ -121,7 +121,7 @@ def test_an_export_without_passwords_leaves_a_secret_user_name_out(
     assert TOKEN in export_import.dump(with_passwords=True)
 
 
-def test_a_secret_user_name_is_never_the_from(alice: Person, inside: None) -> None:
+def test_secret_user_name_is_never_the_from(alice: Person, inside: None) -> None:
     idapp = alice.make_app("mute")["_id"]
     forget_default_from(alice.app, idapp)
     address = "someone@example.com"
@@ -131,7 +131,7 @@ def test_a_secret_user_name_is_never_the_from(alice: Person, inside: None) -> No
     assert target.code == "SMTP_POLICY_NO_FROM"
 
 
-def test_a_check_does_not_tell_a_secret_user_name(
+def test_check_does_not_show_a_secret_user_name(
     alice: Person, idapp: str, browser: Browser
 ) -> None:
     refusal = f"535 5.7.8 no account {TOKEN}"
@@ -160,7 +160,7 @@ def test_names_from_before_the_column_are_hidden_and_marked_at_the_next_start(
     assert found == {secret: True, plain: False}
 
 
-def test_the_stored_password_is_judged_only_for_where_it_is_bound_to(
+def test_stored_password_is_judged_only_for_where_it_is_bound_to(
     alice: Person, idapp: str, browser: Browser
 ) -> None:
     smtp_id = alice.make_smtp(
@@ -171,7 +171,7 @@ def test_the_stored_password_is_judged_only_for_where_it_is_bound_to(
         idapp, host="mail.example.net", port=587, starttls=True, username="a@gmail.com",
         password="not sixteen", auth=True,
     )["_id"]  # fmt: skip
-    assert "this one does not" in browser.get(f"/smtps/{smtp_id}/edit").text
+    assert "this one doesn't" in browser.get(f"/smtps/{smtp_id}/edit").text
     for changes in (
         {"host": "smtp.gmail.com"},
         {"host": "smtp.gmail.com", "smtp_login": "b@gmail.com"},
@@ -180,9 +180,9 @@ def test_the_stored_password_is_judged_only_for_where_it_is_bound_to(
         form = page.form()
         judged = browser.send(page, form.fill(port="bad", **changes), SAVE)
         assert judged.status == 422
-        assert "this one does not" not in judged.text
+        assert "this one doesn't" not in judged.text
     page = browser.get(f"/smtps/{smtp_id}/edit")
     form = page.form()
-    assert "this one does not" in browser.send(page, form.fill(priority="x"), SAVE).text
+    assert "this one doesn't" in browser.send(page, form.fill(priority="x"), SAVE).text
     judged = browser.send(page, form.fill(priority="x", port="465"), SAVE)
-    assert "this one does not" not in judged.text
+    assert "this one doesn't" not in judged.text

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import gzip
+from pathlib import Path
 
 import brotli
 import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
-from tests.support.browser import one_database
+from tests.support.browser import Browser, one_database
 from tests.support.factories import make_check
+from tests.support.people import Person
 
 pytestmark = one_database
 
@@ -23,14 +28,14 @@ PUBLIC = (
 UNPACK = {"gzip": gzip.decompress, "br": brotli.decompress}
 
 
-def get(client, path, accepted="", **headers):
+def get(client: FlaskClient, path: str, accepted: str = "", **headers: str) -> TestResponse:
     sent = {"Accept-Encoding": accepted, **{k.replace("_", "-"): v for k, v in headers.items()}}
     return client.get(path, headers=sent, buffered=True)
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br"])
 @pytest.mark.parametrize("path", PUBLIC)
-def test_what_is_the_same_for_everybody_is_compressed(app, path, encoding):
+def test_public_files_are_compressed(app: Flask, path: str, encoding: str) -> None:
     client = app.test_client()
     plain, small = get(client, path), get(client, path, encoding)
     assert "Content-Encoding" not in plain.headers
@@ -46,12 +51,12 @@ def test_what_is_the_same_for_everybody_is_compressed(app, path, encoding):
     assert UNPACK[other](get(client, path, other).data) == plain.data
 
 
-def test_bootstrap_goes_out_in_an_eighth_of_its_size(app):
+def test_bootstrap_goes_out_in_an_eighth_of_its_size(app: Flask) -> None:
     assert len(get(app.test_client(), BOOTSTRAP, "gzip").data) < 32_000
 
 
 @pytest.mark.parametrize("path", PUBLIC)
-def test_each_writing_of_a_file_has_its_own_validator(app, path):
+def test_encodings_of_a_file_have_their_own_validators(app: Flask, path: str) -> None:
     client = app.test_client()
     tags = {name: get(client, path, name).headers["ETag"] for name in ("", "gzip", "br")}
     assert len(set(tags.values())) == 3
@@ -63,7 +68,7 @@ def test_each_writing_of_a_file_has_its_own_validator(app, path):
         assert get(client, path, name, If_None_Match=tags[""] + "x").status_code == 200
 
 
-def test_a_file_that_was_changed_is_compressed_anew(app, tmp_path):
+def test_file_that_was_changed_is_compressed_anew(app: Flask, tmp_path: Path) -> None:
     app.static_folder = str(tmp_path)
     client = app.test_client()
     for content in (b"a" * 1000, b"b" * 2000):
@@ -71,7 +76,7 @@ def test_a_file_that_was_changed_is_compressed_anew(app, tmp_path):
         assert gzip.decompress(get(client, "/static/changed.css", "gzip").data) == content
 
 
-def test_a_part_of_a_file_is_sent_as_it_is(app):
+def test_part_of_a_file_is_sent_as_it_is(app: Flask) -> None:
     client = app.test_client()
     whole = get(client, BOOTSTRAP).data
     part = get(client, BOOTSTRAP, "gzip", Range="bytes=10-4009")
@@ -81,7 +86,7 @@ def test_a_part_of_a_file_is_sent_as_it_is(app):
     assert "Accept-Encoding" in part.headers["Vary"]
 
 
-def test_a_head_of_a_compressed_file_says_the_same_and_sends_nothing(app):
+def test_head_of_a_compressed_file_says_the_same_and_sends_nothing(app: Flask) -> None:
     client = app.test_client()
     head = client.head(BOOTSTRAP, headers={"Accept-Encoding": "gzip"}, buffered=True)
     assert head.data == b""
@@ -89,7 +94,7 @@ def test_a_head_of_a_compressed_file_says_the_same_and_sends_nothing(app):
     assert head.headers["ETag"] == get(client, BOOTSTRAP, "gzip").headers["ETag"]
 
 
-def test_a_page_with_secrets_is_never_compressed(browser, alice, idapp):
+def test_page_with_secrets_is_never_compressed(browser: Browser, alice: Person, idapp: str) -> None:
     """Its compressed length would tell the CSRF token beside words of an address (BREACH)."""
     with alice.app.app_context():
         check = make_check(alice, idapp)
@@ -104,7 +109,7 @@ def test_a_page_with_secrets_is_never_compressed(browser, alice, idapp):
     assert "Content-Encoding" not in reply.headers
 
 
-def test_a_stream_of_events_is_never_compressed(browser, alice, idapp):
+def test_stream_of_events_is_never_compressed(browser: Browser, alice: Person, idapp: str) -> None:
     with alice.app.app_context():
         check = make_check(alice, idapp)
     reply = get(browser.client, f"/checks/{check.id}/progress", "br, gzip, *")
@@ -116,7 +121,7 @@ def test_a_stream_of_events_is_never_compressed(browser, alice, idapp):
 @pytest.mark.parametrize(
     "accepted", ["identity", "gzip;q=0", "nonsense", "gzip;q=0, *;q=0", "gzip;q=0, *"]
 )
-def test_whoever_accepts_none_of_it_gets_the_file_as_it_is(app, accepted):
+def test_client_that_accepts_no_encoding_gets_the_file_as_it_is(app: Flask, accepted: str) -> None:
     reply = get(app.test_client(), BOOTSTRAP, accepted)
     assert reply.status_code == 200
     assert "Content-Encoding" not in reply.headers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, Page
@@ -21,7 +22,9 @@ def toured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tour]:
 
 
 @pytest.mark.parametrize(("scheme", "language"), [("light", "en"), ("dark", "es")])
-def test_no_page_keeps_anybody_out(chromium: Browser, toured: Tour, scheme, language):
+def test_pages_have_no_accessibility_violation(
+    chromium: Browser, toured: Tour, scheme: Literal["light", "dark"], language: str
+) -> None:
     with chromium.new_context(color_scheme=scheme, viewport=PHONE, locale=language) as context:
         page = context.new_page()
         page.goto(f"{toured.url}/login")
@@ -57,7 +60,7 @@ def _violations(page: Page, name: str) -> list[str]:
     return [*found, f"{name}: {wide} px too wide"] if wide > 0 else found
 
 
-def test_no_page_weighs_more_than_its_share(chromium: Browser, toured: Tour):
+def test_pages_weigh_no_more_than_their_share(chromium: Browser, toured: Tour) -> None:
     """Our own HTML, style sheets and scripts, compressed as nginx does; Bootstrap is extra."""
     with chromium.new_context() as context:
         page = context.new_page()

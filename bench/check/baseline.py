@@ -1,7 +1,7 @@
-"""The floor: the fewest legal bytes and turns, no report, no bounds, nothing said when it fails.
+"""The baseline: the fewest legal bytes and round trips, no report, no limits, no error handling.
 
-Twice: on epoll and bare sockets, and on asyncio. Nobody should use this to send
-mail; it is here because a check can cost no less.
+It exists twice, on epoll with plain sockets and on asyncio. It is no way to send email, but a
+lower bound for the cost of a check.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 from .job import Job
 
-# (what is sent, how many replies it takes); the last one leaves QUIT's answer unawaited
+# (what is sent, the number of replies to wait for); the last one does not wait for QUIT's reply
 _Turn = tuple[bytes, int]
 
 
@@ -54,7 +54,7 @@ class _Raw:
         self.missing = 0
 
     def ready(self) -> bool:
-        """Go on; True when the verdict has come."""
+        """Continue as far as possible; True when the final reply has arrived."""
         if self.shaking_hands:
             try:
                 self.sock.do_handshake()
@@ -68,7 +68,7 @@ class _Raw:
         except (BlockingIOError, ssl.SSLWantReadError):
             return False
         if not data or data[:1] in b"45":
-            raise RuntimeError(f"the floor fell through: {data!r}")
+            raise RuntimeError(f"unexpected reply to the baseline: {data!r}")
         self.missing -= _replies_in(data)
         return self.missing <= 0 and self.next_turn()
 
@@ -133,7 +133,7 @@ async def with_asyncio(job: Job, context: ssl.SSLContext) -> bool:
                         await loop.sock_sendall(sock, goes.read())
                         heard = await loop.sock_recv(sock, 16384)
                         if not heard:
-                            raise RuntimeError("the floor fell through in TLS") from None
+                            raise RuntimeError("unexpected reply to the baseline in TLS") from None
                         came.write(heard)
                 continue
             if tls is not None:
@@ -150,7 +150,7 @@ async def with_asyncio(job: Job, context: ssl.SSLContext) -> bool:
                 elif not heard:
                     heard = b"4 closed"
                 if heard[:1] in (b"4", b"5"):
-                    raise RuntimeError(f"the floor fell through: {heard!r}")
+                    raise RuntimeError(f"unexpected reply to the baseline: {heard!r}")
                 missing -= _replies_in(heard)
     return True
 

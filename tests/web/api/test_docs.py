@@ -9,7 +9,7 @@ from smtpweb.config import ROOT
 from smtpweb.web.api import openapi
 
 
-def test_the_page_has_a_section_for_each_call(app: Flask) -> None:
+def test_page_has_a_section_for_each_call(app: Flask) -> None:
     page = app.test_client().get("/docs").text
     tree = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(page)
     assert len(tree.findall(".//h1")) == 1
@@ -29,7 +29,7 @@ def test_the_page_has_a_section_for_each_call(app: Flask) -> None:
     assert all(not (script.text or "").strip() for script in tree.iter("script"))
 
 
-def test_the_manual_names_each_call_with_its_parameters_and_every_error() -> None:
+def test_manual_names_each_call_with_its_parameters_and_every_error() -> None:
     manual = (ROOT / "docs" / "api.md").read_text()
     for call in openapi.calls():
         _, found, rest = manual.partition(f"### {call.method} {call.path}\n")

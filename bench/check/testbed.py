@@ -1,4 +1,4 @@
-"""Where it all happens: two networks and the link between them, server and clients."""
+"""The testbed: two networks, the link between them, the server and the clients."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from typing import Any
 import trustme
 
 from . import link
-from .job import Job, Told
+from .job import Job, Measured
 from .server import SUBMISSION, SUBMISSIONS
 
 HERE = Path(__file__).parent
@@ -30,7 +30,7 @@ PORTS = {"starttls": SUBMISSION, "implicit": SUBMISSIONS}
 
 
 class NotInstalled(Exception):
-    """A client or server that is not here; the text says how to get it."""
+    """A client or server is not installed; the message says how to install it."""
 
 
 class Client:
@@ -53,20 +53,20 @@ class Client:
             raise NotInstalled(first["missing"])
 
     def begin(self, job: Job) -> None:
-        """Hand over a job without waiting."""
+        """Start a job without waiting for it."""
         assert self._process.stdin is not None
         self._process.stdin.write(job.to_json() + "\n")
         self._process.stdin.flush()
 
-    def end(self) -> Told:
-        """What the job has cost, once it is done; a job that failed ends the bench."""
-        told = Told(**self._answer())
-        if told.failed:
-            raise SystemExit(f"{self.name} failed {told.failed} times: {told.why}")
-        return told
+    def end(self) -> Measured:
+        """Wait for the job and return its figures; a failed job ends the bench."""
+        measured = Measured(**self._answer())
+        if measured.failed:
+            raise SystemExit(f"{self.name} failed {measured.failed} times: {measured.why}")
+        return measured
 
-    def do(self, job: Job) -> Told:
-        """Both."""
+    def do(self, job: Job) -> Measured:
+        """Start a job and wait for it."""
         self.begin(job)
         return self.end()
 
@@ -92,7 +92,7 @@ class Client:
 
 
 @dataclass
-class Place:
+class Testbed:
     """The link and the scripted server at its far end."""
 
     link: link.Link
@@ -114,15 +114,15 @@ class Place:
             line = b""
             while not line.endswith(b"\n"):
                 line += self.control.recv(1 << 20)
-            told = json.loads(line)
-            for story in told["stories"]:
+            measured = json.loads(line)
+            for story in measured["stories"]:
                 found.setdefault(story["sender"].partition("@")[0], []).append(story)
-            if not told["under_way"]:
+            if not measured["under_way"]:
                 return found
 
 
 @contextlib.contextmanager
-def place() -> Iterator[Place]:
+def testbed() -> Iterator[Testbed]:
     """Move this process into the near network and set up the far one."""
     by_root = os.geteuid() == 0
     link.leave_for_own_network()
@@ -139,7 +139,7 @@ def place() -> Iterator[Place]:
     far = link.receive_handle(ours)
     between = link.Link(near, far)
     try:
-        yield Place(between, server.pid, ours, certificate, authority, by_root)
+        yield Testbed(between, server.pid, ours, certificate, authority, by_root)
     finally:
         ours.close()
         between.close()

@@ -100,7 +100,7 @@ def refuse_any_of(echo: str, kept: str) -> None:
 
 @pytest.mark.parametrize("how", ECHOES)
 @pytest.mark.parametrize("place", PLACES)
-def test_an_echoed_password_is_neither_told_nor_kept(
+def test_echoed_password_is_neither_shown_nor_kept(
     alice: Person, browser: Browser, caplog: pytest.LogCaptureFixture, place: str, how: str
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -121,7 +121,7 @@ def said(report: Any) -> list[dict[str, str]]:
 @pytest.mark.parametrize("how", ECHOES)
 @pytest.mark.parametrize("tls", ["implicit", "starttls"])
 @pytest.mark.parametrize("kind", ["says", "untrusted, says"])
-def test_a_certificate_that_names_the_password_does_not_show_it(
+def test_certificate_that_names_the_password_does_not_show_it(
     alice: Person, browser: Browser, caplog: pytest.LogCaptureFixture, kind: str, tls: str, how: str
 ) -> None:
     caplog.set_level(logging.DEBUG)

@@ -1,0 +1,8 @@
+"""Marks of tests that need one of the databases only."""
+
+from __future__ import annotations
+
+import pytest
+
+ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+ON_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)

@@ -1,0 +1,42 @@
+"""Work in several threads, and waiting for what another thread does."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+
+def at_once(count: int, work: Callable[[int], Any]) -> list[Any]:
+    """The answers of ``count`` threads that begin together."""
+    answers: list[Any] = []
+    gate = threading.Barrier(count)
+
+    def one(number: int) -> None:
+        gate.wait()
+        answers.append(work(number))
+
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
+
+
+def in_background(work: Callable[[], Any]) -> tuple[threading.Thread, list[Any]]:
+    """A thread that works, and the list that will hold its answer."""
+    answers: list[Any] = []
+    thread = threading.Thread(target=lambda: answers.append(work()))
+    thread.start()
+    return thread, answers
+
+
+def until(condition: Callable[[], Any]) -> None:
+    """Wait some seconds for the condition."""
+    for _ in range(500):
+        if condition():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it never came")
