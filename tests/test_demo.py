@@ -183,7 +183,7 @@ def test_session_of_the_readme_works_as_it_stands_there(demo: Program, tmp_path:
     _, app, smtp, failed, mended, accepted, listed = answers
     assert app["name"] == "newsletter"
     assert smtp["status"] == "A"
-    assert failed["title"] == "Wrong login or password"
+    assert failed["title"] == "Wrong user name or password"
     assert (mended["status"], mended["numerrors"]) == ("D", 1)
     assert accepted == "200\n"
     assert [(one["status"], one["numerrors"]) for one in listed] == [("A", 0)]

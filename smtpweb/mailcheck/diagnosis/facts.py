@@ -23,7 +23,7 @@ PIPELINING_WARNING = (
     " with one command at a time. Mailers that believe the offer will fail."
 )
 EXPIRES = "The server's certificate expires on {day}, in {days} days."
-IN_CLEAR = "Login and password went over the network without encryption."
+IN_CLEAR = "User name and password went over the network without encryption."
 STARTTLS_UNUSED = "The server offers STARTTLS, but it is not switched on here."
 HELO_ONLY = "The server does not know EHLO and was greeted with HELO."
 NO_ANSWER = "The address {address} did not answer: {outcome}."

@@ -33,116 +33,13 @@ from pathlib import Path
 from typing import Any
 
 from ..core.types import Stage
+from .common_words import FILLERS, REFUSALS, SUBJECTS
 from .reading import Reading, normalised
 from .subjects import ACCUSED, named_in
 
 FOLDER = Path(__file__).parent / "lexicon"
 LANGUAGES = ("en", "de", "fr", "es", "it", "pt", "ru", "zh", "ja", "nl", "pl", "tr", "ko")
 STRONG, PLAIN, WEAK, NOTHING = 3, 2, 1, 0
-
-# Words that say whom a reply is about, and words that say no more than that it is refused: of a
-# phrase that found nothing else, the meaning is a guess.
-_SUBJECTS = frozenset(
-    [
-        "account",
-        "address",
-        "client",
-        "connection",
-        "connections",
-        "content",
-        "data",
-        "domain",
-        "email",
-        "emails",
-        "from",
-        "host",
-        "ip",
-        "mail",
-        "mailbox",
-        "message",
-        "messages",
-        "network",
-        "recipient",
-        "recipients",
-        "rcpt",
-        "sender",
-        "senders",
-        "server",
-        "smtp",
-        "system",
-        "user",
-        "users",
-        "your",
-        "you",
-    ]
-)
-_REFUSALS = frozenset(
-    [
-        "deny",
-        "refuse",
-        "reject",
-        "accept",
-        "accepted",
-        "allow",
-        "allowed",
-        "authorized",
-        "authorised",
-        "blocked",
-        "denied",
-        "failed",
-        "invalid",
-        "not",
-        "no",
-        "permitted",
-        "prohibited",
-        "refused",
-        "rejected",
-        "unauthorized",
-        "cannot",
-        "error",
-        "exist",
-        "found",
-        "here",
-        "listed",
-    ]
-)
-_FILLERS = frozenset(
-    [
-        "and",
-        "are",
-        "as",
-        "at",
-        "be",
-        "been",
-        "being",
-        "by",
-        "can",
-        "did",
-        "do",
-        "does",
-        "for",
-        "has",
-        "have",
-        "in",
-        "is",
-        "it",
-        "its",
-        "must",
-        "of",
-        "on",
-        "or",
-        "our",
-        "please",
-        "should",
-        "that",
-        "this",
-        "to",
-        "was",
-        "were",
-        "will",
-        "with",
-    ]
-)
 
 # Of the client's meanings, those about its address: the others are about what it did
 _ABOUT_CLIENT = frozenset(
@@ -330,11 +227,13 @@ def _alternative(text: str) -> str:
 
 def _weight(phrase: Phrase, words: list[str]) -> tuple[int, int]:
     """How strong a phrase is that found these words, and how much they say."""
-    length = sum(1 if word in _FILLERS or word[0] in "@#" else 4 for word in words)
-    telling = {word for word in words if word[0] not in "@#"} - _FILLERS
-    if phrase.strength == PLAIN and telling <= _SUBJECTS:
+    length = sum(1 if word in FILLERS or word[0] in "@#" else 4 for word in words)
+    if "#list" in words:
+        return phrase.strength, length + 4  # a list of addresses is named: that tells enough
+    telling = {word for word in words if word[0] not in "@#"} - FILLERS
+    if phrase.strength == PLAIN and telling <= SUBJECTS:
         return NOTHING, length
-    if phrase.strength == PLAIN and telling <= _REFUSALS:
+    if phrase.strength == PLAIN and telling <= REFUSALS:
         return WEAK, length
     return phrase.strength, length
 
@@ -342,7 +241,7 @@ def _weight(phrase: Phrase, words: list[str]) -> tuple[int, int]:
 def _says_more(text: str, words: str) -> bool:
     """Whether ``text`` says more than ``words``, a verdict and whom it is about."""
     telling = {word for word in text.split() if word[0] not in "@#" and not word.isdigit()}
-    return len(telling - set(words.split()) - _FILLERS - _REFUSALS - _SUBJECTS) > 1
+    return len(telling - set(words.split()) - FILLERS - REFUSALS - SUBJECTS) > 1
 
 
 def _has_code(code: int, codes: tuple[str, ...]) -> bool:

@@ -94,6 +94,8 @@ def diagnose(seen: Seen, understood: Understanding | None = None) -> Diagnosis:
     context = _Context(seen, facts, reading, frozenset() if provider is None else provider.ids)
     if meanings and not context.is_plausible(meanings[0]):
         meanings = ()
+    if not meanings and provider is not None and seen.reply is not None:
+        meanings = _state_of_account(provider, seen.reply)
     cause, match = _choose(context, meanings)
     confidence, also = _how_sure(context, cause, match, meanings)
     said = _facts_to_say(seen, reading, provider)
@@ -202,7 +204,9 @@ def _how_sure(
     if context.seen.symptom is not Symptom.REFUSED:
         return (Confidence.LIKELY if cause.also else Confidence.CERTAIN), cause.also
     if match is None:
-        return Confidence.UNCLEAR, ()
+        guesses = [context.cause_of(guess.meaning) for guess in meanings if not guess.by_code]
+        named = dict.fromkeys(guess.id for guess in guesses if guess and guess is not cause)
+        return Confidence.UNCLEAR, tuple(named)[:_MAX_ALSO]
     rivals = [
         other.id
         for rival in meanings
@@ -295,6 +299,22 @@ def _facts_to_say(seen: Seen, reading: Reading | None, provider: Provider | None
         if reading.lists:
             said["list"] = reading.lists[0]
     return said
+
+
+_STATES = {
+    "suspended": "account-suspended",
+    "unconfirmed": "account-unconfirmed",
+    "pending": "account-unconfirmed",
+    "quota": "message-rate",
+}
+
+
+def _state_of_account(provider: Provider, reply: RawReply) -> tuple[Match, ...]:
+    """What the provider's own words say of the account, where no phrase is known."""
+    meaning = _STATES.get(provider.state_in(reply.text) or "")
+    if meaning is None:
+        return ()
+    return (Match(meaning, lexicon.parties()[meaning], PLAIN, False, 0, 0),)
 
 
 def _notices(provider: Provider) -> dict[str, str]:

@@ -14,11 +14,13 @@ ACCUSED = frozenset({"recipient", "sender", "client"})
 _NAMES = {
     "recipient": r"recipients?|addressees?|rcpt|@rcpt|destinataires?|empfanger\w*|destinatari\w*"
     r"|ontvanger|odbiorc\w*|получател\w*|адресат\w*|收 件 人|收 信 人|受 信 者|宛 先",
-    "sender": r"senders?|from address|mail from|return path|reverse path|envelope from|@from|#ours"
+    "sender": r"senders?|from address|mail from (?:@\S*|address|command|domain|is|must|not)"
+    r"|return path|reverse path|envelope from|@from|#ours"
     r"|(?:your|from|sending) domain|header from|from header|absender\w*|expediteur|remitente"
     r"|mittente|remetente|afzender|nadawc\w*|отправител\w*|spf|dkim|dmarc"
     r"|发 件 人|发 信 人|差 出 人|送 信 者",
-    "client": r"ips?|#ip|#us|#ehlo|(?:your|sending|remote|client|mail) (?:server|host|system|mta)"
+    "client": r"ips?|#ip|#us|#ehlo|#list"
+    r"|(?:your|sending|remote|client|mail) (?:server|host|system|mta)"
     r"|your (?:network|range|subnet|isp|connection)|client|host rejected|mtas?|ptr|rdns|helo"
     r"|ehlo|reverse dns|dialup|residential|dynamic|connections?|hostname|adresse ip|direccion ip",
 }  # fmt: skip

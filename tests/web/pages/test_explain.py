@@ -34,7 +34,7 @@ def paste(browser: Browser, text: str, **fields: str) -> Page:
 def test_explain_needs_no_account(guest: Browser) -> None:
     page = paste(guest, REFUSED)
     assert page.status == 200
-    assert "Wrong login or password" in page.heading
+    assert "Wrong user name or password" in page.heading
     assert "535 5.7.8 Error: authentication failed" in page.text
     assert "What to do next" in page.text
 

@@ -183,7 +183,9 @@ def test_cause_of_the_last_check_stands_at_its_field_until_settings_change(
         path = f"/smtps/{smtp.id}/edit"
         page = browser.get(path)
         said = words(page.by_id("smtp_secret-cause"))
-        assert said.startswith("Last check: Wrong login or password. Enter login and password")
+        assert said.startswith(
+            "Last check: Wrong user name or password. Enter user name and password"
+        )
         assert "smtp_secret-cause" in page.by_id("smtp_secret").get("aria-describedby", "").split()
         browser.submit(path, SAVE, smtp_secret="another")
         assert "Last check" not in browser.get(path).text

@@ -352,7 +352,7 @@ def test_failed_check_is_in_spanish_on_its_page_and_in_english_in_the_api(
     assert "El servidor no acepta este usuario con esta contraseña." in page.text
     assert "535 5.7.8 Username and Password not accepted" in page.text
     assert "en AUTH: Usuario o contraseña incorrectos" in browser.get(f"/apps/{idapp}").text
-    assert reply.json["title"] == "Wrong login or password"
+    assert reply.json["title"] == "Wrong user name or password"
     assert reply.headers.get("Content-Language") is None
 
 

@@ -1,0 +1,104 @@
+"""Thin evidence accuses nobody, and what is known of a provider leads to its own pages."""
+
+from typing import Any
+
+import pytest
+
+from smtpweb.mailcheck import Stage
+from smtpweb.mailcheck.core.failure import Symptom
+from smtpweb.mailcheck.diagnosis.matcher import Confidence, Diagnosis, Seen, diagnose
+from smtpweb.mailcheck.diagnosis.reading import LISTED, read
+from tests.support.replies import reply_of
+
+MX: dict[str, Any] = {"host": "mx.example.org", "port": 25, "mail_from": "a@example.com"}
+SIGNED_IN: dict[str, Any] = {"port": 587, "auth": True, "authenticated": True, "encrypted": True}
+
+
+def found(stage: str, reply: str, **facts: Any) -> Diagnosis:
+    return diagnose(Seen(Stage(stage), Symptom.REFUSED, reply_of(reply), facts))
+
+
+@pytest.mark.parametrize(
+    ("stage", "reply", "code"),
+    [
+        ("rcpt", "550 User has blacklisted you", "SMTP_RCPT_REFUSES_SENDER"),
+        ("mail", "550 Your domain is on our block list", "SMTP_FROM_DOMAIN_LISTED"),
+        ("rcpt", "550 Your IP is on our block list", "SMTP_CLIENT_BLOCKLISTED"),
+        ("rcpt", "452 Recipient is getting too many messages right now", "SMTP_RCPT_RATE"),
+        ("greeting", "554 mx.example.org does not accept mail from you", "SMTP_CLIENT_REFUSED"),
+        ("data", "550 Recipient address rejected: authentication checks failed (DMARC)",
+         "SMTP_FROM_DMARC"),
+    ],
+)  # fmt: skip
+def test_meaning_follows_whom_the_reply_names(stage: str, reply: str, code: str) -> None:
+    assert found(stage, reply, **MX).id == code
+
+
+@pytest.mark.parametrize(
+    ("stage", "reply"),
+    [
+        ("data", "554 Our spam team sits in Berlin and likes tea"),
+        ("rcpt", "550 Please phone the blacklist ministry before lunch"),
+        ("rcpt", "550 5.7.1 no"),
+    ],
+)
+def test_one_loud_word_accuses_nobody(stage: str, reply: str) -> None:
+    said = found(stage, reply, **MX)
+    assert said.id == f"SMTP_{stage.upper()}_REFUSED"
+    assert said.confidence is Confidence.UNCLEAR
+
+
+def test_loud_word_that_is_all_there_is_counts() -> None:
+    assert found("data", "554 REJECT spam", **MX).id == "SMTP_DATA_SPAM"
+
+
+def test_state_of_an_account_is_not_named_where_nobody_signs_in() -> None:
+    reply = "550 Monthly sending limit reached, upgrade your plan"
+    assert found("data", reply, **SIGNED_IN).id == "SMTP_PLAN_USED_UP"
+    assert found("data", reply, **MX).id == "SMTP_DATA_REFUSED"
+
+
+def test_host_of_a_block_list_is_known_and_named() -> None:
+    said = found("rcpt", "550 Refused, found in dnsbl.sorbs.net", **MX)
+    assert said.id == "SMTP_CLIENT_BLOCKLISTED"
+    assert any("dnsbl.sorbs.net" in step for step in said.steps)
+
+
+@pytest.mark.parametrize(
+    ("link", "listed"),
+    [
+        ("https://www.spamhaus.org/query/ip/192.0.2.1", True),
+        ("https://www.spamhaus.org/query/domain/example.com", False),
+        ("https://www.example.org/query/ip/192.0.2.1", False),
+    ],
+)
+def test_link_to_the_entry_of_an_address_says_that_it_is_listed(link: str, listed: bool) -> None:
+    assert (LISTED in read(reply_of(f"550 No, see {link}")).support_codes) is listed
+
+
+@pytest.mark.parametrize(
+    ("host", "page"),
+    [
+        ("smtp.fastmail.com", "fastmail"),
+        ("smtp.mail.me.com", "apple"),
+        ("smtp.mail.ru", "mail.ru"),
+        ("smtp.zoho.eu", "zoho"),
+    ],
+)
+def test_app_password_leads_to_the_page_of_its_provider(host: str, page: str) -> None:
+    said = found("auth", "535 5.7.9 Application-specific password required", host=host)
+    assert page in said.link
+    assert any(said.link in step for step in said.steps)
+
+
+def test_provider_without_a_page_gets_no_step_about_one() -> None:
+    said = found("auth", "535 5.7.9 Application-specific password required", host="mail.example")
+    assert not any("https://" in step for step in said.steps)
+
+
+def test_microsoft_notice_gives_its_dates() -> None:
+    said = found(
+        "auth", "535 5.7.139 Authentication unsuccessful, basic authentication is disabled.",
+        host="smtp.office365.com",
+    )  # fmt: skip
+    assert any("December 2026" in step for step in said.steps)
