@@ -1,4 +1,4 @@
-"""Host names, our own name and mail addresses in the form that goes over the wire."""
+"""Host names, our own name and email addresses in the form that is sent over the wire."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ import idna
 from .egress import Address, unmapped
 
 _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?", re.ASCII)
-# The C resolver reads 127.1, 0x7f.1 and 2130706433 as addresses; no top-level domain is like that
+# The C resolver reads 127.1, 0x7f.1 and 2130706433 as addresses; no top-level domain looks so
 _NUMERIC = re.compile(r"[0-9]+|0[xX][0-9a-fA-F]*", re.ASCII)
 _LITERAL = re.compile(r"\[(?:[0-9.]+|IPv6:[0-9A-Fa-f:.]+)\]", re.ASCII | re.IGNORECASE)
-MAX_ADDRESS = 254  # octets: a path has at most 256 with its angle brackets (RFC 5321 4.5.3.1.3)
+MAX_ADDRESS = 254  # octets: a path has at most 256 including angle brackets (RFC 5321 4.5.3.1.3)
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A host to connect to: an A-label name without trailing dot, or an address."""
+    """A host to connect to: an A-label name without a trailing dot, or an IP address."""
 
     name: str
     address: Address | None
 
 
 class MailboxError(ValueError):
-    """No address that mail can be sent to.
+    """Not an address that email can be sent to.
 
     ``template`` says why in one sentence, with ``%(name)s`` for each of
-    ``values``, so that a page can say it in its own language.
+    ``values``, so that a page can translate it.
     """
 
     def __init__(self, template: str, **values: object) -> None:
@@ -45,9 +45,9 @@ class MailboxError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
-    """A mail address for MAIL or RCPT; ``utf8`` where that needs SMTPUTF8 (RFC 6531).
+    """An email address for MAIL or RCPT; ``utf8`` if it requires SMTPUTF8 (RFC 6531).
 
-    ``written`` is the same address for people: its domain in Unicode rather than in A-labels.
+    ``written`` is the same address for display: its domain in Unicode instead of A-labels.
     """
 
     address: str
@@ -56,13 +56,13 @@ class Mailbox:
 
     @property
     def domain(self) -> str:
-        """What stands after the last @."""
+        """The part after the last @."""
         return self.address.rpartition("@")[2]
 
 
 @functools.lru_cache(1024)
 def parse_host(text: str) -> Host:
-    """A domain name (IDNA 2008, in lower case) or an IP address. ValueError says what is wrong."""
+    """Parse a domain name (IDNA 2008, lowercased) or an IP address. Raises ValueError."""
     if text != text.strip():
         raise ValueError("it begins or ends with a blank")
     if "://" in text:
@@ -97,9 +97,9 @@ def _ascii_name(text: str) -> str:
 
 @functools.lru_cache(4096)
 def parse_mailbox(text: str) -> Mailbox:
-    """One mail address (RFC 5321 4.1.2, RFC 6531). Raises :class:`MailboxError`.
+    """Parse an email address (RFC 5321 4.1.2, RFC 6531). Raises :class:`MailboxError`.
 
-    The domain may be any host name, internal ones such as ``localhost`` included, or an address
+    The domain may be any host name, including internal ones such as ``localhost``, or an address
     literal; the local part may be quoted.
     """
     if not text.strip():
@@ -125,7 +125,7 @@ def parse_mailbox(text: str) -> Mailbox:
 
 def _local_part(text: str) -> str:
     try:
-        # Only the local part: the library's opinion on domains is for the public Internet.
+        # Only the local part: the library's domain rules are meant for the public Internet.
         parsed = email_validator.validate_email(
             f"{text}@example.com",
             check_deliverability=False,
@@ -139,7 +139,7 @@ def _local_part(text: str) -> str:
 
 
 def _mail_domain(domain: str, local: str) -> tuple[str, str]:
-    """The domain as it goes over the wire, and as people write it."""
+    """Return the domain as sent over the wire, and as displayed."""
     if domain.startswith("[") or domain.endswith("]"):
         literal = _canonical_literal(domain)
         return literal, literal
@@ -158,12 +158,12 @@ def _mail_domain(domain: str, local: str) -> tuple[str, str]:
         return host.name, host.name
     try:
         return host.name, idna.decode(host.name)
-    except idna.IDNAError:  # an A-label that was typed as such beside a label in Unicode
+    except idna.IDNAError:  # an A-label was typed next to a Unicode label
         return host.name, host.name
 
 
 def _canonical_literal(text: str) -> str:
-    """RFC 5321 4.1.3, without the literals of other tags than IPv6, of which there are none."""
+    """Return an address literal (RFC 5321 4.1.3); IPv6 is the only tag, as no others exist."""
     if _LITERAL.fullmatch(text):
         tagged = text[1:-1].lower()
         try:
@@ -180,9 +180,9 @@ def _canonical_literal(text: str) -> str:
 
 
 def ehlo_name(wanted: str | None, local: Address) -> str:
-    """What we call ourselves: ``wanted``, our full name, or an address literal.
+    """Return our EHLO name: ``wanted``, our full name, or an address literal.
 
-    RFC 5321 4.1.4 asks for one of the last two; a bare host name is refused by strict servers.
+    RFC 5321 4.1.4 requires one of the last two; strict servers refuse a bare host name.
     Raises ValueError for a ``wanted`` that is neither.
     """
     if wanted is None:
@@ -194,14 +194,14 @@ def ehlo_name(wanted: str | None, local: Address) -> str:
 
 
 def address_literal(address: Address) -> str:
-    """RFC 5321 4.1.3; an IPv4 address inside an IPv6 one is written as what it is."""
+    """Return the address literal (RFC 5321 4.1.3); an IPv4-mapped address is written as IPv4."""
     address = unmapped(address)
     return f"[{address}]" if address.version == 4 else f"[IPv6:{address}]"
 
 
 @functools.lru_cache(1)
 def own_full_name() -> str | None:
-    """This machine's name if it is a full one. Asks no DNS, which could hang or cost a trip."""
+    """Return this machine's name if it is fully qualified. Avoids DNS, which could be slow."""
     own = socket.gethostname()
     for name in (own, *_hosts_file_names(own)):
         try:
@@ -216,7 +216,7 @@ HOSTS_FILE = Path("/etc/hosts")
 
 
 def hosts_file_addresses(name: str) -> tuple[Address, ...]:
-    """The addresses that the hosts file gives for ``name``."""
+    """Return the addresses that the hosts file lists for ``name``."""
     found: list[Address] = []
     for address, names in _hosts_file():
         if name.lower() in names:

@@ -1,7 +1,7 @@
-"""Guess the charset of a reply that is not UTF-8, so that people can read it.
+"""Guess the charset of a reply that is not UTF-8, to make it readable.
 
 Replies should be ASCII (RFC 5321 4.2.1) or UTF-8 (RFC 6531 3.7.4.2). Servers in China, Russia and
-Japan also answer in the charset of their country, and old ones in Latin-1.
+Japan also answer in a national charset, and old ones in Latin-1.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import Callable
 _RUN = re.compile(rb"[\x80-\xff]+")
 _RUSSIAN_WORD = re.compile(r"\b[А-ЯЁ]?[а-яё]+\b")
 _JAPANESE = re.compile("[\u3000-\u30ff\u4e00-\u9fff]")
-_MIN_SHARE = 0.8  # of the letters outside ASCII, for a charset to be believed
+_MIN_SHARE = 0.8  # of the non-ASCII letters, to accept a charset
 
 
 def decoded(line: bytes) -> str:
-    """The text of a line: UTF-8, else the likely legacy charset, else Latin-1."""
+    """Decode a line as UTF-8, else as the likely legacy charset, else as Latin-1."""
     try:
         return line.decode()
     except UnicodeDecodeError:
@@ -25,14 +25,14 @@ def decoded(line: bytes) -> str:
 
 def _likely(line: bytes) -> str:
     if max(map(len, _RUN.findall(line))) < 2:
-        return "latin-1"  # lone accents between ASCII letters
+        return "latin-1"  # single accented letters between ASCII letters
     scores = [(_share(line, charset, fitting), charset) for charset, fitting in _CANDIDATES]
     best, charset = max(scores, key=lambda score: score[0])
     return charset if best >= _MIN_SHARE else "latin-1"
 
 
 def _share(line: bytes, charset: str, fitting: Callable[[str], int]) -> float:
-    """The share of the letters outside ASCII that a text in this charset is made of."""
+    """Return the share of the non-ASCII letters that fit a text in this charset."""
     try:
         text = line.decode(charset)
     except UnicodeDecodeError:
@@ -41,7 +41,7 @@ def _share(line: bytes, charset: str, fitting: Callable[[str], int]) -> float:
 
 
 def _russian(text: str) -> int:
-    # Words begin with a capital or have none: the other Cyrillic charset turns the case around
+    # Only the first letter is a capital, if any: the other Cyrillic charset inverts the case
     return sum(map(len, _RUSSIAN_WORD.findall(text)))
 
 
@@ -54,7 +54,7 @@ def _is_common_ideograph(char: str) -> bool:
         lead, trail = char.encode("gb2312")
     except (UnicodeEncodeError, ValueError):
         return False
-    # The first level of GB 2312, and its punctuation
+    # Level 1 of GB 2312, and its punctuation
     return (0xB0 <= lead <= 0xD7 or lead in (0xA1, 0xA3)) and trail >= 0xA1
 
 

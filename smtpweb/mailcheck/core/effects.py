@@ -1,8 +1,8 @@
-"""What the course of a check asks of its driver, and how the driver answers.
+"""The effects that a check requests from its driver, and the driver's answers.
 
-The core never touches a socket. It is a generator that yields one of these needs and is sent
-the answer; a driver carries them out, blocking or not. What can go wrong out there is thrown
-into the generator as one of the exceptions below, and as nothing else.
+The core never touches a socket. It is a generator that yields one of these requests and is sent
+the answer; a driver carries them out, blocking or not. I/O errors are thrown into the generator
+as one of the exceptions below, and as nothing else.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Resolve:
-    """Look up ``host``; the answer is a tuple of addresses. Throws :class:`NotResolved`."""
+    """Look up ``host``; the answer is a tuple of addresses. Raises :class:`NotResolved`."""
 
     host: str
     until: float
@@ -29,7 +29,7 @@ class Resolve:
 class Connect:
     """Open TCP to the first of ``addresses`` that answers; the answer is :class:`Connected`.
 
-    Throws :class:`NotConnected`. No attempt lasts longer than ``each`` seconds.
+    Raises :class:`NotConnected`. No attempt takes longer than ``each`` seconds.
     """
 
     addresses: tuple[Address, ...]
@@ -42,7 +42,7 @@ class Connect:
 class Exchange:
     """Send ``data`` and wait for bytes; the answer is at most 16 KiB, or b"" at the end.
 
-    Throws :class:`Silent` when nothing came by ``until``, :class:`Lost` on a reset.
+    Raises :class:`Silent` if nothing arrived by ``until``, :class:`Lost` on a reset.
     """
 
     handle: Any
@@ -52,14 +52,14 @@ class Exchange:
 
 @dataclass(slots=True)
 class Glance:
-    """Bytes that have come already, without waiting: None if none have, b"" at the end."""
+    """Read bytes that have already arrived, without waiting: None if none, b"" at the end."""
 
     handle: Any
 
 
 @dataclass(slots=True)
 class HangUp:
-    """Send ``data`` if the kernel takes it at once, and close; the answer is None."""
+    """Send ``data`` if the kernel accepts it immediately, and close; the answer is None."""
 
     handle: Any
     data: bytes
@@ -67,9 +67,9 @@ class HangUp:
 
 @dataclass(slots=True)
 class Together:
-    """Run several courses at the same time; the answer is the tuple of what they return.
+    """Run several generators concurrently; the answer is the tuple of their return values.
 
-    A course in it raises nothing, and minds its own deadline.
+    They must not raise, and must keep to their own deadlines.
     """
 
     courses: tuple[Generator[Any, Any, Any], ...]
@@ -81,7 +81,7 @@ Asks: TypeAlias = Generator[Need, Any, T]
 
 @dataclass(slots=True)
 class Connected:
-    """An open connection. ``local`` is our own address on it."""
+    """An open connection. ``local`` is our address on it."""
 
     handle: Any
     address: Address
@@ -90,7 +90,7 @@ class Connected:
 
 
 class NotResolved(Exception):
-    """A name without addresses; ``why`` is a :class:`~.failure.Symptom`."""
+    """The name has no addresses; ``why`` is a :class:`~.failure.Symptom`."""
 
     def __init__(self, why: str):
         super().__init__(why)
@@ -106,8 +106,8 @@ class NotConnected(Exception):
 
 
 class Silent(Exception):
-    """Nothing came in time."""
+    """Nothing arrived in time."""
 
 
 class Lost(Exception):
-    """The connection broke; the text says how."""
+    """The connection broke; the message says how."""

@@ -1,7 +1,7 @@
 """Decide, before any packet is sent, which addresses and ports a check may reach.
 
-The tables are our own: ``ipaddress`` changes its mind between Python versions, calls
-``64:ff9b::7f00:1`` (127.0.0.1 behind NAT64) global, and 100.64.0.1 not private.
+The tables are our own: ``ipaddress`` varies between Python versions, and calls
+``64:ff9b::7f00:1`` (127.0.0.1 behind NAT64) global and 100.64.0.1 not private.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .modes import MAIL_PORTS
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-# Opened by any SMTPWEB_EGRESS_ALLOW entry that holds the address.
+# Allowed by any SMTPWEB_EGRESS_ALLOW entry that contains the address.
 _OPENED_BY_NETWORK = (
     ("127.0.0.0/8", "loopback"),
     ("::1/128", "loopback"),
@@ -30,8 +30,8 @@ _OPENED_BY_NETWORK = (
     ("fc00::/7", "unique local addresses (RFC 4193)"),
 )
 
-# Opened only by an entry that is exactly that address; judged before the ranges above,
-# because some metadata services lie inside them.
+# Allowed only by an entry for exactly that address; checked before the ranges above,
+# because some metadata services are inside them.
 _METADATA = (
     ("169.254.169.254/32", "cloud metadata services"),
     ("100.100.100.200/32", "cloud metadata services"),
@@ -41,7 +41,7 @@ _METADATA = (
     ("fd20:ce::254/128", "cloud metadata services"),
 )
 
-# Likewise opened only by an entry that is exactly that address.
+# Likewise allowed only by an entry for exactly that address.
 _OPENED_BY_ADDRESS = (
     ("0.0.0.0/8", "unspecified addresses"),
     ("169.254.0.0/16", "link-local addresses"),
@@ -84,14 +84,14 @@ RANGE_NAMES = frozenset({_ANYTHING_ELSE, *(name for _, name, _ in _DENIED)})
 
 
 class EgressRuleError(ValueError):
-    """A rule of the policy that cannot be read; the text is one sentence naming the rule."""
+    """A policy rule that cannot be parsed; the message is one sentence naming the rule."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a check may not go somewhere, and what its administrator could change.
+    """Why a check may not connect, and what the administrator could change.
 
-    ``kind`` is "port", "own", "range" or "reserved"; ``setting`` is ready to be pasted.
+    ``kind`` is "port", "own", "range" or "reserved"; ``setting`` is ready to paste.
     """
 
     kind: str
@@ -118,8 +118,8 @@ class _Allowed:
 class EgressPolicy:
     """What a check may reach. Without arguments: global unicast addresses on mail ports.
 
-    ``ports`` None means any port. ``own`` lists (host or address, port) of this
-    installation's own services, which no rule opens; ``localhost`` there means any loopback
+    If ``ports`` is None, any port is allowed. ``own`` lists (host or address, port) of this
+    installation's own services, which no rule allows; ``localhost`` there means any loopback
     address, and an unspecified address such as 0.0.0.0 any address of this machine.
     """
 
@@ -129,10 +129,10 @@ class EgressPolicy:
 
     @classmethod
     def parse(cls, allow: str, ports: str, own: frozenset[tuple[str, int]] = frozenset()) -> Self:
-        """The policy of SMTPWEB_EGRESS_ALLOW and SMTPWEB_EGRESS_PORTS.
+        """Parse SMTPWEB_EGRESS_ALLOW and SMTPWEB_EGRESS_PORTS into a policy.
 
         An allow entry is ``network[:port]`` such as ``127.0.0.0/8``, ``10.0.0.25/32:25`` or
-        ``[fd00::1]:25``; one with a port opens that port only, whatever ``ports`` says.
+        ``[fd00::1]:25``; one with a port allows only that port, regardless of ``ports``.
         Raises :class:`EgressRuleError`.
         """
         entries = tuple(_allowed(entry) for entry in _entries(allow))
@@ -143,7 +143,7 @@ class EgressPolicy:
         return cls(entries, numbers or MAIL_PORTS, own)
 
     def refuses_port(self, host: str, port: int) -> Refusal | None:
-        """The refusal that holds whatever ``host`` resolves to; None if there is none."""
+        """Return the refusal that applies whatever ``host`` resolves to, or None."""
         if self._is_own(host, port):
             return Refusal("own", host, "", "this installation's own services", "")
         if self.ports is None or port in self.ports:
@@ -153,7 +153,7 @@ class EgressPolicy:
         return self._port_refusal(host, port)
 
     def refuses(self, address: Address, port: int) -> Refusal | None:
-        """The refusal of one resolved address; None where the check may connect to it."""
+        """Return the refusal of one resolved address, or None if the check may connect to it."""
         address = unmapped(address)
         if self._is_own(str(address), port):
             return Refusal("own", str(address), "", "this installation's own services", "")
@@ -199,14 +199,14 @@ class EgressPolicy:
 
 
 def unmapped(address: Address) -> Address:
-    """``::ffff:a.b.c.d`` as the IPv4 address that a connection to it reaches."""
+    """Return ``::ffff:a.b.c.d`` as the IPv4 address that a connection to it reaches."""
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         return address.ipv4_mapped
     return address
 
 
 def embedded(address: Address) -> tuple[Address, ...]:
-    """The IPv4 addresses that packets to ``address`` may end at.
+    """Return the IPv4 addresses that packets to ``address`` may end up at.
 
     NAT64 (RFC 6052), 6to4 (RFC 3056), Teredo (RFC 4380), IPv4-compatible (RFC 4291 2.5.5.1).
     """
@@ -253,7 +253,7 @@ def _as_address(text: str) -> Address | None:
 
 
 def _is_ours(address: Address) -> bool:
-    """Whether this machine holds ``address``: only then can a socket be bound to it."""
+    """Check whether this machine has ``address``: only then can a socket be bound to it."""
     if address.is_loopback or address.is_unspecified:
         return True
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6

@@ -1,7 +1,7 @@
-"""Find a secret in a text whatever encoding it was put into: decode and normalise, then compare.
+"""Find a secret in a text in any common encoding: decode and normalize, then compare.
 
-A list of encodings cannot be complete: a server that has a password can write it down in a way
-that nobody foresaw. These are the ones that programs produce by themselves or that are at hand.
+No list of encodings can be complete: a server that has a password can write it in a way that
+nobody expected. These are the ones that programs produce automatically or that are common.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator
 
-MIN_LETTERS = 6  # fewer would be found across ordinary words
-MAX_DEPTH = 3  # encodings of encodings
-MAX_DECODED = 96 * 1024  # characters of one text and all that it decodes to
+MIN_LETTERS = 6  # fewer would match across ordinary words
+MAX_DEPTH = 3  # nested encodings
+MAX_DECODED = 96 * 1024  # characters, of one text and everything it decodes to
 
 _SEPARATORS = re.compile(r"[\W_]+")
 _BASE64_RUN = re.compile(r"[A-Za-z0-9+/_-]{8,}", re.ASCII)
@@ -36,17 +36,17 @@ _CODE_POINT = re.compile(rb"[uU]\+([0-9A-Fa-f]{4,6})[\s,;]?")
 
 
 def squeezed(text: str) -> str:
-    """Letters and digits alone, in one case and one width: "Ｓ3-C r" is "s3cr"."""
+    """Return only the letters and digits, in one case and one width: "Ｓ3-C r" is "s3cr"."""
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
     return _SEPARATORS.sub("", text.casefold())
 
 
 def encodings_of(secret: bytes) -> set[str]:
-    """``secret`` as hexadecimal, base64 and base32, and those once more encoded, squeezed.
+    """Return ``secret`` as hexadecimal, base64 and base32, and these encoded again, squeezed.
 
-    Base64 and base32 depend on what stands before it in the stream: of each alignment those
-    characters are taken that the secret alone decides.
+    Base64 and base32 depend on what precedes the secret in the stream: for each alignment, only
+    the characters that the secret alone determines are used.
     """
     once = {found for raw in _as_bytes(secret) for found in _encoded(raw)}
     twice = {
@@ -65,7 +65,7 @@ def _as_bytes(secret: bytes) -> Iterator[bytes]:
         yield text.encode(charset, "surrogatepass")
     if not text.isascii():
         yield text.encode("latin-1", "replace")
-        # UTF-8 that was taken for Latin-1 and encoded once more
+        # UTF-8 that was read as Latin-1 and encoded again
         yield secret.decode("latin-1").encode()
 
 
@@ -90,9 +90,9 @@ def _base32(raw: bytes) -> Iterator[str]:
 
 
 def views(text: str) -> Iterator[str]:
-    """``text``, and what it may have been before it was encoded; each once.
+    """Yield ``text`` and everything it may decode to, each once.
 
-    Raises :class:`TooMuch` where that is more than :data:`MAX_DECODED` characters.
+    Raises :class:`TooMuch` if that is more than :data:`MAX_DECODED` characters.
     """
     seen = {text}
     queue = [(text, 0)]
@@ -114,7 +114,7 @@ def views(text: str) -> Iterator[str]:
 
 
 class TooMuch(Exception):
-    """A text that decodes to more and more: it was made to keep us busy."""
+    """The text decodes to too much: it was made to keep us busy."""
 
 
 def _substituted(
@@ -184,7 +184,7 @@ def _base32_runs(text: str) -> Iterator[str]:
 
 
 def _from_base64(standard: str) -> bytes:
-    if len(standard) % 4 == 1:  # a lone sextet holds no octet
+    if len(standard) % 4 == 1:  # a single sextet cannot hold an octet
         standard = standard[:-1]
     try:
         return binascii.a2b_base64(standard + "=" * (-len(standard) % 4))
@@ -193,7 +193,7 @@ def _from_base64(standard: str) -> bytes:
 
 
 def _wide(raw: bytes) -> Iterator[str]:
-    """The text of octets; what is no text was no encoding of any."""
+    """Yield octets decoded to text; octets that are not text are not an encoding of one."""
     if b"\0" in raw:
         raw = raw.replace(b"\0", b"")  # UTF-16, or the NULs of PLAIN
     with_high = raw.translate(None, _PRINTABLE)

@@ -1,4 +1,4 @@
-"""What our own machine and the typed values tell about a failure."""
+"""What our own machine and the entered values reveal about a failure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @functools.lru_cache(1)
 def in_container() -> bool:
-    """Whether we run in a container, where ``localhost`` is the container itself."""
+    """Check whether we run in a container, where ``localhost`` is the container itself."""
     if any(Path(name).exists() for name in ("/.dockerenv", "/run/.containerenv")):
         return True
     try:

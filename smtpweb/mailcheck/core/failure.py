@@ -1,4 +1,4 @@
-"""The one exception of a check: at which stage it ended, by what symptom, with what facts."""
+"""The exception that ends a check, with its stage, symptom and facts."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 
 class Symptom(enum.StrEnum):
-    """What was seen; the catalogue of causes matches on it."""
+    """What was observed; the catalogue of causes matches on it."""
 
     NONE = "none"  # nothing is wrong
-    REFUSED = "refused"  # a reply of class 4 or 5, or one that does not fit
+    REFUSED = "refused"  # a 4xx or 5xx reply, or an unexpected one
 
-    NO_FROM = "no from"  # neither the server nor its app has a sender
-    TOO_BUSY = "too busy"  # this machine gives no more threads
+    NO_FROM = "no from"  # neither the server nor its app has a From address
+    TOO_BUSY = "too busy"  # this machine cannot start more threads
 
     PORT_DENIED = "port denied"
     OWN_SERVICE = "own service"
@@ -34,14 +34,14 @@ class Symptom(enum.StrEnum):
     CONNECTION_REFUSED = "connection refused"
     CONNECT_TIMEOUT = "connect timeout"
     NO_ROUTE = "no route"
-    UNREACHABLE = "unreachable"  # said by a router, or by nobody on the server's own network
+    UNREACHABLE = "unreachable"  # says a router, or no answer on the server's own network
     NOT_PERMITTED = "not permitted"
     NO_SOCKET = "no socket"
     CONNECT_FAILED = "connect failed"
 
     CA_FILE_UNREADABLE = "ca file unreadable"
-    NOT_TLS = "not tls"  # plain text came where a TLS handshake was due
-    TLS_EXPECTED = "tls expected"  # silence, and a second look found TLS
+    NOT_TLS = "not tls"  # plain text instead of a TLS handshake
+    TLS_EXPECTED = "tls expected"  # silence, and a second connection found TLS
     CERTIFICATE_EXPIRED = "certificate expired"
     CERTIFICATE_NOT_YET_VALID = "certificate not yet valid"
     CERTIFICATE_NAME = "certificate name"
@@ -55,13 +55,13 @@ class Symptom(enum.StrEnum):
     TLS_WEAK = "tls weak"
     TLS_ALERT = "tls alert"
     TLS_FAILED = "tls failed"
-    INJECTED = "injected"  # plain text behind the reply to STARTTLS
+    INJECTED = "injected"  # plain text after the reply to STARTTLS
 
     SILENT = "silent"
     CLOSED = "closed"
     MALFORMED = "malformed"
     TOO_LONG = "too long"
-    OUT_OF_STEP = "out of step"  # a reply came before its command was sent
+    OUT_OF_STEP = "out of step"  # a reply arrived before its command was sent
     WRONG_PROTOCOL = "wrong protocol"
 
     NOT_OFFERED = "not offered"
@@ -78,7 +78,7 @@ class Symptom(enum.StrEnum):
 
 
 class Failure(Exception):
-    """The check ends here. ``facts`` are plain values that the catalogue may match or name."""
+    """End the check. ``facts`` are plain values that the catalogue may match on or name."""
 
     def __init__(
         self,
@@ -90,6 +90,6 @@ class Failure(Exception):
     ):
         super().__init__(symptom.value)
         self.symptom = symptom
-        self.stage = stage  # None: the stage under way
+        self.stage = stage  # None: the current stage
         self.reply = reply
         self.facts = facts

@@ -1,12 +1,12 @@
-"""Characters that a person cannot see: what came with copying, or makes two names look the same."""
+"""Find invisible characters: copied by accident, or making two names look the same."""
 
 from __future__ import annotations
 
 import unicodedata
 from typing import NamedTuple
 
-# Default_Ignorable_Code_Point of Unicode beyond the categories below, the empty Braille pattern,
-# and the object replacement: drawn as nothing, or as a blank.
+# Unicode's Default_Ignorable_Code_Point beyond the categories below, the empty Braille pattern,
+# and the object replacement character: not rendered, or rendered as a space.
 _UNDRAWN = frozenset(
     "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2065\u2800\u3164\uffa0\ufffc"
 ) | {
@@ -17,22 +17,22 @@ _UNDRAWN = frozenset(
 
 
 class Invisible(NamedTuple):
-    """A character and its position, from 1."""
+    """A character and its position, starting at 1."""
 
     char: str
     position: int
 
 
 def first_undrawn(text: str) -> Invisible | None:
-    """The first character that is drawn as nothing: no blank is."""
+    """Return the first character that is not rendered; spaces do not count."""
     return _first(text, blanks=False)
 
 
 def first_invisible(text: str) -> Invisible | None:
-    """The first character that cannot be seen as what it is; an ordinary space can be.
+    """Return the first character that cannot be recognized by sight, ordinary spaces excepted.
 
-    Beside those that are drawn as nothing, that is any other blank, and what no font has: code
-    points without a meaning, or with a private one.
+    These are the characters that are not rendered, any other kind of space, and what no font has:
+    unassigned and private-use code points.
     """
     return _first(text, blanks=True)
 

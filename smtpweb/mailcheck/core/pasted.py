@@ -1,4 +1,4 @@
-"""Take apart what people paste where only a host belongs: a URL, "host:port", "user@host:port"."""
+"""Parse what people paste into a host field: a URL, "host:port", "user@host:port"."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from .addresses import parse_host
 from .modes import SPOKEN, USUAL_PORTS, Encryption
 
-# What is meant by a scheme: RFC 8314 for the first two rows, the habits of mail libraries else.
+# The meaning of a scheme: RFC 8314 for the first two rows, otherwise what mail libraries do.
 _SCHEMES = {
     "smtp": Encryption.STARTTLS,
     "submission": Encryption.STARTTLS,
@@ -32,10 +32,10 @@ _TOP_LEVEL = re.compile(r"[a-z]{2,}|xn--[a-z0-9-]+", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What was pasted, apart from the password, which is dropped.
+    """The parts of a pasted server, without the password, which is dropped.
 
-    ``port`` and ``encryption`` are None where nothing says them. ``username`` is "" where there
-    was none, or where it may be a key that stands for user name and password at once.
+    ``port`` and ``encryption`` are None if not given. ``username`` is "" if there was none, or if
+    it may be a key that is both user name and password.
     """
 
     host: str
@@ -46,11 +46,11 @@ class Parts:
 
 
 def take_apart(text: str) -> Parts | None:
-    """The parts of a pasted server, or None where they cannot be told for sure.
+    """Return the parts of a pasted server, or None if they are ambiguous.
 
-    A password may hold ``@``, ``:``, ``/`` and ``?`` although a URL should escape them, so what
-    is taken for the host stands behind the last ``@``; where that could be a part of a password
-    or of a query, nothing is said.
+    A password may contain ``@``, ``:``, ``/`` and ``?`` although a URL should escape them, so the
+    host is what follows the last ``@``; if that could be part of a password or a query, return
+    None.
     """
     url = _URL.fullmatch(text.strip())
     scheme, rest = (url["scheme"].lower(), url["rest"]) if url else ("", text.strip())
@@ -63,20 +63,20 @@ def take_apart(text: str) -> Parts | None:
         return None
     host, port = found
     if at and port is None and not _is_full_name(host):
-        return None  # may be the rest of a password that holds an @
+        return None  # may be the rest of a password that contains an @
     encryption = _SCHEMES.get(scheme)
     port = port or (USUAL_PORTS[encryption] if encryption else None)
     if scheme in ("", "smtp", "submission") and port is not None:
         encryption = SPOKEN.get(port, encryption)
     named = unquote(username) if colon or "@" in username or "%40" in username else ""
     if unquote(password).strip().casefold() in ("", named.strip().casefold()) and colon:
-        named = ""  # where both are the same, or only one was given, the name is the secret
+        named = ""  # if both are the same, or only one was given, the name is the secret
     printable = named if named.isprintable() and "\ufffd" not in named else ""
     return Parts(host, port, encryption, printable, bool(at) and bool(colon or not printable))
 
 
 def _server(text: str) -> tuple[str, int | None] | None:
-    """The host as it is looked up, and the port."""
+    """Return the host as it is looked up, and the port."""
     found = _SERVER.fullmatch(text)
     if found is None:
         return None
@@ -90,7 +90,7 @@ def _server(text: str) -> tuple[str, int | None] | None:
 
 
 def _may_end_sooner(userinfo: str) -> bool:
-    """Whether the host may stand before the last "@", which is then one of a path or query."""
+    """Check whether the host may precede the last "@", which is then in a path or query."""
     before = re.split(r"[/?#]", userinfo, maxsplit=1)
     if len(before) == 1:
         return False

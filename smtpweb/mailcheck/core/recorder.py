@@ -1,8 +1,8 @@
-"""What is kept of a check while it runs: the stages with their times, and the transcript.
+"""Record a running check: the stages with their times, and the transcript.
 
-Credentials are left out by construction: :meth:`Recorder.client` is told what to show, never
-what was sent. Every word of a server passes :meth:`Recorder.said`, the only maker of
-:data:`ServerText`: replies, capabilities, the names in its certificate, its queue id.
+Credentials are excluded by design: :meth:`Recorder.client` gets what to show, never what was
+sent. All server text goes through :meth:`Recorder.said`, the only function that creates
+:data:`ServerText`: replies, capabilities, the names in the certificate, the queue ID.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .raw_reply import RawReply, decoded
 from .redaction import HIDDEN, Secrets, cleaned, cut
 from .types import Line, Outcome, Reply, ServerText, Stage, Step, TlsFacts
 
-MAX_TRANSCRIPT = 400  # lines; a conversation without accidents has about thirty
+MAX_TRANSCRIPT = 400  # lines; a normal conversation has about thirty
 
 _log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ def _without_codes(line: str) -> str:
 
 
 class Recorder:
-    """The notebook of one check. ``clock`` is monotonic, in seconds."""
+    """The record of one check. ``clock`` is monotonic, in seconds."""
 
     def __init__(self, clock: Callable[[], float], secrets: Secrets, watch: Watch | None = None):
         self.clock = clock
@@ -41,10 +41,10 @@ class Recorder:
         self._begun = self.started
         self._steps: dict[Stage, Step] = {}
         self._lines: list[Line] = []
-        self._sealed = False  # nothing of the server is shown any more
+        self._sealed = False  # no more server text is shown
 
     def begin(self, stage: Stage) -> None:
-        """The stage under way ends well, if it has not ended yet, and ``stage`` begins."""
+        """Start ``stage``; mark the current stage as done if it has not ended yet."""
         if stage is not self.stage:
             self.done()
         self.stage = stage
@@ -52,18 +52,18 @@ class Recorder:
         self._tell(Step(stage, Outcome.UNDER_WAY))
 
     def done(self) -> None:
-        """The stage under way ended well."""
+        """Mark the current stage as done."""
         if self.stage not in self._steps:
             self._end(self.stage, Outcome.DONE)
 
     def skip(self, stage: Stage) -> None:
-        """``stage`` is not part of this conversation; the one under way has ended well."""
+        """Mark ``stage`` as not part of this conversation, and the current one as done."""
         self.done()
         self._steps[stage] = Step(stage, Outcome.SKIPPED)
         self._tell(self._steps[stage])
 
     def fail(self, stage: Stage) -> None:
-        """``stage`` failed; those after it, if any had begun, were not reached."""
+        """Mark ``stage`` as failed; later ones, even if already started, count as not reached."""
         if stage is not self.stage:
             order = list(Stage)
             for later in order[order.index(stage) :]:
@@ -72,7 +72,7 @@ class Recorder:
         self._end(stage, Outcome.FAILED)
 
     def again(self, stage: Stage) -> None:
-        """The conversation starts over at ``stage``: what was noted from there on is void."""
+        """Start the conversation over at ``stage``, discarding what was recorded from there on."""
         order = list(Stage)
         for later in order[order.index(stage) :]:
             self._steps.pop(later, None)
@@ -80,26 +80,26 @@ class Recorder:
         self._begun = self.clock()
 
     def noted(self) -> tuple[Stage, dict[Stage, Step]]:
-        """The stage under way and the steps so far, for :meth:`restore`."""
+        """Return the current stage and the steps so far, for :meth:`restore`."""
         return self.stage, dict(self._steps)
 
     def restore(self, noted: tuple[Stage, dict[Stage, Step]]) -> None:
-        """Go back to an earlier conversation, which goes on where it was left."""
+        """Return to an earlier conversation and continue where it stopped."""
         stage, steps = noted
         self.again(stage)
         self._steps = dict(steps)
         self._tell(Step(stage, Outcome.UNDER_WAY))
 
     def steps(self) -> tuple[Step, ...]:
-        """Every stage in order."""
+        """Return every stage in order."""
         return tuple(self._steps.get(stage) or Step(stage, Outcome.NOT_REACHED) for stage in Stage)
 
     def client(self, shown: str) -> None:
-        """A command of ours, as it may be shown."""
+        """Record a client command in the form that may be shown."""
         self._write("C", shown)
 
     def server(self, answer: RawReply, *, hide: bool = False) -> None:
-        """A reply, line by line; ``hide`` its words in a login that they would help to guess."""
+        """Record a reply line by line; ``hide`` its text if it would help to guess credentials."""
         if hide and answer.code in (235, 334):
             self._write("S", f"{answer.code} {HIDDEN}")
             return
@@ -111,33 +111,33 @@ class Recorder:
         self._write("S", cut(f"{answer.code} {self.said(decoded(last))}"))
 
     def remark(self, text: str) -> None:
-        """Something that is neither's words."""
+        """Record a remark that neither side sent."""
         self._write("*", text)
 
     def said(self, text: str) -> ServerText:
-        """A server's words, fit to be kept: on one line, without credentials, cut."""
+        """Return server text that is safe to store: one line, no credentials, limited in length."""
         if self._sealed:
             return ServerText(HIDDEN if text else "")
         return ServerText(cut(self.secrets.scrubbed(cleaned(text))))
 
     def seal(self, *others: str) -> None:
-        """Hide all words of the server if a secret is spread over them.
+        """Hide all server text if a secret is spread over it.
 
-        Called before the report: ``others`` are words that are not in the transcript, in the
-        order in which they would be read.
+        Call this before building the report. ``others`` are texts that are not in the
+        transcript, in reading order.
         """
         lines = [line.text for line in self._lines if line.direction == "S"]
         words = [_without_codes(line) for line in lines]
         self._sealed = self.secrets.are_in("".join(words)) or self.secrets.are_in("".join(others))
 
     def reply(self, answer: RawReply) -> Reply:
-        """A reply for the report."""
-        # Its digits are the server's choice too
+        """Return a reply for the report."""
+        # The server also chooses the digits
         enhanced = answer.enhanced if self.said(answer.enhanced) == answer.enhanced else ""
         return Reply(answer.code, ServerText(enhanced), self.said(answer.text))
 
     def tls(self, facts: TlsFacts) -> TlsFacts:
-        """What a certificate says, once more: what was said behind it may have sealed it."""
+        """Clean certificate data again: later server text may have sealed the record."""
         return dataclasses.replace(
             facts,
             subject=self.said(facts.subject),
@@ -146,7 +146,7 @@ class Recorder:
         )
 
     def transcript(self) -> tuple[Line, ...]:
-        """The lines so far."""
+        """Return the lines so far."""
         if not self._sealed:
             return tuple(self._lines)
         return tuple(
@@ -157,7 +157,7 @@ class Recorder:
         )
 
     def milliseconds(self) -> float:
-        """Since the start."""
+        """Return the time since the start."""
         return round((self.clock() - self.started) * 1000, 1)
 
     def _write(self, direction: str, text: str) -> None:
@@ -178,6 +178,6 @@ class Recorder:
         try:
             self._watch(step)
         except Exception:
-            # The watcher may be a browser that has gone; the check goes on without it
+            # The watcher may be a browser that disconnected; continue without it
             _log.warning("a watcher of a check failed and is not told more", exc_info=True)
             self._watch = None

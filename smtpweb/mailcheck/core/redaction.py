@@ -1,10 +1,10 @@
-"""Make a server's words fit to be kept and shown: cleaned, scrubbed of credentials, cut.
+"""Make server text safe to store and show: cleaned, without credentials, limited in length.
 
-A server may answer with anything: terminal escapes, text that runs backwards, or the very
-password that it was just given. ``Recorder.said`` brings every word of a server here.
+A server may answer with anything: terminal escapes, right-to-left text, or the password it was
+just sent. ``Recorder.said`` passes all server text through here.
 
-What stands there as it was sent is cut out of the text. What shows only after decoding hides the
-whole text: where it begins and ends in its encoding is anybody's guess.
+A credential that appears verbatim is cut out of the text. One that appears only after decoding
+hides the whole text, because its start and end in the encoded form are unknown.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ MAX_TEXT = 500
 MAX_SEEN = 64  # texts
 
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.?)", re.DOTALL)
-_BETWEEN = re.compile(r"[\W_]+")  # what may stand between the letters of a word
+_BETWEEN = re.compile(r"[\W_]+")  # what may separate the letters of a word
 _RUN = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}", re.ASCII)
-# Control, format (bidi, zero width), surrogate, private use, unassigned, line and paragraph ends
+# Control, format (bidi, zero width), surrogate, private use, unassigned, line/paragraph separators
 _UNFIT = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def cleaned(text: str) -> str:
-    """``text`` on one line, with nothing in it that moves a cursor or turns the reading order."""
+    """Return ``text`` on one line, without cursor movements or bidirectional controls."""
     if text.isascii() and text.isprintable():
         return text
     text = _ESCAPES.sub("\N{REPLACEMENT CHARACTER}", text)
@@ -45,12 +45,12 @@ def _is_unfit(char: str) -> bool:
 
 
 def cut(text: str, length: int = MAX_TEXT) -> str:
-    """At most ``length`` characters, with an ellipsis where something was left out."""
+    """Return at most ``length`` characters, with an ellipsis if text was cut."""
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
 class Secrets:
-    """What must not be seen in any text, in the forms in which a server may send it back."""
+    """The secrets to hide from any text, in the forms in which a server may send them back."""
 
     def __init__(self, username: str, password: str):
         self._password = password
@@ -58,16 +58,16 @@ class Secrets:
         self._plain: list[str] = []
         self._tokens: list[str] = []
         self._folded_tokens: list[str] = []
-        self._letters: list[str] = []  # of the password, and what was sent in the course of AUTH
+        self._letters: list[str] = []  # of the password and of what was sent during AUTH
         self._short: re.Pattern[str] | None = None
-        self._exact = ""  # without blanks, where it has too few letters to be found by them
+        self._exact = ""  # without spaces, if it has too few letters to match by letters
         self._encodings: frozenset[str] = frozenset()  # squeezed
-        # Servers repeat themselves: the greeting of EHLO comes twice, and is shown twice
+        # Servers repeat themselves: the EHLO greeting is sent twice and shown twice
         self._seen: dict[str, str] = {}
         if not password:
             return
         if len(password) < 4:
-            # Taking every "a" out of a text would show the password by what is missing
+            # Removing every "a" from a text would reveal the password by what is missing
             word = re.escape(password)
             self._short = re.compile(rf"(?<!\w){word}(?!\w)", re.IGNORECASE)
         else:
@@ -86,7 +86,7 @@ class Secrets:
         return f"Secrets({HIDDEN})"
 
     def add_token(self, token: str) -> None:
-        """Also hide ``token``, which was sent in the course of AUTH (base64) or in the mail."""
+        """Also hide ``token``, which was sent during AUTH (base64) or in the test email."""
         token = token.rstrip("=")
         if len(token) >= 4:
             self._tokens.append(token)
@@ -96,7 +96,7 @@ class Secrets:
 
     def _add_letters(self, secret: str) -> None:
         letters = _BETWEEN.sub("", secret.lower())
-        if len(letters) >= 6:  # fewer would be found across ordinary words
+        if len(letters) >= 6:  # fewer would match across ordinary words
             self._letters.append(letters)
 
     def _all_encodings(self) -> frozenset[str]:
@@ -105,7 +105,7 @@ class Secrets:
         return frozenset(spelled | encodings.encodings_of(self._raw))
 
     def scrubbed(self, text: str) -> str:
-        """``text`` with every form of the credentials replaced."""
+        """Return ``text`` with every form of the credentials replaced."""
         if not self._password and not self._tokens:
             return text
         if (known := self._seen.get(text)) is not None:
@@ -123,13 +123,13 @@ class Secrets:
                 folded = text.lower()
         for token in self._folded_tokens:
             if token in folded:
-                # Followed by nothing of the alphabet: "Mg" is no token inside "Mgr"
+                # Not followed by a base64 character: "Mg" is not a token inside "Mgr"
                 pattern = rf"(?<![A-Za-z0-9+/]){re.escape(token)}=*(?![A-Za-z0-9+/])"
                 text = re.sub(pattern, HIDDEN, text, flags=re.IGNORECASE)
                 folded = text.lower()
         letters_of_text = _BETWEEN.sub("", folded)
         for letters in self._letters:
-            if letters in letters_of_text:  # broken up by blanks, dots or invisible characters
+            if letters in letters_of_text:  # split by spaces, dots or invisible characters
                 pattern = _BETWEEN.pattern.replace("+", "*").join(letters)
                 text = re.sub(pattern, HIDDEN, text, flags=re.IGNORECASE)
         if self._short is not None:
@@ -138,7 +138,7 @@ class Secrets:
         return HIDDEN if self.are_in(text) else text
 
     def are_in(self, text: str) -> bool:
-        """Whether ``text`` holds the password in some encoding, or seems made to hide it."""
+        """Check whether ``text`` contains an encoded password, or seems made to hide it."""
         if not self._encodings and not self._letters:
             return False
         try:
@@ -154,10 +154,10 @@ class Secrets:
         return bool(self._exact) and self._exact in _without_blanks(view)
 
     def _judged(self, found: re.Match[str]) -> str:
-        """Hide a run of base64 or hexadecimal that holds a credential or is part of one."""
+        """Hide a run of base64 or hexadecimal that contains a credential or is part of one."""
         run = found[0].rstrip("=")
         for token in self._tokens:
-            # Also a token that was cut, folded over two lines or put between other words
+            # Also matches a token that was cut, folded over two lines or put between other words
             if run in token or (len(token) >= 8 and token in run):
                 return HIDDEN
         if len(run) < max(8, len(self._raw)):
@@ -173,7 +173,7 @@ def _without_blanks(text: str) -> str:
 def _spellings(password: str) -> set[str]:
     raw = password.encode("utf-8", "surrogatepass")
     forms = {password, password[::-1], raw.hex()}
-    if not (password.isascii() and password.isalnum()):  # else all of these are the same
+    if not (password.isascii() and password.isalnum()):  # otherwise all of these are the same
         forms |= {
             password.strip(),
             raw.decode("latin-1"),

@@ -1,4 +1,4 @@
-"""Keep a report within bounds: a hostile server decides how much there is to tell."""
+"""Limit the size of a report: a hostile server can send any amount of text."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any
 
 from .types import Line, Notice, Report
 
-MAX_BYTES = 64 * 1024  # of a report, as it is stored and as a page holds it
-_HALF = 60  # lines of a transcript that are kept at each end at first
-_SHORT = 100  # characters of a text where even that was too much
+MAX_BYTES = 64 * 1024  # of a report, as stored and as shown on a page
+_HALF = 60  # transcript lines first kept at each end
+_SHORT = 100  # characters of a text if even that was too much
 
 
 def within(report: Report, most: int = MAX_BYTES) -> Report:
-    """The report, with as little left out as makes it fit into ``most`` bytes.
+    """Return the report with as little as possible left out to fit into ``most`` bytes.
 
-    First the middle of the transcript goes, then capabilities and names of the certificate,
-    last the ends of long texts. Each cut is told in the transcript.
+    The middle of the transcript is dropped first, then capabilities and certificate names, and
+    finally the ends of long texts. Each cut is noted in the transcript.
     """
     return next(
         (smaller for smaller in _ever_smaller(report) if size_of(smaller) <= most),
@@ -30,7 +30,7 @@ def within(report: Report, most: int = MAX_BYTES) -> Report:
 
 
 def size_of(report: Report) -> int:
-    """Bytes of the report as JSON or escaped for HTML, whichever is more."""
+    """Return the bytes of the report as JSON or HTML-escaped, whichever is more."""
     values = report.to_dict()
     shown = html.escape(" ".join(_texts(values))).encode("utf-8", "replace")
     return max(len(json.dumps(values)), len(shown))
@@ -84,7 +84,7 @@ def _cut(text: str) -> str:
 
 
 def _ends(lines: Sequence[Line], each: int) -> tuple[Line, ...]:
-    """Both ends of a transcript: how it began, and how it came to its verdict."""
+    """Return both ends of a transcript: how it began, and how it reached its outcome."""
     left_out = len(lines) - 2 * each
     if left_out <= 1:
         return tuple(lines)

@@ -1,7 +1,7 @@
-"""What goes into a check and what comes out of it: plain frozen values, no behaviour.
+"""The input and output of a check, as plain frozen dataclasses without behavior.
 
-:class:`Target` goes in, :class:`Report` comes out. A report survives a round trip
-through JSON (:meth:`Report.to_dict`, :meth:`Report.from_dict`), because every check is kept.
+:class:`Target` is the input, :class:`Report` the output. A report survives a round trip
+through JSON (:meth:`Report.to_dict`, :meth:`Report.from_dict`), because every check is stored.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any, NewType, Self
 from .egress import EgressPolicy
 from .modes import USUAL_MODES, Encryption, Mode
 
-# Words of a server that are fit to be kept. Only ``Recorder.said`` makes one, so that what has not
-# passed it cannot get into a report.
+# Server text that is safe to store. Only ``Recorder.said`` creates it, so text that has not gone
+# through there cannot get into a report.
 ServerText = NewType("ServerText", str)
 
 
 class Stage(enum.StrEnum):
-    """The stages of a check, in their order; a report names the last one reached."""
+    """The stages of a check, in order; a report names the last one reached."""
 
     POLICY = "policy"
     RESOLVE = "resolve"
@@ -44,28 +44,28 @@ class Outcome(enum.StrEnum):
     FAILED = "failed"
     SKIPPED = "skipped"  # not part of this conversation, such as starttls where TLS is implicit
     NOT_REACHED = "not reached"
-    UNDER_WAY = "under way"  # told to a watcher only; never in a report
+    UNDER_WAY = "under way"  # only passed to a watcher; never in a report
 
 
 class Side(enum.StrEnum):
-    """Whose move it is when a check failed."""
+    """Who has to act when a check failed."""
 
     SMTP = "smtp"  # the SMTP server or the account there
-    SETTINGS = "settings"  # what was registered for this SMTP: host, port, encryption, login
+    SETTINGS = "settings"  # this server's settings: host, port, encryption, credentials
     APP = "app"  # the app's own settings: its test address, its default From
     MACHINE = "machine"  # the machine that smtpweb runs on: DNS, routes, firewall, EHLO name
     POLICY = "policy"  # this installation's egress policy
-    NONE = "none"  # nobody's: accepted
+    NONE = "none"  # nobody: the email was accepted
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One SMTP server and the test mail that it is asked to take.
+    """One SMTP server and the test email to send through it.
 
-    ``username`` and ``password`` are used only where ``auth`` is true. ``timeout`` is the
-    deadline for the whole check in seconds, name resolution included. ``arrival_url`` goes into
-    the mail: whoever opens it has received the mail. ``other_modes`` are tried, without
-    credentials and mail, where the host cannot be reached as it was asked for.
+    ``username`` and ``password`` are used only if ``auth`` is true. ``timeout`` is the
+    deadline for the whole check in seconds, including name resolution. ``arrival_url`` is put
+    into the test email: opening it confirms delivery. ``other_modes`` are tried, without
+    sending credentials or email, if the host cannot be reached in the requested mode.
     """
 
     host: str
@@ -81,13 +81,13 @@ class Target:
     timeout: float = 25.0
     policy: EgressPolicy = field(default_factory=EgressPolicy)
     ca_file: Path | None = None  # extra CA certificates, added to the system's
-    arrival_url: str = field(default="", repr=False)  # ASCII; what it holds is as good as a secret
+    arrival_url: str = field(default="", repr=False)  # ASCII; treat as a secret
     other_modes: tuple[Mode, ...] = USUAL_MODES
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A server's reply, cleaned of control characters, scrubbed of credentials, cut at 500."""
+    """A server's reply without control characters or credentials, cut to 500 characters."""
 
     code: int
     enhanced: ServerText  # enhanced status code of RFC 3463 such as "5.7.8", or ""
@@ -96,7 +96,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One stage of the conversation. ``milliseconds`` is None unless it was begun."""
+    """One stage of the conversation. ``milliseconds`` is None if it did not start."""
 
     stage: Stage
     outcome: Outcome
@@ -107,7 +107,7 @@ class Step:
 class Line:
     """One line of the transcript, at ``milliseconds`` after the start.
 
-    ``direction`` is "C" for us, "S" for the server, "*" for a remark such as a TLS handshake.
+    ``direction`` is "C" for client, "S" for server, "*" for a remark such as a TLS handshake.
     """
 
     direction: str
@@ -115,11 +115,11 @@ class Line:
     text: str
 
 
-# What becomes of an address; other errors of connect() have the names of their errno.
+# Outcomes of connecting to an address; other connect() errors use their errno name.
 TIMED_OUT = "timed out"
 REFUSED = "refused"
-NO_ROUTE = "no route"  # of this machine
-UNREACHABLE = "unreachable"  # says a router, or the server's own network
+NO_ROUTE = "no route"  # from this machine
+UNREACHABLE = "unreachable"  # reported by a router or the server's own network
 NO_SOCKET = "no socket"  # this machine has none left
 NOT_PERMITTED = "not permitted"
 CONNECTED = "connected"
@@ -129,7 +129,7 @@ GIVEN_UP = "given up"  # another address was faster
 
 @dataclass(frozen=True, slots=True)
 class AddressOutcome:
-    """What became of one resolved address: "connected", "refused", "not tried", ..."""
+    """The outcome for one resolved address: "connected", "refused", "not tried", ..."""
 
     address: str
     outcome: str
@@ -138,7 +138,7 @@ class AddressOutcome:
 
 @dataclass(frozen=True, slots=True)
 class TlsFacts:
-    """The TLS session and the certificate that the server showed."""
+    """The TLS session and the certificate that the server presented."""
 
     version: str
     cipher: str
@@ -147,15 +147,15 @@ class TlsFacts:
     issuer: ServerText
     not_after: str  # ISO 8601, UTC
     days_left: int | None
-    problem: str = ""  # in words, where the certificate was not accepted
+    problem: str = ""  # description, if the certificate was not accepted
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something noticed beside the outcome: an English text, and the facts that it names in braces.
+    """A warning besides the outcome: an English text, and the facts that it names in braces.
 
-    The text is its own key in the translations. Without facts it is shown as it stands, as the
-    whole sentences of reports from before the facts were kept are.
+    The text is its own translation key. Without facts it is shown verbatim; older reports, from
+    before facts were stored, contain whole sentences.
     """
 
     text: str
@@ -170,7 +170,7 @@ class Report:
     """The outcome of a check.
 
     ``code`` is stable and starts with ``SMTP_`` (``SMTP_ACCEPTED`` for success); ``title`` is
-    the cause in one line of plain words, ``meaning`` what it means, ``advice`` the next steps.
+    the cause in one plain line, ``meaning`` the explanation, ``advice`` the next steps.
     """
 
     accepted: bool
@@ -195,35 +195,36 @@ class Report:
     rcpt_to: str = ""
     message_id: str = ""
     queue_id: ServerText = ServerText("")
-    link: str = ""  # where to read more about the cause, if there is such a page
-    encryption: Encryption | None = None  # None: in reports of before this was kept
-    credential: str = ""  # "login" or "password" where that one alone is at fault
-    alternatives: tuple[Mode, ...] = ()  # of the same host, seen to work up to EHLO, best first
-    ours: bool = False  # the cause is on our side, by the catalogue; False in reports of before
-    confidence: str = ""  # "certain", "likely" or "unclear"; "" in reports of before it was kept
-    also_possible: tuple[str, ...] = ()  # codes of other causes that look alike
-    facts: dict[str, str] = field(default_factory=dict)  # what the texts of the cause name
+    link: str = ""  # page with more about the cause, or ""
+    encryption: Encryption | None = None  # None in reports from before this was stored
+    credential: str = ""  # "login" or "password" if only that one is wrong
+    alternatives: tuple[Mode, ...] = ()  # same host, worked up to EHLO, best first
+    ours: bool = False  # the catalogue puts the cause on our side; False in older reports
+    confidence: str = ""  # "certain", "likely" or "unclear"; "" in older reports
+    also_possible: tuple[str, ...] = ()  # codes of other causes that look the same
+    facts: dict[str, str] = field(default_factory=dict)  # values used in the texts of the cause
 
     @property
     def judges(self) -> bool:
-        """Whether it says anything about the SMTP; not where we did not try, or failed ourselves.
+        """Whether the outcome says anything about the SMTP server.
 
-        A machine without DNS or a faulty CA file must not disable every SMTP that is checked.
+        False if we did not try or failed ourselves: a machine without DNS or with a broken CA
+        file must not disable every server that is checked.
         """
         return not self.refused_by_policy and not self.ours
 
     @property
     def refused_by_policy(self) -> bool:
-        """True where we decided, before any packet, not to try: says nothing about the SMTP."""
+        """Whether we decided not to try, before sending any packet; not about the server."""
         return self.stage is Stage.POLICY and not self.accepted
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """Return the report as plain JSON values."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_dict(cls, stored: dict[str, Any]) -> Self:
-        """The inverse of :meth:`to_dict`; members that are not known here are ignored."""
+        """Create a report from :meth:`to_dict` output; unknown members are ignored."""
         known = {item.name for item in dataclasses.fields(cls)}
         values = {name: value for name, value in stored.items() if name in known}
         values["stage"] = Stage(values["stage"])
