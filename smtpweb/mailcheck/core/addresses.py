@@ -163,7 +163,7 @@ def _mail_domain(domain: str, local: str) -> tuple[str, str]:
 
 
 def _canonical_literal(text: str) -> str:
-    """Return an address literal (RFC 5321 4.1.3); IPv6 is the only tag, as no others exist."""
+    """Return a canonical address literal (RFC 5321 4.1.3); no tag other than IPv6 exists."""
     if _LITERAL.fullmatch(text):
         tagged = text[1:-1].lower()
         try:
@@ -201,7 +201,7 @@ def address_literal(address: Address) -> str:
 
 @functools.lru_cache(1)
 def own_full_name() -> str | None:
-    """Return this machine's name if it is fully qualified. Avoids DNS, which could be slow."""
+    """Return this machine's name if fully qualified. No DNS: it could hang or cost a round trip."""
     own = socket.gethostname()
     for name in (own, *_hosts_file_names(own)):
         try:

@@ -1,1 +1,1 @@
-"""The order of a check: the conversation, a second connection, other ports."""
+"""The sequence of a check: the conversation, a second connection, other ports."""

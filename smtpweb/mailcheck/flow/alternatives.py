@@ -1,7 +1,7 @@
-"""Whether the same host takes mail at another port or by another way to TLS than was asked for.
+"""Check whether the same host works on another port or with another kind of TLS.
 
-Each probe is a connection up to EHLO, inside TLS whose certificate is verified, and QUIT. No
-credentials and no mail are sent, and plain text is never proposed.
+Each probe is a connection up to EHLO, inside TLS with a verified certificate, and QUIT. It sends
+no credentials and no email, and an unencrypted mode is never proposed.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from ..protocol.connection import Connection
 from ..protocol.session import Session
 from ..protocol.smtp import open_up
 
-LIMIT = 5.0  # seconds for all probes together, which run at the same time
+LIMIT = 5.0  # seconds for all probes together, which run concurrently
 _CONNECT_LIMIT = 3.0  # for each address
-_WORTH_IT = 0.2  # with less time left nothing is begun
+_WORTH_IT = 0.2  # seconds; with less time left, do not start
 
 _log = logging.getLogger(__name__)
 
 _STAGES = frozenset({Stage.CONNECT, Stage.TLS, Stage.STARTTLS})
-# Who greets like this is another service, or waits for what we did not send
+# A greeting like this means another service, or one that waits for something we did not send
 _NO_GREETING = frozenset({
     Symptom.TLS_EXPECTED, Symptom.NOT_TLS, Symptom.WRONG_PROTOCOL, Symptom.SILENT, Symptom.CLOSED,
     Symptom.MALFORMED, Symptom.TOO_LONG, Symptom.OUT_OF_STEP,
 })  # fmt: skip
-# What a failure tells about its own port
+# The encryption that a failure suggests for the same port
 _SAME_PORT = {
     Symptom.TLS_EXPECTED: Encryption.IMPLICIT,
     Symptom.NOT_TLS: Encryption.STARTTLS,
@@ -45,7 +45,7 @@ _SAME_PORT = {
 
 
 def may_help(failure: Failure, stage: Stage) -> bool:
-    """Whether a failure at ``stage`` could come from the wrong port or the wrong mode."""
+    """Check whether a wrong port or a wrong mode could cause a failure at ``stage``."""
     if failure.symptom in (Symptom.OUR_BUG, Symptom.CA_FILE_UNREADABLE):
         return False
     if stage in (Stage.GREETING, Stage.EHLO):
@@ -54,18 +54,18 @@ def may_help(failure: Failure, stage: Stage) -> bool:
 
 
 class Finding(enum.Enum):
-    """What became of one other mode."""
+    """The result of trying one other mode."""
 
     WORKS = enum.auto()
     FAILS = enum.auto()
-    SILENT = enum.auto()  # no packet came back
+    SILENT = enum.auto()  # no packet was received
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What became of the other modes. ``working``: the best first.
+    """The result of trying the other modes. ``working``: best first.
 
-    ``all_silent``: several ports were tried, and from none a packet came back.
+    ``all_silent``: several ports were tried, and none sent a packet.
     """
 
     working: tuple[Mode, ...] = ()
@@ -80,7 +80,7 @@ def tried(
     record: Recorder,
     deadline: float,
 ) -> Asks[Tried]:
-    """Try the other modes; at most :data:`LIMIT` seconds, and not past ``deadline``."""
+    """Try the other modes, for at most :data:`LIMIT` seconds and not past ``deadline``."""
     until = min(deadline, record.clock() + LIMIT)
     modes = _modes(failure, target, host, vetted)
     if not modes or until - record.clock() < _WORTH_IT:
@@ -88,7 +88,7 @@ def tried(
     probes = tuple(_try(mode, target, host, vetted, record.clock, until) for mode in modes)
     try:
         findings: tuple[Finding, ...] = yield Together(probes)
-    except RuntimeError:  # the system gives no more threads: the verdict stands without it
+    except RuntimeError:  # the system cannot start more threads: keep the outcome without it
         _log.warning("other modes could not be tried", exc_info=True)
         return Tried()
     found = tuple(
@@ -109,11 +109,11 @@ def tried(
 def _modes(
     failure: Failure, target: Target, host: Host, vetted: tuple[Address, ...]
 ) -> tuple[Mode, ...]:
-    """What to try: what the failure hints at, then what is usual, within the policy."""
+    """Return the modes to try: the one the failure suggests, then the usual, within the policy."""
     wanted = list(target.other_modes)
     hinted = _SAME_PORT.get(failure.symptom)
     if failure.symptom is Symptom.NOT_OFFERED and not failure.facts.get("starttls"):
-        hinted = None  # it offers neither a login nor a way to TLS
+        hinted = None  # it offers neither AUTH nor STARTTLS
     if hinted is not None:
         wanted.insert(0, Mode(target.port, hinted))
     return tuple(
@@ -142,7 +142,7 @@ def _try(
     asked = dataclasses.replace(
         target, port=mode.port, encryption=mode.encryption, username="", password=""
     )
-    record = Recorder(clock, Secrets("", ""))  # the transcript shows one conversation
+    record = Recorder(clock, Secrets("", ""))  # keep this out of the transcript
     link = Connection(connected.handle, record, until)
     session = Session(asked, host, link, record, connected.local)
     try:

@@ -1,4 +1,4 @@
-"""The course of a whole check, from the policy to the report, as one sans-I/O generator."""
+"""Run a whole check, from the policy to the report, as one sans-I/O generator."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from ..protocol.smtp import converse, open_up
 from . import alternatives, vetting
 from .second_connection import SecondConnection
 
-CONNECT_LIMIT = 10.0  # for each address
-# Of the time that is left, when most of it went by in silence and other modes are tried
+CONNECT_LIMIT = 10.0  # seconds, for each address
+# Share of the remaining time for trying other modes during a long silence
 OTHER_MODES_SHARE = 0.6
-SECOND_TRY_SHARE = 0.5  # of the time that is left, where the first connection may yet answer
+SECOND_TRY_SHARE = 0.5  # of the remaining time, if the first connection may still answer
 
 _log = logging.getLogger(__name__)
 
-# Symptoms of a wait in vain, which a longer deadline may have turned into an answer
+# Symptoms of a timeout: with a longer deadline, an answer might have arrived
 _WAITS = frozenset({Symptom.SILENT, Symptom.CONNECT_TIMEOUT, Symptom.RESOLVER_SLOW})
 
 _ENVELOPE = (Stage.MAIL, Stage.RCPT, Stage.DATA)
@@ -51,12 +51,12 @@ _CERTIFICATE_SYMPTOMS = frozenset(
 def course(
     target: Target, watch: Watch | None = None, clock: Callable[[], float] = time.monotonic
 ) -> Asks[Report]:
-    """Check ``target``. ``clock`` is monotonic, in seconds, and the same as the driver's."""
+    """Check ``target``. ``clock`` is the driver's clock: monotonic, in seconds."""
     return (yield from _Course(target, watch, clock).run())
 
 
 def approach(target: Target, clock: Callable[[], float]) -> Asks[Report]:
-    """As far as EHLO only: no login and no mail. Accepted means that it came so far."""
+    """Check only up to EHLO, without AUTH or email. Accepted means that EHLO succeeded."""
     alone = dataclasses.replace(target, auth=False, username="", password="", other_modes=())
     return (yield from _Course(alone, None, clock, _come_in).run())
 
@@ -98,7 +98,7 @@ class _Course:
             _log.exception("a check ended by a bug of ours")
             self.failure = Failure(Symptom.OUR_BUG)
         if self.failure is None:
-            self.alternatives = ()  # found amid a silence that ended well
+            self.alternatives = ()  # found during a silence, after which the check succeeded
         else:
             self.record.fail(self.failure.stage or self.record.stage)
             if self.record.stage is Stage.AUTH:
@@ -140,7 +140,7 @@ class _Course:
     def _converse(
         self, connected: Connected, *, pipelining: bool, envelope_by: float | None = None
     ) -> Asks[None]:
-        """Hold the conversation, whose envelope must be accepted by ``envelope_by``."""
+        """Run the conversation; the envelope must be accepted by ``envelope_by``."""
         assert self.host is not None  # noqa: S101 - set before the first connection
         link = Connection(connected.handle, self.record, envelope_by or self.deadline)
         looks = SecondConnection(
@@ -167,12 +167,12 @@ class _Course:
             raise
 
     def _again(self, loses: PipeliningLoses, connected: Connected) -> Asks[None]:
-        """Once more, one command at a time.
+        """Try again, one command at a time.
 
-        Where the connection is still in step nothing is repeated but MAIL. Else a new one must
-        log in again: only after a login that was accepted, never after a refused one. A server
-        that was only silent may be slow, so its first connection is kept, and awaited to the
-        deadline if the second one gets no further.
+        If the connection is still in step, only MAIL is repeated. Otherwise a new connection has
+        to authenticate again: only after a successful authentication, never after a refused
+        one. A server that was only silent may be slow, so the first connection is kept, and
+        awaited until the deadline if the second one gets no further.
         """
         assert self.session is not None  # noqa: S101 - it has just lost commands
         first, noted = self.session, self.record.noted()
@@ -212,7 +212,7 @@ class _Course:
         yield from self._converse(second, pipelining=False, envelope_by=envelope_by)
 
     def _is_stuck(self, failure: Failure) -> bool:
-        """Whether the second connection came no further than the first, which may yet answer."""
+        """Check whether the second connection got no further; the first may still answer."""
         if (failure.stage or self.record.stage) not in _ENVELOPE:
             return True
         return failure.symptom in (Symptom.SILENT, Symptom.CLOSED) and not failure.facts.get(
@@ -241,7 +241,7 @@ class _Course:
             return False
         return answer.positive
 
-    # -- when it failed
+    # -- after a failure
 
     def _on_silence(self, looks: SecondConnection) -> Asks[None]:
         if self.record.stage is Stage.TLS:
@@ -256,7 +256,7 @@ class _Course:
             raise Failure(Symptom.WRONG_PROTOCOL, protocol=protocol)
 
     def _on_long_silence(self) -> Asks[None]:
-        """Try other modes while the server may still answer; what comes meanwhile is not lost."""
+        """Try other modes while the server may still answer; nothing it sends meanwhile is lost."""
         if self.tried_other_modes:
             return
         now = self.clock()
@@ -265,13 +265,13 @@ class _Course:
         )
 
     def _remark_foreign_name(self) -> None:
-        """A refused login may be due to another server, but names differ at any shared hoster."""
+        """Remark on a foreign name: it may explain a refused AUTH, or only be shared hosting."""
         if self.session is not None and greets_as_another(self.session):
             name = self.session.banner.split(" ", 1)[0]
             self.record.remark(f"the server greets as {name}, not as {self.session.host.name}")
 
     def _look_closer(self, failure: Failure) -> Asks[None]:
-        """Get hold of a certificate that was refused, to say what it says."""
+        """Fetch the certificate that was refused, to report its contents."""
         if failure.symptom not in _CERTIFICATE_SYMPTOMS or self.session is None:
             return
         starttls = self.target.encryption is Encryption.STARTTLS
@@ -369,18 +369,18 @@ class _Course:
         stage = failure.stage or self.record.stage
         reply = failure.reply
         if reply is not None:
-            # Nothing unscrubbed goes into a fact: the cause may quote an address or a link of it
+            # Facts contain only scrubbed text: the cause may quote an address or a link from it
             lines = tuple(self.record.said(decoded(line)).encode() for line in reply.lines)
             reply = RawReply(reply.code, lines)
         return Seen(stage, failure.symptom, reply, facts)
 
 
 def _words_beside(session: Session | None, shown: TlsFacts | None) -> list[str]:
-    """The words of the server that the transcript does not hold."""
+    """Return the server text that is not in the transcript."""
     words: list[str] = [shown.subject, *shown.names, shown.issuer] if shown else []
     return [*words, session.queue_id] if session else words
 
 
 def _is_same(one: Failure, other: Failure) -> bool:
-    """Whether both are the same refusal, which then was no loss of commands."""
+    """Check whether both are the same refusal, which means that no commands were lost."""
     return one.reply is not None and other.reply is not None and one.reply.code == other.reply.code

@@ -1,4 +1,4 @@
-"""The report of a check that is not begun."""
+"""The report of a check that was not started."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..diagnosis.matcher import Seen, diagnose
 def not_tried(
     symptom: Symptom, *, host: str, port: int, rcpt_to: str, encryption: Encryption
 ) -> Report:
-    """The report of a check that cannot be made, for a cause that needs no server to be asked."""
+    """Return the report of a check that cannot run, for a cause known without a connection."""
     host, rcpt_to = cleaned(host), cleaned(rcpt_to)
     facts = {"host": host, "port": port, "rcpt_to": rcpt_to}
     diagnosis = diagnose(Seen(Stage.POLICY, symptom, None, facts))

@@ -1,7 +1,7 @@
-"""Second looks: what a second connection to the same address tells about a failed one.
+"""Diagnose a failed connection by opening a second one to the same address.
 
-Each look is short, and sends no credentials and no mail; a look at a certificate that was
-refused ends with the handshake.
+Each attempt is short, and sends no credentials and no email. To look at a refused certificate,
+the connection ends after the handshake.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from ..core.types import Stage, TlsFacts
 from ..protocol import tls
 from ..protocol.connection import Connection
 
-PATIENCE = 2.5  # seconds for a whole look
+PATIENCE = 2.5  # seconds for a whole attempt
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """The certificate of a server, and what is wrong with the chain behind it."""
+    """The certificate of a server, and what is wrong with its chain."""
 
     facts: TlsFacts
     lacks_intermediate: bool
@@ -31,7 +31,7 @@ class Shown:
 
 @dataclass(slots=True)
 class SecondConnection:
-    """A second connection to ``address``, which the policy has let pass."""
+    """A second connection to ``address``, which the policy allows."""
 
     address: Address
     host: Host
@@ -40,7 +40,7 @@ class SecondConnection:
     deadline: float
 
     def speaks_tls(self) -> Asks[str]:
-        """The protocol inside TLS if the port speaks TLS from the start, else ""."""
+        """Return the protocol inside TLS if the port uses implicit TLS, else ""."""
         link = yield from self._connect()
         if link is None:
             return ""
@@ -64,7 +64,7 @@ class SecondConnection:
             self.record.remark("a second connection tried TLS from the start")
 
     def speaks_plain(self) -> Asks[str]:
-        """The protocol if the port greets without TLS, else ""."""
+        """Return the protocol if the port greets without TLS, else ""."""
         link = yield from self._connect()
         if link is None:
             return ""
@@ -78,10 +78,10 @@ class SecondConnection:
         return "SMTP"
 
     def certificate(self, starttls_as: str | None) -> Asks[Shown | None]:
-        """What a server whose certificate was refused shows.
+        """Return the certificate that was refused, or None.
 
-        ``starttls_as`` is our EHLO name where the way to TLS is STARTTLS. OpenSSL keeps the
-        certificate of a failed handshake to itself, hence the second connection.
+        ``starttls_as`` is our EHLO name if STARTTLS is used. OpenSSL does not expose the
+        certificate of a failed handshake, hence the second connection.
         """
         link = yield from self._connect()
         if link is None:
@@ -108,6 +108,6 @@ class SecondConnection:
             connected: Connected = yield Connect((self.address,), self.port, until, PATIENCE)
         except NotConnected:
             return None
-        # Its lines are kept apart, so that the transcript shows one conversation
+        # Recorded separately, so that the transcript shows one conversation
         aside = Recorder(self.record.clock, self.record.secrets)
         return Connection(connected.handle, aside, until)

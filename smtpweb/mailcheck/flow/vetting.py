@@ -1,4 +1,4 @@
-"""Before the first packet: the host, its addresses, and what the policy says about each."""
+"""Vet the host and its addresses against the policy before sending any packet."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _DENIALS = {
     "reserved": Symptom.RESERVED_DENIED,
 }
 
-# The most telling outcome of several addresses names the cause
+# With several addresses, the most informative outcome determines the cause
 _CONNECT_SYMPTOMS = (
     (NOT_PERMITTED, Symptom.NOT_PERMITTED),
     (NO_SOCKET, Symptom.NO_SOCKET),
@@ -42,7 +42,7 @@ _CONNECT_SYMPTOMS = (
 
 
 def host_of(target: Target) -> Host:
-    """The host of ``target``. Raises :class:`Failure` for what is no host or no port."""
+    """Return the host of ``target``. Raises :class:`Failure` for an invalid host or port."""
     if not 0 < target.port < 65536:
         raise Failure(
             Symptom.HOST_INVALID,
@@ -58,7 +58,7 @@ def host_of(target: Target) -> Host:
 def addresses_of(
     host: Host, target: Target, record: Recorder, deadline: float
 ) -> Asks[tuple[Address, ...]]:
-    """Resolve once; one refused address refuses the name, as it may be the next answer."""
+    """Resolve once; one refused address refuses the name, as it may come up next time."""
     _judge(target.policy.refuses_port(host.name, target.port))
     if host.address is not None:
         found: tuple[Address, ...] = (host.address,)
@@ -92,7 +92,7 @@ def _judge(refusal: Refusal | None) -> None:
 
 
 def connect_failure(error: NotConnected, vetted: tuple[Address, ...]) -> Failure:
-    """What it means that no address answered."""
+    """Return the failure for a host of which no address could be connected to."""
     words = {one.outcome for one in error.outcomes}
     symptom = next(
         (symptom for word, symptom in _CONNECT_SYMPTOMS if word in words),

@@ -1,1 +1,1 @@
-"""SMTP as the RFCs say: commands, replies, TLS, SASL and the test email."""
+"""SMTP according to the RFCs: commands, replies, TLS, SASL and the test email."""

@@ -1,7 +1,7 @@
-"""One connection seen from inside: commands out, replies in, TLS in between, no socket.
+"""One connection without its socket: commands out, replies in, TLS in between.
 
 TLS runs in memory (``ssl.MemoryBIO``), so that we decide what shares a segment: the client's
-Finished leaves together with the command behind it.
+Finished is sent together with the command after it.
 """
 
 from __future__ import annotations
@@ -22,53 +22,53 @@ from . import tls
 from .other_protocols import protocol_of
 from .replies import BadReply, ReplyReader
 
-# A plain client at a port that speaks TLS from the start sees only silence, and so does TLS at
-# some plain ones; after this many seconds a second connection finds out
+# A plain client sees only silence on an implicit TLS port, and so does a TLS client on some plain
+# ports; after this many seconds a second connection finds out which it is
 SUSPICIOUS_SILENCE = 2.5
 
-# Octets of TLS in a row that hold no plain text: handshakes and session tickets are far smaller
+# Consecutive TLS octets without plain text: handshakes and session tickets are far smaller
 MAX_TLS_OVERHEAD = 256 * 1024
-SHOWN_LINE = 200  # characters of a line that broke the protocol
+SHOWN_LINE = 200  # characters of a line that violates the protocol
 
 _CHUNK = 16 * 1024
 
 
 class Connection:
-    """A connection to the server under check. Every wait ends by ``deadline``."""
+    """A connection to the server being checked. Every wait ends by ``deadline``."""
 
     def __init__(self, handle: Any, record: Recorder, deadline: float):
         self._handle = handle
         self._record = record
         self._deadline = deadline
         self._replies = ReplyReader()
-        self._out = bytearray()  # plain text not yet given to TLS or to the driver
+        self._out = bytearray()  # plain text not yet passed to TLS or to the driver
         self._tls: ssl.SSLObject | None = None
         self._from_peer = ssl.MemoryBIO()
         self._to_peer = ssl.MemoryBIO()
         self._handshake_stage: Stage | None = None
-        self._proved = False  # the server has said something inside TLS
+        self._proved = False  # the server has sent something inside TLS
         self.open = True
         self._greeted = False
         self._gone = False  # closed by us
 
     @property
     def encrypted(self) -> bool:
-        """Whether TLS is up."""
+        """Whether TLS is active."""
         return self._tls is not None
 
     def limit(self, patience: float = math.inf, share: float = 1.0) -> float:
-        """The moment by which one reply must be here, within a ``share`` of the time left."""
+        """Return the time by which a reply must arrive, within a ``share`` of the time left."""
         now = self._record.clock()
         return min(now + (self._deadline - now) * share, now + patience)
 
     def extend(self, deadline: float) -> None:
-        """Let further waits last until ``deadline``."""
+        """Extend later waits to ``deadline``."""
         self._deadline = deadline
 
     # -- talking
 
     def say(self, data: bytes, shown: str | None = None) -> None:
-        """Queue a command line or data; it leaves with the next :meth:`hear`."""
+        """Queue a command line or data; it is sent by the next :meth:`hear`."""
         self._record.client(data.decode() if shown is None else shown)
         self._out += data if data.endswith(b"\n") else data + b"\r\n"
 
@@ -79,10 +79,10 @@ class Connection:
         *,
         hide: bool = False,
     ) -> Asks[RawReply]:
-        """The next reply; what was queued is sent first.
+        """Send what is queued and return the next reply.
 
-        ``on_silence`` is asked once if nothing at all has come for a while; it may raise the
-        cause, else the wait goes on.
+        ``on_silence`` is called once if nothing at all has arrived for a while; it may raise the
+        cause, otherwise the wait continues.
         """
         until = self.limit() if until is None else until
         while True:
@@ -99,16 +99,16 @@ class Connection:
             on_silence = None
 
     def ask(self, data: bytes, shown: str | None = None, *, hide: bool = False) -> Asks[RawReply]:
-        """Send one command when the server is quiet, and hear its reply."""
+        """Send one command once nothing unsolicited is pending, and return its reply."""
         yield from self.expect_quiet()
         self.say(data, shown)
         return (yield from self.hear(hide=hide))
 
     def expect_quiet(self) -> Asks[None]:
-        """Nothing may have come that was not asked for.
+        """Check that there are no unsolicited replies.
 
-        A reply before its command belongs to no command: a server that says "250" to everything
-        at once delivers nothing. Only 421 may come at any time (RFC 5321 3.8).
+        A reply before its command belongs to no command: a server that sends "250" to everything
+        in advance delivers nothing. Only 421 may come at any time (RFC 5321 3.8).
         """
         yield from self._take_what_is_here()
         if self._replies.is_empty:
@@ -128,9 +128,9 @@ class Connection:
         raise Failure(Symptom.OUT_OF_STEP, reply=answer)
 
     def expect_nothing(self) -> Asks[None]:
-        """Nothing at all may have come, not even an empty line: what follows is TLS.
+        """Check that nothing at all is pending, not even an empty line: what follows is TLS.
 
-        RFC 3207 4.2 and CVE-2011-0411: what came in clear behind the reply is not to be believed.
+        RFC 3207 4.2 and CVE-2011-0411: plain text after the reply must not be trusted.
         """
         yield from self._take_what_is_here()
         if self._replies.is_empty:
@@ -144,23 +144,23 @@ class Connection:
         raise Failure(Symptom.INJECTED, reply=answer)
 
     def farewell(self, command: bytes = b"QUIT\r\n") -> Asks[None]:
-        """Say goodbye without waiting for the answer, and close.
+        """Send QUIT without waiting for the reply, and close.
 
-        Nothing is said to a server that has not greeted us (RFC 5321 4.3.1).
+        Nothing is sent to a server that has not greeted us (RFC 5321 4.3.1).
         """
         if self.open and self._greeted:
             self.say(command, command.decode().strip())
         yield from self.close()
 
     def close(self) -> Asks[None]:
-        """Close, with TLS's own goodbye (RFC 8446 6.1), which is not awaited either."""
+        """Close, sending close_notify (RFC 8446 6.1) without waiting for the peer's."""
         if self._gone:
             return
         data = b""
         if self.open:
             data = self._outgoing()
             if self._tls is not None:
-                # It wants the peer's close_notify, for which nobody waits
+                # Raised because the peer's close_notify is missing; we do not wait for it
                 with contextlib.suppress(ssl.SSLError, ValueError):
                     self._tls.unwrap()
                 data += self._to_peer.read()
@@ -177,9 +177,9 @@ class Connection:
         on_silence: Callable[[], Asks[None]] | None = None,
         share: float = 1.0,
     ) -> Asks[None]:
-        """Shake hands, within a ``share`` of the time left.
+        """Perform the handshake, within a ``share`` of the time left.
 
-        The last flight stays queued, to leave with the next command.
+        The last flight stays queued, to be sent with the next command.
         """
         if not self._replies.is_empty:
             raise Failure(Symptom.INJECTED)
@@ -209,12 +209,12 @@ class Connection:
         self._record.remark(f"TLS: {session.version()}, {(session.cipher() or ('?',))[0]}")
 
     def tls_facts(self) -> TlsFacts | None:
-        """The session and its certificate, once TLS is up."""
+        """Return the session and its certificate, once TLS is active."""
         return None if self._tls is None else tls.facts_of(self._tls, self._record.said)
 
     @property
     def session(self) -> ssl.SSLObject | None:
-        """The TLS session, for a second look at its certificate."""
+        """The TLS session, for inspecting its certificate."""
         return self._tls
 
     def _not_tls(self, raw: bytes) -> Failure:
@@ -252,8 +252,8 @@ class Connection:
     # -- bytes
 
     def _receive(self, until: float, on_silence: Callable[[], Asks[None]] | None) -> Asks[bytes]:
-        # What came behind the last flight of the handshake is inside the TLS object, where no
-        # socket will ever announce it
+        # What arrived after the last flight of the handshake is inside the TLS object, where no
+        # socket event will announce it
         if self._tls is not None and (data := (yield from self._decrypted(b""))):
             return data
         overhead = 0
@@ -269,12 +269,12 @@ class Connection:
                 raise self._endless()
 
     def _take_what_is_here(self) -> Asks[None]:
-        # The end of the connection is found, and told, by the next read
+        # The next read detects and reports the end of the connection
         raw = (yield Glance(self._handle)) or b""
         self._replies.feed(raw if self._tls is None else (yield from self._decrypted(raw)))
 
     def _decrypted(self, raw: bytes) -> Asks[bytes]:
-        """All plain text that ``raw`` completes: b"" if that is none yet."""
+        """Return all plain text that ``raw`` completes, or b"" if none yet."""
         assert self._tls is not None  # noqa: S101 - only called so
         self._from_peer.write(raw)
         plain = bytearray()
@@ -288,7 +288,7 @@ class Connection:
             except ssl.SSLError as error:
                 if plain:
                     break
-                # TLS 1.3: a server judges our certificate when our handshake is over already
+                # TLS 1.3: the server checks our certificate after our handshake is complete
                 if self._proved:
                     self._handshake_stage = None
                 raise (yield from self._tls_failure(error)) from None
@@ -318,7 +318,7 @@ class Connection:
 
     def _exchange(self, data: bytes, until: float) -> Asks[bytes]:
         try:
-            # A flood never lets the driver wait, so its clock alone would not end it
+            # During a flood the driver never waits, so its deadline would not apply
             if self._record.clock() > until:
                 raise Silent
             raw: bytes = yield Exchange(self._handle, data, until)
@@ -337,7 +337,7 @@ class Connection:
         self._record.remark(
             "the server closed the connection" if how != "reset" else "the connection was reset"
         )
-        # A lone line without its end was still said; it may name the cause
+        # A single line without a line end still counts; it may name the cause
         begun = self._replies.begun
         answer = self._replies.cut_off()
         if answer is None and (protocol := protocol_of(begun)) not in ("", "SMTP"):
@@ -354,7 +354,7 @@ class Connection:
 
     def _misfit(self, bad: BadReply, *, hide: bool = False) -> Failure:
         if self._greeted and not bad.too_long:
-            # Who has greeted is an SMTP server, so its line may be shown
+            # After a greeting it is an SMTP server, so its line may be shown
             line = HIDDEN if hide else cut(decoded(bad.start), SHOWN_LINE)
             line = self._record.said(line)
             self._record.remark(f"no SMTP reply: {line}")

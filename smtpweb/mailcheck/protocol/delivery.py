@@ -1,4 +1,4 @@
-"""MAIL, RCPT, DATA and the message (RFC 5321 3.3), in groups where PIPELINING lets them be."""
+"""MAIL, RCPT, DATA and the message (RFC 5321 3.3), grouped if PIPELINING is offered."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from ..core.types import Stage
 from .message import Message, compose
 from .session import PipeliningLoses, Session
 
-# A server that offers PIPELINING but loses what came in one segment is given up on sooner, so
-# that time is left to try again without
+# Wait less for a server that offers PIPELINING but loses commands sent in one segment, to leave
+# time for another try without it
 PIPELINE_PATIENCE = 5.0
 
 _NOT_UNDERSTOOD = frozenset({500, 502, 503})
@@ -28,7 +28,7 @@ _QUEUE_IDS = (
 
 
 def deliver(session: Session) -> Asks[None]:
-    """MAIL, RCPT, DATA and the message."""
+    """Send MAIL, RCPT, DATA and the message."""
     record, target = session.record, session.target
     record.begin(Stage.MAIL)
     sender = _mailbox(session, target.mail_from)
@@ -51,7 +51,7 @@ def deliver(session: Session) -> Asks[None]:
         raise Failure(Symptom.FROM_NAME_UNSAFE, words=str(error)) from None
     session.message = message
     if target.arrival_url:
-        # The server sees the mail and may say it back
+        # The server sees the message and may echo it
         record.secrets.add_token(target.arrival_url.rpartition("/")[2])
     commands = (
         _mail_command(session, sender, recipient),
@@ -66,7 +66,7 @@ def deliver(session: Session) -> Asks[None]:
 
 
 def resume(session: Session, answers: list[RawReply]) -> Asks[None]:
-    """Go on where the replies to a group were given up on, and wait for them to the deadline."""
+    """Resume waiting, until the deadline, for the replies to a group that timed out."""
     assert session.message is not None  # noqa: S101 - the group was sent for it
     yield from _hear_envelope(session, answers, patient=True)
     yield from _hand_over(session, session.message, grouped=True)
@@ -99,7 +99,7 @@ def _mail_command(session: Session, sender: Mailbox, recipient: Mailbox) -> byte
     command = f"MAIL FROM:<{sender.address}>"
     if "SIZE" in session.keywords and session.message is not None:  # RFC 1870
         command += f" SIZE={session.message.size}"
-    if sender.utf8 or recipient.utf8:  # RFC 6531 3.4 wants 8BITMIME with it
+    if sender.utf8 or recipient.utf8:  # RFC 6531 3.4 requires 8BITMIME with it
         command += " BODY=8BITMIME SMTPUTF8"
     return command.encode()
 
@@ -114,7 +114,7 @@ def _envelope_in_turns(session: Session, mail: bytes, rcpt: bytes) -> Asks[None]
 
 
 def _envelope_at_once(session: Session, mail: bytes, rcpt: bytes) -> Asks[None]:
-    """RFC 2920 3.1: one group, of which DATA must be the last."""
+    """Send the envelope as one group, in which DATA must be last (RFC 2920 3.1)."""
     yield from session.link.expect_quiet()
     for command in (mail, rcpt, b"DATA"):
         session.link.say(command)
@@ -122,7 +122,7 @@ def _envelope_at_once(session: Session, mail: bytes, rcpt: bytes) -> Asks[None]:
 
 
 def _hear_envelope(session: Session, answers: list[RawReply], *, patient: bool) -> Asks[None]:
-    """The replies to the group, of which ``answers`` have come already, all of them good."""
+    """Read the replies to the group; ``answers`` have already arrived, all positive."""
     link, record = session.link, session.record
     refused: Failure | None = None
     for stage in (Stage.MAIL, Stage.RCPT, Stage.DATA)[len(answers) :]:
@@ -138,7 +138,7 @@ def _hear_envelope(session: Session, answers: list[RawReply], *, patient: bool) 
             answer = yield from link.hear(until)
         except Failure as failure:
             if refused is not None:
-                break  # the verdict is known; the rest was only to leave the server in step
+                break  # the outcome is known; the rest only kept the server in step
             if not patient and failure.symptom in (Symptom.SILENT, Symptom.CLOSED):
                 failure.stage = stage
                 raise PipeliningLoses(failure, answers, here=False) from None
@@ -150,9 +150,9 @@ def _hear_envelope(session: Session, answers: list[RawReply], *, patient: bool) 
         return
     takes_data = len(answers) == 3 and answers[2].code == 354
     if takes_data and not answers[1].positive:
-        link.say(b".")  # RFC 2920 3.1: what was opened is ended, with an empty mail to nobody
+        link.say(b".")  # RFC 2920 3.1: end DATA with an empty message to nobody
     elif takes_data:
-        # It took a recipient for a mail that it refused; a dot could deliver an empty one
+        # It accepted a recipient after refusing MAIL; a dot could deliver an empty message
         yield from link.close()
     first = refused.reply
     if (
@@ -175,12 +175,12 @@ def _content(session: Session, message: Message, grouped: bool) -> Asks[RawReply
     yield from link.expect_quiet()
     link.say(message.data, f"(the test mail, {message.size} octets, and a lone dot)")
     if grouped:
-        # RFC 2920 3.1 lets QUIT follow; its answer is not awaited (RFC 5321 4.1.1.10: SHOULD)
+        # RFC 2920 3.1 allows QUIT here; we do not wait for its reply (RFC 5321 4.1.1.10: SHOULD)
         link.say(b"QUIT")
     try:
         answer = yield from link.hear()
     except Failure as failure:
-        failure.facts["after_content"] = True  # nobody knows whether the mail was taken
+        failure.facts["after_content"] = True  # it is unknown whether the email was accepted
         raise
     if grouped:
         yield from link.close()

@@ -1,4 +1,4 @@
-"""AUTH (RFC 4954): one mechanism after the other until one is known to the server."""
+"""AUTH (RFC 4954): try the mechanisms in order until the server supports one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _OAUTH = frozenset({"XOAUTH", "XOAUTH2", "OAUTHBEARER"})
 
 
 def authenticate(session: Session) -> Asks[None]:
-    """Log in, where the check asks for it, by the first mechanism that the server knows."""
+    """Authenticate, if the check requires it, with the first mechanism the server supports."""
     record, target = session.record, session.target
     if not target.auth:
         record.skip(Stage.AUTH)
@@ -56,19 +56,21 @@ def authenticate(session: Session) -> Asks[None]:
 
 
 def _try_mechanism(session: Session, mechanism: sasl.Mechanism) -> Asks[RawReply | None]:
-    """None when logged in; the reply when the server does not know the mechanism."""
+    """Return None on success, or the reply if the server does not support the mechanism."""
     link, name = session.link, mechanism.name
     command = f"AUTH {name}".encode()
     shown = f"AUTH {name}"
     sent = False
     if mechanism.first is not None:
         response = sasl.encode(mechanism.first)
-        if len(command) + 1 + len(response) + 2 <= 512:  # RFC 4954 4: the line stays bound
+        if (
+            len(command) + 1 + len(response) + 2 <= 512
+        ):  # RFC 4954 4: the command line limit still applies
             command += b" " + response
             shown += " (hidden)"
             session.record.secrets.add_token(response.decode())
             sent = True
-    # With the challenge and the proof of SCRAM a reader of the transcript could try passwords
+    # With the SCRAM challenge and proof, a reader of the transcript could test passwords
     hide = name not in ("PLAIN", "LOGIN")
     answer = yield from link.ask(command, shown, hide=hide)
     turns = 0
@@ -90,7 +92,7 @@ def _try_mechanism(session: Session, mechanism: sasl.Mechanism) -> Asks[RawReply
     if answer.positive:
         mechanism.check_success(answer.text)
         return None
-    # RFC 4954 4, RFC 5321 4.2.4: the mechanism is unknown, so the credentials were not judged
+    # RFC 4954 4, RFC 5321 4.2.4: the mechanism is unknown, so the credentials were not checked
     if answer.code in (502, 504):
         return answer
     raise Failure(Symptom.REFUSED, reply=answer, mechanism=name)

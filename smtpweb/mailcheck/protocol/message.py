@@ -1,6 +1,6 @@
-"""The test email itself: RFC 5322, built so that nothing given to it can add a header.
+"""The test email (RFC 5322), built so that no input can add a header.
 
-The names of the headers are compared once more after the message is in its final bytes,
+The header names are compared again once the message is in its final bytes,
 because encoded words and line folding have let header lines in before (CVE-2024-6923).
 """
 
@@ -27,7 +27,7 @@ _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]|=\?")
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """``data`` is what goes over the wire behind 354, with the final dot; ``size`` without it."""
+    """A message: ``data`` is sent after 354, with the final dot; ``size`` is without it."""
 
     data: bytes
     size: int
@@ -43,14 +43,14 @@ def compose(
     timestamp: float,
     arrival_url: str = "",
 ) -> Message:
-    """The test email of a check of ``host``. ValueError if a value cannot safely be in a header.
+    """Compose the test email for ``host``. Raises ValueError if a value is unsafe in a header.
 
-    Where there is an ``arrival_url``, the mail asks its reader to open that.
+    With an ``arrival_url``, the message asks its reader to open it.
     """
     if (found := _UNSAFE.search(from_name)) is not None:
         raise ValueError(f"it holds {found[0]!r} at position {found.start() + 1}")
-    # The sender's domain is always there, but not every server takes an address literal in a
-    # msg-id, and two dots in a row (of "::") are none.
+    # The sender's domain is always available, but some servers refuse an address literal in a
+    # msg-id, and two consecutive dots (from "::") are invalid.
     domain = re.sub(r"[:.]+", ".", sender.domain.strip("[]"))
     message_id = f"<{secrets.token_hex(16)}.check@{domain.strip('.')}>"
     eight_bit = sender.utf8 or recipient.utf8

@@ -1,4 +1,4 @@
-"""What a server speaks, by its first bytes: SMTP or something else."""
+"""Recognize a server's protocol by its first bytes: SMTP or something else."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 _SMTP = re.compile(rb"[2-5][0-9][0-9][ \t-]")
 
-# How other servers greet. Their text is never shown: a check is no tool to read them with.
+# Greetings of other servers. Their text is never shown: a check must not be a way to read them.
 _PROTOCOLS = (
     (re.compile(rb"HTTP/[0-9.]+ |<!DOCTYPE|<html", re.IGNORECASE), "HTTP"),
     (re.compile(rb"SSH-[0-9.]+-"), "SSH"),
@@ -22,7 +22,7 @@ _PROTOCOLS = (
 
 
 def protocol_of(start: bytes) -> str:
-    """The protocol that a server speaks who begins like this: "SMTP", another, or ""."""
+    """Return the protocol of a server whose output starts like this: "SMTP", another, or ""."""
     if _SMTP.match(start):
         return "SMTP"
     return next((name for pattern, name in _PROTOCOLS if pattern.match(start)), "")

@@ -1,10 +1,9 @@
-"""Read SMTP replies out of a stream of bytes, however it is cut and whatever it holds.
+"""Parse SMTP replies from a byte stream, however it is split and whatever it contains.
 
-RFC 5321 4.2.1: a three-digit code, then a hyphen on every line but the last, where a blank or
-nothing follows. Bounded, because a server may send anything without end. Lenient where the
-meaning is clear: empty lines are skipped, a tab counts as the blank, a line of a multi-line
-reply may lack its code (RFC 959 4.2 allows that to FTP), and a refusal that ends a reply which
-began otherwise is the reply.
+RFC 5321 4.2.1: a three-digit code, then a hyphen on every line but the last, where a space or
+nothing follows. Bounded, because a server may send without end. Lenient if the meaning is clear:
+empty lines are skipped, a tab counts as the space, a line of a multi-line reply may lack its code
+(RFC 959 4.2 allows this for FTP), and a refusal that ends a reply with another code is the reply.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import re
 
 from ..core.raw_reply import RawReply
 
-MAX_LINE = 2048  # octets without the line end; RFC 5321 4.5.3.1.5 asks for 512
+MAX_LINE = 2048  # octets without the line end; RFC 5321 4.5.3.1.5 requires 512
 MAX_REPLY = 16 * 1024
 MAX_LINES = 128
 
@@ -27,7 +26,7 @@ _REFUSAL = b"400"  # and above
 
 
 class BadReply(Exception):
-    """Bytes that are no SMTP reply. ``too_long`` if a bound was hit; ``start`` shows the line."""
+    """Not an SMTP reply. ``too_long`` if a limit was exceeded; ``start`` shows the line."""
 
     def __init__(self, why: str, start: bytes, *, too_long: bool = False):
         super().__init__(why)
@@ -36,7 +35,7 @@ class BadReply(Exception):
 
 
 class ReplyReader:
-    """Collects bytes, hands out whole replies in order, holds at most one over-long line."""
+    """Collect bytes and return complete replies in order; buffer at most one overlong line."""
 
     __slots__ = ("_before", "_buffer", "_code", "_count", "_lines", "_size")
 
@@ -46,33 +45,33 @@ class ReplyReader:
         self._lines: list[bytes] = []
         self._before: list[bytes] = []
         self._size = 0
-        self._count = 0  # of the lines of this reply, with those that were skipped
+        self._count = 0  # lines in this reply, including skipped ones
 
     @property
     def is_empty(self) -> bool:
-        """True when nothing is left over, not even the beginning of a reply."""
+        """Whether nothing is left over, not even the start of a reply."""
         return not self._buffer and not self.in_reply
 
     @property
     def in_reply(self) -> bool:
-        """True when the last line of a reply is still to come."""
+        """Whether the last line of a reply is still missing."""
         return bool(self._lines or self._before)
 
     @property
     def begun(self) -> bytes:
-        """The bytes that have come of a line that is not finished."""
+        """The bytes received so far of an unfinished line."""
         return bytes(self._buffer[:MAX_LINE])
 
     def feed(self, data: bytes) -> None:
-        """Add what was read."""
+        """Add bytes that were read."""
         self._buffer += data
 
     def next(self) -> RawReply | None:
-        """The next whole reply, or None until more was fed. Raises :class:`BadReply`."""
+        """Return the next complete reply, or None if incomplete. Raises :class:`BadReply`."""
         while (end := self._buffer.find(b"\n", 0, MAX_LINE + 2)) >= 0:
             line = bytes(self._buffer[:end])
             del self._buffer[: end + 1]
-            if line.endswith(b"\r"):  # a bare LF is let pass: RFC 5321 2.3.8 binds the sender
+            if line.endswith(b"\r"):  # a bare LF is accepted: RFC 5321 2.3.8 binds the sender
                 line = line[:-1]
             if (answer := self._take(line)) is not None:
                 return answer
@@ -81,7 +80,7 @@ class ReplyReader:
         return None
 
     def cut_off(self) -> RawReply | None:
-        """What a server that has gone said last, although the end of its line or reply lacks."""
+        """Return the last reply before a disconnect, even if its line or reply is incomplete."""
         if self._buffer:
             self.feed(b"\n")
             try:
@@ -114,7 +113,7 @@ class ReplyReader:
         return None if found[2] == b"-" else self._complete()
 
     def _change_code(self, code: bytes, line: bytes) -> None:
-        """Let a refusal stand in place of what the reply said before; refuse other changes."""
+        """Let a refusal replace what the reply said before; reject other changes."""
         if code < _REFUSAL:
             raise BadReply(CODE_CHANGES, line)
         if self._code < _REFUSAL:

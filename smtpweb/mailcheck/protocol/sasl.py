@@ -1,7 +1,7 @@
-"""SASL for SMTP: which mechanisms, in which order, and what each one says.
+"""SASL for SMTP: the mechanisms, their order, and the responses of each.
 
 RFC 4954 (AUTH), 4616 (PLAIN), 2195 (CRAM-MD5), 5802 and 7677 (SCRAM); LOGIN was never
-published, but is what many servers offer alone.
+published, but is the only one that many servers offer.
 """
 
 from __future__ import annotations
@@ -16,36 +16,36 @@ import scramp
 
 from ..core.failure import Failure, Symptom
 
-MAX_CREDENTIAL = 1024  # octets, each of login and password
+MAX_CREDENTIAL = 1024  # octets, for user name and password each
 MAX_TURNS = 4  # responses to one mechanism; SCRAM needs three
 MAX_ITERATIONS = 200_000  # a hostile server may ask for millions of rounds of our CPU
 
-# Over TLS nobody listens, so what most accounts can do comes first; in clear the password must
-# not be seen, so the mechanisms that do not send it do.
+# Over TLS nobody can eavesdrop, so the mechanisms that most accounts support come first; in plain
+# text the password must not be seen, so those that do not send it come first.
 ORDER_OVER_TLS = ("PLAIN", "LOGIN", "SCRAM-SHA-256", "CRAM-MD5")
 ORDER_IN_CLEAR = ("SCRAM-SHA-256", "CRAM-MD5", "PLAIN", "LOGIN")
 
 
 class Mechanism:
-    """One mechanism for one login. ``first`` is an initial response, or None."""
+    """A mechanism for one authentication. ``first`` is the initial response, or None."""
 
     name = ""
     first: bytes | None = None
 
     def respond_first(self) -> bytes:
-        """The initial response, asked for by a challenge because it did not go out with AUTH."""
+        """Return the initial response, requested by a challenge as it was not sent with AUTH."""
         return self.first or b""
 
     def respond(self, challenge: bytes) -> bytes:
-        """The response, without base64, to a challenge as it came. Raises :class:`Failure`."""
+        """Return the unencoded response to a challenge as received. Raises :class:`Failure`."""
         raise NotImplementedError
 
     def check_success(self, text: str) -> None:
-        """Look at the text of the 235 where the mechanism lets the server prove itself."""
+        """Check the text of the 235 if the mechanism authenticates the server."""
 
 
 class Plain(Mechanism):
-    """RFC 4616: both credentials at once."""
+    """RFC 4616: user name and password in one response."""
 
     name = "PLAIN"
     first: bytes
@@ -55,11 +55,11 @@ class Plain(Mechanism):
         self._asked = False
 
     def respond_first(self) -> bytes:
-        """The same as :meth:`respond`: there is no second response."""
+        """Return the same as :meth:`respond`: there is no second response."""
         return self.respond(b"")
 
     def respond(self, challenge: bytes) -> bytes:  # noqa: ARG002 - should be empty; some say "Go"
-        """A server that ignored the initial response asks for it once."""
+        """Return the response again for a server that ignored the initial one."""
         if self._asked:
             raise Failure(Symptom.BAD_CHALLENGE)
         self._asked = True
@@ -67,7 +67,7 @@ class Plain(Mechanism):
 
 
 class Login(Mechanism):
-    """The login, then the password, whatever the prompts say."""
+    """The user name, then the password, whatever the prompts say."""
 
     name = "LOGIN"
 
@@ -75,7 +75,7 @@ class Login(Mechanism):
         self._answers = iter((username.encode(), password.encode()))
 
     def respond(self, challenge: bytes) -> bytes:  # noqa: ARG002 - the prompt is no standard
-        """The next of the two."""
+        """Return the next of the two."""
         answer = next(self._answers, None)
         if answer is None:
             raise Failure(Symptom.BAD_CHALLENGE)
@@ -92,7 +92,7 @@ class CramMd5(Mechanism):
         self._answered = False
 
     def respond(self, challenge: bytes) -> bytes:
-        """The login and the digest."""
+        """Return the user name and the digest."""
         challenge = decode(challenge)
         if self._answered or not challenge:
             raise Failure(Symptom.BAD_CHALLENGE)
@@ -114,12 +114,12 @@ class ScramSha256(Mechanism):
             self._client = scramp.ScramClient([self.name], username, password)
             self.first = self._client.get_client_first().encode()
         except (scramp.ScramException, ValueError):
-            # SASLprep forbids some characters that the other mechanisms carry
+            # SASLprep forbids some characters that the other mechanisms allow
             raise Failure(Symptom.CREDENTIALS_UNUSABLE, what="scram") from None
         self._turn = 0
 
     def respond(self, challenge: bytes) -> bytes:
-        """The proof, then an empty response to the server's own proof."""
+        """Return the proof, then an empty response to the server's proof."""
         self._turn += 1
         try:
             text = decode(challenge).decode("ascii")
@@ -130,7 +130,7 @@ class ScramSha256(Mechanism):
                 self._client.set_server_first(text)
                 return str(self._client.get_client_final()).encode()
             if self._turn == 2:
-                if not text.startswith("e="):  # else its refusal follows, in plain SMTP
+                if not text.startswith("e="):  # otherwise a regular SMTP refusal follows
                     self._client.set_server_final(text)
                 return b""
         except (scramp.ScramException, ValueError, LookupError):
@@ -138,7 +138,7 @@ class ScramSha256(Mechanism):
         raise Failure(Symptom.BAD_CHALLENGE)
 
     def check_success(self, text: str) -> None:
-        """The server's proof may come with the 235 (RFC 4954 4, "additional data")."""
+        """Check the server's proof, which may come with the 235 (RFC 4954 4, "additional data")."""
         if self._turn >= 2:
             return
         for word in text.split():
@@ -156,18 +156,18 @@ _MECHANISMS: dict[str, type[Plain | Login | CramMd5 | ScramSha256]] = {
 
 
 def in_order(offered: Iterable[str], *, over_tls: bool) -> Iterator[str]:
-    """The names of our mechanisms that the server offers, safest first."""
+    """Yield the names of our mechanisms that the server offers, safest first."""
     known = set(offered)
     return (name for name in (ORDER_OVER_TLS if over_tls else ORDER_IN_CLEAR) if name in known)
 
 
 def start(name: str, username: str, password: str) -> Mechanism:
-    """Begin ``name``. Raises :class:`Failure` for credentials that it cannot carry."""
+    """Start ``name``. Raises :class:`Failure` for credentials that it cannot transmit."""
     return _MECHANISMS[name](username, password)
 
 
 def check_credentials(username: str, password: str) -> None:
-    """Refuse what no mechanism can carry, before anything is sent. Raises :class:`Failure`."""
+    """Reject credentials that no mechanism can transmit. Raises :class:`Failure`."""
     for field, value in (("login", username), ("password", password)):
         if not value:
             raise Failure(Symptom.CREDENTIALS_MISSING, field=field)
@@ -182,12 +182,12 @@ def check_credentials(username: str, password: str) -> None:
 
 
 def encode(data: bytes) -> bytes:
-    """Base64 for the wire."""
+    """Encode as base64."""
     return base64.b64encode(data)
 
 
 def decode(line: bytes) -> bytes:
-    """Undo base64. Raises :class:`Failure` where it is none."""
+    """Decode base64. Raises :class:`Failure` if it is invalid."""
     try:
         return base64.b64decode(line.strip(), validate=True)
     except binascii.Error:

@@ -18,11 +18,11 @@ from .message import Message
 
 
 class PipeliningLoses(Exception):
-    """The server offered PIPELINING and lost commands that came in one group.
+    """The server offered PIPELINING and lost commands that were sent in one group.
 
-    ``here`` if the connection is still in step, so that it can be used on, one by one. If nothing
-    came for a while the server may only be slow: with the ``answers`` that came,
-    :func:`resume` goes on waiting.
+    ``here`` if the connection is still in step, and can be used with one command at a time. If
+    nothing arrived for a while, the server may just be slow: with the ``answers`` so far,
+    :func:`resume` continues to wait.
     """
 
     def __init__(self, failure: Failure, answers: list[RawReply], *, here: bool):
@@ -33,7 +33,7 @@ class PipeliningLoses(Exception):
 
     @property
     def may_be_slow(self) -> bool:
-        """Whether the replies may still come."""
+        """Whether the replies may still arrive."""
         return self.failure.symptom is Symptom.SILENT
 
 
@@ -46,9 +46,11 @@ class Session:
     link: Connection
     record: Recorder
     local: Address
-    on_silence: Callable[[], Asks[None]] | None = None  # a second look; may raise the cause
+    on_silence: Callable[[], Asks[None]] | None = (
+        None  # opens a second connection; may raise the cause
+    )
     on_long_silence: Callable[[], Asks[None]] | None = None  # tries other modes; raises nothing
-    verdict_by: float | None = None  # the deadline from the mail on, where it is not the link's
+    verdict_by: float | None = None  # the deadline from MAIL on, if not the link's
     wall_clock: Callable[[], float] = time.time
     pipelining: bool = True  # False: strictly one command at a time
     ehlo_name: str = ""
@@ -63,7 +65,7 @@ class Session:
 
     @property
     def capabilities(self) -> tuple[ServerText, ...]:
-        """What the server offered, as it may be shown."""
+        """The capabilities that the server offered, safe to show."""
         return tuple(
             self.record.said(f"{keyword} {values}".strip())
             for keyword, values in self.keywords.items()

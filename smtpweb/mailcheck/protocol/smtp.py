@@ -1,7 +1,7 @@
-"""The SMTP conversation, from the greeting to the verdict, in the fewest turns the RFCs allow.
+"""The SMTP conversation, from the greeting to the outcome, in as few round trips as allowed.
 
-Sans I/O: every ``yield from`` asks the link, which asks the driver. Each step raises
-:class:`Failure` where the check ends.
+The RFCs set that limit. Sans I/O: every ``yield from`` goes to the link, which goes to the
+driver. A step raises :class:`Failure` if the check ends there.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from .session import Session
 
 __all__ = ["Session", "converse", "open_up"]
 
-# Of the time that is left: where a wrong port or mode may be why nothing comes, the rest is for
-# finding out whether another one works
+# Share of the remaining time: if a wrong port or mode may be the reason for the silence, the rest
+# is for finding out whether another one works
 PATIENT_SHARE = 0.7
 
 _OTHER_SERVICES = re.compile(r"(?<![A-Za-z-])(?:vs)?(FTP|NNTP|LMTP)(?:d|\b)", re.IGNORECASE)
 
 
 def converse(session: Session) -> Asks[None]:
-    """The whole conversation; returns when the server has accepted the mail."""
+    """Run the whole conversation; return once the server has accepted the email."""
     yield from open_up(session)
     yield from authenticate(session)
     yield from deliver(session)
 
 
 def open_up(session: Session) -> Asks[None]:
-    """Greeting, EHLO and TLS."""
+    """Run the conversation up to EHLO: greeting, EHLO and TLS."""
     record, target = session.record, session.target
     if target.encryption is Encryption.IMPLICIT:
         record.begin(Stage.TLS)
@@ -81,7 +81,7 @@ def _greeting(session: Session) -> Asks[None]:
 def _hear_at_length(
     session: Session, on_silence: Callable[[], Asks[None]] | None = None
 ) -> Asks[RawReply]:
-    """The next reply, however late; amid a long silence other modes are tried, once."""
+    """Return the next reply, however late; try other modes once during a long silence."""
     link = session.link
     if session.on_long_silence is None:
         return (yield from link.hear(on_silence=on_silence))
@@ -112,7 +112,7 @@ def _ehlo(session: Session) -> Asks[None]:
     if answer.positive:
         _note_capabilities(session, answer)
     elif answer.code in (500, 501, 502, 504):
-        # RFC 5321 3.2: a server that does not know EHLO is greeted the old way
+        # RFC 5321 3.2: fall back to HELO if the server does not support EHLO
         second = yield from link.ask(f"HELO {session.ehlo_name}".encode())
         if not second.positive:
             _expect_smtp(session)
@@ -124,7 +124,7 @@ def _ehlo(session: Session) -> Asks[None]:
 
 
 def _expect_smtp(session: Session) -> None:
-    """FTP, NNTP and LMTP greet with a code as SMTP does, and only stumble over EHLO."""
+    """Reject FTP, NNTP and LMTP, which greet with a code like SMTP but do not know EHLO."""
     if (found := _OTHER_SERVICES.search(session.banner)) is not None:
         raise Failure(Symptom.WRONG_PROTOCOL, protocol=found[1].upper())
 
@@ -132,11 +132,11 @@ def _expect_smtp(session: Session) -> None:
 def _note_capabilities(session: Session, answer: RawReply) -> None:
     mechanisms: dict[str, None] = {}
     for line in answer.lines[1:]:
-        # As it came: a password such as "login" must not take a mechanism out of the list
+        # Unscrubbed: a password such as "login" must not remove a mechanism from the list
         words = cleaned(decoded(line)).split()
         if not words:
             continue
-        # "AUTH=LOGIN" is how servers before RFC 2554 said it, and some still do
+        # "AUTH=LOGIN" is the form from before RFC 2554, which some servers still use
         keyword, equals, value = words[0].upper().partition("=")
         values = ([value] if equals and value else []) + words[1:]
         if keyword == "AUTH":
@@ -156,5 +156,5 @@ def _start_tls(session: Session) -> Asks[None]:
         raise Failure(Symptom.REFUSED, reply=answer)
     yield from link.expect_nothing()
     yield from _secure(session, Stage.STARTTLS)
-    # RFC 3207 4.2: earlier capabilities are forgotten; this EHLO leaves with TLS's last flight
+    # RFC 3207 4.2: discard earlier capabilities; this EHLO is sent with the last TLS flight
     yield from _ehlo(session)

@@ -1,4 +1,4 @@
-"""TLS for a check: one context per trust setting, and certificates put into words."""
+"""TLS for a check: one context per trust setting, and certificate descriptions."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _VERIFY_CODES = {
     68: Symptom.CERTIFICATE_WEAK,
 }
 
-# Words of OpenSSL's reasons; they outlive its numbers. First match wins.
+# Parts of OpenSSL's reason texts, which are more stable than its numbers. First match wins.
 _REASONS = (
     (r"CERTIFICATE_REQUIRED|PEER_DID_NOT_RETURN_A_CERTIFICATE", Symptom.CLIENT_CERTIFICATE),
     (r"UNSUPPORTED_PROTOCOL|PROTOCOL_VERSION|VERSION_TOO_LOW", Symptom.TLS_VERSION),
@@ -46,19 +46,19 @@ _REASONS = (
     (r"WRONG_VERSION_NUMBER|HTTP_REQUEST|PACKET_LENGTH_TOO_LONG|RECORD_LAYER", Symptom.NOT_TLS),
 )  # fmt: skip
 
-_ENCODING_DER = 2  # of _ssl, whose certificates give themselves out in it
+_ENCODING_DER = 2  # of _ssl, whose certificates can be exported as DER
 
 _lock = threading.Lock()
 
 
 def context_for(ca_file: Path | None) -> ssl.SSLContext:
-    """The context that verifies against the system's CAs and ``ca_file``; made once.
+    """Return the cached context that verifies against the system's CAs and ``ca_file``.
 
-    Making one costs some 50 ms of CPU, because it parses the CA store. A changed file makes
-    a new one. Raises OSError (ssl.SSLError is one) when the file cannot be read.
+    Creating one takes about 50 ms of CPU, because it parses the CA store. A changed file creates
+    a new one. Raises OSError (ssl.SSLError is one) if the file cannot be read.
     """
     stamp = 0 if ca_file is None else ca_file.stat().st_mtime_ns
-    with _lock:  # lru_cache alone lets two threads make the same context
+    with _lock:  # lru_cache alone lets two threads create the same context
         return _context(ca_file, stamp)
 
 
@@ -75,9 +75,9 @@ def _context(ca_file: Path | None, stamp: int) -> ssl.SSLContext:  # noqa: ARG00
 
 @functools.lru_cache(1)
 def looking_context() -> ssl.SSLContext:
-    """A context that verifies nothing, for a second look at a server that was refused.
+    """Return a context that verifies nothing, to inspect a server that was refused.
 
-    Nothing but a handshake goes through it: no command, no credentials, no mail.
+    Use it only for a handshake: no command, no credentials, no email.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
@@ -86,7 +86,7 @@ def looking_context() -> ssl.SSLContext:
 
 
 def symptom_of(error: ssl.SSLError) -> Symptom:
-    """What an error of OpenSSL means."""
+    """Return the symptom for an OpenSSL error."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return _VERIFY_CODES.get(error.verify_code, Symptom.CERTIFICATE_REFUSED)
     reason = f"{error.reason or ''} {error}".upper().replace(" ", "_")
@@ -97,16 +97,16 @@ def symptom_of(error: ssl.SSLError) -> Symptom:
 
 
 def words_of(error: ssl.SSLError) -> str:
-    """OpenSSL's own words, without its file names and line numbers; not cleaned yet."""
+    """Return OpenSSL's error text without file names and line numbers; not cleaned yet."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return error.verify_message
     return (error.reason or "TLS failed").replace("_", " ").lower()
 
 
 def facts_of(session: ssl.SSLObject, said: Callable[[str], ServerText]) -> TlsFacts:
-    """The session and the certificate that the server showed; its names pass ``said``.
+    """Return the session and the server's certificate; its names are passed through ``said``.
 
-    Who runs the server chooses what stands in its certificate, as in any of its replies.
+    The server's operator controls the certificate's contents, as with any reply.
     """
     cipher = session.cipher()
     der = session.getpeercert(binary_form=True)
@@ -130,7 +130,7 @@ _NO_CERTIFICATE: _Shown = ("", (), "", None)
 
 @functools.lru_cache(256)
 def _certificate(der: bytes) -> _Shown:
-    """Subject, names, issuer and end of a certificate, as it has them: not cleaned yet."""
+    """Return subject, names, issuer and expiry of a certificate; not cleaned yet."""
     try:
         certificate = x509.load_der_x509_certificate(der)
         subject, issuer = _name(certificate.subject), _name(certificate.issuer)
@@ -156,9 +156,9 @@ def _name(name: x509.Name) -> str:
 
 
 def lacks_intermediate(session: ssl.SSLObject) -> bool:
-    """Whether the server sent its own certificate alone although a CA's file says who signed it.
+    """Check whether the server sent only its own certificate, which names an issuer file.
 
-    Public CAs put the address of the missing certificate into each one (RFC 5280 4.2.2.1);
+    Public CAs put the URL of the issuing certificate into each one (RFC 5280 4.2.2.1);
     private ones rarely do.
     """
     der = session.getpeercert(binary_form=True)
@@ -176,14 +176,14 @@ def lacks_intermediate(session: ssl.SSLObject) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ExpiredLink:
-    """A certificate of the chain, not the server's own, that has expired."""
+    """An expired certificate in the chain, other than the server's own."""
 
     subject: str
     not_after: str  # ISO 8601, UTC
 
 
 def expired_link(session: ssl.SSLObject) -> ExpiredLink | None:
-    """The first certificate behind the server's own that is no longer valid."""
+    """Return the first certificate after the server's own that has expired."""
     now = datetime.now(UTC)
     for der in _chain(session)[1:]:
         subject, _, _, not_after = _certificate(der)
@@ -197,8 +197,8 @@ def _chain_length(session: ssl.SSLObject) -> int | None:
 
 
 def _chain(session: ssl.SSLObject) -> tuple[bytes, ...]:
-    """The certificates that the server sent, its own first; () where Python cannot tell."""
-    # Public since Python 3.13; the same method waits one level down before that
+    """Return the certificates that the server sent, its own first; () if Python has no API."""
+    # Public since Python 3.13; before that, the method is on the inner object
     for holder in (session, getattr(session, "_sslobj", None)):
         method = getattr(holder, "get_unverified_chain", None)
         if method is not None:
