@@ -1,1 +1,1 @@
-"""Carry out the effects that a check asks for: blocking, asyncio, or one probe."""
+"""Carry out the effects that a check requests: blocking, asyncio, or one probe."""

@@ -1,8 +1,8 @@
-"""The driver for thousands of checks at once in one asyncio loop.
+"""The driver for thousands of concurrent checks in one asyncio loop.
 
-It works on plain sockets and callbacks: no task, stream or transport per check, and a turn of
-the conversation is one read, one step of the core and one write. Needs a loop with
-``add_reader``, which all but Windows' default one have.
+It uses plain sockets and callbacks: no task, stream or transport per check, and each round trip
+of the conversation is one read, one step of the core and one write. It requires a loop with
+``add_reader``, which all have except the default on Windows.
 """
 
 from __future__ import annotations
@@ -63,14 +63,14 @@ async def check_many(targets: Iterable[Target], at_once: int = 500) -> list[Repo
 
 
 class _Run:
-    """One check under way. Exactly one need is open at any time."""
+    """One running check. Exactly one request is open at any time."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, steps: Asks[Any]):
         self.result: asyncio.Future[Any] = loop.create_future()
         self._loop = loop
         self._steps = steps
         self._open: set[socket.socket] = set()
-        # Registered with the loop, by number: it looks a socket up by repr(), with system calls
+        # Registered by number: to look up a socket object the loop uses repr(), with system calls
         self._reading: set[int] = set()
         self._writing: set[int] = set()
         self._need: Any = None
@@ -85,7 +85,7 @@ class _Run:
         self._advance(None)
 
     def close(self) -> None:
-        """Leave nothing behind: no socket, no timer, no callback."""
+        """Release everything: sockets, timers and callbacks."""
         self._need = None
         if self._timer is not None:
             self._timer.cancel()
@@ -97,10 +97,10 @@ class _Run:
             part.close()
         self._steps.close()
 
-    # -- the core asks
+    # -- requests from the core
 
     def _advance(self, answer: object, error: Exception | None = None) -> None:
-        """Step the core until it asks for something that takes time."""
+        """Step the core until it requests something that takes time."""
         self._need = None
         while True:
             try:
@@ -109,20 +109,22 @@ class _Run:
                 if not self.result.done():
                     self.result.set_result(stop.value)
                 return
-            except Exception as bug:  # the core lets none out; a hang would hide one that does
+            except (
+                Exception
+            ) as bug:  # the core raises none; if one escapes, do not hide it as a hang
                 if not self.result.done():
                     self.result.set_exception(bug)
                 return
             answer = error = None
             try:
                 answer, waits = self._carry_out(need)
-            except Exception as raised:  # the course knows the ones it expects
+            except Exception as raised:  # the core handles the ones it expects
                 self._need, error, waits = None, raised, False
             if waits:
                 return
 
     def _carry_out(self, need: Need) -> tuple[object, bool]:
-        """The answer, or the promise that :meth:`_advance` will be called with it."""
+        """Return the answer, or arrange for :meth:`_advance` to be called with it."""
         match need:
             case Exchange():
                 self._exchange(need)
@@ -147,7 +149,7 @@ class _Run:
     def _together(self, need: Together) -> None:
         self._need = need
         self._parts = [_Run(self._loop, steps) for steps in need.courses]
-        # A future tells of its end in a later turn of the loop, so none comes before the last
+        # Done callbacks run in a later iteration of the loop, so none runs before the last is added
         for part in self._parts:
             part.result.add_done_callback(lambda _: self._part_ended(need))
 
@@ -183,8 +185,8 @@ class _Run:
     # -- time
 
     def _wait_until(self, until: float) -> None:
-        """Be woken at ``until``."""
-        # A timer that fires too early is set again: cheaper than a new one for each turn
+        """Schedule a wake-up at ``until``."""
+        # A timer that fires too early is rescheduled: cheaper than a new one for each round trip
         self._until = until
         if self._timer is None or self._rings_at > until:
             if self._timer is not None:
@@ -229,7 +231,7 @@ class _Run:
         except BlockingIOError:
             pass
         except OSError:
-            # What the server said before may still be here to be read
+            # Data that the server sent before may still be readable
             self._unsent, self._broken = b"", True
         if self._unsent:
             self._start_writing(sock, self._writable, sock)
@@ -241,7 +243,7 @@ class _Run:
 
     def _readable(self, sock: socket.socket) -> None:
         if not isinstance(self._need, Exchange) or self._need.handle is not sock:
-            # Nobody waits for it now; it stays in the kernel until somebody does
+            # Nobody is waiting for data; it stays in the kernel until needed
             self._stop_reading(sock.fileno())
             return
         try:
@@ -263,7 +265,7 @@ class _Run:
         self._wait_until(need.until)
 
         def found(future: Future[Found]) -> None:
-            with contextlib.suppress(RuntimeError):  # the loop has closed meanwhile
+            with contextlib.suppress(RuntimeError):  # the loop was closed in the meantime
                 self._loop.call_soon_threadsafe(self._found, need, future)
 
         RESOLVER.look_up(need.host, need.until).add_done_callback(found)
@@ -280,7 +282,7 @@ class _Run:
     def _run_race(self) -> None:
         race, now = self._race, time.monotonic()
         if race is None or not isinstance(self._need, Connect):
-            return  # the check is over already
+            return  # the check is already over
         for address in race.expired(now):
             self._drop(self._attempts.pop(address))
         while (due := race.due(now)) is not None:

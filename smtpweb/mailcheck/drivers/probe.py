@@ -1,4 +1,4 @@
-"""Whether servers answer: connections up to EHLO, inside verified TLS, without login or mail."""
+"""Probe whether servers answer: up to EHLO, inside verified TLS, without AUTH or email."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """``works``: reached EHLO, with the encryption that was asked for; else the cause.
+    """The result of a probe. ``works``: EHLO succeeded with the requested encryption.
 
-    ``code``, ``title`` and ``facts`` are those of a :class:`~..core.types.Report`.
+    Otherwise ``code``, ``title`` and ``facts`` name the cause, as in
+    :class:`~..core.types.Report`.
     """
 
     works: bool
@@ -31,9 +32,9 @@ class Answer:
 
 
 def probe(targets: Sequence[Target]) -> tuple[Answer, ...]:
-    """Ask all of them at the same time, within the ``timeout`` and the policy of each.
+    """Probe all targets concurrently, within the ``timeout`` and the policy of each.
 
-    Of a target only host, port, encryption and policy count. Nothing is raised.
+    Only host, port, encryption and policy of a target matter. Raises nothing.
     """
     return drive(_all(targets))
 
@@ -44,7 +45,7 @@ def _all(targets: Sequence[Target]) -> Asks[tuple[Answer, ...]]:
         return ()
     try:
         answers: tuple[Answer, ...] = yield Together(courses)
-    except RuntimeError:  # the system gives no more threads
+    except RuntimeError:  # the system cannot start more threads
         _log.warning("servers could not be asked", exc_info=True)
         busy = diagnose(Seen(Stage.CONNECT, Symptom.TOO_BUSY))
         return tuple(Answer(False, busy.id, busy.title, busy.facts) for _ in targets)

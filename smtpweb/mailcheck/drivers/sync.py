@@ -1,4 +1,4 @@
-"""The driver for one check in a request or a command: it blocks, but not past the deadline."""
+"""The driver for one check in a request or a command; blocks, but not past the deadline."""
 
 from __future__ import annotations
 
@@ -36,11 +36,12 @@ from ..net.resolver import RESOLVER
 
 
 def check(target: Target, watch: Watch | None = None) -> Report:
-    """Check one SMTP server by sending a mail. Returns within ``target.timeout`` plus a little.
+    """Check one SMTP server by sending a test email.
 
-    ``watch`` is called with each :class:`Step` as it begins (``UNDER_WAY``) and ends; a stage
-    may be told again where the conversation started over. Whatever the server does or the
-    target holds ends in a report; nothing is raised.
+    Returns within ``target.timeout`` plus a little. ``watch`` is called with each :class:`Step`
+    as it starts (``UNDER_WAY``) and ends; a stage may be reported again if the conversation
+    started over. Whatever the server does or the target contains, the result is a report;
+    nothing is raised.
     """
     return drive(course(target, watch=watch))
 
@@ -49,7 +50,7 @@ T = TypeVar("T")
 
 
 def drive(steps: Asks[T]) -> T:
-    """Carry out what ``steps`` asks for, one thing after the other."""
+    """Carry out the requests of ``steps`` one after the other."""
     return _Blocking().run(steps)
 
 
@@ -63,7 +64,7 @@ class _Blocking:
             while True:
                 try:
                     answer = self._carry_out(need)
-                except Exception as error:  # the course knows the ones it expects
+                except Exception as error:  # the core handles the ones it expects
                     need = steps.throw(error)
                 else:
                     need = steps.send(answer)
@@ -95,13 +96,13 @@ class _Blocking:
     def _connect(self, need: Connect) -> Connected:
         race = Race(need.addresses, time.monotonic(), need.until, need.each)
         attempts: dict[Address, socket.socket] = {}
-        # poll() needs no descriptor of its own, of which none may be left
+        # poll() needs no descriptor of its own: there may be none left
         with selectors.PollSelector() as selector:
             try:
                 while True:
                     self._start_due(race, need.port, selector, attempts)
                     if race.is_over:
-                        break  # all failed at once: nothing is left to wait for
+                        break  # all failed immediately: nothing left to wait for
                     wait = max(0.0, race.wake() - time.monotonic())
                     for key, _ in selector.select(wait):
                         address: Address = key.data
@@ -164,7 +165,7 @@ def _exchange(sock: socket.socket, data: bytes, until: float) -> bytes:
         except BlockingIOError:
             _wait(sock, select.POLLOUT, until)
         except OSError:
-            broken = True  # what the server said before may still be here to be read
+            broken = True  # data that the server sent before may still be readable
     sockets.acknowledge_at_once(sock)
     while True:
         try:

@@ -1,1 +1,1 @@
-"""Look up a host and connect to one of its addresses."""
+"""Resolve a host name and connect to one of its addresses."""

@@ -1,4 +1,4 @@
-"""Happy eyeballs (RFC 8305) without sockets: which address to try when, and what became of it."""
+"""Happy Eyeballs (RFC 8305) without sockets: which address to try when, and the outcomes."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ _WORDS = {
     errno.ENOBUFS: NO_SOCKET,
     errno.ENOMEM: NO_SOCKET,
 }
-# What comes in answer to a packet is the word of a router or of the server's firewall, such as
-# that of Red Hat (icmp-host-prohibited), and no lack of our own routes
+# An error in response to a packet comes from a router or the server's firewall, such as Red Hat's
+# (icmp-host-prohibited), and does not mean that we lack a route
 _ANSWERS = {errno.EHOSTUNREACH: UNREACHABLE, errno.ENETUNREACH: UNREACHABLE}
 WORDS = (*dict.fromkeys(_WORDS.values()), UNREACHABLE, CONNECTED, NOT_TRIED, GIVEN_UP)
 
 
 def word_for(number: int, *, sent: bool = False) -> str:
-    """An errno of connect() as the word for the report; ``sent`` if a packet had gone out."""
+    """Return the report's name for an errno of connect(); ``sent`` if a packet was sent."""
     answer = _ANSWERS.get(number) if sent else None
     return answer or _WORDS.get(number) or errno.errorcode.get(number, f"error {number}")
 
 
 class Race:
-    """One race over the addresses of a host. All times are of one monotonic clock, in seconds."""
+    """A race between the addresses of a host. All times are monotonic, in seconds."""
 
     def __init__(self, addresses: tuple[Address, ...], now: float, until: float, each: float):
         self._waiting = deque(_alternating(addresses))
@@ -63,11 +63,11 @@ class Race:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing is under way and nothing is left to try."""
+        """Whether no attempt is running and no address is left to try."""
         return not self._waiting and not self._under_way
 
     def due(self, now: float) -> Address | None:
-        """The address to try now, if any; call again until None."""
+        """Return the address to try now, if any; call repeatedly until None."""
         if not self._waiting or now >= self._until:
             return None
         if self._under_way and now < self._next_start:
@@ -78,19 +78,19 @@ class Race:
         return address
 
     def wake(self) -> float:
-        """When to look again, if no socket becomes ready before."""
+        """Return when to check again, if no socket becomes ready before."""
         moments = [started + self._each for started in self._under_way.values()]
         if self._waiting:
             moments.append(self._next_start)
         return min([*moments, self._until])
 
     def failed(self, address: Address, word: str, now: float) -> None:
-        """An attempt ended; the next one need not wait (RFC 8305 5)."""
+        """Record a failed attempt; the next one need not wait (RFC 8305 5)."""
         self._end(address, word, now)
         self._next_start = now
 
     def expired(self, now: float) -> list[Address]:
-        """The attempts whose time is over, now noted as timed out."""
+        """Return the attempts whose time is over, and record them as timed out."""
         late = [
             address
             for address, started in self._under_way.items()
@@ -103,14 +103,14 @@ class Race:
         return late
 
     def won(self, address: Address, now: float) -> None:
-        """``address`` is connected; the race is over."""
+        """Record that ``address`` is connected, which ends the race."""
         self._end(address, CONNECTED, now)
         for other in list(self._under_way):
             self._end(other, GIVEN_UP, now)
         self._waiting.clear()
 
     def outcomes(self) -> tuple[AddressOutcome, ...]:
-        """Every address in the order of trying."""
+        """Return the outcome of every address, in the order tried."""
         return tuple(
             self._ended.get(address) or AddressOutcome(str(address), NOT_TRIED)
             for address in self._order
@@ -122,7 +122,7 @@ class Race:
 
 
 def _alternating(addresses: tuple[Address, ...]) -> list[Address]:
-    """The resolver's order, with the families taking turns (RFC 8305 4)."""
+    """Return the resolver's order with alternating address families (RFC 8305 4)."""
     if not addresses:
         return []
     first = [one for one in addresses if one.version == addresses[0].version]

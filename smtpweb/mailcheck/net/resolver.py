@@ -1,7 +1,7 @@
-"""Look host names up without ever waiting for the resolver longer than we want.
+"""Resolve host names without ever waiting for the resolver longer than intended.
 
-``getaddrinfo`` cannot be cancelled, so it runs in threads of its own, few and short-lived:
-a hanging look-up holds one of them, never a check.
+``getaddrinfo`` cannot be cancelled, so it runs in a few short-lived threads of its own: a hanging
+lookup blocks one of them, never a check.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if hasattr(socket, "EAI_NODATA"):
 
 
 class Resolver:
-    """Look-ups of one name at the same time are one look-up. Nothing is cached."""
+    """Resolve names; concurrent lookups of one name are merged. Nothing is cached."""
 
     def __init__(self, max_threads: int = MAX_THREADS):
         self._max_threads = max_threads
@@ -42,9 +42,9 @@ class Resolver:
         self._threads = 0
 
     def look_up(self, host: str, until: float) -> Future[Found]:
-        """The addresses of ``host``; the future fails with :class:`NotResolved`.
+        """Look up the addresses of ``host``; the future fails with :class:`NotResolved`.
 
-        ``until`` is only the moment after which a look-up that has not begun need not begin.
+        ``until`` is only the time after which a lookup that has not started need not start.
         """
         with self._lock:
             future = self._under_way.get(host)
@@ -59,7 +59,7 @@ class Resolver:
             return
         try:
             threading.Thread(target=self._work, name="resolver", daemon=True).start()
-        except RuntimeError:  # the system gives no more threads
+        except RuntimeError:  # the system cannot start more threads
             if self._threads == 0:
                 host, _ = self._pending.pop()
                 self._under_way.pop(host).set_exception(NotResolved(Symptom.RESOLVER_FAILED))
@@ -89,11 +89,12 @@ class Resolver:
 
 
 def addresses_of(host: str) -> Found:
-    """Ask the hosts file and DNS. Raises :class:`NotResolved`.
+    """Query the hosts file and DNS. Raises :class:`NotResolved`.
 
-    A name with a dot in it is meant whole: the dot behind it keeps search domains away. The
-    hosts file does not know names with that dot, so it is read first. A single word is left
-    as it is, because ``postfix`` in a compose file or a cluster lives by search domains.
+    A name that contains a dot is fully qualified: a trailing dot disables search domains. The
+    hosts file has no names with a trailing dot, so it is read first. A single label is left
+    unchanged, because a name such as ``postfix`` in a Compose file or a cluster relies on search
+    domains.
     """
     full = "." in host
     if full and (listed := hosts_file_addresses(host)):
@@ -114,12 +115,13 @@ def addresses_of(host: str) -> Found:
 
 
 def dns_answers(host: str) -> bool:
-    """Whether one of this machine's DNS servers says anything about the name, if only "unknown".
+    """Check whether any of this machine's DNS servers answers for the name, if only "unknown".
 
-    glibc says EAI_NONAME also where no DNS server can be reached, which is no fault of the name.
+    glibc also returns EAI_NONAME if no DNS server can be reached, which has nothing to do with
+    the name.
     """
     if host.lower().rstrip(".").endswith(".invalid"):
-        return True  # unknown by definition, and many servers leave it unanswered: RFC 6761 6.4
+        return True  # unknown by definition, and many servers do not answer: RFC 6761 6.4
     try:
         asked = dns.resolver.Resolver()
         asked.resolve(f"{host}.", "A", lifetime=CONFIRM_LIMIT, raise_on_no_answer=False)

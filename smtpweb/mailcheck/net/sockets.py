@@ -1,4 +1,4 @@
-"""What both drivers do with a socket: open it to a vetted address, tune it, look at it."""
+"""Socket operations for both drivers: connect to a vetted address, tune, inspect."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 
 
 def begin_connect(address: Address, port: int) -> socket.socket | str:
-    """A socket on its way to exactly ``address``, or the word for why there is none."""
+    """Return a socket that is connecting to exactly ``address``, or the outcome if it failed."""
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     try:
         sock = socket.socket(family, socket.SOCK_STREAM)
@@ -24,7 +24,7 @@ def begin_connect(address: Address, port: int) -> socket.socket | str:
         return word_for(error.errno or 0)
     try:
         sock.setblocking(False)
-        # Without it an EHLO behind TLS's last flight would wait for that flight's ACK
+        # Otherwise an EHLO after the last TLS flight would wait for that flight's ACK
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         number = sock.connect_ex((str(address), port))
     except OSError as error:
@@ -36,10 +36,10 @@ def begin_connect(address: Address, port: int) -> socket.socket | str:
 
 
 def outcome(sock: socket.socket, address: Address) -> str | None:
-    """None if the attempt led to ``address``, else the word for why not."""
+    """Return None if the attempt reached ``address``, else its outcome."""
     number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if number == errno.ECONNRESET:
-        return None  # it was connected, and hung up on at once; the first read finds the end
+        return None  # it was connected and closed immediately; the first read detects the end
     if number:
         return word_for(number, sent=True)
     try:
@@ -50,19 +50,19 @@ def outcome(sock: socket.socket, address: Address) -> str | None:
 
 
 def own_address(sock: socket.socket) -> Address:
-    """Our own address on a connection, as the other side sees it unless it is translated."""
+    """Return our address on a connection, as the peer sees it unless there is NAT."""
     return unmapped(ipaddress.ip_address(sock.getsockname()[0].partition("%")[0]))
 
 
 def acknowledge_at_once(sock: socket.socket) -> None:
-    """Save 40 ms on servers that leave Nagle's algorithm on; the kernel forgets it soon."""
+    """Save 40 ms on servers that use Nagle's algorithm; the kernel soon resets the option."""
     if _QUICKACK is not None:
-        with contextlib.suppress(OSError):  # the read behind it finds out what is wrong
+        with contextlib.suppress(OSError):  # the next read reports any error
             sock.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
 
 
 def glance(sock: socket.socket) -> bytes | None:
-    """What has come already, without waiting; None if nothing has."""
+    """Return what has already arrived, without waiting; None if nothing has."""
     try:
         return sock.recv(CHUNK)
     except BlockingIOError:
@@ -72,7 +72,7 @@ def glance(sock: socket.socket) -> bytes | None:
 
 
 def send_at_once(sock: socket.socket, data: bytes) -> None:
-    """Send what the kernel takes now; for last words, which nobody waits for."""
+    """Send what the kernel accepts now; for final data whose delivery does not matter."""
     if data:
         with contextlib.suppress(OSError):
             sock.send(data)
