@@ -1,1 +1,1 @@
-"""From what happened to its cause, in plain words."""
+"""Diagnose the cause of what happened, in plain language."""

@@ -1,21 +1,21 @@
-"""Load the causes of failures from ``causes/*.toml`` and put them in order, most exact first.
+"""Load the causes of failures from ``causes/*.toml`` and sort them, most specific first.
 
-One entry is one cause: when it is, and what a person reads. The format:
+Each entry is one cause: when it applies, and the texts for people. The format:
 
 - ``id``: stable, starts with ``SMTP_``; the code of the API.
-- matchers, all of which must hold; a list holds if one of its members does: ``means`` (a meaning
-  of the reply, see lexicon.py; "" is a reply without one, as is ``means`` left out; "*" is any),
+- matchers, all of which must match; a list matches if any member does: ``means`` (a meaning of
+  the reply, see lexicon.py; "", the default, is a reply without one; "*" is any),
   ``stage``, ``symptom`` (default "refused"; "any"), ``code`` ("535", "4xx"), ``enhanced`` ("5.7.8",
-  "5.7.x"), ``provider`` (an id of providers.toml), ``when`` (values that a fact must have).
-- ``temporary``: worth trying again unchanged; left out: a reply of class 4 is.
-- ``side``: whose move it is (:class:`Side`).
-- ``ours``: true where it tells nothing about the SMTP server, because we or our machine failed:
-  the outcome then neither disables the SMTP nor counts.
-- ``also``: causes that show themselves by the same words; with them the cause is likely, at most.
-- ``title``, ``meaning``, ``steps``: may name facts in braces; a step that names a fact of
-  ``rendering.OPTIONAL`` is left out where that is not known. ``link``: where to read more;
-  ``page``: the kind of the provider's own page (:data:`~.providers.LINKS`) that goes before it.
-- ``examples``: what was really seen; each must lead to this entry, and the tests see to it.
+  "5.7.x"), ``provider`` (an id of providers.toml), ``when`` (required values of facts).
+- ``temporary``: worth retrying unchanged; by default, true for a 4xx reply.
+- ``side``: who has to act (:class:`Side`).
+- ``ours``: true if the outcome says nothing about the SMTP server, because we or our machine
+  failed: it then neither disables the server nor counts.
+- ``also``: causes with the same symptoms; with any, the cause is "likely" at most.
+- ``title``, ``meaning``, ``steps``: may name facts in braces; a step that names a fact in
+  ``rendering.OPTIONAL`` is omitted if the fact is unknown. ``link``: where to read more;
+  ``page``: the kind of the provider's own page (:data:`~.providers.LINKS`) that takes precedence.
+- ``examples``: real failures; each must lead to this entry, which the tests check.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Cause:
 
     @property
     def exactness(self) -> int:
-        """The more it asks, the earlier it is asked."""
+        """The specificity: causes with more conditions are tried first."""
         return (
             self.rank
             + 16 * bool(self.provider)
@@ -71,7 +71,7 @@ class Cause:
 
 @functools.lru_cache(1)
 def causes() -> tuple[Cause, ...]:
-    """All causes, most exact first; of equals, the one that stands first in its file."""
+    """Return all causes, most specific first; on a tie, in file order."""
     found: list[Cause] = []
     for path in sorted(FOLDER.glob("*.toml")):
         found += (_cause(entry) for entry in _load(path)["cause"])
@@ -80,18 +80,18 @@ def causes() -> tuple[Cause, ...]:
 
 @functools.lru_cache(len(Symptom))
 def causes_of(symptom: Symptom) -> tuple[Cause, ...]:
-    """The causes that show themselves by ``symptom``, most exact first."""
+    """Return the causes with ``symptom``, most specific first."""
     return tuple(cause for cause in causes() if symptom in cause.symptom)
 
 
 @functools.lru_cache(1)
 def causes_by_id() -> dict[str, Cause]:
-    """Each cause by its code."""
+    """Return the causes by code."""
     return {cause.id: cause for cause in causes()}
 
 
 def table() -> str:
-    """Every code as a table in Markdown, for ``docs/check.md``; one file after the other."""
+    """Return all codes as a Markdown table for ``docs/check.md``, one file after the other."""
     lines = ["| code | title | try again | whose move |", "|---|---|---|---|"]
     for path in sorted(FOLDER.glob("*.toml")):
         for entry in _load(path)["cause"]:

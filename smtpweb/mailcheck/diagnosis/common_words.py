@@ -1,9 +1,9 @@
-"""Words that say little by themselves: whom a reply is about, that it refuses, and the small ones.
+"""Words that say little alone: subjects of a reply, words of refusal, and function words.
 
-Of a phrase that found nothing else, the meaning is a guess.
+If a phrase matches only such words, its meaning is a guess.
 """
 
-# Whom a reply is about
+# Subjects of a reply
 SUBJECTS = frozenset(
     [
         "account",
@@ -39,7 +39,7 @@ SUBJECTS = frozenset(
     ]
 )
 
-# No more than that it is refused
+# Words that only express a refusal
 REFUSALS = frozenset(
     [
         "accept",
@@ -71,7 +71,7 @@ REFUSALS = frozenset(
     ]
 )
 
-# What joins the others
+# Function words
 FILLERS = frozenset(
     [
         "and",

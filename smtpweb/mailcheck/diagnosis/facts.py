@@ -1,4 +1,4 @@
-"""What a check found out beside its verdict: facts for the catalogue, and warnings."""
+"""What a check found besides its outcome: facts for the catalogue, and warnings."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ WARNINGS = (
 
 
 def basic_facts(target: Target) -> dict[str, Any]:
-    """What is known of any check."""
+    """Return the facts that any check has."""
     return {
         "host": cleaned(target.host),
         "port": target.port,
@@ -49,7 +49,7 @@ def facts_of_failure(
     session: Session | None,
     shown: TlsFacts | None,
 ) -> dict[str, Any]:
-    """What the catalogue may match on or name when a check failed."""
+    """Return the facts of a failed check that the catalogue may match on or name."""
     facts = basic_facts(target) | {
         "encryption": str(target.encryption),
         "auth": target.auth,
@@ -83,7 +83,7 @@ def facts_of_failure(
         }
         if session is not None:
             facts["literal"] = session.host.address is not None
-            # A certificate for this host, whoever issued it, is no other server's
+            # A certificate for this host, whoever issued it, does not belong to another server
             if _fits(shown, session.host.name):
                 facts["foreign"] = False
     for name, value in failure.facts.items():
@@ -97,7 +97,7 @@ def warnings_of(
     shown: TlsFacts | None,
     addresses: tuple[AddressOutcome, ...],
 ) -> list[Notice]:
-    """What is not wrong yet, or only with luck, although the mail was accepted."""
+    """Return problems that did not prevent acceptance, but may cause failures later."""
     found = []
     if shown is not None and shown.days_left is not None and shown.days_left < EXPIRY_WARNING:
         day = shown.not_after[:10]
@@ -117,12 +117,12 @@ def warnings_of(
 
 
 def _is_masked(session: Session) -> bool:
-    """A middle box overwrote what the server said (Cisco's "fixup" writes asterisks and X)."""
+    """Check whether a middlebox masked server text (Cisco's "fixup" writes asterisks and X)."""
     return "*****" in session.banner or any(word.startswith("XXXX") for word in session.keywords)
 
 
 def greets_as_another(session: Session) -> bool:
-    """Whether the banner names a host of another domain than the one asked for."""
+    """Check whether the banner names a host in another domain than the requested one."""
     name = _greeting_name(session)
     if session.host.address is not None or "." not in name or "." not in session.host.name:
         return False
@@ -134,10 +134,10 @@ def _greeting_name(session: Session) -> str:
 
 
 def _stands_in_for_provider(session: Session) -> bool:
-    """Whether somebody else answers in the place of a provider that is known by its host.
+    """Check whether another server answers in place of a provider known by its host.
 
-    Elsewhere another name in the greeting says nothing: hosters greet by the names of their own
-    machines. A certificate that was verified proves that it is the host which was asked for.
+    For other hosts, a different name in the greeting means nothing: hosting companies use the
+    names of their own machines. A verified certificate proves that it is the requested host.
     """
     name = _greeting_name(session)
     if session.tls is not None or session.host.address is not None or "." not in name:
@@ -156,7 +156,7 @@ def _fits(shown: TlsFacts, host: str) -> bool:
 
 def _organisation(name: str) -> str:
     labels = name.rstrip(".").split(".")
-    # co.uk, com.au: a short label before the last one is no organisation yet
+    # co.uk, com.au: a short label before the last one is not an organization
     length = 3 if len(labels) > 2 and len(labels[-2]) <= 3 else 2
     return ".".join(labels[-length:])
 
@@ -169,7 +169,7 @@ def _invisible_facts(target: Target) -> dict[str, Any]:
 
 
 def _position_of_copied(value: str) -> int:
-    """Where something stands that came with copying, from 1: unseen, or a blank at an end; or 0."""
+    """Return the position, from 1, of an invisible character or outer space from copying, or 0."""
     found = first_invisible(value)
     if value.startswith(" "):
         return 1

@@ -1,10 +1,10 @@
-"""Know the programs and proxies that put their own certificate in the place of a server's."""
+"""Recognize programs and proxies that replace a server's certificate with their own."""
 
 from __future__ import annotations
 
 import re
 
-# Parts of the issuer's name, and what to call it
+# Parts of the issuer's name, and the name to display
 _KNOWN = (
     (r"avast", "Avast"),
     (r"\bAVG\b", "AVG"),
@@ -42,7 +42,7 @@ _COMPILED = tuple((re.compile(pattern, re.IGNORECASE), name) for pattern, name i
 
 
 def named_in(*names: str) -> str:
-    """Who is behind a certificate with these names of issuer and subject; "" where unknown."""
+    """Return who issued a certificate with these issuer and subject names, or "" if unknown."""
     for pattern, interceptor in _COMPILED:
         if any(pattern.search(name) for name in names):
             return interceptor

@@ -1,24 +1,24 @@
-"""What servers mean by their words: the meanings of ``lexicon/*.toml`` and their phrases.
+"""Meanings of server replies: the entries of ``lexicon/*.toml`` and their phrases.
 
-One entry gives one meaning (``id``); several may share an ``id`` where a stage decides. Keys:
+Each entry defines one meaning (``id``); several may share an ``id`` if the stage decides. Keys:
 
 - ``party``: whom the reply is about: client, account, sender, recipient, content, server, policy.
 - a language (``en``, ``de``, ``fr``, ``es``, ``it``, ``pt``, ``ru``, ``zh``, ``ja``, ...): phrases.
-  ``strong.en``: phrases that no other meaning shares; ``weak.en``: loud words that decide only
-  where nothing better is said.
-- ``veto``: phrases beside which this entry does not hold.
-- ``class``: the class of the reply's code, 4 or 5, where only that one can have this meaning.
-- ``stages``: where alone it can come; left out: anywhere.
+  ``strong.en``: phrases unique to this meaning; ``weak.en``: prominent words that decide only
+  if nothing better matches.
+- ``veto``: phrases that rule this entry out.
+- ``class``: the class of the reply's code, 4 or 5, if only that one can have this meaning.
+- ``stages``: the only stages where it can occur; by default, any.
 - ``enhanced``: enhanced codes that support it (RFC 3463; ``x`` for any number); those under
-  ``alone`` yield it also where no word is known, because their registered text says so.
-- ``codes``: reply codes that support words which are weak alone ("535", "4xx").
-- ``support``: support codes (regular expressions) that providers give it.
+  ``alone`` suffice even if no phrase matches, because their registered text says so.
+- ``codes``: reply codes that support words that are weak alone ("535", "4xx").
+- ``support``: providers' support codes for it (regular expressions).
 - ``examples``: replies that must lead to this meaning and to no other.
 
-A phrase is written as :func:`~.reading.normalised` leaves it; case, accents and punctuation do
-not matter. ``a|b`` is one of the words, ``[a|b]`` may be missing, ``a_b`` joins words inside an
-alternative, ``word*`` begins like this, ``...`` stands for up to six words. Addresses and hosts
-may stand between any words.
+A phrase is written as :func:`~.reading.normalised` returns it; case, accents and punctuation do
+not matter. ``a|b`` matches either word, ``[a|b]`` is optional, ``a_b`` joins words inside an
+alternative, ``word*`` matches a prefix, ``...`` matches up to six words. Addresses and hosts may
+occur between any words.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ FOLDER = Path(__file__).parent / "lexicon"
 LANGUAGES = ("en", "de", "fr", "es", "it", "pt", "ru", "zh", "ja", "nl", "pl", "tr", "ko")
 STRONG, PLAIN, WEAK, NOTHING = 3, 2, 1, 0
 
-# Of the client's meanings, those about its address: the others are about what it did
+# The client meanings that are about its address; the others are about its behavior
 _ABOUT_CLIENT = frozenset(
     {
         "client-refused",
@@ -53,7 +53,7 @@ _ABOUT_CLIENT = frozenset(
     }
 )
 
-_MORE_THAN_A_WORD = 8  # letters say nothing here: a telling word counts four
+_MORE_THAN_A_WORD = 8  # letters do not count here: an informative word counts four
 
 _BETWEEN = r"(?: [@#][a-z]*)* "
 _GAP = r"(?: \S+){0,6}? "
@@ -61,18 +61,18 @@ _GAP = r"(?: \S+){0,6}? "
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """One phrase of an entry."""
+    """A phrase of an entry."""
 
     text: str
     language: str
     strength: int
     pattern: re.Pattern[str]
-    entry: int  # its number in :func:`entries`
+    entry: int  # its index in :func:`entries`
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What leads to a meaning."""
+    """The conditions of a meaning."""
 
     meaning: str
     party: str
@@ -89,43 +89,43 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A meaning that a reply has, and how well: compared in this order."""
+    """A meaning of a reply, and how well it matches: compared in this order."""
 
     meaning: str
     party: str
     strength: int
-    supported: bool  # by an enhanced or a support code
-    length: int  # of the words that matched
-    start: int  # where they begin
+    supported: bool  # by an enhanced code or a support code
+    length: int  # of the matched words
+    start: int  # where they start
     by_code: bool = False  # by the code alone
-    backed: bool = True  # by more than one loud word
+    backed: bool = True  # by more than one prominent word
 
     @property
     def rank(self) -> tuple[int, int, bool, int]:
-        """The greater, the better; of equals, what is said first."""
+        """The sort key: greater is better; on a tie, the earlier words win."""
         return (self.strength, self.length + 12 * self.supported, self.supported, -self.start)
 
 
 @functools.lru_cache(1)
 def entries() -> tuple[Entry, ...]:
-    """All entries, in the order of their files."""
+    """Return all entries, in file order."""
     return _load()[0]
 
 
 @functools.lru_cache(1)
 def phrases() -> tuple[Phrase, ...]:
-    """All phrases."""
+    """Return all phrases."""
     return _load()[1]
 
 
 @functools.lru_cache(1)
 def parties() -> dict[str, str]:
-    """Each meaning with its party."""
+    """Return the party of each meaning."""
     return {entry.meaning: entry.party for entry in entries()}
 
 
 def meanings_of(reading: Reading, stage: Stage) -> tuple[Match, ...]:
-    """The meanings that the words of a reply have at ``stage``, best first; () if none."""
+    """Return the meanings of a reply's words at ``stage``, best first; () if none."""
     best: dict[str, Match] = {}
     vetoed: dict[int, bool] = {}
 
@@ -169,7 +169,7 @@ def meanings_of(reading: Reading, stage: Stage) -> tuple[Match, ...]:
 
 
 def _weighed(reading: Reading, matches: Iterable[Match]) -> tuple[Match, ...]:
-    """Best first, after asking whom the reply names."""
+    """Return the matches, best first, weighed by whom the reply names."""
     named = named_in(reading.words)
     weighed = [replace(match, strength=_strength_for(match, named)) for match in matches]
     weighed = [match for match in weighed if match.strength or match.by_code]
@@ -177,7 +177,7 @@ def _weighed(reading: Reading, matches: Iterable[Match]) -> tuple[Match, ...]:
 
 
 def _strength_for(match: Match, named: frozenset[str]) -> int:
-    """Less where the meaning accuses somebody, and the reply names only somebody else."""
+    """Return a lower strength if the meaning accuses one party, but the reply names another."""
     accused = match.party in ACCUSED and (match.party != "client" or match.meaning in _ABOUT_CLIENT)
     if not accused or match.by_code or match.party in named:
         return match.strength
@@ -197,12 +197,12 @@ def pattern_of(phrase: str) -> re.Pattern[str]:
         optional = token.startswith("[")
         words = "|".join(filter(None, map(_alternative, token.strip("[]").split("|"))))
         if not words:
-            continue  # an article, which reading leaves out
+            continue  # an article, which reading.py drops
         before = "(?<= )" if not pieces else glue
         if optional and pieces:
             pieces.append(f"(?:{before}(?:{words}))?")
         elif optional:
-            continue  # what may be missing before the first word adds nothing
+            continue  # an optional part before the first word adds nothing
         else:
             pieces.append(f"{before}(?:{words})")
         glue = _BETWEEN
@@ -226,10 +226,13 @@ def _alternative(text: str) -> str:
 
 
 def _weight(phrase: Phrase, words: list[str]) -> tuple[int, int]:
-    """How strong a phrase is that found these words, and how much they say."""
+    """Return the strength of a phrase that matched these words, and how much they say."""
     length = sum(1 if word in FILLERS or word[0] in "@#" else 4 for word in words)
     if "#list" in words:
-        return phrase.strength, length + 4  # a list of addresses is named: that tells enough
+        return (
+            phrase.strength,
+            length + 4,
+        )  # it names a list of addresses, which is informative enough
     telling = {word for word in words if word[0] not in "@#"} - FILLERS
     if phrase.strength == PLAIN and telling <= SUBJECTS:
         return NOTHING, length
@@ -239,7 +242,7 @@ def _weight(phrase: Phrase, words: list[str]) -> tuple[int, int]:
 
 
 def _says_more(text: str, words: str) -> bool:
-    """Whether ``text`` says more than ``words``, a verdict and whom it is about."""
+    """Check whether ``text`` says more than ``words``, a refusal and its subject."""
     telling = {word for word in text.split() if word[0] not in "@#" and not word.isdigit()}
     return len(telling - set(words.split()) - FILLERS - REFUSALS - SUBJECTS) > 1
 
@@ -263,7 +266,7 @@ def _supports(entry: Entry, reading: Reading) -> bool:
 
 
 def _candidates(words: str) -> list[Phrase]:
-    """The phrases of which a word that they need is there."""
+    """Return the phrases of which a required word is present."""
     index, always = _index()
     found = list(always)
     for word in dict.fromkeys(words.split()):
@@ -286,7 +289,7 @@ def _index() -> tuple[dict[str, list[Phrase]], list[Phrase]]:
 
 
 def _keys(phrase: str) -> list[str]:
-    """Words of which one must be there: those of the token with the fewest alternatives."""
+    """Return words of which one must be present: the token with the fewest alternatives."""
     best: list[str] = []
     for token in phrase.split():
         if token == "..." or token.startswith("["):  # noqa: S105

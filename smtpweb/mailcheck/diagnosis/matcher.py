@@ -1,7 +1,7 @@
-"""From what a failed check saw to its cause: what the reply means, and the facts beside it.
+"""Diagnose the cause of a failed check from the meaning of the reply and from the facts.
 
-The reply is read (reading.py) and its words are looked up (lexicon.py). Of the causes that the
-best meaning can have, the facts choose the most exact one. An enhanced code alone yields only
+The reply is parsed (reading.py) and its words are looked up (lexicon.py). Of the possible causes
+of the best meaning, the facts select the most specific one. An enhanced code alone yields only
 what its registered text says, and a reply without known words the neutral cause of its stage.
 """
 
@@ -25,13 +25,13 @@ __all__ = ["FACTS", "Confidence", "Diagnosis", "Seen", "diagnose"]
 
 _SUBMISSION_PORTS = frozenset({465, 587, 2465, 2525, 2587})
 _MAX_ALSO = 2
-_CLEAR_LEAD = 4  # one telling word more than the rival
-# They say how, not why, and so contradict nothing
+_CLEAR_LEAD = 4  # one informative word more than the rival
+# These say how, not why, so they contradict nothing
 _VAGUE = frozenset({"policy", "protocol-fault", "try-later"})
 
 
 class Confidence(enum.StrEnum):
-    """How sure a diagnosis is."""
+    """How certain a diagnosis is."""
 
     CERTAIN = "certain"
     LIKELY = "likely"
@@ -40,7 +40,7 @@ class Confidence(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a failed check saw. ``reply`` is cleaned and scrubbed of credentials."""
+    """The observations of a failed check. ``reply`` is cleaned and scrubbed of credentials."""
 
     stage: Stage
     symptom: Symptom
@@ -50,9 +50,9 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """A cause, in English words and as the facts that render it in any language.
+    """A cause, as English text and as the facts to render it in any language.
 
-    ``also_possible``: codes of other causes that show themselves alike, the likelier first.
+    ``also_possible``: codes of other causes with the same symptoms, most likely first.
     """
 
     id: str
@@ -70,14 +70,14 @@ class Diagnosis:
 
 @dataclass(frozen=True, slots=True)
 class Understanding:
-    """What a reply says, whoever runs the server: read once, where several are tried."""
+    """The parsed reply, independent of the provider: parsed once when several are tried."""
 
     reading: Reading | None = None
     meanings: tuple[Match, ...] = ()
 
 
 def understand(seen: Seen) -> Understanding:
-    """Read the reply of ``seen`` and look up its words."""
+    """Parse the reply of ``seen`` and look up its words."""
     if seen.reply is None:
         return Understanding()
     reading = read(seen.reply, _ours(seen.facts))
@@ -85,7 +85,7 @@ def understand(seen: Seen) -> Understanding:
 
 
 def diagnose(seen: Seen, understood: Understanding | None = None) -> Diagnosis:
-    """The cause of what was ``seen``."""
+    """Return the diagnosis for ``seen``."""
     provider = _provider(seen)
     understood = understood or understand(seen)
     reading, meanings = understood.reading, understood.meanings
@@ -150,7 +150,7 @@ class _Context:
         )
 
     def is_plausible(self, match: Match) -> bool:
-        """Whether a reply here would be about this party at all."""
+        """Check whether a reply at this stage can be about the match's party."""
         if self.seen.stage is Stage.AUTH:
             return match.party in ("account", "client", "server")
         if self.facts.get("mx"):
@@ -158,7 +158,7 @@ class _Context:
         return True
 
     def cause_of(self, meaning: str) -> Cause | None:
-        """The most exact cause of ``meaning`` here."""
+        """Return the most specific cause of ``meaning`` in this context."""
         return next(
             (cause for cause in causes_of(self.seen.symptom) if self.fits(cause, meaning)), None
         )
@@ -178,7 +178,7 @@ def _choose(context: _Context, meanings: tuple[Match, ...]) -> tuple[Cause, Matc
 
 
 def _is_guess(context: _Context, meanings: tuple[Match, ...]) -> bool:
-    """Whether one loud word is all there is, or other words speak as much for another party."""
+    """Check whether only one prominent word matched, or another party matches equally well."""
     if not meanings:
         return False
     best = meanings[0]
@@ -248,7 +248,7 @@ def _ours(facts: dict[str, Any]) -> Ours:
 
 
 def _derived(seen: Seen, reading: Reading | None) -> dict[str, Any]:
-    """What follows from the facts: the role of the server, its software, what it quotes."""
+    """Derive facts: the role of the server, its software, what it quotes."""
     facts = seen.facts
     authenticated = bool(facts.get("authenticated", False))
     role = role_of(str(facts.get("host", "")))
@@ -310,7 +310,7 @@ _STATES = {
 
 
 def _state_of_account(provider: Provider, reply: RawReply) -> tuple[Match, ...]:
-    """What the provider's own words say of the account, where no phrase is known."""
+    """Return the account state from provider-specific wording, if no phrase matches."""
     meaning = _STATES.get(provider.state_in(reply.text) or "")
     if meaning is None:
         return ()
@@ -318,7 +318,7 @@ def _state_of_account(provider: Provider, reply: RawReply) -> tuple[Match, ...]:
 
 
 def _notices(provider: Provider) -> dict[str, str]:
-    """What changes at a provider, the next first: at most two, as ``notice`` and ``notice_2``."""
+    """Return the next changes at a provider: at most two, as ``notice`` and ``notice_2``."""
     ordered = sorted(provider.notices, key=lambda notice: notice.since)
     return {
         name: notice.text for name, notice in zip(("notice", "notice_2"), ordered, strict=False)
@@ -326,7 +326,7 @@ def _notices(provider: Provider) -> dict[str, str]:
 
 
 def _fits(value: str, pattern: str) -> bool:
-    """``5.7.8`` or ``535`` itself; ``x`` stands for any number."""
+    """Match a code such as ``5.7.8`` or ``535`` exactly; ``x`` in a pattern is any number."""
     if pattern.endswith(".x"):
         return value.startswith(pattern[:-1])
     if pattern.endswith("xx"):

@@ -1,4 +1,4 @@
-"""Who runs a mail server, and what is to be known of it (``providers.toml``)."""
+"""Mail providers, and what is known about their servers (``providers.toml``)."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ _MAX_GREETING = 512  # characters
 
 
 class Role(enum.StrEnum):
-    """What a host of a provider is for."""
+    """The purpose of a provider's host."""
 
-    SUBMISSION = "submission"  # mail of people with a mailbox there
-    RELAY = "relay"  # mail of apps, which sign in
-    MX = "mx"  # receives mail for its own users; knows no sign-in
-    SANDBOX = "sandbox"  # accepts mail and delivers none
+    SUBMISSION = "submission"  # email from people with a mailbox there
+    RELAY = "relay"  # email from apps, which authenticate
+    MX = "mx"  # receives email for its own users; no authentication
+    SANDBOX = "sandbox"  # accepts email and delivers none
 
 
 class ProviderDataError(ValueError):
-    """An entry of ``providers.toml`` is not in order."""
+    """An entry of ``providers.toml`` is invalid."""
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What changes at a provider from a day on, in English."""
+    """A change at a provider from some day on, in English."""
 
     since: datetime.date
     text: str
@@ -45,7 +45,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """Somebody who runs mail servers for others. ``hosts``: the patterns of each role."""
+    """A company that runs mail servers for others. ``hosts``: the patterns of each role."""
 
     id: str
     name: str
@@ -60,17 +60,17 @@ class Provider:
 
     @property
     def ids(self) -> frozenset[str]:
-        """The ids whose causes hold for this provider."""
+        """The ids whose causes apply to this provider."""
         return frozenset({self.id, self.group})
 
     @property
     def is_sandbox(self) -> bool:
-        """Whether it delivers nothing of what it accepts."""
+        """Whether it accepts email but delivers none."""
         return Role.SANDBOX in self.hosts
 
     @property
     def host(self) -> str:
-        """A host that apps send to, to speak of it; "" where the name depends on the customer."""
+        """A host that apps send to, for display; "" if the name depends on the customer."""
         for role in (Role.SUBMISSION, Role.RELAY, Role.SANDBOX):
             for pattern in self.hosts.get(role, ()):
                 if "*" not in pattern:
@@ -78,7 +78,7 @@ class Provider:
         return ""
 
     def state_in(self, words: str) -> str | None:
-        """The state of the account that a reply of its server names."""
+        """Return the account state that a reply of its server names."""
         folded = " ".join(words.split()).lower()
         for state, phrases in self.states.items():
             if any(phrase in folded for phrase in phrases):
@@ -88,7 +88,7 @@ class Provider:
 
 @functools.lru_cache(1)
 def providers() -> tuple[Provider, ...]:
-    """All providers, in the order of the file; raises :class:`ProviderDataError`."""
+    """Return all providers, in file order. Raises :class:`ProviderDataError`."""
     entries = tomllib.loads(FILE.read_text(encoding="utf-8"))["provider"]
     found = tuple(map(_provider, entries))
     _refuse_repetitions(found)
@@ -96,20 +96,20 @@ def providers() -> tuple[Provider, ...]:
 
 
 def named(text: str) -> Provider | None:
-    """The provider with this id or name, in any case."""
+    """Return the provider with this id or name, ignoring case."""
     return _by_name().get(text.strip().casefold())
 
 
 def provider_of(host: str, greeting: str = "", names: Iterable[str] = ()) -> Provider | None:
-    """Who runs the server that was asked for, showed these ``names``, or greeted us like this.
+    """Return the provider with this host, certificate ``names`` or ``greeting``.
 
-    The host decides where it is known; then the certificate, which cannot be forged; then the
-    ``greeting``, the text that follows 220.
+    A known host decides; then the certificate, which cannot be forged; then the ``greeting``,
+    which is the text after 220.
     """
     if found := _of_pattern(_patterns(), host):
         return found[0]
     for name in names:
-        # A certificate's own wildcard stands for one label
+        # A wildcard in a certificate matches one label
         if shown := _of_pattern(_certificates(), name.replace("*.", "any.", 1)):
             return shown[0]
     words = greeting[:_MAX_GREETING].strip()
@@ -121,13 +121,13 @@ def provider_of(host: str, greeting: str = "", names: Iterable[str] = ()) -> Pro
 
 
 def role_of(host: str) -> Role | None:
-    """What this host is for; None where no provider is known by it."""
+    """Return the role of this host, or None if it belongs to no known provider."""
     found = _of_pattern(_patterns(), host)
     return found[1] if found else None
 
 
 def patterns() -> Iterator[tuple[Provider, Role, str]]:
-    """Every host pattern with its provider and role."""
+    """Yield every host pattern with its provider and role."""
     for provider in providers():
         for role, hosts in provider.hosts.items():
             for host in hosts:
@@ -148,7 +148,7 @@ def _of_pattern(known: tuple[_Pattern, ...], host: str) -> tuple[Provider, Role]
 
 @functools.lru_cache(1)
 def _patterns() -> tuple[_Pattern, ...]:
-    """The longest first: "smtp.google.com" is looked at before "*.google.com"."""
+    """Return the patterns, longest first: "smtp.google.com" comes before "*.google.com"."""
     listed = sorted(patterns(), key=lambda one: (-len(one[2].replace("*", "")), one[2]))
     return tuple((_compiled(pattern), provider, role) for provider, role, pattern in listed)
 
@@ -168,7 +168,7 @@ def _by_name() -> dict[str, Provider]:
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:
-    """``*`` stands for any letters, digits, hyphens and dots, but not for nothing."""
+    """Compile a pattern in which ``*`` matches one or more letters, digits, hyphens and dots."""
     return re.compile(re.escape(pattern.lower()).replace(r"\*", "[a-z0-9.-]+"))
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from ..core.raw_reply import RawReply
 
-# A hostile server could choose words that keep us busy; the cause is named early
+# A hostile server could choose words that take long to process; the cause comes early
 READ_CHARACTERS = 1000
 
 _URL = re.compile(
@@ -45,7 +45,7 @@ _SUPPORT = re.compile(
     r"|\[(?:TSS?\d+|BL\d+|RLY:\w+|PH\d+|CS\d+|GL\d+)\]|\(#[A-Z]+\d+\)|\(#id-[\d.]+\)|\bRCP-[A-Z]\d"
     r"|\b(?:SC|DY|BAY|RP|NN)-\d{3}\b|\((?:S|G)\d[0-9A-Z]{0,3}\)|\bE-?\d{4,}\b"
 )
-# Zones of block lists of IP addresses; those of domains and links (dbl, surbl, uribl) are others
+# Zones of IP address block lists, not of those for domains and links (dbl, surbl, uribl)
 _LIST = re.compile(
     r"(?:^|\.)(?:spamhaus\.org|spamcop\.net|sorbs\.net|abuseat\.org|barracudacentral\.org|manitu\.net"
     r"|uceprotect\.net|mailspike\.net|senderscore\.com|cloudmark\.com|invaluement\.com|psbl\.org"
@@ -56,7 +56,7 @@ _LIST = re.compile(
 )
 _DOMAIN_LIST = re.compile(r"(?:^|\.)(?:dbl|rhsbl|surbl|uribl|multi)\.", re.IGNORECASE)
 _LOOKUP = re.compile(r"\bip(?:/|=|check)|lookup|\bbl\?|_ip=|/(?:sbl|xbl|css|pbl)/", re.IGNORECASE)
-LISTED = "DNSBL"  # the support code that a link to a block list's entry of an IP address stands for
+LISTED = "DNSBL"  # the support code for a link to a block list entry for an IP
 _ID = re.compile(r"(?<![\w@#])(?=[\w-]*\d)(?=[\w-]*[a-z])[\w-]{9,}(?![\w@])", re.IGNORECASE)
 _CONTACT = re.compile(r"^(?:abuse|postmaster|support|contact|help|helpdesk|sales|unblock|delist"
                       r"|noc|admin|removal|spam|hostmaster)\b", re.IGNORECASE)  # fmt: skip
@@ -69,7 +69,7 @@ _PLACES = re.compile(r"[@#][a-z]*")
 
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """What is ours in a check, to recognise it when a server quotes it; "" is nothing."""
+    """Our own data in a check, to recognize it when a server quotes it; "" if none."""
 
     address: str = ""  # our IP address on the connection
     ehlo: str = ""
@@ -80,7 +80,7 @@ class Ours:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A reply that was read. ``words`` stand between single blanks, with one at each end."""
+    """A parsed reply. ``words`` are separated by single spaces, with one at each end."""
 
     code: int
     enhanced: str
@@ -90,11 +90,11 @@ class Reading:
     support_codes: tuple[str, ...] = ()
     quotes: frozenset[str] = frozenset()  # "from", "rcpt", "user", "us", "ehlo", "ip", "list"
     addresses: tuple[str, ...] = ()  # IP addresses
-    lists: tuple[str, ...] = ()  # block lists of IP addresses
+    lists: tuple[str, ...] = ()  # IP address block lists
 
 
 def read(reply: RawReply, ours: Ours | None = None) -> Reading:
-    """Read ``reply``; it is expected to be cleaned and scrubbed already."""
+    """Parse ``reply``, which must already be cleaned and scrubbed."""
     ours = ours or Ours()
     text = " ".join(reply.text.split())[:READ_CHARACTERS]
     urls: list[str] = []
@@ -144,7 +144,7 @@ def read(reply: RawReply, ours: Ours | None = None) -> Reading:
         name = match[0].lower()
         last = match[0].rpartition(".")[2]
         if not last.isupper() and not last.islower():
-            return match[0].replace(".", " ")  # RESOLVER.RST.NotAuthorized is no host
+            return match[0].replace(".", " ")  # RESOLVER.RST.NotAuthorized is not a host
         if ours.ehlo and name == ours.ehlo.lower():
             return " #ehlo "
         if is_block_list(name):
@@ -181,18 +181,18 @@ def read(reply: RawReply, ours: Ours | None = None) -> Reading:
 
 
 def is_block_list(host: str) -> bool:
-    """Whether ``host`` belongs to a block list of IP addresses."""
+    """Check whether ``host`` belongs to an IP address block list."""
     return bool(_LIST.search(host)) and not _DOMAIN_LIST.search(host)
 
 
 def normalised(text: str) -> str:
-    """``text`` in small letters without accents and punctuation, each ideograph a word.
+    """Return ``text`` in lowercase without accents and punctuation, each ideograph a word.
 
-    The places of addresses and hosts (``@``, ``#ip``) are left as they are.
+    The placeholders of addresses and hosts (``@``, ``#ip``) are left unchanged.
     """
     folded = unicodedata.normalize("NFKC", text).casefold().replace("e-mail", "email")
     folded = _ACCENTS.sub("", unicodedata.normalize("NFD", folded))
-    folded = unicodedata.normalize("NFC", folded)  # puts Japanese and Korean together again
+    folded = unicodedata.normalize("NFC", folded)  # recomposes Japanese and Korean
     folded = _APOSTROPHES.sub("", folded)
     folded = _IDEOGRAPHS.sub(r" \1 ", folded)
     folded = re.sub(r"[^\w@#]|_", " ", folded)

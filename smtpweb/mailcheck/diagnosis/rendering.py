@@ -1,4 +1,4 @@
-"""Put a cause into words: its texts with the facts of the check filled in."""
+"""Render a cause: fill the facts of the check into its texts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .catalogue import Cause
 
 MAX_TEXT = 1000
 
-# What an entry may name in braces, with the words that stand in where a fact is not known.
+# The facts that an entry may name in braces, with the default text if a fact is unknown.
 FACTS = {
     "host": "the host",
     "port": "the port",
@@ -60,13 +60,13 @@ FACTS = {
     "line": "(not shown)",
 }
 
-# Follows the other steps where the check waited in vain to its very end
+# Added after the other steps if the check waited in vain until its deadline
 DEADLINE_STEP = (
     "The check ended at its time limit of {timeout} s. If the server is only slow, the"
     " administrator of this installation can raise it: SMTPWEB_CHECK_TIMEOUT."
 )
 
-# A step that names one of these is left out where the reply does not give it.
+# A step that names one of these is omitted if the reply does not contain it.
 OPTIONAL = frozenset(name for name, stand_in in FACTS.items() if not stand_in) - {"setting"}
 
 
@@ -82,7 +82,7 @@ class Rendered:
 def render(
     cause: Cause, facts: Mapping[str, str], translate: Callable[[str], str] = str
 ) -> Rendered:
-    """``cause`` in words. ``translate`` gets a template or a stand-in of :data:`FACTS`."""
+    """Render ``cause``. ``translate`` gets a template or a default text of :data:`FACTS`."""
 
     def text(template: str) -> str:
         filled = {
@@ -100,5 +100,5 @@ def render(
 
 
 def names_in(template: str) -> set[str]:
-    """The facts that a text names."""
+    """Return the facts that a text names."""
     return {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}

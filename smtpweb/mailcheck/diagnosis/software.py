@@ -1,4 +1,4 @@
-"""Recognise the software of a mail server by its greeting and the shapes of its replies."""
+"""Recognize the software of a mail server by its greeting and the format of its replies."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _SHAPES_COMPILED = tuple((name, re.compile(rf" (?:{shape}) ")) for name, shape i
 
 
 def of(greeting: str, reading: Reading | None) -> str:
-    """The software's name in small letters, or "" where it cannot be told."""
+    """Return the software's name in lowercase, or "" if it is not recognized."""
     for name, pattern in _COMPILED:
         if pattern.search(greeting[:512]):
             return name

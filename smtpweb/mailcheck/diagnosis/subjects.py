@@ -1,7 +1,7 @@
-"""Whom the words of a reply name: the recipient, the sender, or the client that connects.
+"""Find whom a reply names: the recipient, the sender, or the connecting client.
 
-A meaning that accuses one of them is a guess where the reply names only another one ("User has
-blacklisted you" is no block list of IP addresses).
+A meaning that accuses one of them is a guess if the reply names only another one ("User has
+blacklisted you" is not an IP address block list).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 
 ACCUSED = frozenset({"recipient", "sender", "client"})
 
-# As reading.normalised leaves them. A bare "host" or "address" says nothing about whose it is.
+# As reading.normalised returns them. "host" or "address" alone does not say whose it is.
 _NAMES = {
     "recipient": r"recipients?|addressees?|rcpt|@rcpt|destinataires?|empfanger\w*|destinatari\w*"
     r"|ontvanger|odbiorc\w*|получател\w*|адресат\w*|收 件 人|收 信 人|受 信 者|宛 先",
@@ -26,11 +26,11 @@ _NAMES = {
 }  # fmt: skip
 _NAMED = {who: re.compile(rf" (?:{names})(?= )") for who, names in _NAMES.items()}
 
-# Postfix says at which command it refuses, then why; only the reason names somebody
+# Postfix names the refused command, then the reason; only the reason names a party
 _PREFIX = re.compile(r"^(?: @[a-z]*)? (?:recipient|sender) address rejected(?= \S)")
 
 
 def named_in(words: str) -> frozenset[str]:
-    """Whom ``words`` (of :class:`~.reading.Reading`) name, of :data:`ACCUSED`."""
+    """Return the members of :data:`ACCUSED` that ``words`` of a :class:`~.reading.Reading` name."""
     told = _PREFIX.sub(" ", words)
     return frozenset(who for who, pattern in _NAMED.items() if pattern.search(told))

@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 class Answer:
     """The result of a probe. ``works``: EHLO succeeded with the requested encryption.
 
-    Otherwise ``code``, ``title`` and ``facts`` name the cause, as in
+    ``code``, ``title`` and ``facts``, which name the cause of a failure, are those of a
     :class:`~..core.types.Report`.
     """
 

@@ -1,1 +1,1 @@
-"""From a pasted error, log or transcript to what happened, and from there to its cause."""
+"""Find out what happened, and why, from a pasted error, log or transcript."""

@@ -1,4 +1,4 @@
-"""Read a transcript of an SMTP session, whichever program wrote it down."""
+"""Parse a transcript of an SMTP session, whichever program wrote it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _CLOSED = re.compile(
 
 @dataclass(slots=True)
 class Dialogue:
-    """What a transcript tells of its session."""
+    """The SMTP session in a transcript."""
 
     banner: str = ""
     ehlo: str = ""
@@ -56,13 +56,13 @@ class Dialogue:
     encrypted: bool = False
     accepted: RawReply | None = None
     failures: list[tuple[Stage, RawReply]] = field(default_factory=list)
-    at: Stage = Stage.GREETING  # whose reply came last, or was never received
+    at: Stage = Stage.GREETING  # the stage of the last reply, or of a missing one
     awaited: bool = True
     closed: bool = False
 
 
 def read(text: str) -> Dialogue | None:
-    """The session that ``text`` holds; None where it holds none."""
+    """Return the session in ``text``, or None if there is none."""
     lines = [content(line)[:MAX_CONTENT] for line in text.split("\n")]
     has_client = any(_CLIENT.match(line) for line in lines)
     positive = sum(1 for line in lines if re.match(r"(?:220|235|250|334|354)(?:[ -]|$)", line))
@@ -131,7 +131,7 @@ def _answer(session: Dialogue, reply: RawReply) -> None:
     if reply.code == 220 and session.at is Stage.GREETING:
         session.banner = session.banner or reply.text[:255]
     if reply.code >= 400:
-        # Servers often repeat themselves after QUIT, or answer 503 to what follows
+        # Servers often repeat a reply after QUIT, or answer 503 to the commands that follow
         session.failures.append((session.at, reply))
     elif reply.code == 235:
         session.authenticated = True
@@ -146,5 +146,5 @@ def _answer(session: Dialogue, reply: RawReply) -> None:
 
 
 def stage_after(stage: Stage) -> Stage:
-    """The stage that begins once the reply of ``stage`` has come."""
+    """Return the stage that starts after the reply of ``stage``."""
     return _NEXT.get(stage, stage)

@@ -1,4 +1,4 @@
-"""Which server a pasted text speaks of: host, port, encryption."""
+"""Find the server that a pasted text mentions: host, port, encryption."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ _PATTERNS = tuple(
         rf"\b{_HOST}:(?P<port>25|465|587|2525|1025|2465|2587)\b",
         rf"certificate for {_HOST}",
     )
-)  # the ones that name a host most surely come first
-# Only where nothing better is said, and not in a transcript, where a server names itself
+)  # the most reliable patterns come first
+# Only as a last resort, and not in a transcript, where the server names itself
 _GUESS = re.compile(
     r"(?<![@\w./-])(?P<host>(?:smtp|mail|email-smtp|smtp-relay|mx)[a-z0-9-]{0,20}"
     rf"(?:\.{_LABEL}){{1,6}})(?![\w@-]| ?\(|\.\w)",
@@ -66,7 +66,7 @@ _ADDRESS_PORT = re.compile(
     r"\b[0-9]{1,3}(?:\.[0-9]{1,3}){3}\]?:(?!53\b)(?P<port>[0-9]{2,5})\b", re.ASCII
 )
 _IMPLICIT = re.compile(r"\b(?:ssl|smtps|submissions)://", re.IGNORECASE)
-_MOST_TRIES = 8  # hosts of one pattern that are looked at
+_MOST_TRIES = 8  # hosts per pattern to look at
 _ADDRESS = re.compile(r"[0-9.]+|[0-9a-f:.]*:[0-9a-f:.]*")
 _NO_NAMES = frozenset({"none", "null", "smtp", "the"})
 _NO_HOST = re.compile(
@@ -78,9 +78,9 @@ _NO_HOST = re.compile(
 
 
 def endpoint_in(text: str, *, guess: bool = True) -> Endpoint:
-    """The server that ``text`` names; by a name rather than by an address.
+    """Return the server that ``text`` names, preferring a host name over an address.
 
-    ``guess``: also take what only looks like the host of a mail server.
+    ``guess``: also accept what only looks like the host of a mail server.
     """
     host, port = "", None
     for name, at in _named(text, (*_PATTERNS, _GUESS) if guess else _PATTERNS):

@@ -1,4 +1,4 @@
-"""Explain a pasted text: mask it, read it, name the cause, and say what else would help."""
+"""Explain a pasted text: mask it, parse it, name the cause, and ask for what would help."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _MAX_FACT = 254  # characters
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What a pasted text says. ``text`` is what may be shown of it: credentials are masked.
+    """The explanation of a pasted text. ``text`` is safe to show: credentials are masked.
 
-    ``diagnosis`` is None where the text tells of nothing that we know. ``asks``: "host" and
-    "provider", where knowing them would change the diagnosis.
+    ``diagnosis`` is None if nothing in the text is recognized. ``asks``: "host" and "provider",
+    if knowing them would change the diagnosis.
     """
 
     text: str
@@ -41,17 +41,17 @@ class Explanation:
 
 
 def readable(text: str) -> str:
-    """``text`` without credentials and escapes; raises :class:`TooLong`."""
+    """Return ``text`` without credentials and escapes. Raises :class:`TooLong`."""
     if len(text) > MAX_TEXT or len(text.encode("utf-8", "surrogatepass")) > MAX_TEXT:
         raise TooLong(text[:0])
-    # Twice: an escape may hide a credential, and may be part of one
+    # Twice: an escape may hide a credential, or be part of one
     return masked(unwrapped(masked(text)))
 
 
 def explain(
     text: str, *, host: str = "", port: int | None = None, provider: str = ""
 ) -> Explanation:
-    """What happened according to ``text``; what is given besides outranks what it says."""
+    """Explain ``text``; the other arguments take precedence over what it says."""
     shown = readable(text)
     incident = incident_in(shown)
     if incident is None:
@@ -80,7 +80,7 @@ def _provider_in(facts: dict[str, Any], reply: RawReply | None) -> Provider | No
     host, banner = str(facts.get("host", "")), str(facts.get("banner", ""))
     if found := provider_of(host, banner):
         return found
-    # Google signs its replies as it signs its greeting, Microsoft names the server in brackets
+    # Google ends its replies like its greeting, Microsoft names the server in brackets
     text = "" if reply is None else reply.text
     if text.rstrip().endswith("gsmtp"):
         return named("gmail")
@@ -92,7 +92,7 @@ def _provider_in(facts: dict[str, Any], reply: RawReply | None) -> Provider | No
 def _asks(
     incident: Incident, facts: dict[str, Any], known: Provider | None, understood: Understanding
 ) -> Iterator[str]:
-    """Compute by trying: what is not known is asked for only if it would change the answer."""
+    """Return what to ask for: what is unknown and would, when tried, change the diagnosis."""
     host = str(facts.get("host", ""))
 
     def gist(other: dict[str, Any]) -> tuple[str, bool, str, str]:
@@ -111,7 +111,7 @@ def _asks(
 
 
 def _gist(diagnosis: Diagnosis) -> tuple[str, bool, str, str]:
-    """What of a diagnosis counts: its wording differs with every host that it names."""
+    """Return the essence of a diagnosis: its wording varies with every host that it names."""
     return diagnosis.id, diagnosis.temporary, diagnosis.side, diagnosis.link
 
 
@@ -134,7 +134,7 @@ def _is_address(host: str) -> bool:
 def _shown(reply: RawReply | None) -> Reply | None:
     if reply is None:
         return None
-    # No credentials are known here: what looks like one was masked before the text was read
+    # No credentials are known here: whatever looks like one was masked before parsing
     return Recorder(time.monotonic, Secrets("", "")).reply(reply)
 
 

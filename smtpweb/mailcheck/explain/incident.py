@@ -1,4 +1,4 @@
-"""What a pasted text says has happened."""
+"""What happened according to a pasted text."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from ..core.types import Stage
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """The server that was spoken to, as far as the text names it."""
+    """The server in question, as far as the text names it."""
 
     host: str = ""
     port: int | None = None
-    encryption: str = ""  # a value of Encryption, or "" where it is not known
+    encryption: str = ""  # a value of Encryption, or "" if unknown
 
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """At which stage it ended, by what symptom; ``facts`` by the names of the catalogue."""
+    """The stage and symptom at which a session ended; ``facts`` use the catalogue's names."""
 
     stage: Stage
     symptom: Symptom

@@ -1,6 +1,6 @@
-"""Hide credentials in a pasted text before anything reads or shows it.
+"""Hide credentials in a pasted text before anything parses or shows it.
 
-Every quantifier is bounded, so that the time grows with the length of the text alone.
+Every quantifier is bounded, so that the running time depends only on the length of the text.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import urllib.parse
 
 from ..core.redaction import HIDDEN
 
-MAX_REPEATED = 32  # secrets that are looked for in the rest of the text
-_SHORTEST_REPEATED = 6  # characters; shorter ones would be found inside ordinary words
+MAX_REPEATED = 32  # secrets to look for in the rest of the text
+_SHORTEST_REPEATED = 6  # characters; shorter ones would match inside ordinary words
 
 _MECHANISMS = frozenset(
     {
@@ -27,7 +27,7 @@ _AUTH = re.compile(
     r"|EXTERNAL|SCRAM-[A-Z0-9-]{1,16})[ \t]{1,4})([A-Za-z0-9+/_-]{2,4096}={0,2})",
     re.IGNORECASE | re.ASCII,
 )
-# What a client sends next after 334, or after AUTH without an initial response
+# What a client sends after 334, or after AUTH without an initial response
 _CHALLENGE = re.compile(
     r"(?:^|[^0-9.])334(?:[ \t-]|$)|\bAUTH[ \t]{1,4}[A-Z0-9-]{3,24}[^A-Za-z0-9+/=]{0,12}$",
     re.IGNORECASE | re.ASCII,
@@ -112,7 +112,7 @@ _NO_SECRETS = frozenset(
 
 
 def masked(text: str) -> str:
-    """``text`` with every credential replaced that can be told from its surroundings."""
+    """Return ``text`` with every credential replaced that its context reveals."""
     secrets: set[str] = set()
     text = _AUTH.sub(lambda found: _initial_response(found, secrets), text)
     text = _answers_to_challenges(text, secrets)
@@ -166,9 +166,9 @@ def _answers_to_challenges(text: str, secrets: set[str]) -> str:
     awaited = False
     for number, line in enumerate(lines):
         bare = line.rstrip("\r \t")
-        if not bare.strip("\"' \t,;"):  # blank, or the end of a literal that held a line end
+        if not bare.strip("\"' \t,;"):  # empty, or the end of a literal that contained a line end
             continue
-        # The end alone is looked at: the line may be long, the response stands last in it
+        # Only look at the end: the line may be long, and the response comes last
         found = _LAST_TOKEN.search(bare[-5000:]) if awaited else None
         if found and not _CODE.search(bare[:80]):
             start = len(bare) - len(bare[-5000:])
@@ -185,7 +185,7 @@ def _line(found: re.Match[str]) -> str:
 
 
 def _arguments(found: re.Match[str], secrets: set[str]) -> str:
-    """Hide the password among the arguments: the last string, or the one before Go's host."""
+    """Hide the password argument: the last string, or the one before the host in Go."""
     strings = list(_STRING.finditer(found[1]))
     if "auth(" in found[0].lower() and len(strings) > 3:
         strings = strings[:3]
@@ -209,7 +209,7 @@ def _setting(found: re.Match[str], secrets: set[str]) -> str:
 
 
 def _credentials_in_base64(found: re.Match[str]) -> str:
-    """Hide a run that holds what PLAIN, XOAUTH2 or OAUTHBEARER send, wherever it stands."""
+    """Hide a run with a PLAIN, XOAUTH2 or OAUTHBEARER response, wherever it occurs."""
     raw = _decoded(found[0])
     return HIDDEN if raw.count(b"\0") == 2 or b"\x01auth=" in raw else found[0]
 

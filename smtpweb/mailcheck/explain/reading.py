@@ -1,4 +1,4 @@
-"""Turn a pasted text into the incident that it tells of."""
+"""Parse a pasted text into the incident that it describes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .dialogue import Dialogue
 from .endpoint import endpoint_in
 from .incident import Endpoint, Incident
 
-# Symptoms of the connection: with a session before them, they belong to its last command
+# Connection symptoms: after a session, they belong to its last command
 _OF_THE_CONNECTION = frozenset({Symptom.CLOSED, Symptom.SILENT, Symptom.CONNECT_TIMEOUT})
 _BANNER = re.compile(r"\b220[ -]([^\n]{3,200})")
 _ACCEPTED = re.compile(r"(?<![0-9.])250 (?:2\.[0-9]\.[0-9] )?[^\n]{0,200}", re.ASCII)
@@ -29,13 +29,13 @@ _USERNAME = re.compile(
     re.IGNORECASE,
 )
 _SENT = re.compile(r"stat(?:us)?=sent\b", re.IGNORECASE)
-_WINDOW = 600  # characters round a reply that may tell its stage
+_WINDOW = 600  # characters around a reply that may show its stage
 
 
 def incident_in(text: str) -> Incident | None:
-    """What happened; None where the text holds no sign of an SMTP failure or success.
+    """Return what happened, or None if the text shows neither an SMTP failure nor a success.
 
-    ``text`` is unwrapped and masked already.
+    ``text`` must already be unwrapped and masked.
     """
     session = dialogue.read(text)
     endpoint = endpoint_in(text, guess=session is None)
@@ -109,7 +109,7 @@ def _facts(endpoint: Endpoint, session: Dialogue | None, text: str) -> dict[str,
 
 
 def _addresses(text: str) -> dict[str, str]:
-    """Sender, recipient and user name, where a log line or an exception names them."""
+    """Return sender, recipient and user name, if a log line or an exception names them."""
     found = {
         "mail_from": _MAIL_FROM.search(text),
         "rcpt_to": _RCPT_TO.search(text),

@@ -1,4 +1,4 @@
-"""Find the reply of a server in the words of a library, a log or a bounce."""
+"""Find the reply of a server in the text of a library, a log or a bounce."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..core.raw_reply import RawReply
 MAX_LINES = 16
 MAX_LINE = 600  # characters
 MAX_CANDIDATES = 500  # numbers that may be reply codes
-_SURE = 4  # of the scores that a number gets
+_SURE = 4  # minimum score of a number that is certainly a reply code
 
 _ENHANCED = r"[245]\.[0-9]{1,3}\.[0-9]{1,3}"
 _CANDIDATE = re.compile(
@@ -58,7 +58,7 @@ _END = re.compile(
     r"|', b?['\"]|'\)|\"\)|'\}|',$|'$|\"$|`$|[ \t]{1,4}in /[^ \n]{1,300}|[ \t]{1,4}\{\"exception\""
     r"|\">>|;? nested exception|, \"(?:responseCode|command)\"|\", \"|' errormsg=|' recipient=",
 )
-# System.Net.Mail says its own words for a code, and of the server's reply only the text
+# System.Net.Mail has its own text for a code, and shows only the text of the server's reply
 _DOT_NET = (
     ("secure connection or the client was not authenticated", 530),
     ("mailbox unavailable", 550), ("mailbox name not allowed", 553),
@@ -77,14 +77,14 @@ _CODE_OF_ENHANCED = {
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A reply, and where in the text it begins."""
+    """A reply, and where in the text it starts."""
 
     reply: RawReply
     start: int
 
 
 def reply_in(text: str) -> Found | None:
-    """The negative reply that ``text`` quotes; the most surely recognised, of equals the first."""
+    """Return the negative reply in ``text`` that is the most certain; the first one on a tie."""
     if parts := _PHPMAILER.search(text):
         said = f"{parts[3] or ''} {parts[1]}".strip()
         return Found(_reply(parts[2], [said]), parts.start())
@@ -92,7 +92,7 @@ def reply_in(text: str) -> Found | None:
     for found in islice(_CANDIDATE.finditer(text), MAX_CANDIDATES):
         score = _score(text, found)
         if best and best[0] >= _SURE and "\n" not in text[best[1].end() : found.start()]:
-            continue  # a reply that quotes another one, of the server that it asked
+            continue  # a reply that quotes another server's reply
         if score and (best is None or score > best[0]):
             best = score, found
             if score >= 6:
@@ -146,10 +146,10 @@ def _read(text: str, found: re.Match[str]) -> RawReply:
             said = said.strip().lstrip("|<> \t\"'")
             further = re.match(rf"{code}([ -]|$)", said)
             if further is None and lines and _repeats_enhanced(lines[0], said):
-                lines.append(said)  # Go leaves out the code of each line but the first
+                lines.append(said)  # Go omits the code of every line but the first
                 continue
             if further is None:
-                # A folded Diagnostic-Code, or a client that broke a long line
+                # A folded Diagnostic-Code, or a client that wrapped a long line
                 if not lines or not line.startswith((" ", "\t")) or not said or ": " in said[:30]:
                     break
                 if said.startswith(("at ", "from ", "in ", "code:", "response")):
@@ -174,7 +174,7 @@ def _repeats_enhanced(first: str, said: str) -> bool:
 
 
 def _parted(code: str, said: str, joined: bool) -> list[str]:
-    """Postfix and others write the lines of a reply into one."""
+    """Split a reply whose lines were joined, as Postfix and others do."""
     if not joined:
         return [said]
     return re.split(rf"[ \t]{{1,4}}{code}[ -]", said)
@@ -186,7 +186,7 @@ def _reply(code: str, lines: list[str]) -> RawReply:
 
 
 def _bare_line(line: str) -> str:
-    """Without the brackets and quotes of what the reply was written into."""
+    """Return the line without the brackets and quotes that enclose the reply."""
     bare = line.strip().strip("\\")
     while bare.endswith(")") and bare.count(")") > bare.count("("):
         bare = bare[:-1].rstrip()
@@ -212,9 +212,9 @@ def _bare(text: str) -> Found | None:
 
 
 def enhanced_alone_in(text: str) -> Found | None:
-    """An enhanced code without a reply code, as MailKit and the logs of some servers give it.
+    """Return an enhanced code without a reply code, as in MailKit and some server logs.
 
-    Weak: a log also has one where no reply came, such as for a connection that timed out.
+    Weak evidence: a log also has one if there was no reply, such as after a connection timeout.
     """
     for found in _ENHANCED_ALONE.finditer(text):
         enhanced, said = found[1], found[2]

@@ -1,4 +1,4 @@
-"""Undo what loggers, shells and languages did to a text: escapes, HTML, colours, log prefixes."""
+"""Undo what loggers, shells and languages add to a text: escapes, HTML, colors, prefixes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BYTES = re.compile(r"(?:\\x[0-9a-fA-F]{2}){1,400}")
 _UNICODE = re.compile(r"\\{1,2}u([0-9a-fA-F]{4})")
 _ESCAPED = {"r": "\n", "n": "\n", "t": "\t", '"': '"', "'": "'", "/": "/"}
 
-# What may stand before what was said, each cut off at most once a round
+# Possible prefixes of a logged message, each removed at most once per round
 _PREFIXES = (
     re.compile(r"\[?[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.,]{5,18}(?:Z|[+-][0-9:]{4,6})?\]?:?"),
     re.compile(r"[A-Z][a-z]{2} {1,2}[0-9]{1,2} [0-9:]{8} \S{1,80} \S{1,80}\[[0-9]{1,8}\]:"),
@@ -31,11 +31,11 @@ _PREFIXES = (
 
 
 class TooLong(ValueError):
-    """The text has more octets than are looked at."""
+    """The text is longer than the limit."""
 
 
 def unwrapped(text: str) -> str:
-    """The text as it was before it was logged; lines end with a line feed."""
+    """Return the text as it was before it was logged; lines end with a line feed."""
     text = _COLOURS.sub("", text)
     if "<" in text:
         text = _BREAKS.sub("\n", text)
@@ -52,7 +52,7 @@ def unwrapped(text: str) -> str:
 
 
 def content(line: str) -> str:
-    """What a line of a log says, without its time, level and direction."""
+    """Return the message of a log line, without its time, level and direction."""
     said = line.strip()
     for _ in range(5):
         before = said

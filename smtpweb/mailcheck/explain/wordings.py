@@ -1,4 +1,4 @@
-"""Recognise what happened by how libraries and programs say it (``wordings.toml``)."""
+"""Recognize what happened by the messages of libraries and programs (``wordings.toml``)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FILE = Path(__file__).with_suffix(".toml")
 
 _URLS = re.compile(r"https?://[^ ]{1,300}")
 _BLANKS = re.compile(r"\s+")
-# Where neither a command nor a library's word tells the stage, the reply itself mostly does.
+# If neither a command nor a library's message shows the stage, the reply itself usually does.
 _BY_ENHANCED = {
     "1.1": Stage.RCPT, "1.2": Stage.RCPT, "1.3": Stage.RCPT, "1.6": Stage.RCPT, "1.10": Stage.RCPT,
     "2.1": Stage.RCPT, "2.2": Stage.RCPT, "1.7": Stage.MAIL, "1.8": Stage.MAIL, "7.0": Stage.MAIL,
@@ -32,7 +32,7 @@ _BY_CODE = {
     552: Stage.DATA, 553: Stage.MAIL, 554: Stage.DATA, 555: Stage.MAIL,
 }  # fmt: skip
 _BY_WORDS = (
-    # A greeting that refuses names the server first: "554 mx.example.com ESMTP not available"
+    # A refusing greeting names the server first: "554 mx.example.com ESMTP not available"
     (
         re.compile(r"^[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){1,9} .{0,40}\bESMTP\b", re.IGNORECASE),
         Stage.GREETING,
@@ -58,7 +58,7 @@ _BY_WORDS = (
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """Phrases in lower case that name the same thing."""
+    """Lowercase phrases with the same meaning."""
 
     stage: Stage
     phrases: tuple[str, ...]
@@ -66,7 +66,7 @@ class Wording:
     patterns: tuple[re.Pattern[str], ...] = ()
 
     def stands_in(self, text: str) -> bool:
-        """Whether the folded ``text`` says it."""
+        """Check whether the folded ``text`` contains one of the phrases."""
         return any(map(text.__contains__, self.phrases)) or any(
             pattern.search(text) for pattern in self.patterns
         )
@@ -89,27 +89,27 @@ def _tables() -> tuple[tuple[Wording, ...], tuple[Wording, ...]]:
 
 
 def wordings() -> tuple[Wording, ...]:
-    """What was seen where no reply came; the first that fits decides."""
+    """Return the wordings of symptoms without a reply; the first match decides."""
     return _tables()[0]
 
 
 def clues() -> tuple[Wording, ...]:
-    """At which stage a reply came."""
+    """Return the wordings that show at which stage a reply came."""
     return _tables()[1]
 
 
 def folded(text: str) -> str:
-    """``text`` as the phrases are written."""
+    """Return ``text`` normalized like the phrases."""
     return _BLANKS.sub(" ", text).lower()
 
 
 def symptom_in(text: str) -> Wording | None:
-    """The symptom that the folded ``text`` names."""
+    """Return the wording of the symptom that the folded ``text`` names."""
     return next((one for one in wordings() if one.stands_in(text)), None)
 
 
 def stage_of(text: str, reply: RawReply) -> Stage:
-    """The stage of ``reply``, told by the folded ``text`` round it, else by the reply."""
+    """Return the stage of ``reply``, from the folded ``text`` around it, else from the reply."""
     for clue in clues():
         if clue.stands_in(text):
             return clue.stage
