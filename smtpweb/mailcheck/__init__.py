@@ -1,4 +1,4 @@
-"""Talk to one SMTP server, say what is wrong. Knows neither Flask nor the database."""
+"""Check one SMTP server and diagnose failures. Independent of Flask and the database."""
 
 from .core.egress import EgressPolicy, EgressRuleError
 from .core.modes import Encryption, Mode

@@ -1,1 +1,1 @@
-"""Types, failures, effects and policies that all of the mail check shares."""
+"""Types, failures, effects and policies shared by the whole package."""

@@ -78,7 +78,7 @@ class Symptom(enum.StrEnum):
 
 
 class Failure(Exception):
-    """End the check. ``facts`` are plain values that the catalogue may match on or name."""
+    """The end of a check. ``facts`` are plain values that the catalogue may match on or name."""
 
     def __init__(
         self,

@@ -42,7 +42,7 @@ class Outcome(enum.StrEnum):
 
     DONE = "done"
     FAILED = "failed"
-    SKIPPED = "skipped"  # not part of this conversation, such as starttls where TLS is implicit
+    SKIPPED = "skipped"  # not part of this conversation, such as starttls with implicit TLS
     NOT_REACHED = "not reached"
     UNDER_WAY = "under way"  # only passed to a watcher; never in a report
 

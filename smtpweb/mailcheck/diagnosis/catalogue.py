@@ -11,7 +11,7 @@ Each entry is one cause: when it applies, and the texts for people. The format:
 - ``side``: who has to act (:class:`Side`).
 - ``ours``: true if the outcome says nothing about the SMTP server, because we or our machine
   failed: it then neither disables the server nor counts.
-- ``also``: causes with the same symptoms; with any, the cause is "likely" at most.
+- ``also``: causes that show the same wording; with any, the cause is "likely" at most.
 - ``title``, ``meaning``, ``steps``: may name facts in braces; a step that names a fact in
   ``rendering.OPTIONAL`` is omitted if the fact is unknown. ``link``: where to read more;
   ``page``: the kind of the provider's own page (:data:`~.providers.LINKS`) that takes precedence.

@@ -52,7 +52,7 @@ class Seen:
 class Diagnosis:
     """A cause, as English text and as the facts to render it in any language.
 
-    ``also_possible``: codes of other causes with the same symptoms, most likely first.
+    ``also_possible``: codes of other causes that look the same, most likely first.
     """
 
     id: str

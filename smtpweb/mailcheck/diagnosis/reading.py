@@ -1,9 +1,9 @@
-"""Read a server's reply: words to match phrases on, and what is set apart from them.
+"""Parse a server's reply into words for phrase matching and other parts.
 
-URLs, contact addresses, host trailers, ids and support codes say nothing about the cause by the
-words that happen to be in them. They are taken out of the words and kept apart.
+The words in URLs, contact addresses, host trailers, ids and support codes say nothing about the
+cause. They are removed from the words and stored separately.
 
-A host of a block list of IP addresses is ``#list``, so that what it is asked for is not lost.
+A host of an IP address block list is ``#list``, so that its purpose is not lost.
 
 In ``words`` an address is ``@`` (ours: ``@from``, ``@rcpt``, ``@user``), an IP address ``#ip``
 (ours: ``#us``), a host name ``#host`` (ours: ``#ehlo``, and ``#ours`` for the From's domain).

@@ -27,7 +27,7 @@ _GREETINGS = (
     ("cpanel", r"we do not authorize the use of this system"),
 )
 _COMPILED = tuple((name, re.compile(pattern, re.IGNORECASE)) for name, pattern in _GREETINGS)
-# In the normalised words of a reply
+# In the normalized words of a reply
 _SHAPES = (
     ("exchange", r"storedrv|resolver rst|resolver adr|client does not have permissions"),
     ("postfix", r"(?:sender|recipient) address rejected|(?:client host|helo command) rejected"),

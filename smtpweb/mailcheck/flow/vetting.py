@@ -92,7 +92,7 @@ def _judge(refusal: Refusal | None) -> None:
 
 
 def connect_failure(error: NotConnected, vetted: tuple[Address, ...]) -> Failure:
-    """Return the failure for a host of which no address could be connected to."""
+    """Return the failure for a host with no reachable address."""
     words = {one.outcome for one in error.outcomes}
     symptom = next(
         (symptom for word, symptom in _CONNECT_SYMPTOMS if word in words),

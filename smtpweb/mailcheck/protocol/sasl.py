@@ -167,7 +167,10 @@ def start(name: str, username: str, password: str) -> Mechanism:
 
 
 def check_credentials(username: str, password: str) -> None:
-    """Reject credentials that no mechanism can transmit. Raises :class:`Failure`."""
+    """Reject credentials that no mechanism can transmit, before anything is sent.
+
+    Raises :class:`Failure`.
+    """
     for field, value in (("login", username), ("password", password)):
         if not value:
             raise Failure(Symptom.CREDENTIALS_MISSING, field=field)

@@ -1,4 +1,4 @@
-"""One conversation: what it is for, and what was learned so far."""
+"""The state of one SMTP conversation: its purpose, and what is known so far."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class PipeliningLoses(Exception):
 
 @dataclass(slots=True)
 class Session:
-    """One conversation: what it is for, and what was learned so far."""
+    """One conversation: its purpose, and what is known so far."""
 
     target: Target
     host: addresses.Host

@@ -1,7 +1,7 @@
-"""The SMTP conversation, from the greeting to the outcome, in as few round trips as allowed.
+"""The SMTP conversation from greeting to outcome, in the fewest round trips the RFCs allow.
 
-The RFCs set that limit. Sans I/O: every ``yield from`` goes to the link, which goes to the
-driver. A step raises :class:`Failure` if the check ends there.
+Sans I/O: every ``yield from`` goes to the link, which goes to the driver. A step raises
+:class:`Failure` if the check ends there.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def converse(session: Session) -> Asks[None]:
 
 
 def open_up(session: Session) -> Asks[None]:
-    """Run the conversation up to EHLO: greeting, EHLO and TLS."""
+    """Run the greeting, EHLO and TLS."""
     record, target = session.record, session.target
     if target.encryption is Encryption.IMPLICIT:
         record.begin(Stage.TLS)

@@ -156,7 +156,7 @@ def _name(name: x509.Name) -> str:
 
 
 def lacks_intermediate(session: ssl.SSLObject) -> bool:
-    """Check whether the server sent only its own certificate, which names an issuer file.
+    """Check whether the server sent only its own certificate, although that has an issuer URL.
 
     Public CAs put the URL of the issuing certificate into each one (RFC 5280 4.2.2.1);
     private ones rarely do.
