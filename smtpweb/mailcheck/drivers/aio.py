@@ -299,7 +299,7 @@ class _Run:
 
     def _connected(self, address: Address) -> None:
         race, sock = self._race, self._attempts.pop(address)
-        assert race is not None  # noqa: S101 - an attempt is part of one
+        assert race is not None  # noqa: S101 - attempts belong to a race
         self._stop_writing(sock.fileno())
         word = sockets.outcome(sock, address)
         if word is not None:

@@ -174,7 +174,7 @@ class _Course:
         one. A server that was only silent may be slow, so the first connection is kept, and
         awaited until the deadline if the second one gets no further.
         """
-        assert self.session is not None  # noqa: S101 - it has just lost commands
+        assert self.session is not None  # noqa: S101 - this session just lost commands
         first, noted = self.session, self.record.noted()
         self.record.remark("commands sent together were lost: again, one at a time")
         try:
@@ -222,7 +222,7 @@ class _Course:
     def _await_first(
         self, first: Session, loses: PipeliningLoses, noted: tuple[Stage, dict[Stage, Step]]
     ) -> Asks[None]:
-        assert self.session is not None  # noqa: S101 - that of the second connection
+        assert self.session is not None  # noqa: S101 - set by the second connection
         if self.session is not first:
             yield from self.session.link.farewell()
         self.record.remark("the second connection came no further: the first one is awaited")

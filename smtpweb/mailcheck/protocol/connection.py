@@ -275,7 +275,7 @@ class Connection:
 
     def _decrypted(self, raw: bytes) -> Asks[bytes]:
         """Return all plain text that ``raw`` completes, or b"" if none yet."""
-        assert self._tls is not None  # noqa: S101 - only called so
+        assert self._tls is not None  # noqa: S101 - only called with TLS
         self._from_peer.write(raw)
         plain = bytearray()
         while True:

@@ -67,7 +67,7 @@ def deliver(session: Session) -> Asks[None]:
 
 def resume(session: Session, answers: list[RawReply]) -> Asks[None]:
     """Resume waiting, until the deadline, for the replies to a group that timed out."""
-    assert session.message is not None  # noqa: S101 - the group was sent for it
+    assert session.message is not None  # noqa: S101 - the group was for it
     yield from _hear_envelope(session, answers, patient=True)
     yield from _hand_over(session, session.message, grouped=True)
 

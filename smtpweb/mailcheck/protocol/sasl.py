@@ -74,7 +74,7 @@ class Login(Mechanism):
     def __init__(self, username: str, password: str):
         self._answers = iter((username.encode(), password.encode()))
 
-    def respond(self, challenge: bytes) -> bytes:  # noqa: ARG002 - the prompt is no standard
+    def respond(self, challenge: bytes) -> bytes:  # noqa: ARG002 - no standard prompt
         """Return the next of the two."""
         answer = next(self._answers, None)
         if answer is None:

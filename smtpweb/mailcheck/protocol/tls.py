@@ -63,7 +63,7 @@ def context_for(ca_file: Path | None) -> ssl.SSLContext:
 
 
 @functools.lru_cache(16)
-def _context(ca_file: Path | None, stamp: int) -> ssl.SSLContext:  # noqa: ARG001 - is a key
+def _context(ca_file: Path | None, stamp: int) -> ssl.SSLContext:  # noqa: ARG001 - cache key
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies chain and name
     context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 8996
     context.options |= ssl.OP_NO_RENEGOTIATION
