@@ -229,10 +229,7 @@ def _weight(phrase: Phrase, words: list[str]) -> tuple[int, int]:
     """Return the strength of a phrase that matched these words, and how much they say."""
     length = sum(1 if word in FILLERS or word[0] in "@#" else 4 for word in words)
     if "#list" in words:
-        return (
-            phrase.strength,
-            length + 4,
-        )  # it names a list of addresses, which is informative enough
+        return phrase.strength, length + 4  # it names a list of addresses: that says enough
     telling = {word for word in words if word[0] not in "@#"} - FILLERS
     if phrase.strength == PLAIN and telling <= SUBJECTS:
         return NOTHING, length

@@ -109,9 +109,7 @@ class _Run:
                 if not self.result.done():
                     self.result.set_result(stop.value)
                 return
-            except (
-                Exception
-            ) as bug:  # the core raises none; if one escapes, do not hide it as a hang
+            except Exception as bug:  # the core raises none; do not hide one as a hang
                 if not self.result.done():
                     self.result.set_exception(bug)
                 return

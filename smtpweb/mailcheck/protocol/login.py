@@ -63,9 +63,7 @@ def _try_mechanism(session: Session, mechanism: sasl.Mechanism) -> Asks[RawReply
     sent = False
     if mechanism.first is not None:
         response = sasl.encode(mechanism.first)
-        if (
-            len(command) + 1 + len(response) + 2 <= 512
-        ):  # RFC 4954 4: the command line limit still applies
+        if len(command) + 1 + len(response) + 2 <= 512:  # RFC 4954 4: line limit applies
             command += b" " + response
             shown += " (hidden)"
             session.record.secrets.add_token(response.decode())

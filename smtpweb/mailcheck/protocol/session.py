@@ -46,9 +46,7 @@ class Session:
     link: Connection
     record: Recorder
     local: Address
-    on_silence: Callable[[], Asks[None]] | None = (
-        None  # opens a second connection; may raise the cause
-    )
+    on_silence: Callable[[], Asks[None]] | None = None  # second connection; may raise the cause
     on_long_silence: Callable[[], Asks[None]] | None = None  # tries other modes; raises nothing
     verdict_by: float | None = None  # the deadline from MAIL on, if not the link's
     wall_clock: Callable[[], float] = time.time
