@@ -29,12 +29,12 @@ def register(app: Flask) -> None:
 
 
 def spoken() -> str:
-    """Return the language of this response, one of ``LANGUAGES``, as a ``lang`` attribute."""
+    """Return this response's language: a key of ``LANGUAGES``, valid in a ``lang`` attribute."""
     return str(get_locale())
 
 
 def remember(user: User) -> None:
-    """Store the account's language in the session for error pages, which do not query the database."""
+    """Store the account's language in the session: error pages do not query the database."""
     session["language"] = user.language
 
 
