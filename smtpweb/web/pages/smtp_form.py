@@ -236,7 +236,7 @@ class SmtpForm(Form):
 
     @property
     def needs_password(self) -> bool:
-        """Whether the password must be re-entered: it was stored for another server or user name."""
+        """Whether the password must be re-entered: it was for another server or user name."""
         if self.smtp is None or self.password.data:
             return False
         fate = destination.fate_of_password(self.smtp, self._where_it_goes())
