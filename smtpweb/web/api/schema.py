@@ -327,7 +327,7 @@ def _refuse_compressed() -> None:
     if coding in ("", "identity"):
         coding = "gzip" if request.get_data(cache=True).startswith(_GZIP) else ""
     if coding:
-        # RFC 9110 15.5.16: Accept-Encoding lists the accepted codings.
+        # RFC 9110 15.5.16: 415 covers codings too; Accept-Encoding would list those accepted.
         raise UnsupportedMediaType(
             f"The body is compressed ({coding[:40]!r}): send it as it is, without"
             " Content-Encoding.",

@@ -148,7 +148,7 @@ def _order_sent() -> tuple[dict[str, int], str, int]:
 
 @bp.route("/apps/<id:app_id>/edit", methods=["GET", "POST"])
 def edit_app(app_id: str) -> AnyResponse:
-    """Change an app."""
+    """Edit an app."""
     user = auth.user()
     app = apps.find(user.id, app_id)
     form = AppForm(AppForm.of(app), typed=drafts.restored())

@@ -48,7 +48,7 @@ class LineField(StringField):
 
 
 def trimmed(value: str | None) -> str | None:
-    """Strip leading and trailing spaces, which pasting adds; never used on a password."""
+    """Strip leading and trailing whitespace, which pasting adds; never used on a password."""
     return value.strip(" \t\xa0") if value else value
 
 
