@@ -1,4 +1,4 @@
-"""The doors that know a request: JSON API and pages."""
+"""The HTTP layer: JSON API and pages."""
 
 from flask import Flask
 
@@ -7,7 +7,7 @@ from ..extensions import csrf, login_manager
 from . import errors, ops
 from .api import problems, views
 from .http import auth, compression, i18n, security_headers
-from .pages import (  # noqa: F401  (the routes of most are those of blueprint.bp)
+from .pages import (  # noqa: F401  (most add their routes to blueprint.bp)
     account,
     apps,
     arrival,
@@ -25,9 +25,9 @@ from .presentation import dark_theme, templating
 
 
 def register(app: Flask) -> None:
-    """Add blueprints, error replies and headers to the application."""
+    """Register blueprints, error handlers and response headers on the application."""
     for api in (views.bp, views.login_bp):
-        # No cookie signs anybody in there, so there is nothing to forge.
+        # The API does not authenticate by cookie, so requests to it cannot be forged.
         csrf.exempt(api)
         app.register_blueprint(api)
         app.register_blueprint(api, url_prefix="/api", name=f"{api.name}_base")

@@ -1,4 +1,4 @@
-"""Each error becomes one :class:`Problem`: its statuses, its words, its code."""
+"""Convert each error to a :class:`Problem`: statuses, text and code."""
 
 from __future__ import annotations
 
@@ -54,14 +54,16 @@ _STATUS: dict[type[SmtpwebError], tuple[int, int]] = {
 
 @dataclass(frozen=True)
 class Problem:
-    """An error as it is told: the API and the pages each have their own way to show it."""
+    """An error as reported to clients; the API and the pages each render it in their own way."""
 
     status_of_api: int
     status_of_page: int
     title: str
     detail: str
     code: str  # stable, for programs
-    members: dict[str, Any] = field(default_factory=dict)  # more of the API's document
+    members: dict[str, Any] = field(
+        default_factory=dict
+    )  # extension members of the API's problem document
     headers: dict[str, str] = field(default_factory=dict)
 
 
@@ -70,10 +72,10 @@ def register(
     reply: Callable[[Problem], Response],
     rescue: Callable[[], BaseResponse | None],
 ) -> None:
-    """Let ``reply`` answer every error, for the whole app.
+    """Handle every error of the whole app with ``reply``.
 
-    A blueprint never sees the unknown URLs under its prefix. ``rescue`` answers a form whose CSRF
-    token is of another session, where what was typed into it can be kept.
+    Blueprint error handlers never see unknown URLs under their prefix. ``rescue`` responds to a
+    form whose CSRF token belongs to another session, if its values can be kept.
     """
 
     def handle(error: type[Exception], describe: Callable[[Any], Problem | BaseResponse]) -> None:
@@ -93,7 +95,7 @@ def register(
 
 
 def describe(error: SmtpwebError) -> Problem:
-    """The problem that an error of ours is."""
+    """Return the problem for one of our own errors."""
     on_api, on_page = _STATUS[type(error)]
     headers = {}
     if isinstance(error, Busy | TooMany):
@@ -111,10 +113,10 @@ def describe(error: SmtpwebError) -> Problem:
 
 
 def _http(error: HTTPException) -> Problem | BaseResponse:
-    if error.code is None or error.response is not None:  # a redirect, or a reply made already
+    if error.code is None or error.response is not None:  # a redirect, or already a response
         return error.get_response()
     code = error.name.upper().replace(" ", "_")
-    # RFC 9457, 4.2.1: this type says that the title is no more than the status in words.
+    # RFC 9457, 4.2.1: with this type, the title is just the reason phrase of the status.
     members = {"type": "about:blank"}
     headers = {
         name: value
@@ -138,7 +140,7 @@ def _not_from_our_form(_error: CSRFError) -> Problem:
 
 
 def _storage(error: DBAPIError | PoolTimeout) -> Problem:
-    """The database is locked, full or away: ours to mend, and nothing was written."""
+    """Return the problem for a locked, full or unreachable database; nothing was written."""
     told = cause(error)
     log.error("storage: %s", told)
     full = "full" in told or "No space" in told
@@ -154,7 +156,7 @@ def _storage(error: DBAPIError | PoolTimeout) -> Problem:
 
 
 def _gone(_error: ObjectDeletedError) -> Problem | BaseResponse:
-    """What a page shows was removed between two looks at it, which PostgreSQL lets happen."""
+    """Return a 404: a row was deleted between two reads of a request, as PostgreSQL allows."""
     return _http(PageNotFound())
 
 

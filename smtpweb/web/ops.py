@@ -1,7 +1,7 @@
-"""What other programs ask of a running smtpweb: is it alive, is it ready, how is it, what can it.
+"""Endpoints for other programs: liveness, readiness, metrics and the API's description.
 
-Everything here answers without a login and sets no cookie. ``deploy/nginx.conf`` keeps
-``/metrics`` from the outside; the figures name nobody, but they are nobody else's business.
+They require no authentication and set no cookie. ``deploy/nginx.conf`` blocks ``/metrics`` from
+outside: the metrics contain no personal data, but they are not meant to be public.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ bp = Blueprint("probes", __name__)
 
 @bp.get("/healthz")
 def healthz() -> Response:
-    """This process answers. It asks nothing of the database: a restart would not mend that."""
+    """Liveness: this process responds. The database is not queried: a restart would not fix it."""
     return _line("ok")
 
 
 @bp.get("/readyz")
 def readyz() -> Response:
-    """Whether requests should be sent here: the storage answers and has the right schema."""
+    """Readiness: the database responds and has the right schema."""
     try:
         problem = installation.schema_problem()
     except (DBAPIError, PoolTimeout) as error:
-        # What a driver says can hold host names and paths: it goes to the log only.
+        # Driver messages can contain host names and paths, so they are only logged.
         log.error("not ready: %s", cause(error))
         problem = "The database cannot be reached right now."
     return _line(problem, 503) if problem else _line("ok")
@@ -50,7 +50,7 @@ def _line(text: str, status: int = 200) -> Response:
 
 @bp.get("/metrics")
 def metrics() -> Response:
-    """Figures for Prometheus, read from the storage now: every worker tells the same."""
+    """Prometheus metrics, read from the database on request, so all workers report the same."""
     registry = CollectorRegistry()
     registry.register(_Collector())
     encode, kind = choose_encoder(request.headers.get("Accept", ""))
@@ -105,5 +105,5 @@ def description() -> Response:
 
 @bp.get("/docs")
 def docs() -> str:
-    """The same description for people."""
+    """The same description as an HTML page."""
     return render_template("docs.html", api=openapi.document(), calls=openapi.calls())

@@ -1,6 +1,6 @@
-"""The API's description (``openapi.json``, written by hand), and its calls as the page shows them.
+"""The API's description (``openapi.json``, written by hand), and its calls for the docs page.
 
-The tests hold it to the code: same routes, same limits, and every answer fits its schema.
+Tests check it against the code: same routes, same limits, and every response matches its schema.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ FORM = "application/x-www-form-urlencoded"
 
 @cache
 def text() -> str:
-    """The description as it is served."""
+    """Return the description as served."""
     return json.dumps(document(), separators=(",", ":"))
 
 
 @cache
 def document() -> dict[str, Any]:
-    """The description; do not change it."""
+    """Return the description; do not modify the result."""
     loaded: dict[str, Any] = json.loads(_FILE.read_text(encoding="utf-8"))
     loaded["info"]["version"] = __version__
     return loaded
@@ -37,7 +37,7 @@ def document() -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter of a call; ``kind`` and ``limits`` are in words."""
+    """One parameter of a call; ``kind`` and ``limits`` are text for readers."""
 
     name: str
     kind: str
@@ -50,7 +50,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer to a call; ``example`` is JSON on several lines, or ""."""
+    """One response to a call; ``example`` is multi-line JSON, or ""."""
 
     status: str
     text: str
@@ -59,7 +59,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Call:
-    """One call of the API. ``scope`` is what the token needs, "" where no token is."""
+    """One call of the API; ``scope`` is the token's required scope, "" if no token is required."""
 
     name: str
     method: str
@@ -75,7 +75,7 @@ class Call:
 
 @cache
 def calls() -> tuple[Call, ...]:
-    """Every call, in the order of the description."""
+    """Return all calls, in the order of the description."""
     return tuple(
         _call(method, path, operation)
         for path, item in document()["paths"].items()
@@ -84,7 +84,7 @@ def calls() -> tuple[Call, ...]:
 
 
 def texts() -> Iterator[str]:
-    """The texts of the description that the page shows, for translators."""
+    """Yield the texts of the description that the page shows, for translators."""
     yield from document()["info"]["description"].split("\n\n")
     yield document()["components"]["securitySchemes"]["token"]["description"]
     for call in calls():
@@ -94,7 +94,7 @@ def texts() -> Iterator[str]:
 
 
 def resolve(node: dict[str, Any]) -> dict[str, Any]:
-    """What ``node`` refers to, with its own members on top; itself where it refers to nothing."""
+    """Return ``node`` with its ``$ref`` resolved; its own members override the referenced ones."""
     if "$ref" not in node:
         return node
     found: Any = document()
@@ -167,7 +167,7 @@ def _answer(status: str, node: dict[str, Any]) -> Answer:
 
 
 def _curl(method: str, path: str, operation: dict[str, Any], with_token: bool) -> str:
-    """The example as a command line, for a shell where URL and TOKEN are set."""
+    """Return the example as a curl command, for a shell where URL and TOKEN are set."""
     lines = ["curl"]
     if with_token:
         lines.append('-H "Authorization: Bearer $TOKEN"')

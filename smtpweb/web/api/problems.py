@@ -1,4 +1,4 @@
-"""Errors as the API tells them: problem+json (RFC 9457)."""
+"""Error responses of the API: problem+json (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from . import schema
 
 
 def reply(problem: Problem) -> Response:
-    """The answer of the API to an error."""
+    """Return the API's response for an error."""
     response = _document(
         problem.status_of_api, problem.title, problem.detail, problem.code, problem.members
     )
@@ -22,7 +22,7 @@ def reply(problem: Problem) -> Response:
 
 
 def failed_check(check: Check) -> Response:
-    """The answer to a check that the server did not pass."""
+    """Return the API's response for a failed check."""
     report = check.report
     if report is None:
         raise AssertionError("a finished check without a report")

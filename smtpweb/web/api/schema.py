@@ -1,7 +1,7 @@
-"""QUEUEMAIL.DEV's dialect: what clients send becomes our names, what we hold becomes theirs.
+"""Convert between QUEUEMAIL.DEV's parameter and member names and ours.
 
-The published documents and the Java client spell some names differently; every spelling is
-accepted and one is sent. ``docs/api.md`` says where and why.
+The published documents and the Java client spell some names differently: every spelling is
+accepted, one is sent. ``docs/api.md`` lists the differences and the reasons.
 """
 
 from __future__ import annotations
@@ -30,27 +30,27 @@ from ...registry.idempotency import Once
 
 T = TypeVar("T")
 
-# A client may write its form in these; anything else would be a guess.
+# The charsets accepted for forms; any other would have to be guessed.
 _CHARSETS = frozenset(
     {"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "latin1", "iso-8859-15", "windows-1252"}
 )
 _MOST_PARAMETERS = 100
-_MOST_DIGITS = 40  # of a JSON number: what has more is longer than any limit
+_MOST_DIGITS = 40  # of a JSON number; more digits exceed every limit
 _REPEATED = "Was sent more than once."
 _GZIP = b"\x1f\x8b"
 KEY_HEADER = "Idempotency-Key"
 
 
 class Sent:
-    """The parameters of a request, each read once by its rule; faults are collected.
+    """The parameters of a request, each validated once by its rule; errors are collected.
 
-    :meth:`done` raises them all in one :class:`BadInput`. A parameter with an empty value, or
-    with none, counts as absent: the Java client writes its nulls so.
+    :meth:`done` raises them all in one :class:`BadInput`. A parameter that is empty or null counts
+    as absent: the Java client sends nulls that way.
     """
 
     def __init__(self) -> None:
         self._faults: dict[str, list[str]] = {}
-        self._values: dict[str, list[Any]] = {}  # by our name; of several spellings, all
+        self._values: dict[str, list[Any]] = {}  # by our name, with the values of all spellings
         spellings: set[str] = set()
         for spelling, value in _pairs():
             if value in ("", None):
@@ -68,7 +68,7 @@ class Sent:
         return name in self._values
 
     def text(self, name: str, rule: Callable[[str], T], *, required: bool = False) -> T | None:
-        """The value of ``name`` as ``rule`` reads it; None where it is absent or at fault."""
+        """Return the value of ``name`` parsed by ``rule``; None if absent or invalid."""
         values = self._values.get(name)
         if values is None:
             if required:
@@ -87,7 +87,7 @@ class Sent:
         return None
 
     def once(self) -> Once | None:
-        """What the header ``Idempotency-Key`` asks for, if it was sent."""
+        """Return the idempotency key in ``Idempotency-Key``; None if absent or invalid."""
         sent = request.headers.get(KEY_HEADER)
         if sent is None:
             return None
@@ -98,17 +98,17 @@ class Sent:
             return None
 
     def id(self, name: str, *, required: bool = True) -> str:
-        """An id, or "" where it is absent or at fault."""
+        """Return an id; "" if absent or invalid."""
         return self.text(name, validators.object_id, required=required) or ""
 
     def done(self) -> None:
-        """Raise :class:`BadInput` if any parameter was at fault."""
+        """Raise :class:`BadInput` if any parameter was invalid."""
         if self._faults:
             raise BadInput(self._faults)
 
 
 def refuse_in_query(*names: str) -> None:
-    """Raise :class:`BadInput` for what must not stand in an address, where proxies log it."""
+    """Raise :class:`BadInput` for parameters that must not be in a URL, which proxies log."""
     in_query = {
         name for name, value in _decode_form(request.query_string, "utf-8", "query string") if value
     }
@@ -125,7 +125,7 @@ def refuse_in_query(*names: str) -> None:
 
 
 def _as_text(value: Any) -> str:
-    """A value of a form, or of JSON, as a form would have it."""
+    """Return a form or JSON value as a form would send it."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -134,13 +134,13 @@ def _as_text(value: Any) -> str:
         return str(value)
     if isinstance(value, Decimal) and value.adjusted() < _MOST_DIGITS:
         whole = int(value)
-        if whole == value:  # 587.0: to JSON a number is a number
+        if whole == value:  # 587.0: JSON does not distinguish integers from floats
             return str(whole)
     raise ValueError("Must be a string, a whole number, true or false.")
 
 
 def _where_to_send(error: validators.PastedServer) -> str:
-    """Which parameter takes which part of what was sent as the host; never the password."""
+    """Return which parameters the parts of a pasted host belong in; never shows the password."""
     parts = error.parts
     if parts is None:
         return str(error)
@@ -157,12 +157,12 @@ def _where_to_send(error: validators.PastedServer) -> str:
 
 
 def smtp_changes(sent: Sent) -> smtps.SmtpChanges:
-    """The parameters of ``/private/smtps/save`` that say something of the SMTP."""
+    """Return the SMTP server settings sent to ``/private/smtps/save``."""
     return cast(smtps.SmtpChanges, _fields_sent(sent, fields.SMTP))
 
 
 def app_changes(sent: Sent, *, edit: bool) -> apps.AppChanges:
-    """The parameters of ``/private/apps/save`` that say something of the app."""
+    """Return the app settings sent to ``/private/apps/save``."""
     return cast(apps.AppChanges, _fields_sent(sent, fields.APP, edit=edit))
 
 
@@ -176,9 +176,9 @@ def _fields_sent(sent: Sent, table: Mapping[str, Field], *, edit: bool = False) 
 
 
 def smtp(row: SmtpRow, app_sender: str | None, *, secrets: bool) -> dict[str, Any]:
-    """An SMTP, or a row of one, as the API shows it. The password only with ``secrets``.
+    """Return the API representation of an SMTP server or a row of one.
 
-    ``app_sender`` is the default From of its app.
+    ``app_sender``: the default From address of its app. ``secrets``: include the password.
     """
     if secrets:
         password, found = smtps.password_and_warnings(row, app_sender)
@@ -203,7 +203,7 @@ def smtp(row: SmtpRow, app_sender: str | None, *, secrets: bool) -> dict[str, An
 
 
 def _members(row: Any, table: Mapping[str, Field], instead: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a row by the names that the API shows; ``instead`` of what is stored."""
+    """Return the fields of a row by their API names; ``instead`` overrides stored values."""
     return {
         field.shown_as or name: instead[name] if name in instead else getattr(row, name)
         for name, field in table.items()
@@ -211,7 +211,7 @@ def _members(row: Any, table: Mapping[str, Field], instead: dict[str, Any]) -> d
 
 
 def warnings(found: Iterable[Warning]) -> list[dict[str, str | None]]:
-    """What is likely to fail, by the names of the API's parameters."""
+    """Return warnings about likely failures, by API parameter name."""
     return [
         {"parameter": _FLAG.get(one.field, one.field), "code": one.code, "message": str(one.text)}
         for one in found
@@ -219,7 +219,7 @@ def warnings(found: Iterable[Warning]) -> list[dict[str, str | None]]:
 
 
 def explanation(found: Explanation) -> dict[str, Any]:
-    """What a pasted error means; its members have the names of a failed check's."""
+    """Return the explanation of a pasted error, with the member names of a failed check."""
     diagnosis, reply, provider = found.diagnosis, found.reply, found.provider
     return {
         "understood": diagnosis is not None,
@@ -239,11 +239,11 @@ def explanation(found: Explanation) -> dict[str, Any]:
     }
 
 
-_FLAG = {"encryption": "starttls"}  # the API has two flags for it, and one of them must do
+_FLAG = {"encryption": "starttls"}  # the API has two flags for this; only one can be named
 
 
 def app(row: App) -> dict[str, Any]:
-    """An app as the API shows it."""
+    """Return the API representation of an app."""
     return {
         "_id": row.id,
         "iduser": row.user_id,
@@ -255,7 +255,7 @@ def app(row: App) -> dict[str, Any]:
 
 
 def page(content: list[dict[str, Any]], number: int, size: int, total: int) -> dict[str, Any]:
-    """The page envelope of Spring Data, which the Java client reads."""
+    """Return the page envelope of Spring Data, which the Java client expects."""
     pages = -(-total // size)
     sort = {"sorted": True, "unsorted": False, "empty": False}
     return {
@@ -281,13 +281,13 @@ def page(content: list[dict[str, Any]], number: int, size: int, total: int) -> d
 
 
 def reply(body: object, status: int = 200, mimetype: str = "application/json") -> Response:
-    """JSON in one ASCII line: some clients show it as it stands, in whatever charset they like."""
+    """Return JSON as one line of ASCII: some clients show it raw, decoded in any charset."""
     return Response(json.dumps(body, separators=(",", ":")), status, mimetype=mimetype)
 
 
 def _time(moment: datetime) -> str:
-    """UTC without a zone: the Java client reads a LocalDateTime and fails on any offset."""
-    # A plain row of SQLite passed through UtcDateTime already.
+    """Return UTC without an offset: the Java client parses a LocalDateTime, which has none."""
+    # Plain SQLite rows have already been converted by UtcDateTime.
     text: str = moment.replace(tzinfo=None).isoformat(timespec="milliseconds")
     return text
 
@@ -310,9 +310,9 @@ def _pairs() -> Iterable[tuple[str, Any]]:
         yield from _decode_json(request.get_data())
     elif kind == "multipart/form-data":
         for name, value in request.form.items(multi=True):
-            if name is None:  # a part without a name, whatever the type hints say
+            if name is None:  # a part without a name, despite the type hints
                 raise BadInput({"form": ["Contains a part without a name."]})
-            if "\ufffd" in name + value:  # Werkzeug's mark for what it could not decode
+            if "\ufffd" in name + value:  # Werkzeug's replacement for undecodable bytes
                 raise BadInput({"form": ["Is not valid in its charset."]})
             yield name, value
     elif request.get_data(cache=True):
@@ -327,7 +327,7 @@ def _refuse_compressed() -> None:
     if coding in ("", "identity"):
         coding = "gzip" if request.get_data(cache=True).startswith(_GZIP) else ""
     if coding:
-        # RFC 9110 15.5.16: the header says which codings would do.
+        # RFC 9110 15.5.16: 415 covers codings too; Accept-Encoding would list those accepted.
         raise UnsupportedMediaType(
             f"The body is compressed ({coding[:40]!r}): send it as it is, without"
             " Content-Encoding.",
@@ -336,7 +336,7 @@ def _refuse_compressed() -> None:
 
 
 def _decode_form(encoded: bytes, charset: str, where: str) -> Iterable[tuple[str, str]]:
-    # Werkzeug's own reading of a form is always UTF-8, with replacement marks for what is not.
+    # Werkzeug always decodes forms as UTF-8, with replacement characters for invalid bytes.
     try:
         return parse_qsl(
             encoded.decode("ascii"),
@@ -357,10 +357,10 @@ def _decode_json(encoded: bytes) -> Iterable[tuple[str, Any]]:
 
     def keep(found: list[tuple[str, Any]]) -> dict[str, Any]:
         nonlocal pairs
-        pairs = found  # the outermost object is the last one to be closed
+        pairs = found  # the outermost object is closed last
         names = [name for name, _value in found]
         for name, number in Counter(names).items():
-            if number > 1:  # RFC 8259 4: readers differ in which one they take
+            if number > 1:  # RFC 8259 4: parsers differ in which one they use
                 repeated.setdefault(name, [_REPEATED])
         return dict(found)
 
@@ -368,7 +368,7 @@ def _decode_json(encoded: bytes) -> Iterable[tuple[str, Any]]:
         raise ValueError(constant)
 
     try:
-        # Python reads NaN and Infinity, which JSON has not, and nests as deep as its stack.
+        # Python accepts NaN and Infinity, which are not JSON, and nesting up to its stack depth.
         body = json.loads(
             encoded, object_pairs_hook=keep, parse_constant=refuse, parse_float=Decimal
         )

@@ -1,4 +1,4 @@
-"""The JSON door: /auth/login, /private/apps and /private/smtps, also under /api."""
+"""The views of the JSON API: /auth/login, /private/apps, /private/smtps; also under /api."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ bp.before_request(auth.require_token)
 
 @bp.after_request
 def require_caller(response: Response) -> Response:
-    """Let only errors leave without an authenticated caller, whatever a view forgot."""
+    """Refuse any successful response without an authenticated caller, in case a view forgot it."""
     if response.status_code < 400 and "caller" not in g:
         return problems.reply(describe(NotAuthorized("No token was looked up for this call.")))
     return response
 
 
-login_bp = Blueprint("api_login", __name__)  # the one call that nobody has a token for yet
+login_bp = Blueprint("api_login", __name__)  # the only call that requires no token
 
 
 @login_bp.post("/auth/login")
 def login() -> Response:
-    """Exchange a user name and a password for a token that lives 24 hours."""
+    """Exchange a user name and password for a token that is valid for 24 hours."""
     schema.refuse_in_query("username", "password")
     sent = schema.Sent()
     name = sent.text("username", str, required=True)
@@ -51,13 +51,13 @@ def login() -> Response:
     )
 
 
-# --- SMTPs ---------------------------------------------------------------------------------
+# --- SMTP servers --------------------------------------------------------------------------
 
 
 @bp.post("/private/smtps/save")
 @auth.needs("write")
 def save_smtp() -> Response:
-    """Create an SMTP, or edit the one that ``idsmtp`` names."""
+    """Create an SMTP server, or edit the one with the id ``idsmtp``."""
     sent = schema.Sent()
     app_id = sent.id("idapp")
     smtp_id = sent.id("idsmtp", required=False)
@@ -72,7 +72,7 @@ def save_smtp() -> Response:
 @bp.get("/private/smtps/findByApp")
 @auth.needs("read", joined=True)
 def find_smtps_by_app() -> Response:
-    """The SMTPs of an app as an array, in the order of their use."""
+    """Return the SMTP servers of an app as an array, in order of use."""
     sent = schema.Sent()
     caller, rows = auth.caller_and(smtps.rows_by_app, sent.id("idapp"))
     sent.done()
@@ -87,7 +87,7 @@ def find_smtps_by_app() -> Response:
 @bp.get("/private/smtps/findById")
 @auth.needs("read", joined=True)
 def find_smtp_by_id() -> Response:
-    """One SMTP."""
+    """Return one SMTP server."""
     sent = schema.Sent()
     caller, rows = auth.caller_and(smtps.rows_by_id, sent.id("idsmtp"))
     sent.done()
@@ -100,7 +100,7 @@ def find_smtp_by_id() -> Response:
 @bp.post("/private/smtps/remove")
 @auth.needs("write")
 def remove_smtp() -> Response:
-    """Remove an SMTP."""
+    """Remove an SMTP server."""
     smtps.remove(g.caller.user_id, _smtp_under_either_name())
     return Response(status=200)
 
@@ -108,7 +108,7 @@ def remove_smtp() -> Response:
 @bp.post("/private/smtps/check")
 @auth.needs("check")
 def check_smtp() -> Response:
-    """Send a test mail through an SMTP: 200 where the server accepted it, else 406."""
+    """Send a test email through an SMTP server: 200 if the server accepted it, otherwise 406."""
     check = service.run(g.caller, _smtp_under_either_name(), base_url=auth.base_url())
     if check.accepted:
         return Response(status=200)
@@ -118,7 +118,7 @@ def check_smtp() -> Response:
 @bp.post("/private/smtps/explain")
 @auth.needs("read")
 def explain_error() -> Response:
-    """What a pasted error means; nothing of it is kept."""
+    """Explain a pasted error; nothing is stored."""
     sent = schema.Sent()
     text = sent.text("text", str, required=True)
     host = sent.text("host", str)
@@ -129,7 +129,7 @@ def explain_error() -> Response:
 
 
 def _smtp_under_either_name() -> str:
-    """The SMTP's id; the documents of this API list it under the name of the app's id."""
+    """Return the SMTP server's id, which the published documents call ``idapp``."""
     sent = schema.Sent()
     smtp_id = sent.id("idsmtp", required=False) if "idsmtp" in sent else sent.id("idapp")
     sent.done()
@@ -142,7 +142,7 @@ def _smtp_under_either_name() -> str:
 @bp.post("/private/apps/save")
 @auth.needs("write")
 def save_app() -> Response:
-    """Create an app, or edit the one that ``idapp`` names."""
+    """Create an app, or edit the one with the id ``idapp``."""
     sent = schema.Sent()
     app_id = sent.id("idapp", required=False)
     changes = schema.app_changes(sent, edit=bool(app_id))
@@ -155,12 +155,12 @@ def save_app() -> Response:
 @bp.get("/private/apps/findAll")
 @auth.needs("read")
 def find_apps() -> Response:
-    """One page of the caller's apps, by name."""
+    """Return one page of the caller's apps, sorted by name."""
     sent = schema.Sent()
     number = sent.text("page", lambda value: validators.integer(value, 0, 10**6), required=True)
     size = sent.text("size", lambda value: validators.integer(value, 1, 1000), required=True)
     sent.done()
-    if number is None or size is None:  # done() has raised: this is for the type checker
+    if number is None or size is None:  # for the type checker: done() has raised
         raise BadInput({})
     rows, total = apps.find_all(g.caller.user_id, number, size)
     return schema.reply(schema.page([schema.app(row) for row in rows], number, size, total))
@@ -169,7 +169,7 @@ def find_apps() -> Response:
 @bp.get("/private/apps/findById")
 @auth.needs("read")
 def find_app_by_id() -> Response:
-    """One app."""
+    """Return one app."""
     sent = schema.Sent()
     app_id = sent.id("idapp")
     sent.done()
@@ -179,7 +179,7 @@ def find_app_by_id() -> Response:
 @bp.post("/private/apps/remove")
 @auth.needs("write")
 def remove_app() -> Response:
-    """Remove an app with its SMTPs and their history."""
+    """Remove an app with its SMTP servers and their history."""
     sent = schema.Sent()
     app_id = sent.id("idapp")
     sent.done()

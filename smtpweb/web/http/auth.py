@@ -1,4 +1,4 @@
-"""Who is asking: a browser session on the pages, a bearer token on the API, never both."""
+"""Authentication: a browser session on the pages, a bearer token on the API, never both."""
 
 from __future__ import annotations
 
@@ -25,19 +25,22 @@ from ...errors import BadInput, CredentialsNotValid, NotAuthorized, Sentence
 V = TypeVar("V", bound=Callable[..., object])
 R = TypeVar("R", bound=TokenRow)
 
-_URL = re.compile(r"https?://[!-;=?-~]{1,400}", re.ASCII)  # no <, > or blank
+_URL = re.compile(r"https?://[!-;=?-~]{1,400}", re.ASCII)  # no <, > or space
 _BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*) *", re.IGNORECASE)
 
 
 class IdConverter(BaseConverter):
-    """An id in the address of a page. Anything else is no page, and reaches no database."""
+    """Match an id in the URL of a page; anything else is a 404 without a database query."""
 
     regex = "[0-9a-f]{24}"
 
 
 @dataclass(frozen=True)
 class Needs:
-    """What an API view needs of its caller; no token has the scope "", so that fails closed."""
+    """What an API view requires of its caller.
+
+    No token has the scope "", so the default fails closed.
+    """
 
     scope: str = ""
     joined: bool = False
@@ -47,15 +50,15 @@ _NEEDS: dict[Callable[..., object], Needs] = {}  # by view
 
 
 def needs_of(view: Callable[..., object]) -> Needs:
-    """What was declared of this view by :func:`needs`."""
+    """Return what :func:`needs` declared for this view."""
     return _NEEDS.get(view, Needs())
 
 
 def needs(scope: str, *, joined: bool = False) -> Callable[[V], V]:
-    """Declare the scope that an API view needs; every view behind the guard must.
+    """Declare the scope that an API view requires; every view behind the guard must have one.
 
-    ``joined``: the view looks the token up itself, in one statement with what it reads, by
-    :func:`caller_and`.
+    ``joined``: the view looks up the token itself with :func:`caller_and`, in the same statement
+    as the rows that it reads.
     """
 
     def mark(view: V) -> V:
@@ -66,7 +69,7 @@ def needs(scope: str, *, joined: bool = False) -> Callable[[V], V]:
 
 
 def require_token() -> None:
-    """Guard of the API: puts the caller into ``g.caller``, or refuses."""
+    """Guard the API: set ``g.caller``, or refuse the request."""
     needs = needs_of(current_app.view_functions[request.endpoint or ""])
     g.token_digest = _token_digest()
     g.scope = needs.scope
@@ -75,7 +78,7 @@ def require_token() -> None:
 
 
 def caller_and(rows_of: Callable[[str, str], Sequence[R]], key: str) -> tuple[Caller, Sequence[R]]:
-    """The caller, and the rows that ``rows_of(token digest, key)`` found in the same statement."""
+    """Return the caller and the rows of ``rows_of(token digest, key)``, read in one statement."""
     rows = rows_of(g.token_digest, key)
     return _admit(rows), rows
 
@@ -99,7 +102,7 @@ def _token_digest() -> str:
 
 
 def require_login() -> Response | None:
-    """Guard of the pages: sends a visitor who is not signed in to the login page."""
+    """Guard the pages: redirect a visitor who is not signed in to the sign-in page."""
     if not current_user.is_authenticated:
         sent_away: Response = current_app.login_manager.unauthorized()  # type: ignore[attr-defined]
         return sent_away
@@ -107,9 +110,9 @@ def require_login() -> Response | None:
 
 
 def require_utf8(_endpoint: str | None, _values: dict[str, Any] | None) -> None:
-    """Refuse a form in another charset: Werkzeug would take its escapes for the text itself.
+    """Refuse a form in another charset, whose escapes Werkzeug would treat as literal text.
 
-    Runs as a URL preprocessor, which is before the CSRF check reads the form.
+    Runs as a URL preprocessor, before the CSRF check reads the form.
     """
     if request.mimetype == "application/x-www-form-urlencoded":
         try:
@@ -119,22 +122,22 @@ def require_utf8(_endpoint: str | None, _values: dict[str, Any] | None) -> None:
 
 
 def user() -> User:
-    """The user who is signed in, on a page behind :func:`require_login`."""
+    """Return the signed-in user, on a page behind :func:`require_login`."""
     found: User = current_user._get_current_object()
     return found
 
 
 def page_caller() -> Caller:
-    """The same as the caller of an operation: a session may do all that its user may."""
+    """Return the signed-in user as the caller of an operation; a session has all scopes."""
     return Caller(user().id, ALL_SCOPES)
 
 
 def base_url() -> str | None:
-    """Where this request reached us, for links in mails; None where that cannot stand in one."""
+    """Return the base URL of this request for links in emails; None if it is not usable in one."""
     url = iri_to_uri(request.root_url).rstrip("/")
     return url if _URL.fullmatch(url) else None
 
 
 def network() -> str:
-    """The network that the request came from, for counting failed logins."""
+    """Return the network that the request came from, for counting failed sign-ins."""
     return users.network_of(request.remote_addr)

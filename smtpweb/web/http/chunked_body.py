@@ -1,4 +1,4 @@
-"""Read bodies that come in chunks, whole or not at all, before anything else reads them."""
+"""Read chunked request bodies completely, or refuse them, before anything else reads them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ...errors import Sentence
 
 
 def register(app: Flask) -> None:
-    """Add it before every other hook: the CSRF check and some URL preprocessors read forms too."""
+    """Register before all other hooks: the CSRF check and some URL preprocessors read forms too."""
     app.url_value_preprocessor(_read_chunks)
 
 
@@ -22,8 +22,8 @@ def _read_chunks(_endpoint: str | None, _values: dict[str, Any] | None) -> None:
     try:
         body = request.get_data(cache=True)
     except (ParseException, OSError) as error:
-        # gunicorn finds a bad chunk, and that there is no more, only when it is read
+        # gunicorn detects a bad chunk or a truncated body only when it is read.
         raise BadRequest(Sentence("The chunked request body is malformed.")) from error
-    # Werkzeug ends a body without a length at the limit and calls that all of it.
+    # Werkzeug silently truncates a body without a length at the limit.
     if len(body) >= (request.max_content_length or 0):
         raise RequestEntityTooLarge

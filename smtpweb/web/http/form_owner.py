@@ -1,4 +1,4 @@
-"""Whose a form is: a signed hidden field, which is still there when the session has ended."""
+"""The owner of a form: a signed hidden field that outlives the session."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _LONGEST = 2 * int(SESSION_LIFE.total_seconds())  # a page may stay open after i
 
 
 def token() -> str:
-    """What a form of this page carries; it opens nothing. Empty where nobody is signed in."""
+    """Return the value of the hidden field; "" if nobody is signed in. It grants no access."""
     return _signer().dumps(auth.user().id) if current_user.is_authenticated else ""
 
 
 def sent() -> str | None:
-    """The id of the user who had the form open that this request sends."""
+    """Return the id of the user who opened the submitted form; None if missing or invalid."""
     try:
         owner = _signer().loads(request.form.get(FIELD, ""), max_age=_LONGEST)
     except BadData:

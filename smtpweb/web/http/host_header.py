@@ -1,7 +1,7 @@
-"""Refuse requests whose Host header is malformed, or names a host that is not ours.
+"""Refuse requests whose Host header is malformed or names a host that is not served here.
 
-Flask reads the header before any of its error handlers can answer, so it is looked at before
-Flask: a host that cannot be used is replaced, and the request is refused once it has a context.
+Flask reads the header before any of its error handlers can respond, so WSGI middleware checks it
+first: it replaces an unusable host, and the request is refused once it has a context.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from werkzeug.urls import iri_to_uri
 
 from ...errors import Sentence
 
-# What load balancers and monitoring systems ask by the address of the machine
+# Load balancers and monitoring systems request these by IP address.
 _PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 _REFUSED = "smtpweb.host_refused"
 
-# RFC 3986 3.2.2, where names are those of DNS (RFC 1035 2.3.1), and "_" as containers have it
+# RFC 3986 3.2.2, with DNS names (RFC 1035 2.3.1), and "_", which container names have
 _HOST = re.compile(
     r"(?:\[(?P<literal>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*)\.?)"
     r"(?::(?P<port>[0-9]{0,5}))?",
@@ -32,16 +32,16 @@ _LONGEST = 253
 
 
 def register(app: Flask, base_url: str | None) -> None:
-    """Check the header of every request, behind a proxy the one that the proxy passes on.
+    """Check the Host header of every request; behind a proxy, the one that the proxy forwards.
 
-    ``base_url``: if set, its host is the only one that is served.
+    ``base_url``: if set, its host is the only one served.
     """
     app.wsgi_app = _HostCheck(app.wsgi_app, base_url)  # type: ignore[method-assign]
     app.url_value_preprocessor(_refuse)
 
 
 def host_of(header: str) -> str | None:
-    """The host of a Host header in lower case, without its port; None where it is malformed."""
+    """Return the host of a Host header in lower case, without its port; None if malformed."""
     found = _HOST.fullmatch(header)
     if not found or int(found["port"] or 0) > 65535:
         return None
@@ -55,7 +55,7 @@ def host_of(header: str) -> str | None:
 
 
 class _HostCheck:
-    """WSGI middleware; see the module."""
+    """WSGI middleware; see the module docstring."""
 
     def __init__(self, app: Callable[..., Iterable[bytes]], base_url: str | None) -> None:
         self._app = app
@@ -67,7 +67,7 @@ class _HostCheck:
         header = environ.get("HTTP_HOST")
         host = host_of(header) if header is not None else None
         if host is None:
-            # HTTP/1.0 knows no such header; in HTTP/1.1 it must be there (RFC 9112 3.2)
+            # HTTP/1.0 does not require the header; HTTP/1.1 does (RFC 9112 3.2).
             if header is not None or environ.get("SERVER_PROTOCOL") != "HTTP/1.0":
                 environ[_REFUSED] = "malformed"
             environ["HTTP_HOST"] = self._only or "localhost"
@@ -77,7 +77,7 @@ class _HostCheck:
 
 
 def _refuse(_endpoint: str | None, _values: dict[str, Any] | None) -> None:
-    # A URL preprocessor: these run before all other hooks
+    # A URL preprocessor, because these run before all other hooks.
     why = request.environ.get(_REFUSED)
     if why == "malformed":
         raise BadRequest(Sentence("The Host header of this request is malformed."))

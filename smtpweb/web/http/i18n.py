@@ -1,4 +1,4 @@
-"""In which language a page speaks: the one that its account chose, else the browser's."""
+"""The language of a page: the one set in the account, otherwise the browser's."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ API_PREFIXES = ("/private/", "/auth/", "/api/")
 
 
 def register(app: Flask) -> None:
-    """Let templates and views speak through gettext."""
+    """Set up gettext for templates and views."""
     babel.init_app(
         app,
         default_translation_directories=str(ROOT / "translations"),
@@ -29,17 +29,17 @@ def register(app: Flask) -> None:
 
 
 def spoken() -> str:
-    """The language of this reply: one of ``LANGUAGES``, fit for an attribute ``lang``."""
+    """Return this response's language: a key of ``LANGUAGES``, valid in a ``lang`` attribute."""
     return str(get_locale())
 
 
 def remember(user: User) -> None:
-    """Keep the choice of the account in the session, for error pages: they ask no storage."""
+    """Store the account's language in the session: error pages do not query the database."""
     session["language"] = user.language
 
 
 def say(text: str) -> str:
-    """A text of an operation, such as why it refused, in the language of this reply."""
+    """Translate a text of an operation, such as an error, to the language of this response."""
     if isinstance(text, Sentence):
         return str(
             gettext(
@@ -51,7 +51,7 @@ def say(text: str) -> str:
 
 
 def is_api() -> bool:
-    """Whether this request is one of the API's, whose replies are JSON."""
+    """Return whether this is an API request, whose response is JSON."""
     return (request.path + "/").startswith(API_PREFIXES)
 
 
@@ -64,7 +64,7 @@ def _choose() -> str:
         chosen = current_user.language if current_user.is_authenticated else None
     if chosen in LANGUAGES:
         return str(chosen)
-    for tag, quality in request.accept_languages:  # the most wanted first; "es-MX" is "es" to us
+    for tag, quality in request.accept_languages:  # most preferred first; "es-MX" counts as "es"
         asked = tag.partition("-")[0].lower()
         if asked in LANGUAGES and quality > 0:
             return asked

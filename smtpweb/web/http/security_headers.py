@@ -1,4 +1,4 @@
-"""The headers that every reply carries, errors included."""
+"""Security headers for every response, including errors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _CSP = (
 
 
 def register(app: Flask) -> None:
-    """Add them after every request."""
+    """Add the headers to every response."""
     app.after_request(_protect)
 
 
@@ -20,7 +20,7 @@ def _protect(response: Response) -> Response:
     headers = response.headers
     headers["Content-Security-Policy"] = _CSP
     headers["X-Content-Type-Options"] = "nosniff"
-    # Not no-referrer: the CSRF check over https wants to see that a form is from this site.
+    # Not no-referrer: over HTTPS, the CSRF check requires a Referer of this site.
     headers["Referrer-Policy"] = "same-origin"
     headers["Cross-Origin-Opener-Policy"] = "same-origin"
     headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=()"

@@ -1,4 +1,4 @@
-"""The account page: name, address, language, password, personal tokens."""
+"""The account page: user name, email address, language, password, personal tokens."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ bp.before_request(drafts.require_login)
 
 @bp.get("/account")
 def show() -> AnyResponse:
-    """The user's name, address, language, password and personal tokens."""
+    """Show the account page."""
     return _page(restore=True)
 
 
 @bp.post("/account/profile")
 def change_profile() -> AnyResponse:
-    """Set another name or address."""
+    """Change the user name or email address."""
     form = ProfileForm()
     if form.validate_on_submit():
         with form.catches():
@@ -45,13 +45,13 @@ def change_profile() -> AnyResponse:
 
 @bp.post("/account/language")
 def change_language() -> AnyResponse:
-    """Choose the language of the pages; this browser and all others have it from now on."""
+    """Set the language of the pages, in this and all other browsers."""
     form = LanguageForm()
     if form.validate_on_submit():
         with form.catches():
             users.change_language(auth.user(), form.language.data or None)
             i18n.remember(auth.user())
-            refresh()  # so that the answer speaks it already
+            refresh()  # so that this response already uses it
             flash(_("Language set to English."), "success")
             return redirect(url_for(".show"), 303)
     return _page(language_form=form)
@@ -59,7 +59,7 @@ def change_language() -> AnyResponse:
 
 @bp.post("/account/password")
 def change_password() -> AnyResponse:
-    """Set a new password; other sessions end, this browser gets a new one."""
+    """Change the password; other sessions end, and this browser gets a new one."""
     form = PasswordForm()
     if form.validate_on_submit():
         with form.catches():
@@ -79,7 +79,7 @@ def change_password() -> AnyResponse:
 
 @bp.post("/account/tokens")
 def make_token() -> AnyResponse:
-    """Make a personal token and show it, this once: it is in this reply and nowhere else."""
+    """Create a personal token and show it once: only this response contains it."""
     form = TokenForm()
     if form.validate_on_submit():
         with form.catches():
@@ -97,7 +97,7 @@ def make_token() -> AnyResponse:
 
 @bp.get("/account/tokens/<id:token_id>")
 def ask_to_revoke_token(token_id: str) -> str:
-    """Ask first, and say which token it is and when it was used."""
+    """Ask for confirmation, and show which token it is and when it was used."""
     return render_template(
         "account/revoke.html", token=tokens.personal_token_of(auth.user(), token_id)
     )
@@ -105,7 +105,7 @@ def ask_to_revoke_token(token_id: str) -> str:
 
 @bp.post("/account/tokens/<id:token_id>/revoke")
 def revoke_token(token_id: str) -> AnyResponse:
-    """End a personal token."""
+    """Revoke a personal token."""
     tokens.revoke_token(auth.user(), token_id)
     flash(_("Token revoked."), "success")
     return redirect(url_for(".show"), 303)
@@ -116,14 +116,14 @@ def revoke_token(token_id: str) -> AnyResponse:
 @bp.get("/account/password")
 @bp.get("/account/tokens")
 def back() -> AnyResponse:
-    """Who reloads the address of a form that was refused comes back to the account page."""
+    """Redirect to the account page when the URL of a refused form is reloaded."""
     return redirect(url_for(".show"))
 
 
 def _page(*, restore: bool = False, **sent: Form) -> AnyResponse:
-    """The account page with all its forms; the one that was sent decides about the status.
+    """Render the account page with all its forms; the one that was sent determines the status.
 
-    ``restore``: forms that lost their session come back as they were typed.
+    ``restore``: restore forms whose session ended.
     """
     user = auth.user()
 

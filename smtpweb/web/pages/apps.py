@@ -1,4 +1,4 @@
-"""The pages of apps: list, create, show, put SMTPs in order, edit, remove."""
+"""The pages of apps: list, create, show, reorder SMTP servers, edit, remove."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAMED_WHEN_REMOVED = 50
 
 @bp.get("/apps")
 def list_apps() -> str:
-    """The user's apps, each with how it stands."""
+    """List the user's apps, each with its state."""
     page = page_number()
     asked = wanted(overview.APP_STATES, overview.APP_SORTS)
     found, total = overview.find_apps(auth.user().id, asked, page, APPS_PER_PAGE)
@@ -65,7 +65,7 @@ def new_app() -> AnyResponse:
 
 @bp.get("/apps/<id:app_id>")
 def show_app(app_id: str) -> str:
-    """An app, and its SMTPs in the order of their use."""
+    """Show an app and its SMTP servers, by default in order of use."""
     app = apps.find(auth.user().id, app_id)
     page = page_number()
     asked = wanted(overview.SMTP_STATES, overview.SMTP_SORTS)
@@ -82,7 +82,7 @@ def show_app(app_id: str) -> str:
         positions=overview.positions(app.id, [smtp.id for smtp in found]),
         wanted=asked,
         address=address_of(asked, overview.SMTP_SORTS),
-        # Only where neighbours on the page are neighbours in use.
+        # Only if adjacent rows are adjacent in the order of use.
         ordered=asked.sort == overview.SMTP_SORTS[0] and not asked.filters,
         total=total,
         page=page,
@@ -92,7 +92,7 @@ def show_app(app_id: str) -> str:
 
 @bp.post("/apps/<id:app_id>/order")
 def order_smtps(app_id: str) -> AnyResponse:
-    """Put SMTPs of an app into another order: one up or down, or all of a page as posted."""
+    """Reorder the SMTP servers of an app: move one up or down, or order a page as posted."""
     user, page = auth.user(), page_number()
     app = apps.find(user.id, app_id)
     seen, moved, step = _order_sent()
@@ -106,7 +106,7 @@ def order_smtps(app_id: str) -> AnyResponse:
             "The order changed in another window; nothing was moved. The current order is shown."
         )
         place = overview.positions(app.id, [moved]).get(moved)
-        if place is None:  # it is gone, and its row with it
+        if place is None:  # the SMTP server no longer exists, so there is no row
             flash(told, "warning")
             return redirect(url_for(".show_app", app_id=app.id, page=page + 1), 303)
         return _to_row(app.id, moved, place - 1, told, "warning")
@@ -118,17 +118,17 @@ def order_smtps(app_id: str) -> AnyResponse:
 
 
 def _to_row(app_id: str, smtp_id: str, place: int, told: str, tone: str) -> AnyResponse:
-    """Lead to the row at this place of the order, from 0, and say there what came of its move."""
+    """Redirect to the row at this position, from 0, and show the result of its move there."""
     flash(told, f"row-{tone}-{smtp_id}")
-    page = place // SMTPS_PER_PAGE  # over the edge of a page it is followed to the next one
+    page = place // SMTPS_PER_PAGE  # the row may have moved to another page
     where = url_for(".show_app", app_id=app_id, page=page + 1 if page else None)
     return redirect(f"{where}#smtp-{smtp_id}", 303)
 
 
 def _order_sent() -> tuple[dict[str, int], str, int]:
-    """The SMTPs as posted with the version that was seen of each; which one is moved, how far.
+    """Return the posted SMTP servers with their versions, the id of the moved one, and the step.
 
-    It is moved by 0 where its new place is the one that it was posted at.
+    The step is 0 if the posted order already contains the move.
     """
     try:
         pairs = [place.partition(":") for place in request.form.getlist("place")]
@@ -148,7 +148,7 @@ def _order_sent() -> tuple[dict[str, int], str, int]:
 
 @bp.route("/apps/<id:app_id>/edit", methods=["GET", "POST"])
 def edit_app(app_id: str) -> AnyResponse:
-    """Change an app."""
+    """Edit an app."""
     user = auth.user()
     app = apps.find(user.id, app_id)
     form = AppForm(AppForm.of(app), typed=drafts.restored())
@@ -165,7 +165,7 @@ def edit_app(app_id: str) -> AnyResponse:
 
 @bp.get("/apps/<id:app_id>/remove")
 def ask_to_remove_app(app_id: str) -> str:
-    """Ask first, and say what goes with the app."""
+    """Ask for confirmation, and list what is deleted with the app."""
     app = apps.find(auth.user().id, app_id)
     first, _total = overview.find_smtps(app, overview.ALL_SMTPS, 0, NAMED_WHEN_REMOVED)
     losses = overview.losses(app.id)

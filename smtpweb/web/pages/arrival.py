@@ -1,4 +1,4 @@
-"""The page behind the link in a test mail: its reader, signed in or not, says that it came."""
+"""The page behind the link in a test email: its reader, signed in or not, confirms delivery."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ bp.url_value_preprocessor(auth.require_utf8)
 
 @bp.get(f"{arrival.PATH}<token>")
 def ask(token: str) -> tuple[str, int]:
-    """Ask; looking at it confirms nothing, because programs that scan mails follow their links."""
+    """Ask for confirmation; a GET confirms nothing, because email scanners follow links."""
     check = arrival.find(token)
     return _page(token, "ask" if check.arrived is None else "used")
 
 
 @bp.post(f"{arrival.PATH}<token>")
 def confirm(token: str) -> tuple[str, int]:
-    """Note that the mail arrived."""
+    """Record that the test email was delivered."""
     return _page(token, "confirmed" if arrival.confirm(token) else "used")
 
 

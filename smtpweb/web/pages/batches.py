@@ -1,4 +1,4 @@
-"""The pages of a batch: check many SMTPs of an app, and see how far that has come."""
+"""The pages of a batch: check many SMTP servers of an app, and show its progress."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from ..http import auth
 from ..http.i18n import say
 from .blueprint import bp
 
-MOST_CHOSEN = 50  # as many as a page shows; their ids stand in the address
+MOST_CHOSEN = 50  # as many as a page shows; their ids are in the URL
 
 
 @bp.post("/apps/<id:app_id>/checks")
 def check_many(app_id: str) -> AnyResponse:
-    """Begin to check the SMTPs that were chosen, or all; or go on with those that are left."""
+    """Start checking the selected SMTP servers, or all; or continue with the remaining ones."""
     app = apps.find(auth.user().id, app_id)
     batch = _batch(app.id, request.form)
     if not batch.smtp_ids and "all" not in request.form:
@@ -41,7 +41,7 @@ def check_many(app_id: str) -> AnyResponse:
 
 @bp.post("/apps/<id:app_id>/checks/stop")
 def stop_batch(app_id: str) -> AnyResponse:
-    """Begin no more checks of a batch."""
+    """Stop a batch: start no more of its checks."""
     app = apps.find(auth.user().id, app_id)
     batches.stop(auth.user().id, app.id)
     flash(_("Stopped. Checks that are already running will finish."), "success")
@@ -50,11 +50,11 @@ def stop_batch(app_id: str) -> AnyResponse:
 
 @bp.get("/apps/<id:app_id>/checks")
 def show_batch(app_id: str) -> str:
-    """How far a batch has come; it is known by its address alone."""
+    """Show the progress of a batch, which is identified only by its URL."""
     app = apps.find(auth.user().id, app_id)
     batch = _batch(app.id, request.args)
     standing = batches.standing(auth.user().id, batch)
-    if standing.abandoned and standing.left:  # by a process that was stopped: go on here
+    if standing.abandoned and standing.left:  # its process was stopped: continue here
         with suppress(Busy):
             batches.start(auth.page_caller(), batch, auth.base_url())
             standing = batches.standing(auth.user().id, batch)
@@ -84,7 +84,7 @@ def _batch(app_id: str, sent: MultiDict[str, str]) -> Batch:
 
 
 def _moment(sent: MultiDict[str, str], name: str) -> datetime:
-    """A time in whole seconds since 1970, never in the future; without one: now."""
+    """Return a time sent as whole seconds since 1970, at most now; now if it is absent."""
     moment = now()
     if sent.get(name):
         try:
@@ -92,7 +92,7 @@ def _moment(sent: MultiDict[str, str], name: str) -> datetime:
         except ValueError as error:
             raise BadInput({name: [error.args[0]]}) from None
         moment = min(moment, datetime.fromtimestamp(seconds, UTC))
-    # A page that is opened much later shows what has been checked since, not what runs.
+    # A page opened much later shows what has been checked since, not what is running.
     return max(moment, now() - timedelta(days=30)).replace(microsecond=0)
 
 

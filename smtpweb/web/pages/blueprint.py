@@ -1,4 +1,4 @@
-"""The HTML door: what the pages of apps, SMTPs and checks share."""
+"""The blueprint and helpers shared by the pages of apps, SMTP servers and checks."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ bp.before_request(drafts.require_login)
 
 @bp.get("/")
 def home() -> AnyResponse:
-    """The first page is the list of apps."""
+    """Redirect to the list of apps."""
     return redirect(url_for(".list_apps"))
 
 
 def page_number() -> int:
-    """The page that is asked for, counted from 0; in the address it is counted from 1."""
+    """Return the requested page, counted from 0; in the URL it is counted from 1."""
     try:
         return validators.integer(request.args.get("page", "1"), 1, 10**6) - 1
     except ValueError as error:
@@ -31,7 +31,10 @@ def page_number() -> int:
 
 
 def wanted(states: tuple[str, ...], sorts: tuple[str, ...]) -> Wanted:
-    """What of a list the address asks for: ``q``, ``state``, ``sort``; the first is the usual."""
+    """Return the filter and order of a list from ``q``, ``state`` and ``sort`` in the URL.
+
+    The first of ``states`` and of ``sorts`` is the default.
+    """
     errors = {}
     try:
         text = validators.text(request.args.get("q", "").strip(), most=100)
@@ -50,7 +53,7 @@ def wanted(states: tuple[str, ...], sorts: tuple[str, ...]) -> Wanted:
 
 
 def address_of(wanted: Wanted, sorts: tuple[str, ...]) -> dict[str, str]:
-    """The parameters that ask for the same list again, such as on its next page."""
+    """Return the query parameters for the same list, such as for its next page."""
     sort = "" if wanted.sort == sorts[0] else wanted.sort
     asked = {"q": wanted.text, "state": wanted.state, "sort": sort}
     return {name: value for name, value in asked.items() if value}

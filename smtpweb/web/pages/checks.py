@@ -1,4 +1,4 @@
-"""The pages of checks: start one, follow it, show what came of it."""
+"""The pages of checks: start, follow, show the result."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from .blueprint import bp
 
 @bp.post("/smtps/<id:smtp_id>/check")
 def check_smtp(smtp_id: str) -> AnyResponse:
-    """Check an SMTP, then show how it goes."""
+    """Start a check of an SMTP server, and redirect to its page."""
     return start(smtp_id, "")
 
 
 @bp.get("/checks/<id:check_id>")
 def show_check(check_id: str) -> str:
-    """One check: the cause, what to do, the stages, the transcript; or how far it has come."""
+    """Show a check: cause, steps, stages and transcript; or its progress while it is running."""
     check = service.find(auth.user().id, check_id)
     report = causes.said(check.report)
     return render_template(
@@ -49,13 +49,13 @@ def show_check(check_id: str) -> str:
 
 @bp.get("/checks/<id:check_id>/arrival")
 def show_arrival(check_id: str) -> dict[str, bool]:
-    """Whether the arrival of the test email was confirmed; for the script of the result."""
+    """Return whether delivery of the test email was confirmed, for the script of the page."""
     return {"arrived": service.find(auth.user().id, check_id).arrived is not None}
 
 
 @bp.get("/smtps/<id:smtp_id>/fix")
 def fix_smtp(smtp_id: str) -> AnyResponse:
-    """Lead to where the failure of the last check is mended, as its result does."""
+    """Redirect to where the failure of the last check can be fixed, like the link in its result."""
     smtp = smtps.find(auth.user().id, smtp_id)
     newest = service.history(smtp, 0, 1)[0]
     report = newest[0].report if newest and not newest[0].accepted else None
@@ -65,20 +65,23 @@ def fix_smtp(smtp_id: str) -> AnyResponse:
 
 @bp.get("/checks/<id:check_id>/progress")
 def follow_check(check_id: str) -> Response:
-    """The stages of a check as they happen, as server-sent events; ends with the check."""
+    """Stream the stages of a check as server-sent events until it finishes."""
     following = runner.Following(auth.user().id, check_id)
     response = Response(stream_with_context(_events(following)), mimetype="text/event-stream")
-    response.headers["X-Accel-Buffering"] = "no"  # nginx passes each event on as it comes
+    response.headers["X-Accel-Buffering"] = "no"  # nginx: do not buffer events
     response.call_on_close(following.close)
     return response
 
 
 def start(smtp_id: str, done: str) -> AnyResponse:
-    """Check, and lead to the check's own page; ``done`` is what stands even if it cannot run."""
+    """Start a check and redirect to its page.
+
+    ``done``: what succeeded before, for the message if the check cannot be started.
+    """
     try:
         check_id = runner.start(auth.page_caller(), smtp_id, auth.base_url())
     except (Busy, TooMany, SecretUnreadable) as error:
-        # Not an error page: what was saved is saved, and the user is led to where it can be seen.
+        # Not an error page: the settings were saved, so redirect to the page that shows them.
         told = [done, say(error.detail)]
         if hasattr(error, "retry_after"):
             told.append(_("Try again in %(seconds)s s.", seconds=error.retry_after))
@@ -88,12 +91,12 @@ def start(smtp_id: str, done: str) -> AnyResponse:
 
 
 def _events(following: runner.Following) -> Iterator[str]:
-    """Event "stages": the rungs of the ladder that changed, as HTML; "end": look at the result."""
+    """Yield events: "stages" with the HTML of changed stages; "end" when the result is ready."""
     rung = get_template_attribute("checks/_ladder.html", "rung")
     shown: dict[str, str] = {}
     for steps in following:
         if steps is None:
-            yield ":\n\n"  # a comment: is anybody still there?
+            yield ":\n\n"  # a comment, to detect a closed connection
             continue
         drawn = {one.stage.value: str(rung(one)) for one in labels.rungs(steps)}
         changed = {name: html for name, html in drawn.items() if shown.get(name) != html}

@@ -1,4 +1,4 @@
-"""The page that finds the settings for a mail address."""
+"""The page that finds the settings for an email address."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class FindForm(Form):
 
 @bp.route("/apps/<id:app_id>/smtps/find", methods=["GET", "POST"])
 def find_settings(app_id: str) -> AnyResponse:
-    """Ask for an address, and show what was found. Searching is a POST, as it asks servers."""
+    """Ask for an address, and show what was found; a search contacts servers, so it is a POST."""
     app = apps.find(auth.user().id, app_id)
     form = FindForm()
     found = None
@@ -51,7 +51,7 @@ def find_settings(app_id: str) -> AnyResponse:
             port=proposal.port,
             encryption=proposal.encryption.value,
             username=(known.username_of(address) if known else address) or None,
-            # Where the app has a From of its own, its SMTP servers go without
+            # If the app has its own From address, its SMTP servers do not need one.
             defaultfromemail=None if app.defaultfromemail else address,
         )
 

@@ -1,8 +1,8 @@
-"""A form that is sent without a session comes back as it was typed, passwords aside.
+"""Restore a form that was sent without a valid session, except for its passwords.
 
-A form carries, signed, whose it is. Where it is sent after its session has ended, or with a CSRF
-token of an earlier one, its values are kept for that user, who gets them back on the page of the
-form: after signing in, or at once. Fields that are not named here are dropped.
+Every form contains its signed owner. If it is sent after the session has ended, or with a CSRF
+token of an earlier session, its values are stored for that user and restored on the page of the
+form, after signing in or at once. Forms and fields that are not listed here are dropped.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ _FORMS: dict[str, type[Form]] = {
 
 
 def require_login() -> AnyResponse | None:
-    """Guard of the pages: sends a visitor who is not signed in to the sign-in page."""
+    """Guard the pages: redirect a visitor who is not signed in to the sign-in page."""
     if current_user.is_authenticated:
         return None
     return rescue() or auth.require_login()
 
 
 def rescue() -> AnyResponse | None:
-    """Keep what this request sent, and lead to where it comes back; None if that cannot be."""
+    """Store the submitted form and redirect to where it is restored; None if not possible."""
     kind = _FORMS.get(request.endpoint or "")
     if kind is None or request.method != "POST":
         return None
@@ -65,20 +65,20 @@ def rescue() -> AnyResponse | None:
 
 
 def restored() -> MultiDict[str, str] | None:
-    """What was typed into the form at this address before its session ended; given once."""
+    """Return the values typed into the form at this URL before the session ended, only once."""
     if request.method != "GET" or request.endpoint not in _FORMS:
         return None
     return taken(request.path)
 
 
 def taken(path: str) -> MultiDict[str, str] | None:
-    """The same for a form at another address, which shares this page with others."""
+    """Return the same for a form posted to ``path``, on a page with several forms."""
     values = drafts.take(auth.user().id, path)
     return None if values is None else MultiDict(values)
 
 
 def _typed(kind: type[Form]) -> dict[str, list[str]]:
-    """The values of the fields of this form, without what is or may hold a secret."""
+    """Return the submitted values of this form, without those that are or may contain secrets."""
     fields = list(kind(sent=False))
     secrets = [
         value
@@ -106,7 +106,7 @@ _CREDENTIALS = re.compile(r"://|[^\s/@]+:[^\s@]*@|[?&]\w*pass\w*=", re.IGNORECAS
 
 
 def _may_hold(value: str, secrets: list[str]) -> bool:
-    """Whether a value holds one of these, however it is written, or looks like a URL with one."""
+    """Return whether a value contains a secret, in any case, or looks like a URL with one."""
     folded = value.casefold()
     return bool(_CREDENTIALS.search(value)) or any(
         (secret.strip() or secret).casefold() in folded for secret in secrets
@@ -114,8 +114,8 @@ def _may_hold(value: str, secrets: list[str]) -> bool:
 
 
 def _drop_hidden_secrets(kept: dict[str, list[str]]) -> None:
-    """What may be a password although its field is not one for passwords."""
-    if any("@" in host for host in kept.get("host", [])):  # part of a URL with a password in it
+    """Remove values that may be passwords although they are not in password fields."""
+    if any("@" in host for host in kept.get("host", [])):  # may be part of a URL with a password
         del kept["host"]
     hosts = [*kept.get("host", []), *kept.get("pasted_host", [])]
     known = [presets.of_host(_plain(host)) for host in hosts]
@@ -123,11 +123,11 @@ def _drop_hidden_secrets(kept: dict[str, list[str]]) -> None:
     known += [one for one in presets.presets() if one.name.casefold().startswith(tuple(typed))]
     if any(preset and preset.password_form == "same" for preset in known):  # noqa: S105
         for name in ("smtp_login", "pasted_username"):
-            kept.pop(name, None)  # the provider's token is its user name too
+            kept.pop(name, None)  # the provider's token is also its user name
 
 
 def _plain(host: str) -> str:
-    """A typed host without its port, as it is looked up where it is one."""
+    """Return a typed host without its port, normalized if it is valid."""
     name = re.sub(r":[0-9]{1,5}$", "", host.strip(), flags=re.ASCII)
     try:
         return validators.host(name)

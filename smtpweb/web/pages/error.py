@@ -1,4 +1,4 @@
-"""The page that tells an error."""
+"""The error page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..http import i18n
 
 log = logging.getLogger(__name__)
 
-# What a page says instead of Werkzeug's own words; the names of the statuses are its titles.
+# Page texts that replace Werkzeug's descriptions; the titles are Werkzeug's status names.
 _HTTP_NAMES = (
     Sentence("Bad Request"),
     Sentence("Not Found"),
@@ -30,13 +30,13 @@ _HTTP_DETAILS = {
 
 
 def reply(problem: Problem) -> Response:
-    """The page for an error, in the reader's language; with the navigation where that can be."""
+    """Return the page for an error, in the reader's language, with the navigation if possible."""
     response = Response(_page(problem), problem.status_of_page, mimetype="text/html")
     response.headers.update(problem.headers)
     again = problem.headers.get("Retry-After")
     if again and problem.status_of_page == 503 and request.method == "GET":
-        # Without scripts a page that refreshes itself, such as that of a running check, ends
-        # here: go on from here as well.
+        # Without scripts, a page that refreshes itself, such as that of a running check, would
+        # stop here: keep refreshing.
         response.headers["Refresh"] = again
     return response
 
@@ -49,7 +49,7 @@ def _page(problem: Problem) -> str:
         except SQLAlchemyError as error:
             log.error("the navigation of an error page: %s", cause(error))
             db.session.rollback()
-    g.failed = True  # the layout must not ask a storage that fails who is signed in
+    g.failed = True  # the layout must not query a failing database for the user
     return _render(problem)
 
 

@@ -1,4 +1,4 @@
-"""The page that explains a pasted error; anybody may use it, nothing of it is kept."""
+"""The page that explains a pasted error; it is public and stores nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ bp.url_value_preprocessor(auth.require_utf8)
 
 
 class ExplainForm(Form):
-    """The text to explain, and what it may not say itself."""
+    """The text to explain, and details that it may not contain."""
 
     text = TextAreaField(lazy_gettext("Error message, log or transcript"))
     host = HostField(lazy_gettext("SMTP server"), [Optional()])
@@ -39,7 +39,7 @@ class ExplainForm(Form):
 
 @bp.route("/explain", methods=["GET", "POST"])
 def explain() -> AnyResponse:
-    """Ask for a text, and say what it means."""
+    """Ask for a text, and explain it."""
     form = ExplainForm()
     found = None
     if form.is_submitted():
@@ -47,7 +47,7 @@ def explain() -> AnyResponse:
         if form.validate():
             with form.catches():
                 operation.count(auth.network())
-                form.text.data = operation.shown(text)  # the page never repeats a credential
+                form.text.data = operation.shown(text)  # without credentials
                 found = operation.explain_for_all(
                     text, form.host.data or "", form.provider.data or ""
                 )

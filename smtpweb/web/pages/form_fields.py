@@ -1,4 +1,4 @@
-"""Fields of forms: each is read by the rule that the API uses, most by the registry's tables."""
+"""Form fields, validated by the same rules as the API, most of them from the registry's tables."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ REQUIRED = lazy_gettext("Fill in this field.")
 
 
 class Reads:
-    """Validator: the field is read by a rule of ``values``, the result kept in ``accepted``."""
+    """Validator that parses the field with a rule and stores the result in ``accepted``."""
 
     def __init__(self, rule: Callable[[str], Any]) -> None:
         self.rule = rule
 
     def __call__(self, form: Form, field: Field) -> None:
-        """Read the field, or say what is wrong with it."""
-        if "\ufffd" in field.data:  # Werkzeug's mark for what it could not decode
+        """Parse the field; raise ``ValidationError`` if it is invalid."""
+        if "\ufffd" in field.data:  # Werkzeug's replacement for undecodable bytes
             raise ValidationError(_("Is not valid UTF-8 text."))
         try:
             form.accepted[form.name_of(field)] = self.rule(field.data)
@@ -41,19 +41,19 @@ class Reads:
 
 
 class LineField(StringField):
-    """One line of text; what HTML cannot hold is shown by a mark that is refused again."""
+    """One line of text; characters invalid in HTML are shown as U+FFFD, which is refused again."""
 
     def _value(self) -> str:
         return printable(self.data or "")
 
 
 def trimmed(value: str | None) -> str | None:
-    """Without the blanks at its ends that come with pasting; never used on a password."""
+    """Strip leading and trailing whitespace, which pasting adds; never used on a password."""
     return value.strip(" \t\xa0") if value else value
 
 
 def in_words(field: Field, value: object) -> str:
-    """A value as the form would show it."""
+    """Return a value as the form displays it."""
     if isinstance(value, bool):
         return str(_("on") if value else _("off"))
     labels = {choice.value: choice.label for choice in getattr(field, "choices", ())}
@@ -68,13 +68,13 @@ def text_field(
     kind: type[LineField] = LineField,
     **options: Any,
 ) -> LineField:
-    """One line that ``rule`` reads, without the blanks at its ends."""
+    """Return a one-line field that is stripped and parsed by ``rule``."""
     needed = DataRequired(REQUIRED) if required else Optional()
     return kind(label, [needed, Reads(rule)], filters=[trimmed], **options)
 
 
 def label_of(described: fields.Field) -> LazyString:
-    """What a field of the registry is called on a page."""
+    """Return the page label of a registry field."""
     if described.label is None:
         raise AssertionError(f"{described.name} is no field of a form")
     return lazy_gettext(described.label.template)
@@ -87,7 +87,7 @@ def field_of(
     required: bool | None = None,
     **options: Any,
 ) -> Field:
-    """The field of a form by its rule and label in the registry; ``required``: unless it is so."""
+    """Return a form field for a registry field; ``required`` overrides the registry's."""
     label, rule = label_of(described), described.rule
     if described.is_flag:
         return BooleanField(label, default=described.default, **options)
@@ -98,7 +98,7 @@ def field_of(
 
 
 def add_others(form: type[Form], table: Mapping[str, fields.Field]) -> tuple[str, ...]:
-    """Add the fields of the table that have a label and are not in the form yet; their names."""
+    """Add the labelled fields of the table that the form lacks; return their names."""
     others = [one for one in table.values() if one.label and not hasattr(form, one.name)]
     for described in others:
         setattr(form, described.name, field_of(described))
@@ -106,7 +106,7 @@ def add_others(form: type[Form], table: Mapping[str, fields.Field]) -> tuple[str
 
 
 def values_of(row: Any, form: type[Form], table: Mapping[str, fields.Field]) -> dict[str, Any]:
-    """The values of a row as the form has them; a secret is never among them."""
+    """Return the form values of a row, without secrets."""
     stored = {
         name: getattr(row, name)
         for name, described in table.items()
@@ -129,12 +129,12 @@ _WITH_PORT = {
 
 
 def with_usual_port(encryption: Encryption) -> LazyString:
-    """What an encryption is called in the form, with its port."""
+    """Return the form's label for an encryption, including its usual port."""
     return _WITH_PORT[encryption]
 
 
 class HostField(LineField):
-    """A host. What was pasted instead of one is not shown again where it may hold a password."""
+    """A host. A pasted value that may contain a password is not shown again."""
 
     def _value(self) -> str:
         try:

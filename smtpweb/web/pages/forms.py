@@ -1,4 +1,4 @@
-"""The forms of the pages: every field is read by the rule of ``values`` that the API uses."""
+"""The forms of the pages: every field is validated by the same rule as in the API."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ SAME = lazy_gettext("Must be the same as above.")
 
 
 class Form(FlaskForm):
-    """A form that answers for itself: what was accepted, what is wrong, with which status."""
+    """A form that keeps its accepted values and errors, and renders its page with a status."""
 
     def __init__(
         self,
@@ -59,11 +59,12 @@ class Form(FlaskForm):
         sent: bool = True,
         typed: MultiDict[str, str] | None = None,
     ) -> None:
-        """``sent``: a posted form is this one, not another one of the same page.
+        """Initialize the form from the request.
 
-        ``typed``: what was typed into it before its session ended, where nothing is posted.
+        ``sent``: the posted form is this one, not another one on the same page.
+        ``typed``: the values typed before the session ended, used if nothing is posted.
         """
-        # Only a posted form: Flask-WTF would read a JSON body too, of whatever shape.
+        # Only posted forms: Flask-WTF would also read a JSON body of any shape.
         posted = request.form if sent and request.method == "POST" else typed
         super().__init__(formdata=posted, data=data)
         self.restored = typed is not None and posted is typed
@@ -72,11 +73,11 @@ class Form(FlaskForm):
         self._refusal: TooMany | None = None
 
     def catches(self) -> Catch:
-        """Inside ``with form.catches():`` what an operation refuses becomes errors of fields."""
+        """Return a context manager that turns the errors of an operation into form errors."""
         return Catch(self)
 
     def refuse(self, error: SmtpwebError) -> bool:
-        """Show this error in the form, if it is one that the user of the form can mend."""
+        """Add an error to the form if the user can fix it there; return whether it was added."""
         if isinstance(error, BadInput):
             for name, messages in error.errors.items():
                 if name in self._fields:
@@ -96,12 +97,12 @@ class Form(FlaskForm):
         return True
 
     def once(self) -> Once | None:
-        """What makes this opened form create one thing only, if it was sent with its key."""
+        """Return the idempotency key of this opened form, if it was sent with one."""
         key = self.accepted.get("once_key")
         return Once(key, per_content=True) if key else None
 
     def values(self, table: Mapping[str, fields.Field]) -> dict[str, Any]:
-        """What a form that was read says of each field of the table that it has."""
+        """Return the validated values of those fields of the form that are in the table."""
         return {
             name: self.accepted.get(name) if isinstance(field, LineField) else field.data
             for name, field in self._fields.items()
@@ -109,14 +110,14 @@ class Form(FlaskForm):
         }
 
     def name_of(self, field: Field) -> str:
-        """Our name of a field, which may differ from its name in HTML."""
+        """Return our name of a field, which may differ from its HTML name."""
         names: dict[str, Field] = self._fields
         return next(name for name, known in names.items() if known is field)
 
     def compare(self, stored: dict[str, Any]) -> None:
-        """After a conflict: name what is stored now beside what was typed.
+        """After a conflict, show the values stored now next to the typed ones.
 
-        Sending the form again then overwrites it knowingly.
+        Sending the form again then overwrites them knowingly.
         """
         for name, value in stored.items():
             field = self._fields[name]
@@ -126,7 +127,7 @@ class Form(FlaskForm):
                 notes_of(field).stored = in_words(field, value)
 
     def page(self, template: str, **context: Any) -> Response:
-        """The page of this form: 200, or 409, 422 or 429 where something is wrong."""
+        """Render the page of this form: status 200, or 409, 422 or 429 if there are errors."""
         status, headers = 200, {}
         if self._refusal:
             status, headers = 429, {"Retry-After": str(self._refusal.retry_after)}
@@ -137,7 +138,7 @@ class Form(FlaskForm):
 
 
 class Catch:
-    """Hands the errors of an operation to a form; any other rises."""
+    """Context manager that passes the errors of an operation to a form; others propagate."""
 
     def __init__(self, form: Form) -> None:
         self._form = form
@@ -155,7 +156,7 @@ class Catch:
 
 
 def once_field() -> HiddenField:
-    """The key of one opened form: however often that is sent, it creates one thing."""
+    """Return a field with the key of one opened form: sent repeatedly, it creates one object."""
     return HiddenField(
         default=lambda: secrets.token_urlsafe(16),
         validators=[Optional(), Reads(validators.idempotency_key)],
@@ -163,7 +164,7 @@ def once_field() -> HiddenField:
 
 
 def version_number(value: str) -> int:
-    """The version of what a form was opened for."""
+    """Parse the version of the object that the form was opened for."""
     return validators.integer(value, 0, 2**31 - 1)
 
 
@@ -179,7 +180,7 @@ class LoginForm(Form):
 
 
 class SetUpForm(Form):
-    """Make the first account."""
+    """Create the first account."""
 
     code = LineField(lazy_gettext("Set-up code"), [DataRequired(REQUIRED)], filters=[trimmed])
     name = text_field(lazy_gettext("User name"), validators.user_name)
@@ -192,7 +193,7 @@ class SetUpForm(Form):
 
 
 class ProfileForm(Form):
-    """Change name and address of the account."""
+    """Change the user name and email address of the account."""
 
     name = text_field(lazy_gettext("User name"), validators.user_name)
     email = text_field(lazy_gettext("Email"), validators.email)
@@ -201,7 +202,7 @@ class ProfileForm(Form):
 
     @staticmethod
     def of(user: User) -> dict[str, Any]:
-        """The values of an account as the form has them."""
+        """Return the form values of an account."""
         return {"name": user.name, "email": user.email}
 
 
@@ -231,7 +232,7 @@ class PasswordForm(Form):
 
 
 class TokenForm(Form):
-    """Make a personal token."""
+    """Create a personal token."""
 
     label = text_field(lazy_gettext("Label"), validators.display_name)
     scopes = SelectMultipleField(
@@ -262,7 +263,7 @@ class TokenForm(Form):
 
     @property
     def expires(self) -> datetime | None:
-        """The moment that was chosen."""
+        """The chosen time of expiry; None for never."""
         return now() + timedelta(days=int(self.days.data)) if self.days.data else None
 
 
@@ -289,16 +290,16 @@ class AppForm(Form):
 
     @staticmethod
     def of(app: App) -> dict[str, Any]:
-        """The values of an app as the form has them."""
+        """Return the form values of an app."""
         return values_of(app, AppForm, fields.APP) | {"version": app.version}
 
     def changes(self) -> AppChanges:
-        """What the form says of the app; an empty field says: nothing."""
+        """Return the app settings in the form; an empty field clears its setting."""
         return cast(AppChanges, self.values(fields.APP))
 
     @property
     def others(self) -> list[Field]:
-        """The fields that the page lays out one after the other, below its own."""
+        """The remaining fields, which the page lists below those it lays out individually."""
         return [self._fields[name] for name in OTHERS_OF_APP]
 
 

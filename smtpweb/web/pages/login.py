@@ -1,4 +1,4 @@
-"""The first account; signing in and out."""
+"""Create the first account; sign in and out."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from ...database.secret_box import digest_of
 from ..http import auth, i18n
 from .forms import LoginForm, SetUpForm
 
-bp = Blueprint("login", __name__)  # for those who are not signed in yet, or any more
+bp = Blueprint("login", __name__)  # for users who are not signed in
 bp.url_value_preprocessor(auth.require_utf8)
 
-# Failures to give the code are counted as if it were the password of an account.
+# Wrong codes are counted as if the code were the password of an account.
 _SET_UP = digest_of("\x00set-up code")
 
 
 @bp.route("/setup", methods=["GET", "POST"])
 def set_up() -> AnyResponse:
-    """Make the first account of this installation, once."""
+    """Create the first account of this installation, once."""
     if not installation.needs_first_account():
         return redirect(url_for(".sign_in"))
     form = SetUpForm()
@@ -66,9 +66,9 @@ def _is_set_up_code(typed: str) -> bool:
 
 @bp.route("/login", methods=["GET", "POST"])
 def sign_in() -> AnyResponse:
-    """Sign in, and go on to where the visitor wanted to go."""
+    """Sign in, and redirect to the page that was requested before."""
     if installation.needs_first_account():
-        session.clear()  # "sign in to see this page" would be the wrong advice there
+        session.clear()  # there, "sign in to see this page" would be wrong advice
         return redirect(url_for(".set_up"))
     if current_user.is_authenticated:
         return redirect(_destination())
@@ -85,7 +85,7 @@ def sign_in() -> AnyResponse:
 
 @bp.post("/logout")
 def sign_out() -> AnyResponse:
-    """End the session, here and in the database: a copy of the cookie is worth nothing."""
+    """End the session, also in the database, so that a copy of the cookie becomes useless."""
     if current_user.is_authenticated:
         sessions.close_session(auth.user().session_key)
     session.clear()
@@ -94,8 +94,8 @@ def sign_out() -> AnyResponse:
 
 
 def enter(user: User) -> None:
-    """Begin a browser session of this user's, in place of the one before."""
-    # What an attacker may have put into the visitor's cookie must not live on in the session.
+    """Start a browser session of this user, replacing the previous one."""
+    # Anything an attacker may have put into the cookie must not survive (session fixation).
     session.clear()
     session.permanent = True
     login_user(sessions.open_session(user))
@@ -103,16 +103,16 @@ def enter(user: User) -> None:
 
 
 def _destination() -> str:
-    """Where to go after signing in: a page of ours that ``next`` names, else the list of apps.
+    """Return the URL to redirect to after signing in: the page in ``next``, or the list of apps.
 
-    The address is built anew from the route that ``next`` matches, never taken over.
+    The URL is rebuilt from the route that ``next`` matches, never used directly.
     """
     try:
         wanted = urlsplit(request.args.get("next", ""))
         if wanted.scheme or wanted.netloc:
             raise ValueError("leads elsewhere")
         endpoint, found = current_app.url_map.bind("").match(wanted.path, method="GET")
-    except (ValueError, HTTPException):  # no address at all, or no page
+    except (ValueError, HTTPException):  # not a URL, or not a page
         endpoint, found = "", {}
     if endpoint.partition(".")[0] in ("pages", "account"):
         return url_for(endpoint, page=dict(parse_qsl(wanted.query)).get("page"), **found)

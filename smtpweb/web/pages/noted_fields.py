@@ -1,4 +1,4 @@
-"""The fields of our forms: those of WTForms, with what a page says at a field beside its errors."""
+"""WTForms fields with the notes that a page shows at a field in addition to its errors."""
 
 from __future__ import annotations
 
@@ -6,36 +6,36 @@ import wtforms
 
 
 class Notes:
-    """What is said at a field; None: nothing, and no place is kept for it."""
+    """The notes at a field; None: nothing, and no space is reserved."""
 
-    warnings: list[str] | None = None  # likely to fail; a script keeps them up to date
+    warnings: list[str] | None = None  # likely failures; updated by a script
     hint: str | None = None
-    stored: str | None = None  # the value before this one
-    cause: tuple[str, ...] | None = None  # what the last check found: title and first step
+    stored: str | None = None  # the stored value, if another is shown
+    cause: tuple[str, ...] | None = None  # from the last check: title and first step
 
 
 class BooleanField(Notes, wtforms.BooleanField):
-    """A box to tick."""
+    """A checkbox."""
 
 
 class HiddenField(Notes, wtforms.HiddenField):
-    """A value that the page carries along."""
+    """A hidden value."""
 
 
 class PasswordField(Notes, wtforms.PasswordField):
-    """One line that is not shown."""
+    """One line of masked text."""
 
 
 class RadioField(Notes, wtforms.RadioField):
-    """One of some choices that are all shown."""
+    """One choice, with all choices shown."""
 
 
 class SelectField(Notes, wtforms.SelectField):
-    """One of a list."""
+    """One choice from a list."""
 
 
 class SelectMultipleField(Notes, wtforms.SelectMultipleField):
-    """Several of a list."""
+    """Several choices from a list."""
 
 
 class StringField(Notes, wtforms.StringField):
@@ -47,6 +47,6 @@ class TextAreaField(Notes, wtforms.TextAreaField):
 
 
 def notes_of(field: wtforms.Field) -> Notes:
-    """The notes at a field of a form, whichever kind it is."""
+    """Return a form field as its notes, for the type checker."""
     notes: Notes = field
     return notes

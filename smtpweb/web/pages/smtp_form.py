@@ -1,4 +1,4 @@
-"""The form of an SMTP: what is typed, filled in by a preset or an address, and likely to fail."""
+"""The form of an SMTP server: typed values, prefilled values, and warnings about failures."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _encryption(value: str) -> str:
     return Encryption(value).value
 
 
-# What an address may fill in, by its name there
+# What the URL may fill in, by query parameter
 _FROM_ADDRESS: dict[str, Callable[[str], Any]] = {
     "host": validators.host,
     "encryption": _encryption,
@@ -56,13 +56,13 @@ _JUDGED = ("host", "encryption", "port", "username", "password", "defaultfromema
 
 
 class SmtpForm(Form):
-    """Create or edit an SMTP."""
+    """Create or edit an SMTP server."""
 
     provider = LineField(lazy_gettext("Provider"), [Optional()])
     use = SubmitField(lazy_gettext("Fill in"))
-    preset = LineField(validators=[Optional()])  # one of ``fitting``, as its button says
+    preset = LineField(validators=[Optional()])  # one of ``fitting``, chosen by its button
     host = field_of(fields.SMTP["host"], HostField)
-    # What was pasted as the host, taken apart; the password is not among it.
+    # The parts of a URL pasted as the host, except for the password.
     pasted_host = HiddenField()
     pasted_port = HiddenField()
     pasted_encryption = HiddenField()
@@ -81,7 +81,7 @@ class SmtpForm(Form):
         fields.SMTP["port"], required=False, default=str(USUAL_PORTS[Encryption.STARTTLS])
     )
     auth = BooleanField(label_of(fields.SMTP["auth"]), default=True)
-    # Browsers fill in what they take for the login of this site: hence the names in HTML.
+    # Browsers autofill what looks like the sign-in of this site: hence the HTML names.
     username = LineField(
         label_of(fields.SMTP["username"]),
         [Optional(), Reads(fields.SMTP["username"].rule)],
@@ -89,7 +89,7 @@ class SmtpForm(Form):
     )
     password = PasswordField(
         label_of(fields.SMTP["password"]),
-        # Blanks alone are a password too: only nothing at all means that there is none.
+        # A password may consist of spaces: only an empty value means that there is none.
         [Optional(strip_whitespace=False), Reads(fields.SMTP["password"].rule)],
         name="smtp_secret",
     )
@@ -112,18 +112,18 @@ class SmtpForm(Form):
         self.smtp = smtp
         self.focus: Field | None = None if smtp else self.provider
         if self.restored:
-            self.focus = self.password  # it is all that is missing
-        self.unsaved: list[str] = []  # labels of what was filled in
-        self.ignored: list[str] = []  # labels of what could not be
-        self.fitting: list[Choice] = []  # providers, where several fit what was typed
+            self.focus = self.password  # the only value that is not restored
+        self.unsaved: list[str] = []  # labels of the fields that were filled in
+        self.ignored: list[str] = []  # labels of the fields that could not be
+        self.fitting: list[Choice] = []  # presets, if several match what was typed
         for name in _JUDGED:
             notes_of(self._fields[name]).warnings = []
         self.username.hint = self.password.hint = ""
-        self.parts: Parts | None = None  # of what was pasted as the host
+        self.parts: Parts | None = None  # of a URL pasted as the host
 
     @staticmethod
     def of(smtp: Smtp) -> dict[str, Any]:
-        """The values of an SMTP as the form has them; the password is never among them."""
+        """Return the form values of an SMTP server, without the password."""
         return values_of(smtp, SmtpForm, fields.SMTP) | {
             "encryption": smtp.encryption.value,
             "username": smtp.shown_username or "",
@@ -132,19 +132,19 @@ class SmtpForm(Form):
 
     @property
     def others(self) -> list[Field]:
-        """The fields that the page lays out one after the other, below its own."""
+        """The remaining fields, which the page lists below those it lays out individually."""
         return [self._fields[name] for name in OTHERS_OF_SMTP]
 
     # -- filling in
 
     @property
     def asks_for_preset(self) -> bool:
-        """Whether it was sent to be filled in; also by Enter behind the name of a provider."""
+        """Whether to fill in a preset: a button was pressed, or Enter after a provider name."""
         named = self.provider.data and not (self.host.data or self.save.data)
         return bool(self.is_submitted() and (self.use.data or self.preset.data or named))
 
     def fill_preset(self) -> None:
-        """Fill in host, encryption and port of the provider that was chosen, and nothing else."""
+        """Fill in only the host, encryption and port of the chosen provider."""
         found = presets.named(self.preset.data or self.provider.data or "")
         if not found:
             self.provider.errors = [
@@ -153,18 +153,18 @@ class SmtpForm(Form):
             return
         if len(found) > 1:
             self.fitting = found
-            self.focus = None  # the first of the choices has it
+            self.focus = None  # the first of the choices has the focus
             return
         (choice,) = found
         self.provider.data = choice.label
         self._show("host", choice.host)
         self._show("encryption", choice.mode.encryption.value)
         self._show("port", str(choice.mode.port))
-        # What was left out of the host is typed next
+        # A host that starts with a dot must be completed first
         self.focus = self.host if choice.host.startswith(".") else self._typed_next()
 
     def validate(self, extra_validators: Mapping[str, Sequence[object]] | None = None) -> bool:
-        """Read every field; where a URL was pasted as the host, offer its parts."""
+        """Validate every field; if a URL was pasted as the host, offer its parts."""
         valid = bool(super().validate(extra_validators))
         try:
             validators.host(self.host.data or "")
@@ -181,7 +181,7 @@ class SmtpForm(Form):
 
     @property
     def parts_in_words(self) -> list[tuple[str, str]]:
-        """The parts that can be filled in: label and value."""
+        """The labels and values of the parts that can be filled in."""
         return [
             (str(self._fields[name].label.text), in_words(self._fields[name], value))
             for name, value in self._parts_sent().items()
@@ -189,11 +189,11 @@ class SmtpForm(Form):
 
     @property
     def asks_for_parts(self) -> bool:
-        """Whether it was sent to be filled in with the parts of what was pasted."""
+        """Whether to fill in the parts of the pasted URL."""
         return bool(self.is_submitted() and self.use_parts.data)
 
     def fill_parts(self) -> None:
-        """Fill in what was pasted as the host, part by part; nothing is saved."""
+        """Fill in the parts of the URL pasted as the host; nothing is saved."""
         parts = self._parts_sent()
         for name, value in parts.items():
             self._show(name, value)
@@ -202,7 +202,7 @@ class SmtpForm(Form):
         self.focus = self.password if "username" in parts else self._typed_next()
 
     def _parts_sent(self) -> dict[str, str]:
-        """The parts as the page of before had them; they come from outside, so they are read."""
+        """Return the valid parts sent by the previous page; they are untrusted input."""
         read = {}
         rules = _FROM_ADDRESS | {"username": validators.credential}
         for name in ("host", "port", "encryption", "username"):
@@ -215,9 +215,9 @@ class SmtpForm(Form):
         return read
 
     def fill_from(self, address: Mapping[str, str]) -> None:
-        """Take values and the place of the cursor from the query of an address, if they will do.
+        """Fill in values and set the focus from the query string.
 
-        They come from outside: whatever cannot be read is left out, and the page says so.
+        The input is untrusted: invalid values are left out, and the page says so.
         """
         read = {}
         for name, rule in _FROM_ADDRESS.items():
@@ -236,7 +236,7 @@ class SmtpForm(Form):
 
     @property
     def needs_password(self) -> bool:
-        """Whether the stored password will not do: it was entered for another place or login."""
+        """Whether the password must be re-entered: it was for another server or user name."""
         if self.smtp is None or self.password.data:
             return False
         fate = destination.fate_of_password(self.smtp, self._where_it_goes())
@@ -244,7 +244,7 @@ class SmtpForm(Form):
 
     @property
     def keeps_username(self) -> bool:
-        """Whether the stored user name stays, which the form must not show."""
+        """Whether to keep the stored user name, which the form must not show."""
         return bool(self.smtp and self.smtp.hides_username and not self.username.data)
 
     def _typed_next(self) -> Field:
@@ -264,15 +264,15 @@ class SmtpForm(Form):
 
     @property
     def choices(self) -> tuple[Choice, ...]:
-        """What the list of providers offers."""
+        """The choices of the provider list."""
         return presets.choices()
 
-    # -- what is likely to fail
+    # -- warnings
 
     def judge(self, app: App, resolver: Resolver | None = None) -> None:
-        """Put to the fields what is likely to fail, and the hints of the provider.
+        """Add warnings about likely failures and the provider's hints to the fields.
 
-        ``resolver``: also say what it knows of the host at once.
+        ``resolver``: also add warnings from looking up the host in DNS.
         """
         known = presets.of_host((self.host.data or "").strip())
         if known:
@@ -287,21 +287,21 @@ class SmtpForm(Form):
             notes.warnings = [*(notes.warnings or ()), say(warning.text)]
 
     def tell_cause(self, name: str, report: Report) -> None:
-        """Put to the field of this name in HTML what a check found to be wrong with it."""
+        """Show the cause of a failed check at the field with this HTML name."""
         for field in self:
             if field.name == name:
                 notes_of(field).cause = (report.title, *report.advice[:1])
 
     @property
     def _keeps_password(self) -> bool:
-        """Whether the stored password would be sent to where it was entered for."""
+        """Whether the stored password stays in use: its destination has not changed."""
         if self.smtp is None or self.password.data:
             return False
         fate = destination.fate_of_password(self.smtp, self._where_it_goes())
         return self.smtp.auth and fate is Fate.KEPT
 
     def _settings(self, app: App) -> Settings:
-        """What stands in the form, as far as it can be read."""
+        """Return the settings in the form, as far as they can be parsed."""
         smtp = self.smtp
         try:
             port = validators.port(self.port.data or "")
@@ -319,7 +319,7 @@ class SmtpForm(Form):
         if self.password.data:
             password_findings = credentials.findings(host, self.password.data)
         else:
-            # What is said of it must not tell about it to who types the host of somebody else
+            # Findings about a stored password must not leak to a user who enters another host.
             password_findings = (self._keeps_password and smtp and smtp.password_findings) or ""
         return Settings(
             host=host,
@@ -336,7 +336,7 @@ class SmtpForm(Form):
         )
 
     def findings(self) -> dict[str, Any]:
-        """The same for a script: texts by the names that the fields have in HTML."""
+        """Return warnings and hints for the page's script, by HTML field name."""
         return {
             "warnings": {
                 field.name: notes_of(field).warnings
@@ -348,7 +348,7 @@ class SmtpForm(Form):
     # -- saving
 
     def changes(self) -> SmtpChanges:
-        """What the form says of the SMTP, or of a new one; an empty password keeps the stored."""
+        """Return the settings in the form; an empty password keeps the stored one."""
         changes = self.values(fields.SMTP) | self._flags()
         changes["port"] = self.accepted.get("port", self._usual_port())
         if self.keeps_username:
@@ -359,7 +359,7 @@ class SmtpForm(Form):
         return cast(SmtpChanges, changes)
 
     def _flags(self) -> dict[str, bool]:
-        # A client of the API may have set both flags: what was not touched stays as it is.
+        # An API client may have set both flags: keep them if the encryption was not changed.
         if self.smtp and self.encryption.data == self.smtp.encryption.value:
             return {}
         return {
@@ -368,7 +368,7 @@ class SmtpForm(Form):
         }
 
     def _where_it_goes(self) -> dict[str, Any]:
-        """What stands in the form of where a password is sent, whether it can be read or not."""
+        """Return the destination of the password as typed, even if it cannot be parsed."""
         typed: dict[str, Any] = {"auth": bool(self.auth.data)} | self._flags()
         for name in ("host", "port", "username"):
             text = self._fields[name].data or ""
@@ -382,13 +382,13 @@ class SmtpForm(Form):
         return typed
 
     def _usual_port(self) -> int | None:
-        """That of the encryption, if one is chosen."""
+        """Return the usual port of the chosen encryption, if any."""
         chosen = self.encryption.data
         return USUAL_PORTS[Encryption(chosen)] if chosen in set(Encryption) else None
 
     @property
     def usual_ports(self) -> dict[str, str]:
-        """The same of each encryption, for the script of the page."""
+        """The usual port of each encryption, for the page's script."""
         return {mode.value: str(port) for mode, port in USUAL_PORTS.items()}
 
 

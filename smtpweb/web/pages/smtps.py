@@ -1,4 +1,4 @@
-"""The pages of SMTPs: add, show, edit, remove."""
+"""The pages of SMTP servers: add, show, edit, remove."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CHECKS_PER_PAGE = 20
 
 @bp.route("/apps/<id:app_id>/smtps/new", methods=["GET", "POST"])
 def new_smtp(app_id: str) -> AnyResponse:
-    """Add an SMTP to an app, and check it if asked to."""
+    """Add an SMTP server to an app, and check it on request."""
     app = apps.find(auth.user().id, app_id)
     form = SmtpForm(typed=drafts.restored())
     if form.asks_for_preset:
@@ -49,7 +49,7 @@ def new_smtp(app_id: str) -> AnyResponse:
 
 @bp.get("/smtps/<id:smtp_id>")
 def show_smtp(smtp_id: str) -> str:
-    """An SMTP, the result of its last check, and its history."""
+    """Show an SMTP server, the result of its last check, and its check history."""
     smtp = smtps.find(auth.user().id, smtp_id)
     page = page_number()
     rows, total = service.history(smtp, page, CHECKS_PER_PAGE)
@@ -72,7 +72,7 @@ def show_smtp(smtp_id: str) -> str:
 
 @bp.route("/smtps/<id:smtp_id>/edit", methods=["GET", "POST"])
 def edit_smtp(smtp_id: str) -> AnyResponse:
-    """Change an SMTP, and check it if asked to."""
+    """Edit an SMTP server, and check it on request."""
     user = auth.user()
     smtp = smtps.find(user.id, smtp_id)
     form = SmtpForm(smtp, typed=drafts.restored())
@@ -97,12 +97,12 @@ def edit_smtp(smtp_id: str) -> AnyResponse:
 @bp.post("/apps/<id:app_id>/smtps/preflight")
 @bp.post("/smtps/<id:smtp_id>/preflight")
 def preflight(app_id: str = "", smtp_id: str = "") -> dict[str, Any]:
-    """What is likely to fail of what stands in the form; for its script. Nothing is kept."""
+    """Return warnings about the settings in the form, for its script. Nothing is stored."""
     user = auth.user()
     smtp = smtps.find(user.id, smtp_id) if smtp_id else None
     form = SmtpForm(smtp)
     app = smtp.app if smtp else apps.find(user.id, app_id)
-    db.session.close()  # no connection is held while DNS is asked
+    db.session.close()  # hold no database connection during DNS queries
     form.judge(app, _resolver())
     return form.findings()
 
@@ -116,7 +116,7 @@ def _resolver() -> dns.resolver.Resolver | None:
 
 @bp.get("/smtps/<id:smtp_id>/remove")
 def ask_to_remove_smtp(smtp_id: str) -> str:
-    """Ask first, and say what goes with the SMTP."""
+    """Ask for confirmation, and list what is deleted with the SMTP server."""
     smtp = smtps.find(auth.user().id, smtp_id)
     return render_template(
         "smtps/remove.html",
@@ -129,7 +129,7 @@ def ask_to_remove_smtp(smtp_id: str) -> str:
 
 @bp.post("/smtps/<id:smtp_id>/remove")
 def remove_smtp(smtp_id: str) -> AnyResponse:
-    """Remove an SMTP."""
+    """Remove an SMTP server."""
     smtp = smtps.find(auth.user().id, smtp_id)
     smtps.remove(auth.user().id, smtp.id)
     flash(_("%(name)s was deleted.", name=f"{smtp.host}:{smtp.port}"), "success")
@@ -142,7 +142,7 @@ def _form(form: SmtpForm, app: App) -> AnyResponse:
 
 
 def _tell_cause(form: SmtpForm, smtp: Smtp) -> None:
-    """Say at the field that is at fault what the last check found, if it was of these settings."""
+    """Show the cause of the last failed check at its field, if it used the current settings."""
     newest = service.history(smtp, 0, 1)[0]
     report = causes.said(newest[0].report) if newest else None
     if report and not report.accepted and newest[0].smtp_version >= smtp.settings_version:
@@ -150,7 +150,7 @@ def _tell_cause(form: SmtpForm, smtp: Smtp) -> None:
 
 
 def _warnings(smtp: Smtp) -> list[tuple[str, str, str]]:
-    """What is likely to fail of an SMTP as stored: field, text, and where it can be mended."""
+    """Return the warnings about a stored SMTP server: field label, text, URL of the form."""
     found = smtps.warnings_of(smtp, smtp.app.defaultfromemail)
     form = SmtpForm(smtp)
     fields = [form[one.field] for one in found]
@@ -173,7 +173,7 @@ def _after_save(smtp: Smtp, form: SmtpForm) -> AnyResponse:
             flash(_("Saved, not checked."), "success")
         return redirect(url_for(".show_smtp", smtp_id=smtp.id), 303)
     if warnings:
-        # One box for all: the result, which comes next, must not be pushed off the screen
+        # One box for all, so that the result below stays on the screen.
         texts = " ".join(f"{label}: {text}" for label, text, _url in warnings)
         flash(
             ngettext(

@@ -1,1 +1,1 @@
-"""From values to what a reader sees: labels, remedies, plain text, charts."""
+"""Convert values for display: labels, remedies, plain text, charts."""

@@ -1,7 +1,7 @@
 """The cause of a failed check in the reader's language, rendered from its code and facts.
 
-Checks of before the facts were kept, and causes that the catalogue no longer has, show the English
-text that was stored with them.
+Checks from before facts were stored, and causes no longer in the catalogue, show the English text
+stored with the check.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from . import labels
 
 
 class Titled(Protocol):
-    """A check or a row of one, or the answer of a probe."""
+    """A check, a row of one, or the result of a probe."""
 
     @property
     def code(self) -> str | None:
@@ -36,15 +36,15 @@ class Titled(Protocol):
 
     @property
     def title(self) -> str | None:
-        """Its title in English, as it was stored."""
+        """Its stored English title."""
 
     @property
     def facts(self) -> Mapping[str, str] | None:
-        """What its texts name."""
+        """The values that its texts name."""
 
 
 def said(report: Report | None) -> Report | None:
-    """The same report for a page."""
+    """Return a report with its texts in the reader's language."""
     if report is None:
         return None
     report = dataclasses.replace(
@@ -67,7 +67,7 @@ def said(report: Report | None) -> Report | None:
 
 
 def diagnosis(found: Diagnosis) -> Diagnosis:
-    """A diagnosis without a check, for a page."""
+    """Return a diagnosis with its texts in the reader's language."""
     words = _words(found.id, found.facts)
     if words is None:
         return found
@@ -75,13 +75,13 @@ def diagnosis(found: Diagnosis) -> Diagnosis:
 
 
 def title(found: Titled) -> str:
-    """The cause in one line, where the report is not at hand."""
+    """Return the cause in one line, without needing the report."""
     words = _words(found.code, found.facts)
     return words.title if words else found.title or ""
 
 
 def texts() -> Iterator[str]:
-    """The facts that are English words themselves, for translators."""
+    """Yield the facts that are themselves English text, for translators."""
     yield from FACTS.values()
     yield from BREACHES
     yield DEADLINE_STEP

@@ -1,4 +1,4 @@
-"""How sure a diagnosis is, and what else it can be, in the reader's language."""
+"""How certain a diagnosis is, and other possible causes, in the reader's language."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ...mailcheck.diagnosis.rendering import render
 
 
 def sentences(report: Report) -> Iterator[str]:
-    """What to say beside the cause of a failed check; nothing where it is certain."""
+    """Yield sentences to show with the cause of a failed check; none if it is certain."""
     if report.confidence == "likely":
         yield _("This is the likely cause, not a certain one.")
     elif report.confidence == "unclear":

@@ -1,4 +1,4 @@
-"""How pages say things: the state of an SMTP and of a check, the stages, times and durations."""
+"""Labels for pages: states of SMTP servers, apps and checks, stages, times, durations."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from ...registry.states import AppState, SmtpState
 
 
 class State(NamedTuple):
-    """A state in words; ``tone`` is Bootstrap's word for its colour, ``icon`` one of ours."""
+    """The label of a state; ``tone`` is Bootstrap's name of its colour, ``icon`` one of ours."""
 
     words: str
     tone: str
@@ -44,7 +44,7 @@ ENCRYPTION = {
     Encryption.NONE: lazy_gettext("unencrypted"),
 }
 
-# Each stage as its command or protocol, and as what happens there.
+# For each stage: its command or protocol, and what happens in it.
 STAGES = {
     Stage.POLICY: (
         lazy_gettext("Policy"),
@@ -74,14 +74,14 @@ OUTCOMES = {
     Outcome.UNDER_WAY: State(lazy_gettext("running"), "info", "clock"),
 }
 
-# Names of the states; what a state is stands in the registry.
+# Labels of the states, which the registry defines.
 SMTP_STATES = {
     SmtpState.ACTIVE: State(lazy_gettext("Active"), "success", "done"),
     SmtpState.DISABLED: State(lazy_gettext("Disabled: last check failed"), "danger", "failed"),
     SmtpState.UNCHECKED: State(lazy_gettext("Not checked yet"), "secondary", "waiting"),
     SmtpState.UNCHECKABLE: State(lazy_gettext("Cannot be checked"), "warning", "alert"),
 }
-# What a list of SMTP servers can be filtered by: (value in the address, its words)
+# Filters of a list of SMTP servers: (value in the URL, label)
 SMTP_FILTER = [
     (SmtpState.ACTIVE.value, lazy_gettext("active")),
     (SmtpState.DISABLED.value, lazy_gettext("disabled")),
@@ -104,7 +104,7 @@ APP_STATES = {
 _NOT_YET = State(lazy_gettext("not yet"), "secondary", "waiting")
 
 
-# The pages of a provider, by the names of providers.toml
+# The pages of a provider, by their keys in providers.toml
 LINKS = {
     "app_password": lazy_gettext("App passwords and keys"),
     "settings": lazy_gettext("SMTP settings"),
@@ -116,7 +116,7 @@ LINKS = {
 
 
 class Rung(NamedTuple):
-    """One stage of a check on its ladder: its name, what happens there, and how it went."""
+    """One stage of a check as displayed: its name, what happens in it, and its outcome."""
 
     stage: Stage
     name: str
@@ -126,24 +126,24 @@ class Rung(NamedTuple):
 
 
 def texts() -> Iterator[str]:
-    """The texts that are defined in layers which know no translation."""
+    """Yield the texts defined in layers without translation, for translators."""
     yield from ENCRYPTION_NAMES.values()
 
 
 def smtp_state(smtp: Smtp) -> State:
-    """The state of an SMTP server; while a check runs, that."""
+    """Return the state of an SMTP server, or that a check is running."""
     if smtp.checking_until and smtp.checking_until > now():
         return State(_("Checking now"), "info", "clock")
     return SMTP_STATES[states.smtp_state(smtp)]
 
 
 def has_problem(smtp: Smtp) -> bool:
-    """Whether somebody should do something about an SMTP server."""
+    """Return whether an SMTP server needs attention."""
     return states.smtp_state(smtp) in states.SMTP_PROBLEMS
 
 
 def since_last_check(smtp: Smtp, last: Check | AnyRow | None) -> str:
-    """Why the last check says nothing about an SMTP server as it is now; empty where it does."""
+    """Return why the last check does not apply to the current settings; "" if it does."""
     if last is None or is_under_way(last):
         return ""
     if last.smtp_version < smtp.settings_version:
@@ -152,7 +152,7 @@ def since_last_check(smtp: Smtp, last: Check | AnyRow | None) -> str:
 
 
 def app_state(app: App, summary: Summary | None) -> State:
-    """The state of an app; ``summary`` is None where it has no SMTP server."""
+    """Return the state of an app; ``summary`` is None if it has no SMTP server."""
     state = summary.state if summary else AppState.EMPTY
     _words, tone, icon = APP_STATES[state]
     return State(_app_words(app, summary, state), tone, icon)
@@ -178,7 +178,7 @@ def _app_words(app: App, summary: Summary | None, state: AppState) -> str:
         return str(ngettext("It works", "All %(num)d work", summary.total))
     if summary.active:
         return str(ngettext("%(num)d of %(total)d works", "%(num)d of %(total)d work", **counts))
-    if state is AppState.PARTLY:  # none works, and not all of the others have a problem
+    if state is AppState.PARTLY:  # none works, and not all have a problem
         problems = summary.disabled + summary.uncheckable
         return str(
             ngettext(
@@ -192,7 +192,7 @@ def _app_words(app: App, summary: Summary | None, state: AppState) -> str:
 
 
 def check_state(check: Check) -> State:
-    """The state of a check."""
+    """Return the state of a check."""
     if check.finished is None:
         if is_under_way(check):
             return State(_("Running"), "info", "clock")
@@ -209,12 +209,12 @@ def check_state(check: Check) -> State:
 
 
 def stage(name: str) -> str:
-    """The short name of a stage."""
+    """Return the short name of a stage."""
     return str(STAGES[Stage(name)][0])
 
 
 def at_stage(name: str) -> str:
-    """A stage as a sentence names it: "Failed at the greeting"."""
+    """Return the name of a stage for use in a sentence: "Failed at the greeting"."""
     in_a_sentence = {
         Stage.POLICY: pgettext("in a sentence", "Policy"),
         Stage.GREETING: pgettext("in a sentence", "Greeting"),
@@ -223,14 +223,14 @@ def at_stage(name: str) -> str:
 
 
 def is_used(app: App, summary: Summary | None, smtp: Smtp) -> bool:
-    """Whether the app's mails go through this SMTP of it now."""
+    """Return whether the app currently sends email through this SMTP server."""
     if app.strategy == "RANDOM":
         return smtp.enabled
     return bool(summary and summary.in_use and summary.in_use[0] == smtp.id)
 
 
 def rungs(steps: Iterable[Step]) -> list[Rung]:
-    """The stages of a check as a ladder, also while it is under way."""
+    """Return the stages of a check for display, also while it is running."""
     listed = list(steps)
     ended = any(
         step.outcome is Outcome.FAILED
@@ -246,7 +246,7 @@ def rungs(steps: Iterable[Step]) -> list[Rung]:
 
 
 def now_doing(steps: Iterable[Step]) -> str:
-    """What a check that runs is doing, in one sentence."""
+    """Return in one sentence what a running check is doing."""
     for step in steps:
         name, what = STAGES[step.stage]
         if step.outcome is Outcome.UNDER_WAY:
@@ -257,24 +257,24 @@ def now_doing(steps: Iterable[Step]) -> str:
 
 
 def travel(check: Check) -> str:
-    """How long the test mail was under way until its reader said that it is there."""
+    """Return the time from the end of the check to the confirmation of delivery."""
     since = check.finished or check.started
     seconds = max(0.0, (check.arrived - since).total_seconds()) if check.arrived else 0.0
     return f"{seconds:.0f} s" if seconds < 60 else span(seconds)
 
 
 def quoted(reply: Reply) -> str:
-    """A server's reply in one line: code, enhanced code, words."""
+    """Return a server's reply in one line: code, enhanced status code, text."""
     return " ".join(filter(None, (str(reply.code), reply.enhanced, reply.text)))
 
 
 def user_name(smtp: Smtp) -> str:
-    """The user name as a page may show it."""
+    """Return the user name as a page may show it."""
     return str(_("(hidden)")) if smtp.hides_username else smtp.username or ""
 
 
 def tls_facts(report: Report) -> list[tuple[str, str]]:
-    """What is known of the TLS session and the certificate, each with its name."""
+    """Return the known facts about the TLS session and certificate as (name, value)."""
     tls = report.tls
     if tls is None:
         return []
@@ -297,7 +297,7 @@ def tls_facts(report: Report) -> list[tuple[str, str]]:
 
 
 def relative(moment: datetime) -> str:
-    """A time as people say it: "3 minutes ago", "in 90 days"."""
+    """Return a time relative to now: "3 minutes ago", "in 90 days"."""
     seconds = (moment - now()).total_seconds()
     if abs(seconds) < 1:
         return str(_("just now"))
@@ -306,16 +306,16 @@ def relative(moment: datetime) -> str:
 
 
 def span(seconds: float) -> str:
-    """A number of seconds, 1 or more, in the largest unit that fits, days at most: "3 minutes"."""
+    """Return 1 or more seconds in the largest unit that fits, at most days: "3 minutes"."""
     lapse = timedelta(seconds=seconds)
     if lapse < timedelta(days=7):
         return str(format_timedelta(lapse, threshold=1))
-    # Babel goes on to weeks and months, and 10 days are not "1 week" to who waits for them
+    # Babel would use weeks and months, and round 10 days to "1 week".
     return format_unit(round(lapse / timedelta(days=1)), "duration-day", locale=get_locale())
 
 
 def days_left(until: str) -> int | None:
-    """Whole days until a time in ISO 8601, negative once it is over; None where it is no time."""
+    """Return whole days until an ISO 8601 time, negative if past; None if it is not a time."""
     try:
         moment = datetime.fromisoformat(until)
     except ValueError:
@@ -325,7 +325,7 @@ def days_left(until: str) -> int | None:
 
 
 def certificate_state(days: int) -> State:
-    """The state of a certificate with so many days left."""
+    """Return the state of a certificate that expires in this many days."""
     if days < 0:
         return State(_("Expired"), "danger", "failed")
     words = ngettext("%(num)s day left", "%(num)s days left", days)
@@ -336,37 +336,37 @@ _NOT_HTML = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\ufff
 
 
 def printable(text: str) -> str:
-    """What was sent to us, with a mark in place of what HTML cannot hold."""
+    """Replace characters that are invalid in HTML with U+FFFD."""
     return _NOT_HTML.sub("\ufffd", str(text))  # a message may be lazy
 
 
 def is_past(moment: datetime) -> bool:
-    """Whether this moment is over."""
+    """Return whether this time is in the past."""
     return moment <= now()
 
 
 def seconds_since(moment: datetime) -> int:
-    """Whole seconds from then to now; never negative."""
+    """Return whole seconds since a time, at least 0."""
     return max(0, int((now() - moment).total_seconds()))
 
 
 def exact(moment: datetime) -> str:
-    """A time in full."""
+    """Return a time in full."""
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def duration(milliseconds: float) -> str:
-    """A duration in a unit that fits."""
+    """Return a duration in seconds or milliseconds, whichever fits."""
     if milliseconds >= 1000:
         return f"{format_decimal(milliseconds / 1000, '0.0')} s"
     return f"{milliseconds:.0f} ms" if milliseconds >= 1 else str(_("under 1 ms"))
 
 
 def took(started: datetime, finished: datetime) -> str:
-    """How long a check lasted."""
+    """Return how long a check took."""
     return duration(max(0.0, (finished - started).total_seconds() * 1000))
 
 
 def percent(part: int, whole: int) -> str:
-    """A share, rounded down: not everything is never called 100 %."""
+    """Return a percentage, rounded down so that only the whole is 100 %."""
     return str(format_percent(math.floor(100 * part / whole) / 100))

@@ -1,6 +1,6 @@
-"""One check as plain text, fit for a support ticket: all that helps, and no secret.
+"""A check as plain text for a support ticket: everything that helps, and no secrets.
 
-A report holds no credentials, and the mail with its arrival link is not part of it.
+A report contains no credentials, and the test email with its confirmation link is not part of it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from . import confidence, labels
 
 
 def text(check: Check, report: Report) -> str:
-    """The whole diagnosis; every paragraph is left out where nothing is known for it."""
+    """Return the full diagnosis, without empty paragraphs."""
     paragraphs = (
         _head(check, report),
         [report.meaning, *confidence.sentences(report)],

@@ -1,4 +1,4 @@
-"""Where the user mends what a check found: which form, and which field in it is at fault."""
+"""Where the user can fix what a check found: the form, and the field in it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from flask import url_for
 from ...database.models import Smtp
 from ...mailcheck import Mode, Report, Side, Stage
 
-# The cause, where it says more than the stage
+# By cause, if it is more specific than the stage
 _BY_CODE = {
     "SMTP_POLICY_NO_FROM": "defaultfromemail",
     "SMTP_POLICY_PORT": "port",
@@ -17,7 +17,7 @@ _BY_CODE = {
     "SMTP_AUTH_NEEDS_TLS": "encryption",
     "SMTP_AUTH_BEFORE_TLS": "encryption",
     "SMTP_AUTH_NOT_OFFERED": "port",
-    "SMTP_AUTH_SENDGRID_CREDENTIALS": "smtp_login",  # is "apikey", and easily something else
+    "SMTP_AUTH_SENDGRID_CREDENTIALS": "smtp_login",  # must be "apikey", and often is not
     "SMTP_STARTTLS_REQUIRED": "encryption",
     "SMTP_LOGIN_REQUIRED": "smtp_login",
     "SMTP_CLIENT_REJECTED": "smtp_login",
@@ -38,24 +38,24 @@ _BY_STAGE = {
     Stage.RCPT: "defaultfromemail",
     Stage.DATA: "defaultfromemail",
 }
-# What the server refuses of these is the test address, which belongs to the app
+# With these, the server refuses the test address, which is a setting of the app.
 _OF_THE_APP = ("SMTP_RCPT_",)
 _OF_THE_CERTIFICATE = "SMTP_TLS_CERTIFICATE_"
 
 
 def field_at_fault(report: Report) -> str:
-    """The name of the field in the form of the SMTP, or "testemail" in that of its app."""
+    """Return the HTML name of the field to fix; "testemail" is in the app's form."""
     if report.side is Side.APP and report.code.startswith(_OF_THE_APP):
         return "testemail"
     if report.credential:
         return "smtp_login" if report.credential == "login" else "smtp_secret"
     if report.code.startswith(_OF_THE_CERTIFICATE):
-        return "host"  # not at the encryption: nobody should be led to switch it off
+        return "host"  # not "encryption": do not encourage users to switch it off
     return _BY_CODE.get(report.code) or _BY_STAGE.get(report.stage, "host")
 
 
 def fix_url(report: Report, smtp: Smtp) -> str:
-    """The form in which the user can mend it, with the cursor in the field; "" where none can."""
+    """Return the URL of the form for the fix, with its field focused; "" if there is none."""
     if report.side is Side.MACHINE:
         return ""
     field = field_at_fault(report)
@@ -65,7 +65,7 @@ def fix_url(report: Report, smtp: Smtp) -> str:
 
 
 def mode_url(mode: Mode, smtp: Smtp) -> str:
-    """The form with another port and encryption filled in, for the user to save."""
+    """Return the URL of the form with another port and encryption filled in, ready to save."""
     return url_for(
         "pages.edit_smtp", smtp_id=smtp.id, port=mode.port, encryption=mode.encryption.value
     )

@@ -1,4 +1,4 @@
-"""The bar of the last checks: what a page draws, and what it says instead."""
+"""The bar of the last checks: an SVG drawing and its text alternative."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from flask_babel import ngettext
 from ...database.session import AnyRow
 from ...registry.overview import MARKS
 
-_STEP = 5  # units of the drawing from one check to the next
+_STEP = 5  # SVG units from one check to the next
 
 
 class Bar(NamedTuple):
-    """Paths of an SVG that is ``width`` wide and 16 high, the newest check at the right.
+    """Paths of an SVG of ``width`` by 16 units, with the newest check on the right.
 
-    The shapes differ, not the colours alone: an accepted check is a tall stroke, a failed one a
+    Checks differ in shape, not only in colour: an accepted check is a tall stroke, a failed one a
     cross, one without an outcome a dot.
     """
 
@@ -30,7 +30,7 @@ class Bar(NamedTuple):
 
 
 def bar(marks: Sequence[AnyRow]) -> Bar:
-    """Draw these checks, of which the newest comes first."""
+    """Draw these checks, given newest first."""
     shapes: dict[str, list[str]] = {"accepted": [], "failed": [], "other": [], "missing": []}
     counts = {"accepted": 0, "failed": 0, "other": 0}
     for index in range(MARKS):
@@ -53,7 +53,7 @@ def bar(marks: Sequence[AnyRow]) -> Bar:
 
 def _kind(mark: AnyRow) -> str:
     if mark.finished is None or mark.stage == "policy":
-        return "other"  # under way, interrupted, or not tried
+        return "other"  # running, interrupted, or not tried
     return "accepted" if mark.accepted else "failed"
 
 

@@ -1,4 +1,4 @@
-"""What the templates stand on: strict variables, filters, static files that may be cached."""
+"""Set up templates: strict variables, filters, and cacheable static files."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from . import causes, confidence, dark_theme, labels, remedies
 
 _DAY = 86400
 _YEAR = 365 * _DAY
-# What browsers ask for at these addresses, whatever a page names.
+# Browsers request these URLs even if no page links to them.
 _ICONS = ("/favicon.ico", "/apple-touch-icon.png")
 
 
 def register(app: Flask) -> None:
-    """Prepare the application's templates and static files."""
+    """Set up the application's templates and static files."""
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
@@ -60,7 +60,7 @@ def register(app: Flask) -> None:
     def cache(response: Response) -> Response:
         if request.path in _ICONS and response.status_code < 400:
             response.headers["Cache-Control"] = f"public, max-age={_DAY}"
-        # A URL with a version names this content for ever.
+        # The content of a versioned URL never changes.
         kept = request.endpoint in folders or request.endpoint == "dark.rules"
         if kept and "v" in request.args and response.status_code < 400:
             response.headers["Cache-Control"] = f"public, max-age={_YEAR}, immutable"
