@@ -1,4 +1,4 @@
-"""SMTP servers as registered: save, find, reorder, remove; ``checks`` does the rest.
+"""SMTP servers as registered: save, find, reorder, remove; ``checking`` does the rest.
 
 Every query starts from the owner, and other users' servers are not found.
 """
