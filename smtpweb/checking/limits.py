@@ -51,7 +51,7 @@ _STARTED = {
 
 
 class Slots:
-    """A number of concurrent uses in this process, and a number per user; 0 means no limit."""
+    """Limits on concurrent uses: in this process, and per user (0: no limit per user)."""
 
     def __init__(self, total: int, per_user: int = 0) -> None:
         self._total, self._per_user = total, per_user

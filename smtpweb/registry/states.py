@@ -74,7 +74,7 @@ def app_state(total: int, active: int, disabled: int, uncheckable: int) -> AppSt
 
 
 def app_state_of(counts: Any) -> ColumnElement[str]:
-    """The same for columns ``total``, ``active``, ``disabled``, ``uncheckable``; null: none."""
+    """Like :func:`app_state`, for columns named like its parameters; null: no server."""
     return case(
         (func.coalesce(counts.total, 0) == 0, literal(AppState.EMPTY.value)),
         (counts.disabled == counts.total, literal(AppState.DOWN.value)),

@@ -142,7 +142,7 @@ def _furnish(servers: ExitStack) -> dict[str, str]:
 
 
 def _put_back_in_time(last: Check, failed: Check) -> None:
-    """Give this server a history: some thirty checks, every seventh failed like ``failed``."""
+    """Give this server a history: some thirty checks, every seventh a failure like ``failed``."""
     for number in range(1, 33):
         past = Check(
             id=new_id(),
