@@ -1,4 +1,4 @@
-"""Errors that a user may read. API, pages and commands each turn them into one reply."""
+"""Errors shown to users. API, pages and commands each convert them into a response."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Sentence(str):
     values: dict[str, object]
 
     def __new__(cls, template: str, /, **values: object) -> Sentence:
-        """The template with its values filled in."""
+        """Create the text by filling the values into the template."""
         sentence = super().__new__(cls, template % values if values else template)
         sentence.template = template
         sentence.values = values
@@ -23,7 +23,7 @@ class Sentence(str):
 
 
 class SmtpwebError(Exception):
-    """``code`` is stable, ``title`` the documented text, ``detail`` this occurrence of it."""
+    """``code`` is stable, ``title`` the documented text, ``detail`` specific to this occurrence."""
 
     code = "ERROR"
     title: str = Sentence("Error")
@@ -34,7 +34,7 @@ class SmtpwebError(Exception):
 
 
 class ConfigError(SmtpwebError):
-    """A setting that cannot be used, or an installation that is not ready; smtpweb exits."""
+    """An unusable setting, or an installation that is not ready; smtpweb exits."""
 
     code = "CONFIG"
     title = Sentence("Wrong setting")
@@ -54,14 +54,14 @@ class BadInput(SmtpwebError):
 
 
 class NotAuthorized(SmtpwebError):
-    """The request has no usable credentials, or they lack the scope that the call needs."""
+    """The request has no usable credentials, or they lack the scope that the call requires."""
 
     code = "NOT_AUTHORIZED"
     title = Sentence("User not authorized")
 
 
 class CredentialsNotValid(SmtpwebError):
-    """A wrong user name or password, or a token that is unknown, expired or revoked."""
+    """A wrong user name or password, or an unknown, expired or revoked token."""
 
     code = "CREDENTIALS_NOT_VALID"
     title = Sentence("Credentials not valid")
@@ -93,7 +93,7 @@ _NOT_FOUND = {
 
 
 class NotFound(SmtpwebError):
-    """The object does not exist or belongs to somebody else; the caller cannot tell which."""
+    """The object does not exist or belongs to another user; the caller cannot tell which."""
 
     def __init__(self, what: str) -> None:
         self.code = f"{what.upper()}_NOT_FOUND"
@@ -116,21 +116,21 @@ class QuotaReached(SmtpwebError):
 
 
 class KeyReused(SmtpwebError):
-    """The idempotency key was used for another request before."""
+    """The idempotency key has already been used for another request."""
 
     code = "IDEMPOTENCY_KEY_REUSED"
     title = Sentence("Idempotency-Key already used")
 
 
 class SecretUnreadable(SmtpwebError):
-    """A sealed SMTP password that none of the keys opens."""
+    """A sealed SMTP password that cannot be opened with any of the keys."""
 
     code = "SMTP_PASSWORD_UNREADABLE"
     title = Sentence("The stored SMTP password cannot be read: enter it again")
 
 
 class EditConflict(SmtpwebError):
-    """The object was changed by somebody else after this form was opened."""
+    """The object was changed after this form was opened."""
 
     code = "EDIT_CONFLICT"
     title = Sentence("This was changed while you were editing")
@@ -148,7 +148,7 @@ class TooMany(SmtpwebError):
 
 
 class Busy(SmtpwebError):
-    """There is no capacity for this now; nothing was changed. ``retry_after`` is in seconds."""
+    """There is no capacity at present; nothing was changed. ``retry_after`` is in seconds."""
 
     code = "BUSY"
     title = Sentence("Service busy")

@@ -1,6 +1,7 @@
-"""Logging that cannot be forged: each record is one line or one block, without controls.
+"""Logging that cannot be forged: each record is one line or one block, without control characters.
 
-Text from servers, browsers and mail clients ends up in logs, and terminals obey escape sequences.
+Text from servers, browsers and email clients ends up in logs, and terminals interpret escape
+sequences.
 """
 
 from __future__ import annotations
@@ -11,18 +12,18 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-# gunicorn quotes what it cannot read: a request line may hold a password, a header a token.
+# gunicorn quotes invalid input: a request line may contain a password, a header a token.
 _QUOTING = re.compile(r"(Invalid request from ip=\S+ [^:]*).*", re.DOTALL)
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def without_controls(text: str) -> str:
-    """The text with control characters escaped, except line ends and tabs."""
+    """Return the text with control characters escaped, except line ends and tabs."""
     return _CONTROLS.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
 
 class WithoutRequests(logging.Filter):
-    """Remove what a client sent, and query strings, from gunicorn's own messages."""
+    """Remove client input, including query strings, from gunicorn's own messages."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Edit the record in place; never drop it."""
@@ -35,13 +36,13 @@ class WithoutRequests(logging.Filter):
 
 
 class Text(logging.Formatter):
-    """Text for a console. All lines of a record but the first are indented."""
+    """Text for a console. All lines of a record except the first are indented."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record with control characters escaped, such as ``\\x1b``."""
+        """Format the record with control characters escaped, such as ``\\x1b``."""
         return without_controls(super().format(record).replace("\n", "\n    "))
 
 
@@ -49,7 +50,7 @@ class Json(logging.Formatter):
     """One JSON object on one ASCII line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record with time (UTC), level, logger, process, message and any traceback."""
+        """Format the record with time (UTC), level, logger, process, message and any traceback."""
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
@@ -63,7 +64,7 @@ class Json(logging.Formatter):
 
 
 def configuration(*, production: bool) -> dict[str, Any]:
-    """Settings for ``logging.config``: all to stderr, gunicorn's INFO only in production."""
+    """Return settings for ``logging.config``: log to stderr, gunicorn's INFO only in production."""
     return {
         "version": 1,
         "disable_existing_loggers": False,

@@ -1,9 +1,9 @@
-"""What a host, a port, an address, a name may be: one function each, one clear sentence if not.
+"""Validation of hosts, ports, addresses, names: one function each, with one clear error message.
 
 Every function returns the accepted value or raises :class:`ValueError` with a
-:class:`~.errors.Sentence` fit for the user. They run before any driver sees the value, because
+:class:`~.errors.Sentence` for the user. They run before any driver sees the value, because
 SQLite and PostgreSQL refuse different things (NUL, lone surrogates, large integers), and before
-it can reach a mail header.
+it can reach an email header.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ PORTS = (1, 65535)
 PRIORITIES = (0, 2**31 - 1)
 SCOPES = ("read", "write", "check", "secrets")
 STRATEGIES = ("PRIORITY", "RANDOM")
-LANGUAGES = {"en": "English", "es": "Español"}  # of the pages, each by its own name
+LANGUAGES = {"en": "English", "es": "Español"}  # of the pages, each by its native name
 
-# C0, DEL and C1 controls (C1 has U+0085, a line end to some), the Unicode line ends, bidi
-# controls, and lone surrogates, which neither database can store.
+# C0, DEL and C1 controls (C1 has U+0085, which some treat as a line end), the Unicode line
+# ends, bidi controls, and lone surrogates, which neither database can store.
 _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
-_INTEGER = re.compile(r"[0-9]{1,10}", re.ASCII)  # int() alone also takes "٣", "1_0" and " 25\n"
+_INTEGER = re.compile(r"[0-9]{1,10}", re.ASCII)  # int() also accepts "٣", "1_0" and " 25\n"
 _KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
 _OBJECT_ID = re.compile(r"[0-9a-f]{24}")
 _ENDS_IN_NUMBER = re.compile(r"(?:^|\.)(?:[0-9]+|0x[0-9a-f]*)\.?$", re.ASCII | re.IGNORECASE)
 _MAIL_ADDRESS = re.compile(r"(?:mailto:)?[^@/:]+@[^@/:]+", re.IGNORECASE)
 _MOST_PASTED = 2000  # a URL with a user name and a password is longer than any host
-# What email-validator says most, and how we say it, also in other languages. What follows the
-# beginning of its sentence is ``rest``.
+# The most common messages of email-validator, and our wording, which can be translated. What
+# follows the beginning of its sentence is ``rest``.
 _MAIL_REASONS = {
     "There must be something before the @-sign.": Sentence(
         "There must be something before the @ sign."
@@ -69,7 +69,7 @@ _FALSE = frozenset({"false", "off", "no", "0"})
 
 
 def text(value: str, *, most: int) -> str:
-    """One line of printable text of at most ``most`` characters."""
+    """Validate one line of printable text of at most ``most`` characters."""
     if found := _UNSAFE.search(value):
         raise ValueError(
             Sentence(
@@ -84,7 +84,7 @@ def text(value: str, *, most: int) -> str:
 
 
 def pasted_text(value: str) -> str:
-    """Text of any length on several lines, as somebody pasted it."""
+    """Validate pasted text of any length, on any number of lines."""
     if _NO_TEXT.search(value):
         raise ValueError(Sentence("Must be plain text, without NUL characters."))
     if not value.strip():
@@ -93,7 +93,7 @@ def pasted_text(value: str) -> str:
 
 
 def integer(value: str, least: int, most: int) -> int:
-    """A whole number in decimal digits between ``least`` and ``most``, both included."""
+    """Validate a whole number in decimal digits from ``least`` to ``most``, both included."""
     if not _INTEGER.fullmatch(value) or not least <= int(value) <= most:
         raise ValueError(
             Sentence("Must be a whole number from %(least)s to %(most)s.", least=least, most=most)
@@ -102,7 +102,7 @@ def integer(value: str, least: int, most: int) -> int:
 
 
 def flag(value: str) -> bool:
-    """A boolean in one of its usual spellings."""
+    """Validate a boolean in one of its usual spellings."""
     word = value.lower()
     if word in _TRUE or word in _FALSE:
         return word in _TRUE
@@ -110,7 +110,7 @@ def flag(value: str) -> bool:
 
 
 def object_id(value: str) -> str:
-    """An id: 24 hexadecimal digits, returned in lower case."""
+    """Validate an id: 24 hexadecimal digits, returned in lower case."""
     lowered = value.lower()
     if not _OBJECT_ID.fullmatch(lowered):
         raise ValueError(Sentence("Must be an ID of 24 hexadecimal digits."))
@@ -118,9 +118,9 @@ def object_id(value: str) -> str:
 
 
 class PastedServer(ValueError):
-    """More than a host was entered; ``parts`` is what it names, if that can be told for sure.
+    """More than a host was entered; ``parts`` is its content, if it can be identified reliably.
 
-    Neither the message nor ``parts`` holds a password; what was entered does if ``secret``.
+    Neither the message nor ``parts`` contains a password; the input does if ``secret``.
     """
 
     def __init__(self, message: Sentence, parts: pasted.Parts | None, *, secret: bool) -> None:
@@ -130,12 +130,12 @@ class PastedServer(ValueError):
 
 
 def host(value: str) -> str:
-    """A domain name or an IP address, without scheme, port or blanks, as it is looked up.
+    """Validate a domain name or an IP address, without scheme, port or spaces.
 
-    That is in lower case, in A-labels and without a trailing dot. Numeric spellings such as
-    ``127.1`` or ``0x7f.1`` are refused: the C resolver takes them for addresses, and an egress
-    policy must not be bypassed by alternate spellings. Raises :class:`PastedServer` for a URL
-    and the like.
+    It is returned as it is looked up: in lower case, in A-labels and without a trailing dot.
+    Numeric spellings such as ``127.1`` or ``0x7f.1`` are refused: the C resolver accepts them as
+    addresses, and an egress policy must not be bypassed by alternate spellings. Raises
+    :class:`PastedServer` for a URL and the like.
     """
     name = text(value, most=_MOST_PASTED)
     if any(mark in name for mark in "/@") or (":" in name and not _is_address(name)):
@@ -194,17 +194,17 @@ def _pasted(value: str) -> PastedServer:
 
 
 def port(value: str) -> int:
-    """A TCP port."""
+    """Validate a TCP port."""
     return integer(value, *PORTS)
 
 
 def priority(value: str) -> int:
-    """The order in which an app uses its SMTPs; 0 is first."""
+    """Validate the position at which an app uses an SMTP server; 0 is first."""
     return integer(value, *PRIORITIES)
 
 
 def email(value: str) -> str:
-    """One email address that a check can send to, or from; see :func:`.parse_mailbox`."""
+    """Validate one email address that a check can send to or from; see :func:`.parse_mailbox`."""
     try:
         return parse_mailbox(text(value, most=254)).written
     except MailboxError as error:
@@ -226,10 +226,10 @@ def _mail_reason(error: MailboxError) -> str:
 
 
 def display_name(value: str) -> str:
-    """The name before an address in a header.
+    """Validate the display name of an address in a header.
 
-    Encoded words are refused: some Pythons decode ``=?utf-8?q?=0D=0A...?=`` into a new header
-    line when the message is written (CVE-2024-6923).
+    Encoded words are refused: some Python versions decode ``=?utf-8?q?=0D=0A...?=`` into a new
+    header line when the message is written (CVE-2024-6923).
     """
     if "=?" in value:
         raise ValueError(Sentence("Must not contain '=?'."))
@@ -237,14 +237,14 @@ def display_name(value: str) -> str:
 
 
 def credential(value: str) -> str:
-    """An SMTP user name or password, blanks kept; at most 1 KiB in UTF-8."""
+    """Validate an SMTP user name or password, keeping spaces; at most 1 KiB in UTF-8."""
     if len(text(value, most=1024).encode()) > 1024:
         raise ValueError(Sentence("Must have at most 1024 bytes in UTF-8."))
     return value
 
 
 def app_name(value: str) -> str:
-    """The name of an app; it goes into the subject of the test mail."""
+    """Validate the name of an app, which appears in the subject of test emails."""
     name = display_name(value).strip()
     if not 1 <= len(name) <= 100:
         raise ValueError(Sentence("Must have 1 to 100 characters."))
@@ -252,7 +252,7 @@ def app_name(value: str) -> str:
 
 
 def user_name(value: str) -> str:
-    """The name of an account: 1 to 100 characters that can be seen, without blanks at its ends."""
+    """Validate an account name: 1 to 100 visible characters, no leading or trailing spaces."""
     name = text(value, most=100).strip()
     if found := first_undrawn(name):
         raise ValueError(
@@ -265,55 +265,55 @@ def user_name(value: str) -> str:
     key = name_key(name)
     if not key:
         raise ValueError(Sentence("Must have 1 to 100 characters."))
-    if len(key) > 200:  # a few letters become three or more
+    if len(key) > 200:  # a few characters become three or more
         raise ValueError(Sentence("This name is too long. Choose a shorter one."))
     return name
 
 
 def name_key(name: str) -> str:
-    """The name of an account as names are compared: case and compatibility forms are one.
+    """Return the form in which account names are compared: without case or compatibility forms.
 
-    Unicode 3.13, D146 (compatibility caseless match), but that nothing is left out.
+    Unicode 3.13, D146 (compatibility caseless match), except that nothing is removed.
     """
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFD", name)).casefold()
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", folded).casefold()).strip()
 
 
 def seconds(value: str) -> int:
-    """A span of time in whole seconds."""
+    """Validate a duration in whole seconds."""
     return integer(value, 0, 2**31 - 1)
 
 
 def idempotency_key(value: str) -> str:
-    """What a client chose to call one request by: 1 to 255 visible ASCII characters."""
+    """Validate a client's identifier for one request: 1 to 255 visible ASCII characters."""
     if not _KEY.fullmatch(value):
         raise ValueError(Sentence("Must have 1 to 255 visible ASCII characters."))
     return value
 
 
 def strategy(value: str) -> str:
-    """How an app picks among its SMTPs."""
+    """Validate how an app chooses among its SMTP servers."""
     if value.upper() not in STRATEGIES:
         raise ValueError(Sentence("Must be PRIORITY or RANDOM."))
     return value.upper()
 
 
 def scope(value: str) -> str:
-    """What a token may do."""
+    """Validate a permission of a token."""
     if value not in SCOPES:
         raise ValueError(Sentence("Must be one of %(list)s.", list=", ".join(SCOPES)))
     return value
 
 
 def language(value: str) -> str:
-    """A language that the pages speak."""
+    """Validate a language of the pages."""
     if value not in LANGUAGES:
         raise ValueError(Sentence("Must be one of %(list)s.", list=", ".join(LANGUAGES)))
     return value
 
 
 def accept(**given: tuple[Callable[[str], str], str]) -> dict[str, str]:
-    """Run each value through its rule; raise one :class:`BadInput` for all that fail."""
+    """Apply each value's rule; raise one :class:`BadInput` for all that fail."""
     accepted, errors = {}, {}
     for name, (rule, value) in given.items():
         try:

@@ -1,1 +1,1 @@
-"""Run checks, let their outcome decide, and say how they stand."""
+"""Run checks, apply their results, and report their progress."""

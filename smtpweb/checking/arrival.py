@@ -1,6 +1,6 @@
-"""Did the test mail arrive? It holds a one-time link by which its reader says so.
+"""Confirm that a test email was delivered: its reader opens the one-time link that it contains.
 
-Only a digest of what the link holds is stored: nobody can confirm by reading the database.
+Only a digest of the link's token is stored: nobody can confirm delivery by reading the database.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from ..database.secret_box import digest_of
 from ..database.session import db, now, writing
 from ..errors import NotFound
 
-PATH = "/received/"  # of the page that the link leads to, below the base URL
+PATH = "/received/"  # path of the link's page, below the base URL
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 
 
 def new_link(base_url: str) -> tuple[str, str]:
-    """A link for one test mail, and the digest to store for it."""
+    """Return a link for one test email, and the digest to store for it."""
     token = secrets.token_urlsafe(32)
     return base_url + PATH + token, digest_of(token)
 
 
 def find(token: str) -> Check:
-    """The check whose mail held this token; raises :class:`NotFound`."""
+    """Return the check whose test email contained this token; raise :class:`NotFound`."""
     found = None
     if _TOKEN.fullmatch(token):
         found = db.session.scalar(select(Check).where(Check.arrival_digest == digest_of(token)))
@@ -36,7 +36,7 @@ def find(token: str) -> Check:
 
 
 def confirm(token: str) -> bool:
-    """Note that the mail arrived; False where that was said before. Raises :class:`NotFound`."""
+    """Record that the email was delivered; False if already recorded. Raises :class:`NotFound`."""
     check = find(token)
     with writing() as session:
         told = session.execute(

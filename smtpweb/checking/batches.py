@@ -1,8 +1,8 @@
-"""Check many SMTP servers of an app, one after the other, and tell from rows how far that has come.
+"""Check several SMTP servers of an app in sequence, and read the progress from the database.
 
-A batch goes on by itself until every server has its check: limits delay it, they never stop it.
-Its row in ``check_queue`` says that somebody carries it out, so that any process can show how it
-stands, and take it over from one that has ended.
+A batch runs in the background until every server has been checked: limits delay it but never
+stop it. Its row in ``check_queue`` says that a process is running it, so that any process can
+show its progress, and take it over from one that has ended.
 """
 
 from __future__ import annotations
@@ -32,30 +32,30 @@ from .limits import Slots
 
 log = logging.getLogger(__name__)
 
-ALIVE = timedelta(seconds=30)  # after its last sign of life a queue may be taken over
-_BEAT = 5.0  # seconds between two signs of life
-SHOWN = 500  # rows of a batch that are read for its page, and of each kind
-_PACE = 0.3  # seconds between two looks at a check
-_LONGEST = timedelta(minutes=6)  # no setting lets a check take so long
+ALIVE = timedelta(seconds=30)  # since its last heartbeat, before a queue may be taken over
+_BEAT = 5.0  # seconds between two heartbeats
+SHOWN = 500  # rows of a batch that are read for its page, of each kind
+_PACE = 0.3  # seconds between two polls of a check
+_LONGEST = timedelta(minutes=6)  # longer than any setting allows a check to take
 
 
 @dataclass(frozen=True)
 class Batch:
-    """SMTPs of an app, each to be checked once since a moment; no ids stand for all of them."""
+    """SMTP servers of an app, each to be checked once after ``since``; no ids means all of them."""
 
     app_id: str
     since: datetime
     smtp_ids: tuple[str, ...] = ()
 
     def holds(self) -> ColumnElement[bool]:
-        """The condition that an SMTP is one of them."""
+        """Return the condition that an SMTP server belongs to the batch."""
         mine = Smtp.app_id == self.app_id
         return and_(mine, Smtp.id.in_(self.smtp_ids)) if self.smtp_ids else mine
 
     def counts(self) -> ColumnElement[bool]:
-        """The condition that a check is one of the batch's, whoever began it."""
+        """Return the condition that a check counts for the batch, whoever started it."""
         return and_(
-            Check.started > self.since - _LONGEST,  # so that the index on it is of use
+            Check.started > self.since - _LONGEST,  # so that its index can be used
             or_(
                 Check.started >= self.since,
                 Check.finished >= self.since,
@@ -64,17 +64,17 @@ class Batch:
         )
 
 
-# --- how it stands -------------------------------------------------------------------------
+# --- progress ------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Standing:
-    """How far a batch has come. ``rows``: the newest check of each SMTP that has one, in order.
+    """Progress of a batch. ``rows``: the newest check of each server that has one, in order.
 
     Rows are (smtp_id, host, port, id, started, finished, ends_by, accepted, stage, code, title).
-    ``waiting``: (id, host, port) of SMTPs without one, at most ``SHOWN``. ``queued``: somebody
-    carries it out; ``abandoned``: somebody did, and was stopped. ``delayed_for``: seconds for
-    which a limit delays the next check.
+    ``waiting``: (id, host, port) of servers without a check, at most ``SHOWN``. ``queued``: a
+    process is running it; ``abandoned``: a process did, and was stopped. ``delayed_for``: seconds
+    for which a limit delays the next check.
     """
 
     total: int
@@ -86,22 +86,22 @@ class Standing:
 
     @property
     def going_on(self) -> bool:
-        """Whether there will be more to see."""
+        """Whether further progress is expected."""
         return any(map(service.is_under_way, self.rows)) or (self.queued and self.left > 0)
 
     @property
     def finished(self) -> int:
-        """How many are not under way any more."""
+        """The number of checks that are no longer running."""
         return sum(not service.is_under_way(row) for row in self.rows)
 
     @property
     def accepted(self) -> int:
-        """How many were accepted."""
+        """The number of accepted test emails."""
         return sum(bool(row.accepted) for row in self.rows)
 
     @property
     def without_result(self) -> int:
-        """How many ended without one: they were refused by our own policy, or interrupted."""
+        """The number of checks without a result: refused by our own policy, or interrupted."""
         return sum(
             row.finished is None or row.stage == Stage.POLICY
             for row in self.rows
@@ -110,12 +110,12 @@ class Standing:
 
     @property
     def left(self) -> int:
-        """How many have no check."""
+        """The number of servers without a check."""
         return self.total - len(self.rows)
 
 
 def standing(user_id: str, batch: Batch) -> Standing:
-    """How far the batch has come."""
+    """Return the progress of the batch."""
     total = db.session.scalar(select(func.count()).select_from(Smtp).where(batch.holds())) or 0
     found = fetch(
         select(
@@ -152,7 +152,7 @@ def standing(user_id: str, batch: Batch) -> Standing:
 
 
 def running(user_id: str) -> Batch | None:
-    """The batch that is carried out for this user now."""
+    """Return the batch that is running for this user, if any."""
     queue = _queue_of(user_id)
     return _batch_of(queue) if queue is not None and queue.alive_until > now() else None
 
@@ -170,14 +170,14 @@ def _unchecked(batch: Batch) -> ColumnElement[bool]:
     return ~select(Check.id).where(Check.smtp_id == Smtp.id, batch.counts()).exists()
 
 
-# --- carrying it out -----------------------------------------------------------------------
+# --- execution -----------------------------------------------------------------------------
 
 
 def start(caller: Caller, batch: Batch, base_url: str | None = None) -> None:
-    """Begin to check those of the batch that have no check yet, in the order of their use.
+    """Start checking the servers of the batch that have no check yet, in order of use.
 
-    Returns at once. Raises :class:`NotFound`, and :class:`Busy` where this user's SMTPs are being
-    checked already, or too many other people's.
+    Returns immediately. Raises :class:`NotFound`, and :class:`Busy` if this user's servers are
+    already being checked, or too many servers of other users.
     """
     app_id = apps.find(caller.user_id, batch.app_id).id
     app = cast(Flask, current_app._get_current_object())  # type: ignore[attr-defined]
@@ -191,7 +191,7 @@ def start(caller: Caller, batch: Batch, base_url: str | None = None) -> None:
 
 
 def _take_over(user_id: str, app_id: str, batch: Batch, owner: str) -> None:
-    """Make the user's row this batch's, unless somebody carries out one of the user's."""
+    """Assign the user's row to this batch, unless a batch of the user is running."""
     busy = Busy(
         Sentence(
             "Several of your SMTP servers are already being checked. Wait until they are done."
@@ -209,12 +209,12 @@ def _take_over(user_id: str, app_id: str, batch: Batch, owner: str) -> None:
             row.owner, row.app_id, row.since = owner, app_id, batch.since
             row.smtp_ids = list(batch.smtp_ids)
             row.alive_until, row.waits_until = now() + ALIVE, None
-    except IntegrityError:  # at the same moment by another request
+    except IntegrityError:  # inserted at the same moment by another request
         raise busy from None
 
 
 def stop(user_id: str, app_id: str) -> None:
-    """Begin no more checks of the user's batch in this app; the one under way is finished."""
+    """Start no more checks of the user's batch in this app; let the running one finish."""
     with writing() as session:
         session.execute(
             delete(CheckQueue).where(CheckQueue.user_id == user_id, CheckQueue.app_id == app_id)
@@ -222,10 +222,10 @@ def stop(user_id: str, app_id: str) -> None:
 
 
 class Queues:
-    """The queues of this process: a few, and one of each user.
+    """The queues of this process: a limited number, one per user.
 
-    ``slots``: for each, as it has a thread that mostly waits. ``is_over``: whether the worker was
-    told to end. It waits for its checks, not for new ones.
+    ``slots``: one per queue, as each has a thread that mostly waits. ``is_over``: whether the
+    worker is shutting down. It waits for running checks, but starts no new ones.
     """
 
     def __init__(self, slots: Slots) -> None:
@@ -236,7 +236,7 @@ class Queues:
         self.is_over: Callable[[], bool] = lambda: not threading.main_thread().is_alive()
 
     def run(self, queue: _Queue) -> None:
-        """Start it, unless there are too many; raises :class:`Busy`."""
+        """Start the queue, unless there are too many; raise :class:`Busy`."""
         if self._slots.take(queue.owner):
             raise Busy(
                 Sentence("Too many checks are running. Nothing was changed."), retry_after=30
@@ -244,19 +244,19 @@ class Queues:
         with self._lock:
             try:
                 queue.start()
-            except RuntimeError:  # the system gives no more threads
+            except RuntimeError:  # the system cannot start more threads
                 self._slots.give_back(queue.owner)
                 raise Busy(Sentence("Too many checks are running."), retry_after=5) from None
             self._running.add(queue)
 
     def remove(self, queue: _Queue) -> None:
-        """It has ended."""
+        """Remove a queue that has ended."""
         with self._lock:
             self._running.discard(queue)
         self._slots.give_back(queue.owner)
 
     def stop(self) -> None:
-        """Begin no more checks, and return when no queue works any more."""
+        """Start no more checks, and return once every queue has ended."""
         self.stopped.set()
         with self._lock:
             queues = list(self._running)
@@ -265,23 +265,23 @@ class Queues:
 
 
 class _Queue(threading.Thread):
-    """Starts one check after the other. A daemon: each check itself is ended before its worker."""
+    """Run checks in sequence. A daemon: the worker waits only for the checks themselves."""
 
     def __init__(self, app: Flask, caller: Caller, batch: Batch, base_url: str | None) -> None:
         super().__init__(name=f"batch of {caller.user_id}", daemon=True)
         self.owner = new_id()
         self._app, self._caller, self._batch, self._base_url = app, caller, batch, base_url
-        self._skipped: list[str] = []  # removed meanwhile, or its password cannot be read
+        self._skipped: list[str] = []  # removed in the meantime, or with an unreadable password
         self._is_mine = True
-        self._beat = 0.0  # when the last sign of life was given
+        self._beat = 0.0  # time of the last heartbeat
         self._queues = services(app).queues
 
     def run(self) -> None:
-        """Work it off, waiting where a limit says so."""
+        """Process the queue, waiting when a limit requires it."""
         try:
             with self._app.app_context():
                 self._work()
-        except SQLAlchemyError as error:  # its row is left: who looks at the page takes it over
+        except SQLAlchemyError as error:  # its row stays: the next page view takes it over
             log.error("%s ended early: %s", self.name, cause(error))
         finally:
             self._queues.remove(self)
@@ -299,12 +299,12 @@ class _Queue(threading.Thread):
             raise
         except Exception:
             log.exception("%s ended by a bug of ours", self.name)
-            finished = True  # to take it over would end in the same way
+            finished = True  # after a takeover it would end in the same way
         if self._is_mine:
             self.leave(for_good=finished)
 
     def leave(self, *, for_good: bool) -> None:
-        """Give up the row; unless it is for good, any other process may take it over at once."""
+        """Release the row; unless ``for_good``, another process may take it over immediately."""
         which = (CheckQueue.user_id == self._caller.user_id, CheckQueue.owner == self.owner)
         with writing() as session:
             if for_good:
@@ -323,7 +323,7 @@ class _Queue(threading.Thread):
         return rows[0].id if rows else None
 
     def _check(self, smtp_id: str) -> None:
-        """Check this one and wait for its end, or until there may be room for it."""
+        """Start this check and wait until it ends, or until a limit may allow another attempt."""
         try:
             check_id = runner.start(self._caller, smtp_id, self._base_url)
         except (NotFound, SecretUnreadable):
@@ -346,7 +346,7 @@ class _Queue(threading.Thread):
         self._show_life()
 
     def _goes_on(self, waits_until: datetime | None = None) -> bool:
-        """Whether to go on: the worker lives, and nobody stopped this batch or took it over."""
+        """Check that the worker is running, and that nobody stopped or took over this batch."""
         if self._queues.stopped.is_set() or self._queues.is_over():
             return False
         if time.monotonic() - self._beat > _BEAT:

@@ -1,4 +1,4 @@
-"""Explain an error that somebody pasted. Nothing of it is stored or logged."""
+"""Explain an error message that a user pasted. Nothing of it is stored or logged."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from . import limits
 
 
 def explain(text: str, host: str, provider: str, key: str) -> Explanation:
-    """What happened according to ``text``.
+    """Explain what happened according to ``text``.
 
-    ``key``: the network or user that the limit counts. Raises :class:`BadInput`,
+    ``key``: the network or user that is rate-limited. Raises :class:`BadInput`,
     :class:`TooMany`.
     """
     count(key)
@@ -21,7 +21,7 @@ def explain(text: str, host: str, provider: str, key: str) -> Explanation:
 
 
 def count(key: str) -> None:
-    """Count one more text of this network or user, before any of it is read.
+    """Count one more text of this network or user, before reading any of it.
 
     Raises :class:`TooMany`.
     """
@@ -29,7 +29,7 @@ def count(key: str) -> None:
 
 
 def explain_for_all(text: str, host: str = "", provider: str = "") -> Explanation:
-    """The same without a limit, for the command line."""
+    """Like :func:`explain`, but without a limit, for the command line."""
     faults: dict[str, list[str]] = {}
     name, port = "", None
     try:
@@ -53,7 +53,7 @@ def explain_for_all(text: str, host: str = "", provider: str = "") -> Explanatio
 
 
 def shown(text: str) -> str:
-    """What may be shown of a pasted text: nothing where it is too long to be read."""
+    """Return the displayable part of a pasted text: "" if it is too long to be read."""
     try:
         return explanation.readable(text)
     except explanation.TooLong:
@@ -61,7 +61,7 @@ def shown(text: str) -> str:
 
 
 def _host_and_port(typed: str) -> tuple[str, int | None]:
-    """``smtp.example.com`` or ``smtp.example.com:587``."""
+    """Split ``smtp.example.com`` or ``smtp.example.com:587``."""
     if not typed:
         return "", None
     name, colon, port = typed.rpartition(":")

@@ -1,8 +1,8 @@
-"""Bound expensive work: slots of a worker, shares of a user.
+"""Limit expensive work: slots of a worker, shares of a user.
 
-Slots are counted in the memory of a worker, which dies with them. Shares hold for all workers and
-machines: they are counted in rows of ``started_work`` that their user cannot remove, and one under
-way is a lease, so that a worker that dies keeps nobody out. All figures are settings.
+Slots are counted in the memory of a worker, and are lost with it. Shares apply across all workers
+and machines: they are counted in rows of ``started_work``, which users cannot remove. A running
+one is a lease, so that a dead worker locks nobody out. All limits are settings.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 CHECK, SEARCH = "check", "search"
-SEARCH_LEASE = timedelta(seconds=30)  # a search takes 13 s at most, see discovery.find
+SEARCH_LEASE = timedelta(seconds=30)  # a search takes at most 13 s, see discovery.find
 _MOST_KEYS = 10_000  # networks or users whose explanations are counted
-_NEXT_LOOK = 5  # seconds after which one of those under way may have ended
+_NEXT_LOOK = 5  # seconds after which a running one may have ended
 
 _UNDER_WAY = {
     CHECK: Sentence("You already have %(number)s checks running. Wait until one of them is done."),
@@ -51,7 +51,7 @@ _STARTED = {
 
 
 class Slots:
-    """So many of one kind at once in this process, and so many of each user; 0 means any."""
+    """Limits on concurrent uses: in this process, and per user (0: no limit per user)."""
 
     def __init__(self, total: int, per_user: int = 0) -> None:
         self._total, self._per_user = total, per_user
@@ -60,11 +60,11 @@ class Slots:
 
     @property
     def taken(self) -> int:
-        """How many are in use."""
+        """The number of slots in use."""
         return self._taken.total()
 
     def take(self, user_id: str) -> str:
-        """Take one: "" if it was taken, "user" or "worker" if theirs are in use."""
+        """Take a slot; return "", else whose slots are all in use: "user" or "worker"."""
         with self._lock:
             if self._per_user and self._taken[user_id] >= self._per_user:
                 return "user"
@@ -74,23 +74,23 @@ class Slots:
             return ""
 
     def give_back(self, user_id: str) -> None:
-        """Give back one that was taken."""
+        """Release a slot."""
         with self._lock:
             self._taken[user_id] -= 1
-            self._taken += Counter()  # forgets those with none
+            self._taken += Counter()  # removes entries that are zero
 
 
 class Pool:
-    """So many threads at work, and so many callers that wait for one; the next is refused."""
+    """A fixed number of threads, and of callers that may wait for one; further ones are refused."""
 
     def __init__(self, slots: int, queue: int) -> None:
         self.slots, self.queue = slots, queue
-        # Its threads start with the first work, which is after gunicorn's fork.
+        # Its threads start with the first task, which is after gunicorn's fork.
         self._threads = ThreadPoolExecutor(slots, "pool")
         self._places = threading.BoundedSemaphore(slots + queue)
 
     def run(self, work: Callable[[], T], refusal: TooMany) -> T:
-        """What ``work`` gives; raises ``refusal`` where the queue is full."""
+        """Run ``work`` and return its result; raise ``refusal`` if the queue is full."""
         if not self._places.acquire(blocking=False):
             raise refusal
         try:
@@ -100,7 +100,7 @@ class Pool:
 
     @property
     def is_full(self) -> bool:
-        """Whether whoever comes next is refused."""
+        """Whether the next caller would be refused."""
         if self._places.acquire(blocking=False):
             self._places.release()
             return False
@@ -108,7 +108,7 @@ class Pool:
 
 
 class Allowance:
-    """So many texts in so many seconds for each network or user of this process."""
+    """A maximum number of texts per time window for each network or user, in this process."""
 
     def __init__(self, most: int, seconds: int) -> None:
         self._most, self._seconds = most, seconds
@@ -116,13 +116,13 @@ class Allowance:
         self._lock = threading.Lock()
 
     def take(self, key: str) -> None:
-        """Count one more; raises :class:`TooMany`."""
+        """Count one more; raise :class:`TooMany`."""
         now = time.monotonic()
         with self._lock:
             taken = self._taken.pop(key, None) or deque()
             while taken and taken[0] <= now - self._seconds:
                 taken.popleft()
-            self._taken[key] = taken  # at the end: the one that came last
+            self._taken[key] = taken  # move to the end: the most recent
             if len(self._taken) > _MOST_KEYS:
                 self._taken.popitem(last=False)
             if len(taken) >= self._most:
@@ -139,7 +139,7 @@ class Allowance:
 
 @dataclass(frozen=True)
 class WorkerLimits:
-    """What this worker does at the same time."""
+    """The limits on concurrent work in this worker."""
 
     checks: threading.BoundedSemaphore
     streams: Slots
@@ -149,7 +149,7 @@ class WorkerLimits:
 
     @classmethod
     def of(cls, config: Settings) -> WorkerLimits:
-        """The limits that the settings say."""
+        """Create the limits from the settings."""
         return cls(
             threading.BoundedSemaphore(config.check_slots),
             Slots(config.stream_slots, config.streams_per_user),
@@ -160,12 +160,12 @@ class WorkerLimits:
 
 
 def of_worker() -> WorkerLimits:
-    """The limits of the worker that serves the current application."""
+    """Return the limits of the worker that serves the current application."""
     return services().limits
 
 
 def take_slot() -> threading.BoundedSemaphore:
-    """Take one of the worker's slots, to be released after the check; raises :class:`Busy`."""
+    """Take one of the worker's slots, to be released after the check; raise :class:`Busy`."""
     slots = of_worker().checks
     if not slots.acquire(blocking=False):
         raise Busy(Sentence("Too many checks are running. Nothing was changed."), retry_after=5)
@@ -176,12 +176,12 @@ def take_slot() -> threading.BoundedSemaphore:
 
 
 def take_share(user_id: str, kind: str, work_id: str, until: datetime) -> None:
-    """Count one more, which ends at ``until`` at the latest; raises :class:`TooMany`.
+    """Count one more, which ends at ``until`` at the latest; raise :class:`TooMany`.
 
-    Part of the caller's write transaction: what is not begun does not count either.
+    Part of the caller's write transaction: if the work is not started, it is not counted either.
     """
     config, moment = settings(), now()
-    # On PostgreSQL the row lock serialises what one user starts at the same moment.
+    # On PostgreSQL the row lock serialises the work that one user starts at the same moment.
     db.session.execute(select(User.id).where(User.id == user_id).with_for_update())
     usage = _usage(user_id, kind)
     if config.checks_at_once and usage.under_way >= config.checks_at_once:
@@ -202,7 +202,7 @@ def take_share(user_id: str, kind: str, work_id: str, until: datetime) -> None:
 class _Usage:
     under_way: int
     wait: int  # seconds
-    outdated: int  # rows of any kind that count no more
+    outdated: int  # rows of any kind that no longer count
 
 
 def _usage(user_id: str, kind: str) -> _Usage:
@@ -211,7 +211,7 @@ def _usage(user_id: str, kind: str) -> _Usage:
     mine = StartedWork.user_id == user_id, StartedWork.kind == kind
     under_way = select(func.count()).where(*mine, StartedWork.until > moment)
     outdated = select(func.count()).where(*_outdated(user_id, opened, moment))
-    # The one that has to leave the window before there is room for one more
+    # The one that must leave the window before another may start
     blocking = (
         select(StartedWork.started)
         .where(*mine, StartedWork.started > opened)
@@ -235,7 +235,7 @@ def _outdated(user_id: str, opened: datetime, moment: datetime) -> tuple[ColumnE
 
 
 def give_back_share(work_id: str) -> None:
-    """Note that this has ended: one more may be under way. It still counts as started."""
+    """Record that this has ended, so that another may run. It still counts as started."""
     db.session.execute(
         update(StartedWork)
         .where(StartedWork.id == work_id, StartedWork.until > now())
@@ -246,7 +246,7 @@ def give_back_share(work_id: str) -> None:
 
 @contextmanager
 def search(user_id: str) -> Iterator[None]:
-    """Count a search, which is under way in the block; raises :class:`TooMany`, :class:`Busy`."""
+    """Count a search that runs in the block; raise :class:`TooMany`, :class:`Busy`."""
     slots = take_slot()
     try:
         work_id = new_id()
@@ -258,12 +258,12 @@ def search(user_id: str) -> Iterator[None]:
             try:
                 with writing():
                     give_back_share(work_id)
-            except SQLAlchemyError as error:  # its lease ends soon
+            except SQLAlchemyError as error:  # its lease expires soon
                 log.warning("search %s: its end was not noted: %s", work_id, cause(error))
     finally:
         slots.release()
 
 
 def _window(config: Settings) -> timedelta:
-    """In which the work of a user is counted; none where its number has no limit."""
+    """Return the period in which a user's work is counted; zero if its number has no limit."""
     return timedelta(minutes=config.checks_minutes if config.checks_per_user else 0)

@@ -1,7 +1,7 @@
-"""What an operator watches: how many there are of each, in a number of statements that is fixed.
+"""Metrics for operators: totals, read in a fixed number of statements.
 
-Nothing here names a host, an app, an account or an id: figures go to monitoring systems, which
-many people read.
+They never name a host, app, account or id: metrics go to monitoring systems that many people can
+read.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ WINDOW = timedelta(hours=24)
 class Figures:
     """``checks`` counts those that finished in the last 24 hours, by (accepted, stage).
 
-    ``last_check_age`` is in seconds, None where no check has finished yet.
+    ``last_check_age`` is in seconds, None if no check has finished yet.
     """
 
     smtps_enabled: int
@@ -34,7 +34,7 @@ class Figures:
 
 
 def read() -> Figures:
-    """The figures at this moment."""
+    """Return the current figures."""
     moment = now()
     enabled, smtps, apps, last = fetch(
         select(
@@ -54,7 +54,7 @@ def read() -> Figures:
         smtps_disabled=smtps - enabled,
         apps=apps,
         checks={(bool(accepted), stage): count for accepted, stage, count in checks},
-        # Clocks of several machines differ a little: never an age below zero.
+        # Clocks of different machines differ slightly: never return a negative age.
         last_check_age=max(0.0, (moment - last).total_seconds()) if last else None,
         stale_seals=installation.count_stale_seals(),
     )

@@ -1,4 +1,4 @@
-"""How long checks are kept: old ones go, a few at a time, the newest of each SMTP server never."""
+"""Retention of checks: delete old ones in small portions, never a server's newest one."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from ..database.session import cause, fetch, now, writing
 
 log = logging.getLogger(__name__)
 
-PORTION = 100  # checks; whoever finishes one waits for as many to go
+PORTION = 100  # checks; whoever finishes a check waits for at most this many deletions
 
 
 def prune() -> int:
-    """Remove checks older than ``SMTPWEB_KEEP_CHECKS`` days, at most a portion; returns how many.
+    """Delete checks older than ``SMTPWEB_KEEP_CHECKS`` days, at most ``PORTION``; return how many.
 
-    The newest check of each server stays, however old: it says how the server stands. A storage
-    that cannot do it now is no fault of the check that has just ended.
+    The newest check of each server is kept regardless of age: it gives the state of the server.
+    A database error here must not affect the check that has just ended.
     """
     days = settings().keep_checks
     if not days:
@@ -38,7 +38,7 @@ def prune() -> int:
         .limit(PORTION)
     )
     try:
-        ids = [row.id for row in fetch(old)]  # mostly none: then nobody waits for a write
+        ids = [row.id for row in fetch(old)]  # usually none, so nobody waits for a write
         if ids:
             with writing() as session:
                 session.execute(delete(Check).where(Check.id.in_(ids)))

@@ -1,7 +1,7 @@
-"""Checks that run by themselves, in a thread of their worker, and that any worker can follow.
+"""Run checks in background threads of their worker; any worker can follow their progress.
 
-What a check has done so far is written into its row, so that its page can be served from
-anywhere, and its reader may leave. Only checks begun from a page are watched in this way.
+The progress of a check is written to its row, so that any worker can serve its page, and the user
+may leave the page. Only checks started from a page are tracked in this way.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from . import limits, service
 
 log = logging.getLogger(__name__)
 
-PACE = 0.25  # seconds between two looks at a check, and at least between two writes
-_HEARTBEAT = 5.0  # seconds without news after which the connection is tried
+PACE = 0.25  # seconds between two polls of a check, and at least between two writes
+_HEARTBEAT = 5.0  # seconds without news before the connection is tested
 _ORDER = {stage: place for place, stage in enumerate(Stage)}
 
 
@@ -38,16 +38,16 @@ _ORDER = {stage: place for place, stage in enumerate(Stage)}
 
 
 def start(caller: Caller, smtp_id: str, base_url: str | None = None) -> str:
-    """Begin a check and let it go on by itself; gives its id. Raises what ``checks.run`` raises."""
+    """Start a check in the background; return its id. Raises whatever ``service.run`` raises."""
     app = cast(Flask, current_app._get_current_object())  # type: ignore[attr-defined]
     slots = limits.take_slot()
     try:
         begun, target = service.begin(caller, smtp_id, base_url=base_url)
-        db.session.expunge(begun)  # from here on it is the thread's
+        db.session.expunge(begun)  # from here on it belongs to the thread
         check_id = begun.id
         try:
             _Background(app, slots, begun, target).start()
-        except RuntimeError:  # the system gives no more threads
+        except RuntimeError:  # the system cannot start more threads
             service.release(begun)
             raise Busy(Sentence("Too many checks are running."), retry_after=5) from None
     except BaseException:
@@ -57,14 +57,14 @@ def start(caller: Caller, smtp_id: str, base_url: str | None = None) -> str:
 
 
 def wait_for_all() -> None:
-    """Return when the checks that run in this process have ended; each has its deadline."""
+    """Return when all checks running in this process have ended; each has its deadline."""
     for thread in threading.enumerate():
         if isinstance(thread, _Background):
             thread.join()
 
 
 class _Background(threading.Thread):
-    """One check. No daemon: a worker that is told to stop ends when its checks have."""
+    """One check. Not a daemon: a worker that is stopped exits only after its checks have ended."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class _Background(threading.Thread):
         self._steps: tuple[Step, ...] = ()
 
     def run(self) -> None:
-        """Check, and keep the outcome."""
+        """Check, and store the result."""
         try:
             with self._app.app_context():
                 service.carry_out(self._begun, self._target, self._watched)
@@ -93,7 +93,7 @@ class _Background(threading.Thread):
             self._slots.release()
 
     def _watched(self, target: Target) -> Report:
-        """Check in a further thread, which never waits for the database that is written here."""
+        """Check in a further thread, which never waits for the database writes made here."""
         written: tuple[Step, ...] = ()
         with ThreadPoolExecutor(1, "asks") as asking:
             report = asking.submit(mailcheck.check, target, self._note)
@@ -104,13 +104,13 @@ class _Background(threading.Thread):
             return report.result()
 
     def _note(self, step: Step) -> None:
-        # Where the conversation starts over, what was told of later stages is void
+        # If the conversation starts over, steps reported for later stages are void
         before = (one for one in self._steps if _ORDER[one.stage] < _ORDER[step.stage])
         self._steps = (*before, step)
 
 
 def _write(check_id: str, steps: tuple[Step, ...]) -> None:
-    """Show the steps so far. Not worth a check: where it fails, the page just learns less."""
+    """Publish the steps so far. A failure must not affect the check: the page just shows less."""
     try:
         with writing() as session:
             session.execute(
@@ -127,15 +127,15 @@ def _write(check_id: str, steps: tuple[Step, ...]) -> None:
 
 
 class Following:
-    """The steps of a check as they come; None now and then, where there is nothing new.
+    """Iterate over the steps of a check as they arrive; None at times, if there is nothing new.
 
-    Ends with the check, or when its time is over. Between two looks it holds no connection and
-    no transaction. Must be closed.
+    Ends with the check, or when its time has expired. Holds no connection and no transaction
+    between two polls. Must be closed.
     """
 
     def __init__(self, user_id: str, check_id: str) -> None:
-        """Raises :class:`NotFound`, and where too many are followed :class:`Busy`,
-        :class:`TooMany` where all of them are this user's.
+        """Raise :class:`NotFound`, or if too many checks are followed :class:`Busy`,
+        :class:`TooMany` if all of them are this user's.
         """
         self._which = (
             visible_checks(user_id)
@@ -160,7 +160,7 @@ class Following:
             )
         self._user_id = user_id
         self._slots: limits.Slots | None = slots
-        # A stream lasts as long as its check: the connection of its request is given back now
+        # A stream lasts as long as its check: release the connection of its request now
         db.session.close()
 
     def __iter__(self) -> Iterator[tuple[Step, ...] | None]:
@@ -181,7 +181,7 @@ class Following:
         return next(iter(fetch(self._which)), None)
 
     def close(self) -> None:
-        """Make room for the next one."""
+        """Release the slot."""
         slots, self._slots = self._slots, None
         if slots is not None:
             slots.give_back(self._user_id)

@@ -1,4 +1,4 @@
-"""Check an SMTP: claim it, send a real mail through it, keep the outcome, let it decide."""
+"""Check an SMTP server: claim it, send a test email, store the result and apply it."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from . import arrival, limits, retention
 
 log = logging.getLogger(__name__)
 
-_LEASE_MARGIN = timedelta(seconds=5)  # beyond the deadline, for writing the outcome
+_LEASE_MARGIN = timedelta(seconds=5)  # beyond the deadline, for storing the result
 
 
 def run(
     caller: Caller, smtp_id: str, *, base_url: str | None = None, limited: bool = True
 ) -> Check:
-    """Send a real test mail through the SMTP, keep the outcome, enable or disable the SMTP.
+    """Send a test email through the SMTP server, store the result, enable or disable the server.
 
-    ``base_url`` is where we are reached, unless a setting says it; without either, the mail has
-    no link to confirm its arrival. Raises :class:`NotFound`, :class:`Busy` and :class:`TooMany`.
-    No transaction and no connection is held while we wait for the network.
+    ``base_url`` is our public URL, unless a setting gives it; without either, the email has no
+    link to confirm delivery. Raises :class:`NotFound`, :class:`Busy` and :class:`TooMany`. No
+    transaction and no connection is held while we wait for the network.
     """
     slots = limits.take_slot()
     try:
@@ -46,7 +46,7 @@ def run(
 def begin(
     caller: Caller, smtp_id: str, *, base_url: str | None = None, limited: bool = True
 ) -> tuple[Check, Target | Report]:
-    """Claim the SMTP and read all that the check needs, in one transaction."""
+    """Claim the SMTP server and read everything the check needs, in one transaction."""
     moment = now()
     base_url = settings().base_url or base_url
     link, digest = arrival.new_link(base_url) if base_url else ("", None)
@@ -61,7 +61,7 @@ def begin(
         check_id = new_id()
         if limited:
             limits.take_share(caller.user_id, limits.CHECK, check_id, ends_by)
-        target = _target(smtp, link)  # may find the password unreadable: before anything is written
+        target = _target(smtp, link)  # before any write, as the password may be unreadable
         begun = Check(
             id=check_id,
             smtp_id=smtp.id,
@@ -81,11 +81,11 @@ def carry_out(
     target: Target | Report,
     ask: Callable[[Target], Report] | None = None,
 ) -> Check:
-    """Check what was begun, by ``ask`` if given, and keep the outcome."""
+    """Run a check that was begun, by ``ask`` if given, and store the result."""
     try:
         report = target if isinstance(target, Report) else (ask or mailcheck.check)(target)
     except BaseException:
-        release(begun)  # our bug: the check stays without an outcome, which says so
+        release(begun)  # our bug: the check stays without a result, which shows it
         raise
     log.info(
         "check %s of %s:%s by %s: %s at %s", begun.id, report.host, report.port,
@@ -95,12 +95,12 @@ def carry_out(
 
 
 def is_under_way(check: Check | AnyRow) -> bool:
-    """Whether this check, or a row of one, runs now; outliving its time it was interrupted."""
+    """Check if this check or row is running; one that has outlived its time was interrupted."""
     return check.finished is None and check.ends_by > now()
 
 
 def _target(smtp: Smtp, arrival_url: str) -> Target | Report:
-    """What to check, as plain values; or the report where it need not be tried."""
+    """Return what to check, as plain values; or the report if it need not be attempted."""
     app, config = smtp.app, settings()
     mail_from = checkability.sender(smtp, app.defaultfromemail)
     if not mail_from:
@@ -130,7 +130,7 @@ def _target(smtp: Smtp, arrival_url: str) -> Target | Report:
 
 
 def _finish(begun: Check, report: Report) -> Check:
-    """Keep the outcome, and let it decide about the SMTP unless that was edited meanwhile."""
+    """Store the result, and apply it to the server unless that has been edited since."""
     with writing() as session:
         limits.give_back_share(begun.id)
         smtp = _claimed(begun)
@@ -152,13 +152,13 @@ def _finish(begun: Check, report: Report) -> Check:
             if smtp.checking_until == begun.ends_by:
                 smtp.checking_until = None
     if smtp is None:
-        raise NotFound("SMTP")  # removed meanwhile, and its checks with it
+        raise NotFound("SMTP")  # removed in the meantime, along with its checks
     retention.prune()
     return begun
 
 
 def release(begun: Check) -> None:
-    """Let go of the SMTP of a check that ends without an outcome."""
+    """Release the SMTP server of a check that ends without a result."""
     with writing():
         limits.give_back_share(begun.id)
         smtp = _claimed(begun)
@@ -174,7 +174,7 @@ def _claimed(begun: Check) -> Smtp | None:
 
 
 def find(user_id: str, check_id: str) -> Check:
-    """One check with its SMTP and app; raises :class:`NotFound`."""
+    """Return one check with its SMTP server and app; raise :class:`NotFound`."""
     found = db.session.scalar(
         visible_checks(user_id).options(joinedload(Check.user)).where(Check.id == check_id)
     )
@@ -184,7 +184,7 @@ def find(user_id: str, check_id: str) -> Check:
 
 
 def history(smtp: Smtp, page: int, size: int) -> tuple[list[Check], int]:
-    """One page of the SMTP's checks, newest first (``page`` from 0), and how many there are."""
+    """Return one page of the server's checks, newest first (``page`` from 0), and the total."""
     total = db.session.scalar(select(func.count()).where(Check.smtp_id == smtp.id)) or 0
     checks = db.session.scalars(
         select(Check)

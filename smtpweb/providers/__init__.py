@@ -1,1 +1,1 @@
-"""What is known of email providers before a server is asked."""
+"""What is known about email providers without contacting a server."""

@@ -1,8 +1,8 @@
-"""What is likely to be wrong with a password: found when it is saved, and kept as codes.
+"""Detect likely mistakes in a password when it is saved, and store them as codes.
 
-So a list of SMTP servers opens none. A finding is the code of a warning; what its text needs
-follows after a colon, such as ``INVISIBLE_CHARACTERS:200B:5``; several are separated by
-spaces. It never contains a visible character of the password.
+Lists of SMTP servers therefore need not decrypt passwords. A finding is the code of a warning;
+the data for its text follows after a colon, such as ``INVISIBLE_CHARACTERS:200B:5``; several are
+separated by spaces. It never contains a visible character of the password.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from ..mailcheck.core.invisible import first_invisible
 from . import presets
 
 _SIXTEEN_LETTERS = re.compile(r"[a-z]{16}", re.ASCII | re.IGNORECASE)
-# A secret access key has 40 of these; the SMTP password that is derived from one has 44.
+# A secret access key has 40 of these; the SMTP password derived from one has 44.
 _AWS_SECRET = re.compile(r"[A-Za-z0-9/+]{40}", re.ASCII)
-# Tokens, keys and codes: they are generated, so a space in one came from copying
+# Tokens, keys and codes: they are generated, so a space in one was copied accidentally
 _GENERATED = frozenset(
     {"key", "secret-key", "smtp-key", "smtp-token", "token", "same", "ses", "code", "secure-key"}
 )
@@ -26,20 +26,20 @@ BOTH_ENDS, START, END, INSIDE = "both-ends", "start", "end", "inside"
 
 
 class Noted(NamedTuple):
-    """What is kept of the credentials of an SMTP server, by the names of its columns."""
+    """What is stored about the credentials of an SMTP server, named like its columns."""
 
     username_is_secret: bool
     password_findings: str | None
 
 
 def note(host: str, username: str | None, password: str | None) -> Noted:
-    """What is to be kept of these credentials beside themselves."""
+    """Return what to store about these credentials, in addition to the credentials themselves."""
     found = None if password is None else findings(host, password)
     return Noted(presets.is_secret_name(host, username, password), found)
 
 
 def findings(host: str, password: str) -> str:
-    """What is likely to be wrong with a password at this host; "" where nothing is."""
+    """Return what is likely to be wrong with a password at this host; "" if nothing is."""
     return " ".join(_findings(host, password))
 
 
@@ -58,10 +58,10 @@ def _findings(host: str, password: str) -> Iterator[str]:
 
 
 def blank_in(value: str, *, generated: bool) -> str:
-    """What came from copying: "200B:5" is code point and position, "" means nothing."""
+    """Find a copying mistake: "200B:5" is code point and position, "" means none."""
     if not value:
         return ""
-    # Tab and no-break space cannot be seen either, so they are named by their position
+    # Tab and no-break space are invisible too, so they are reported by position
     if found := first_invisible(value):
         return f"{ord(found.char):04X}:{found.position}"
     starts, ends = value[0].isspace(), value[-1].isspace()

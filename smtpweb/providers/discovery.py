@@ -1,4 +1,4 @@
-"""Find the server for outgoing mail of an address: known providers, SRV records, MX records."""
+"""Find the outgoing server for an address: known providers, SRV records, MX records."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from . import presets
 from .presets import Choice
 
 MOST_PROPOSALS = 4
-DNS_LIFETIME = 4.5  # seconds for each question, all of which are asked at the same time
+DNS_LIFETIME = 4.5  # seconds per query; all are sent concurrently
 PROBE_LIMIT = 8.0  # seconds, likewise
 _MODES_OF_A_PROVIDER = 2
 
@@ -32,9 +32,9 @@ _SERVICES = {"_submissions": Encryption.IMPLICIT, "_submission": Encryption.STAR
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A server to send through. ``source`` says where it comes from.
+    """A server to send through. ``source`` says where the proposal comes from.
 
-    ``strange``: outside of the domain, and told by DNS alone (RFC 6186 6 wants that confirmed).
+    ``strange``: outside the domain, and known from DNS only (RFC 6186 6 requires confirmation).
     """
 
     host: str
@@ -46,7 +46,7 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """A proposal, and how its server answered."""
+    """A proposal, and the response of its server."""
 
     proposal: Proposal
     answer: Answer
@@ -54,7 +54,7 @@ class Tried:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What became of a search: those that answer stand first. ``notes`` are about the search."""
+    """The result of a search, responding servers first. ``notes`` are about the search itself."""
 
     domain: str
     tried: tuple[Tried, ...]
@@ -63,7 +63,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What the servers may be asked from and within: as for checks."""
+    """The connection settings for probing the servers: the same as for checks."""
 
     policy: EgressPolicy
     ehlo_name: str | None = None
@@ -71,7 +71,7 @@ class Reach:
 
 
 def find(address: str, resolver: dns.resolver.Resolver, reach: Reach) -> Found:
-    """Search, and ask each server that is found whether it answers; takes 13 seconds at most.
+    """Search, and probe each server that is found; takes at most 13 seconds.
 
     Raises :class:`BadInput`.
     """
@@ -85,7 +85,7 @@ def find(address: str, resolver: dns.resolver.Resolver, reach: Reach) -> Found:
     proposals = _without_repeats(wanted)[:MOST_PROPOSALS]
     answers = mailcheck.probe([_target(proposal, reach) for proposal in proposals])
     tried = [Tried(*both) for both in zip(proposals, answers, strict=True)]
-    # As it was typed: nobody knows the domain of their own address by its spelling in DNS
+    # In Unicode, as typed: people do not recognise their own domain by its spelling in DNS
     return Found(
         idna.decode(domain),
         tuple(sorted(tried, key=lambda one: not one.answer.works)),
@@ -135,7 +135,7 @@ def _of_choice(choice: Choice, source: Sentence) -> list[Proposal]:
 
 
 def _ask_dns(domain: str, resolver: dns.resolver.Resolver) -> tuple[list[Proposal], list[Sentence]]:
-    """What SRV and MX records tell, in this order, and what is to be said of them."""
+    """Return the proposals from SRV, then MX records, and notes about the queries."""
     questions = [*((f"{service}._tcp.{domain}", "SRV") for service in _SERVICES), (domain, "MX")]
     with ThreadPoolExecutor(len(questions)) as threads:
         answers = list(threads.map(lambda one: _ask(resolver, *one), questions))
@@ -161,9 +161,9 @@ def _ask_dns(domain: str, resolver: dns.resolver.Resolver) -> tuple[list[Proposa
 def _ask(
     resolver: dns.resolver.Resolver, name: str, kind: str
 ) -> tuple[list[Any], Sentence | None]:
-    """The records, none if there are none; and what went wrong, in words."""
+    """Return the records, empty if there are none; and a sentence on any error."""
     try:
-        # Without search domains: the name is meant whole
+        # Without search domains: the name is fully qualified
         answer = resolver.resolve(f"{name}.", kind, lifetime=DNS_LIFETIME, search=False)
     except dns.resolver.NoAnswer:
         return [], None
@@ -190,7 +190,7 @@ def _ask(
 
 
 def _of_srv(domain: str, encryption: Encryption, records: list[SRV]) -> list[Proposal]:
-    """RFC 2782: the lowest priority first, then the greatest weight; "." means: not here."""
+    """Apply RFC 2782: lowest priority first, then greatest weight; "." means not offered."""
     found = []
     for record in sorted(records, key=lambda one: (one.priority, -one.weight)):
         try:
@@ -211,7 +211,7 @@ def _of_srv(domain: str, encryption: Encryption, records: list[SRV]) -> list[Pro
 
 
 def _of_mx(domain: str, records: list[MX]) -> list[Proposal]:
-    """Who takes the mail of a domain has, where we know them, a server to send it too."""
+    """Return the servers for sending of the provider, if known, that receives a domain's email."""
     for record in sorted(records, key=lambda one: one.preference):
         choice = presets.of_mx(record.exchange.to_text(omit_final_dot=True))
         if choice is not None:

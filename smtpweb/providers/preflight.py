@@ -1,7 +1,7 @@
-"""Say, before anything is sent, what is likely to fail of the settings of an SMTP.
+"""Warn, before anything is sent, of SMTP server settings that are likely to fail.
 
-Every finding is a warning: each of them is right somewhere, so none forbids anything. What a
-host or a port may be at all is said by ``values``.
+Every finding is only a warning: each setting is correct somewhere, so nothing is forbidden. The
+valid values of a host or a port are defined by ``validators``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LOOPBACK = re.compile(r"localhost|127\.[0-9.]+|::1", re.ASCII)
 
 
 def warnings(given: Settings) -> tuple[Warning, ...]:
-    """All that is likely to fail, in the order of the form."""
+    """Return everything that is likely to fail, in the order of the form."""
     known = presets.of_host(given.host)
     found = [warning for rule in _RULES for warning in rule(given, known)]
     return tuple(sorted(found, key=lambda warning: _ORDER.index(warning.field)))
@@ -201,7 +201,7 @@ _ABOUT_PASSWORDS = {
 
 
 def _blank(name: str, place: str) -> Warning:
-    """What came from copying; the text does not show the characters around it."""
+    """Warn of copying mistakes; the text does not show the surrounding characters."""
     text = _PLACES.get(place)
     if text is None:
         code, _, position = place.partition(":")

@@ -1,4 +1,4 @@
-"""What is known of mail providers (``presets.toml``): servers, ports, the form of a login."""
+"""Known email providers (``presets.toml``): servers, ports, form of user name and password."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ _PASSWORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """A provider. ``modes``: the preferred one first; see the file for what the rest means."""
+    """A provider. ``modes``: the preferred one first; see the file for the other fields."""
 
     id: str
     name: str
-    hosts: dict[str, str]  # label -> host; a host with a dot in front lacks its first part
+    hosts: dict[str, str]  # label -> host; a host with a leading dot lacks its first part
     modes: tuple[Mode, ...]
     word: str
     user: Sentence
@@ -79,11 +79,11 @@ class Preset:
 
     @property
     def is_relay(self) -> bool:
-        """Whether it sends for domains of its customers, which it wants to be verified."""
+        """Whether it sends for its customers' domains, which it requires to be verified."""
         return self.own_from == "verified"
 
     def username_of(self, address: str) -> str:
-        """The user name there of whoever has this address; "" where it does not follow from it."""
+        """Return the user name for this address; "" if it cannot be derived from the address."""
         if self.user_form == "local":
             return address.rpartition("@")[0]
         return address if self.wants_address else self.word
@@ -91,7 +91,7 @@ class Preset:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What the form offers: a provider, or one of its hosts."""
+    """An option in the form: a provider, or one of its hosts."""
 
     label: str
     host: str
@@ -105,13 +105,13 @@ class Choice:
 
 @functools.lru_cache(1)
 def presets() -> tuple[Preset, ...]:
-    """All providers, in the order of the file."""
+    """Return all providers, in the order of the file."""
     return tuple(map(_preset, tomllib.loads(FILE.read_text(encoding="utf-8"))["provider"]))
 
 
 @functools.lru_cache(1)
 def choices() -> tuple[Choice, ...]:
-    """All hosts of all providers, by their label."""
+    """Return all hosts of all providers, sorted by label."""
     found = (
         Choice(f"{preset.name} ({label})" if label else preset.name, host, preset)
         for preset in presets()
@@ -121,9 +121,9 @@ def choices() -> tuple[Choice, ...]:
 
 
 def named(text: str) -> list[Choice]:
-    """The choices that somebody may mean who types this, by words of the label, else by host.
+    """Return the choices that match what was typed, by words of the label, else by host.
 
-    One alone where it is a whole label.
+    Only one if it is a complete label.
     """
     wanted = text.strip().casefold()
     if not wanted:
@@ -138,7 +138,7 @@ def named(text: str) -> list[Choice]:
 
 
 def of_host(host: str) -> Preset | None:
-    """Whose server this is."""
+    """Return the provider of this server."""
     name = host.lower().removesuffix(".")
     known = _by_host().get(name)
     if known is not None:
@@ -147,9 +147,9 @@ def of_host(host: str) -> Preset | None:
 
 
 def is_secret_name(host: str, username: str | None, password: str | None) -> bool:
-    """Whether the user name is as secret as the password.
+    """Check whether the user name is as secret as the password.
 
-    Some providers want one token as both; and a user may have entered the same for both.
+    Some providers use one token for both; and a user may have entered the same value for both.
     """
     if not username:
         return False
@@ -160,12 +160,12 @@ def is_secret_name(host: str, username: str | None, password: str | None) -> boo
 
 
 def of_domain(domain: str) -> Choice | None:
-    """Who gives addresses in this domain to people."""
+    """Return the provider that gives its users addresses in this domain."""
     return _by_domain().get(domain.lower())
 
 
 def of_mx(host: str) -> Choice | None:
-    """Who takes the mail of a domain with this MX host."""
+    """Return the provider that receives the email of domains with this MX host."""
     name = host.lower().removesuffix(".")
     return next(
         (
@@ -221,7 +221,7 @@ def _preset(entry: dict[str, Any]) -> Preset:
 
 
 def _by_first(entry: dict[str, Any], name: str, first: str) -> dict[str, tuple[str, ...]]:
-    """What is listed by host, or, where no host is named, of the first one."""
+    """Return what is listed per host, or, if no host is named, assign it to the first one."""
     by_host = entry.get(f"{name}_of") or {first: entry.get(name, [])}
     return {host: tuple(found) for host, found in by_host.items()}
 

@@ -1,4 +1,4 @@
-"""What is known without asking a server about whether it can be reached and checked at all."""
+"""What is known, without contacting a server, about whether it can be reached and checked."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .presets import Preset
 from .settings import Found, Settings, Warning
 
 READING = {110: "POP3", 143: "IMAP", 993: "IMAP", 995: "POP3"}
-# Never in DNS: RFC 6761 6.4, RFC 7686, RFC 9476. The others of RFC 6761 may be names of one's own.
+# Never in DNS: RFC 6761 6.4, RFC 7686, RFC 9476. Other names in RFC 6761 may be used privately.
 _NEVER_IN_DNS = (".invalid", ".onion", ".alt")
 _LOOK_UP_SECONDS = 0.8
 _LOCALHOST: tuple[Address, ...] = (
@@ -27,20 +27,20 @@ _LOCALHOST: tuple[Address, ...] = (
 
 
 def prevents_check(given: Settings) -> str | None:
-    """The code with which every check of these settings ends before anything is sent, if any."""
+    """Return the code with which every check ends before anything is sent, if any."""
     found = (*no_from(given, None), *refused_here(given, None))
     return next((warning.prevents for warning in found if warning.prevents), None)
 
 
 def look_up(given: Settings, resolver: dns.resolver.Resolver) -> tuple[Warning, ...]:
-    """What DNS says of the host, if it says it at once: no such name, or an address refused.
+    """Warn of a name missing from DNS, or of a refused address, if DNS responds immediately.
 
-    For a form while somebody types; a check asks again. Waits less than a second, and says
-    nothing where DNS is silent.
+    For a form while the user types; a check queries DNS again. Waits less than a second, and
+    returns nothing if DNS does not respond.
     """
     host = _plain_name(given.host)
     if host is None or "." not in host or _known_addresses(host) or _never_exists(host):
-        return ()  # an address, judged without DNS, or one of the search domains of this machine
+        return ()  # an address, validated without DNS, or within a search domain of this machine
     try:
         found = resolver.resolve_name(f"{host}.", lifetime=_LOOK_UP_SECONDS, search=False)
     except dns.resolver.NXDOMAIN:
@@ -51,8 +51,8 @@ def look_up(given: Settings, resolver: dns.resolver.Resolver) -> tuple[Warning, 
 
 
 def no_from(given: Settings, _known: Preset | None) -> Found:
-    """Say that the test email would have no From."""
-    # Before a host and a user name were typed it is too early to say so.
+    """Warn that the test email would have no From."""
+    # Too early to say so until host and user name have been typed.
     if given.mail_from or not given.host or (given.auth and not given.username):
         return
     yield Warning(
@@ -67,13 +67,13 @@ def no_from(given: Settings, _known: Preset | None) -> Found:
 
 
 def refused_here(given: Settings, _known: Preset | None) -> Found:
-    """What the policy of this installation refuses, as far as that is known without DNS."""
+    """Warn of what this installation's policy refuses, as far as is known without DNS."""
     if given.policy is None or not given.host or given.port is None:
         return
     name = _plain_name(given.host)
     refusal = given.policy.refuses_port(name or given.host.strip("[]"), given.port)
     if refusal is not None:
-        # To open a port for reading mail would help nobody: another rule says so.
+        # Opening a port for reading email would not help: another rule says so.
         if refusal.kind != "port" or given.port not in READING:
             yield _refused(refusal, given.port)
         return
@@ -121,8 +121,8 @@ def _refused(refusal: Refusal, port: int) -> Warning:
 
 
 def no_such_host(given: Settings, _known: Preset | None) -> Found:
-    """Say that the host is no host, or that DNS can never know it."""
-    if not given.host or given.host.startswith("."):  # a provider's, still to be completed
+    """Warn that the host is invalid, or that it can never exist in DNS."""
+    if not given.host or given.host.startswith("."):  # a provider's host, still incomplete
         return
     try:
         validators.host(given.host)
@@ -144,7 +144,7 @@ def _never_exists(host: str) -> bool:
 
 
 def _plain_name(text: str) -> str | None:
-    """The name that is looked up for a host; None for an address, and for what is no host."""
+    """Return the name to look up for a host; None for an address, and for an invalid host."""
     try:
         host = addresses.parse_host(text)
     except ValueError:
@@ -153,7 +153,7 @@ def _plain_name(text: str) -> str | None:
 
 
 def _known_addresses(text: str) -> tuple[Address, ...]:
-    """The addresses of a host that no DNS is needed for: a literal one, or of the hosts file."""
+    """Return the addresses known without DNS: a literal address, or from the hosts file."""
     try:
         host = addresses.parse_host(text)
     except ValueError:
@@ -170,5 +170,5 @@ def _known_addresses(text: str) -> tuple[Address, ...]:
 
 @functools.lru_cache(1024)
 def _listed(name: str, _changed: int) -> tuple[Address, ...]:
-    """What the hosts file says, read once for each name until the file changes."""
+    """Return the entries of the hosts file, read once per name until the file changes."""
     return addresses.hosts_file_addresses(name)

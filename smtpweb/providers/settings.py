@@ -1,4 +1,4 @@
-"""The settings of an SMTP server that are to be judged, and what is said of them."""
+"""The SMTP server settings to evaluate, and the resulting warnings."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ..mailcheck import EgressPolicy, Encryption
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What is to be judged; ``mail_from`` is the From that the test email would have.
+    """The settings to evaluate; ``mail_from`` is the From that the test email would have.
 
-    ``policy`` None: where checks may connect is not judged.
+    ``policy`` None: do not evaluate where checks may connect.
     """
 
     host: str
@@ -29,11 +29,11 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Warning:
-    """One thing that is likely to fail.
+    """One likely failure.
 
     ``field`` is host, port, encryption, username, password or defaultfromemail; ``code`` is
-    stable; ``text`` says what to do, and never holds a password or a part of one. ``prevents``:
-    no check can be made because of it, and ends with this code; empty where it can.
+    stable; ``text`` says what to do, and never contains a password or a part of one.
+    ``prevents``: the code with which every check ends because of it; empty if it can be checked.
     """
 
     field: str

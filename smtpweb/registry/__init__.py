@@ -1,1 +1,1 @@
-"""Apps and their SMTP servers: what is registered, in which order, and how it stands."""
+"""Apps and their SMTP servers: settings, order and state."""

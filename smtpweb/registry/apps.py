@@ -1,4 +1,4 @@
-"""Apps: save, find, find all, remove. Every query starts from the owner."""
+"""Apps: save, find, list, remove. Every query starts from the owner."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from .idempotency import Once, claim
 
 
 class AppChanges(TypedDict, total=False):
-    """The fields of an app that are to be changed, by their names in ``fields.APP``.
+    """The fields of an app to change, named as in ``fields.APP``.
 
-    On an edit, what is left out stays as it is.
+    On an edit, fields left out keep their values.
     """
 
     name: str
@@ -35,10 +35,10 @@ class AppChanges(TypedDict, total=False):
 
 
 def defaults(owner: User) -> AppChanges:
-    """What holds for a new app of this account unless it is said otherwise."""
+    """Return the default values of a new app of this account."""
     try:
         from_name: str | None = validators.display_name(owner.name)
-    except ValueError:  # fit for an account, but not for a header
+    except ValueError:  # valid for an account, but not in a header
         from_name = None
     return {
         "testemail": owner.email,
@@ -49,12 +49,12 @@ def defaults(owner: User) -> AppChanges:
 
 
 def owned(user_id: str, app_id: str) -> Select[App]:
-    """Select the app if it is this user's."""
+    """Select the app if it belongs to this user."""
     return visible_apps(user_id).where(App.id == app_id)
 
 
 def find(user_id: str, app_id: str) -> App:
-    """The user's app; raises :class:`NotFound`."""
+    """Return the user's app; raise :class:`NotFound`."""
     app = db.session.scalar(owned(user_id, app_id))
     if app is None:
         raise NotFound("App")
@@ -62,7 +62,7 @@ def find(user_id: str, app_id: str) -> App:
 
 
 def find_to_fill(user_id: str, app_id: str) -> App:
-    """The user's app, which nobody can remove until the end of this write; else as :func:`find`."""
+    """Like :func:`find`, but lock the app so that it cannot be removed until this write ends."""
     app = db.session.scalar(owned(user_id, app_id).with_for_update(read=True, key_share=True))
     if app is None:
         raise NotFound("App")
@@ -70,7 +70,7 @@ def find_to_fill(user_id: str, app_id: str) -> App:
 
 
 def find_all(user_id: str, page: int, size: int) -> tuple[list[App], int]:
-    """One page of the user's apps by name (``page`` counts from 0), and how many there are."""
+    """Return one page of the user's apps by name (``page`` counts from 0), and the total number."""
     total = count(user_id)
     if page * size >= total:
         return [], total
@@ -88,10 +88,10 @@ def save(
     version: int | None = None,
     once: Once | None = None,
 ) -> App:
-    """Create an app (name needed, see :func:`defaults`), or edit this one.
+    """Create an app (name required, see :func:`defaults`), or edit the given one.
 
-    ``version``: refuse with :class:`EditConflict` unless the app is still at it. ``once``: where
-    the same request created an app before, give that. Raises :class:`NotFound`,
+    ``version``: refuse with :class:`EditConflict` unless the app still has this version. ``once``:
+    if the same request has already created an app, return that one. Raises :class:`NotFound`,
     :class:`NameTaken`, :class:`QuotaReached` and, with ``once``, :class:`KeyReused`.
     """
     with writing() as session:
@@ -132,20 +132,20 @@ def save(
 
 
 def _refuse_too_many(user_id: str) -> None:
-    """Refuse one more app than ``SMTPWEB_MAX_APPS``; the owner's row is locked."""
+    """Refuse to exceed ``SMTPWEB_MAX_APPS``; the owner's row must be locked."""
     most = settings().max_apps
     if most and count(user_id) >= most:
         raise QuotaReached(Sentence("An account can have at most %(number)s apps.", number=most))
 
 
 def count(user_id: str) -> int:
-    """How many apps the user has."""
+    """Return the number of the user's apps."""
     counted = visible_apps(user_id).with_only_columns(func.count(), maintain_column_froms=True)
     return db.session.scalar(counted) or 0
 
 
 def remove(user_id: str, app_id: str) -> None:
-    """Remove the app with its SMTPs and their history; raises :class:`NotFound`."""
+    """Remove the app with its SMTP servers and their history; raise :class:`NotFound`."""
     with writing() as session:
         session.delete(_for_update(user_id, app_id))
 

@@ -1,4 +1,4 @@
-"""Whether an SMTP server can be checked at all: its From, and what our policy refuses."""
+"""Whether an SMTP server can be checked at all, given its From and our policy."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ..providers.settings import Settings
 
 
 def sender(smtp: SmtpSettings, app_sender: str | None) -> str:
-    """The From of mails through an SMTP or a row of one; ``app_sender`` is its app's default."""
-    # A From goes to everybody: a user name that is a secret is none
+    """Return the From of emails sent through an SMTP server or row; ``app_sender``: app default."""
+    # Every recipient sees the From, so never use a secret user name for it
     username = None if hides_username(smtp) else smtp.username
     return sender_of(smtp.defaultfromemail, app_sender, username)
 
 
 def sender_of(own: str | None, app_sender: str | None, username: str | None) -> str:
-    """The SMTP's own default From, else the app's, else the user name if it is an address."""
+    """Return the server's own default From, else the app's, else the user name if an address."""
     return own or app_sender or _as_address(username) or ""
 
 
@@ -33,7 +33,7 @@ def _as_address(username: str | None) -> str | None:
 
 
 def settings_of(smtp: SmtpSettings, app_sender: str | None) -> Settings:
-    """What is to be judged of an SMTP server, or of a row of one."""
+    """Return the settings to evaluate for an SMTP server or a row of one."""
     return Settings(
         host=smtp.host,
         port=smtp.port,
@@ -48,12 +48,12 @@ def settings_of(smtp: SmtpSettings, app_sender: str | None) -> Settings:
 
 
 def prevented_by(smtp: SmtpSettings, app_sender: str | None) -> str | None:
-    """The code with which each check of it must end before anything is sent; None: none must."""
+    """Return the code that ends every check of it before anything is sent; None: checkable."""
     return reachability.prevents_check(settings_of(smtp, app_sender))
 
 
 def renew(app: App) -> None:
-    """After the default From of an app has changed: which of its SMTP servers can be checked."""
+    """Update which SMTP servers can be checked after the app's default From has changed."""
     lacking = Smtp.defaultfromemail.is_(None)
     for smtp in db.session.scalars(select(Smtp).where(Smtp.app_id == app.id, lacking)):
         smtp.uncheckable = prevented_by(smtp, app.defaultfromemail)

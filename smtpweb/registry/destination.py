@@ -1,4 +1,4 @@
-"""Where a stored password goes, and whether it must be entered again: one rule for all callers."""
+"""Where a stored password is sent, and whether it must be re-entered: one rule for all callers."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ _BOUND = tuple(field.name for field in fields.SMTP.values() if field.binds_passw
 
 
 class Fate(Enum):
-    """What an edit makes of the password of an SMTP server."""
+    """What an edit does to the password of an SMTP server."""
 
-    GIVEN = auto()  # a new one, or none, was sent
+    GIVEN = auto()  # a new password, or an empty one, was submitted
     KEPT = auto()
-    FORGOTTEN = auto()  # nothing could say later what it was entered for
-    LACKING = auto()  # authentication needs one, and there is none
-    NEEDED_AGAIN = auto()  # it is only sent to where it was entered for
+    FORGOTTEN = auto()  # its original destination would no longer be known
+    LACKING = auto()  # authentication requires one, and there is none
+    NEEDED_AGAIN = auto()  # it is only sent to the destination it was entered for
 
 
 def moves(smtp: Smtp, changes: Mapping[str, Any]) -> bool:
-    """Whether a password of this SMTP server would be sent to another server or in another way.
+    """Check whether a password would be sent to another server or in another way.
 
-    ``changes`` are those of an edit; what they leave out stays. starttls and auth count too:
-    without them it would be sent in plain text, or for another use.
+    ``changes`` are those of an edit; fields left out keep their values. starttls and auth count
+    too: without them the password would be sent in plain text, or for another purpose.
     """
     return any(
         _same(name, changes[name]) != _same(name, getattr(smtp, name))
@@ -37,7 +37,7 @@ def moves(smtp: Smtp, changes: Mapping[str, Any]) -> bool:
 
 
 def fate_of_password(smtp: Smtp, changes: Mapping[str, Any]) -> Fate:
-    """What becomes of the password where this SMTP server, as it is stored, is changed so."""
+    """Return what happens to the stored password when these changes are applied."""
     auth = changes.get("auth", smtp.auth)
     if "password" in changes:
         return Fate.LACKING if auth and not changes["password"] else Fate.GIVEN
@@ -49,9 +49,9 @@ def fate_of_password(smtp: Smtp, changes: Mapping[str, Any]) -> Fate:
 
 
 def _same(name: str, value: Any) -> Any:
-    """A value as it is compared.
+    """Return a value in the form used for comparison.
 
-    Hosts of before version 0.2 may be stored in another spelling than the one that is looked up.
+    Hosts stored before version 0.2 may be spelled differently from the name that is looked up.
     """
     if name == "host" and value:
         try:

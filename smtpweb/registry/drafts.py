@@ -1,7 +1,7 @@
-"""What somebody typed into a form whose session had ended: kept for minutes, for the same user.
+"""Input of a form whose session had expired: kept for a few minutes, for the same user.
 
-Only values that the caller hands over are kept, and never a password; they are sealed all the
-same. Whoever signs in as another user does not get them.
+Only values that the caller passes are kept, never a password; they are sealed nevertheless.
+Another user who signs in does not get them.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from ..database.session import db, now, writing
 from ..errors import SecretUnreadable
 
 KEPT = timedelta(minutes=10)
-MOST = 5  # of one user
-MOST_CHARACTERS = 5000  # of one draft, sealed in a column of 8192
+MOST = 5  # per user
+MOST_CHARACTERS = 5000  # per draft, sealed in a column of 8192
 
 Values = Mapping[str, list[str]]
 
 
 def keep(user_id: str, path: str, values: Values) -> bool:
-    """Keep what was typed into the form at ``path``; False where it is too long, or nobody's."""
+    """Keep the input of the form at ``path``; return False if it is too long or has no user."""
     plain = json.dumps(values)
     if len(plain) > MOST_CHARACTERS or len(path) > 200:
         return False
@@ -44,13 +44,13 @@ def keep(user_id: str, path: str, values: Values) -> bool:
             draft_id = new_id()
             sealed = installation.secret_box().seal(draft_id, plain)
             session.add(FormDraft(id=draft_id, user_id=user_id, path=path, sealed=sealed))
-    except IntegrityError:  # the same form was sent twice at the same moment
+    except IntegrityError:  # the same form was submitted twice at the same moment
         return False
     return True
 
 
 def take(user_id: str, path: str) -> Values | None:
-    """What this user typed into the form at ``path``, once; None where nothing is kept."""
+    """Return and delete this user's input for the form at ``path``; None if nothing is kept."""
     which = (FormDraft.user_id == user_id, FormDraft.path == path)
     draft = db.session.scalar(select(FormDraft).where(*which))
     if draft is None:
@@ -61,6 +61,6 @@ def take(user_id: str, path: str) -> Values | None:
         return None
     try:
         plain = installation.secret_box().open(draft.id, draft.sealed)
-    except SecretUnreadable:  # the keys were changed meanwhile
+    except SecretUnreadable:  # the keys have changed since
         return None
     return cast(Values, json.loads(plain))

@@ -1,10 +1,10 @@
-"""Carry apps and SMTPs from one installation to another: JSON out, JSON in.
+"""Move apps and SMTP servers between installations as JSON: export and import.
 
-What comes in goes through the same rules and operations as everything else, in one transaction.
+Imported data goes through the same rules and operations as any other input, in one transaction.
 
 The document is ``{"format": "smtpweb", "version": 1, "accounts": [{"name", "apps": [{"name",
-"testemail", ..., "smtps": [{"host", "port", ..., "password"?}]}]}]}``. Ids, checks and the
-status of an SMTP are not in it: an import makes new SMTPs, to be checked where they are now.
+"testemail", ..., "smtps": [{"host", "port", ..., "password"?}]}]}]}``. Ids, checks and server
+states are not included: an import creates new SMTP servers, to be checked in their new place.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from .fields import Field
 FORMAT = "smtpweb"
 VERSION = 1
 
-# What an app may be without: an import must not fill it in from the account
+# An app may lack these: an import must not fill them in from the account
 _NONE_OF_ITS_OWN = {"defaultfromemail": None, "defaultfromname": None}
 _APP = {field.name: field for field in fields.exported(fields.APP)}
 _SMTP = {field.name: field for field in fields.exported(fields.SMTP, secrets=True)}
 
 
 class BadDocument(SmtpwebError):
-    """A document that cannot be imported; the detail names the place. Nothing was changed."""
+    """A document that cannot be imported; the detail gives the location. Nothing was changed."""
 
     code = "BAD_DOCUMENT"
     title = "This file cannot be imported"
@@ -51,19 +51,19 @@ class BadDocument(SmtpwebError):
 
 @dataclass
 class Added:
-    """How much an import added."""
+    """The number of objects that an import added."""
 
     apps: int = 0
     smtps: int = 0
 
 
-# --- out -----------------------------------------------------------------------------------
+# --- export --------------------------------------------------------------------------------
 
 
 def dump(*, user_id: str | None = None, with_passwords: bool = False) -> str:
-    """All apps and SMTPs, or those of one account, as a JSON document.
+    """Return all apps and SMTP servers, or those of one account, as a JSON document.
 
-    Raises :class:`BadDocument` where a password is asked for that no key opens.
+    Raises :class:`BadDocument` if a requested password cannot be opened with any key.
     """
     statement = (
         select(App, User.name)
@@ -99,7 +99,7 @@ def _smtp(smtp: Smtp, with_passwords: bool) -> dict[str, Any]:
 
 
 def write_privately(path: Path, text: str) -> None:
-    """Write a file that only this user can read, whole or not at all."""
+    """Write a file atomically, readable only by the current user."""
     descriptor, draft = tempfile.mkstemp(dir=path.parent)  # mode 0600
     try:
         with os.fdopen(descriptor, "w") as file:
@@ -110,15 +110,15 @@ def write_privately(path: Path, text: str) -> None:
         raise
 
 
-# --- in ------------------------------------------------------------------------------------
+# --- import --------------------------------------------------------------------------------
 
 
 def load(document: str | bytes, *, user_id: str | None = None) -> Added:
-    """Add what the document holds, to the accounts that it names or to the one given.
+    """Add the contents of the document to the accounts it names, or to the given one.
 
-    As bytes it may be in UTF-8, UTF-16 or UTF-32, with a byte order mark or without. All or
-    nothing; raises :class:`BadDocument`. An app whose name its account has already is a
-    fault: an import never changes what is there.
+    Bytes may be UTF-8, UTF-16 or UTF-32, with or without a byte order mark. All or nothing;
+    raises :class:`BadDocument`. An app name that already exists in its account is an error: an
+    import never changes existing data.
     """
     try:
         if isinstance(document, bytes):
@@ -174,7 +174,7 @@ def _add_app(owner_id: str, place: str, given: dict[str, Any], added: Added) -> 
 
 
 def _read(given: dict[str, Any], table: Mapping[str, Field], place: str) -> dict[str, Any]:
-    """The values of an object, each by its rule; null counts as absent."""
+    """Return the values of an object, each validated by its rule; null counts as absent."""
     accepted = {}
     for name, field in table.items():
         value = given.get(name)
@@ -202,7 +202,7 @@ def _list(within: dict[str, Any], name: str, place: str) -> list[tuple[str, Any]
 
 
 class _Members(dict[str, Any]):
-    """An object of JSON that knows which of its members stood there more than once."""
+    """A JSON object that records which of its members were duplicated."""
 
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
         super().__init__(pairs)
@@ -211,7 +211,7 @@ class _Members(dict[str, Any]):
 
 
 def _object(value: Any, place: str, names: tuple[str, ...]) -> dict[str, Any]:
-    """An object with no member that we would silently leave out, or take one value of two."""
+    """Return an object; refuse unknown members, which we would ignore, and duplicate ones."""
     if not isinstance(value, _Members):
         raise BadDocument(place, "Must be an object.")
     for name in value.repeated:

@@ -1,8 +1,8 @@
-"""The fields of an SMTP server and of an app, each with its rule: one table of either.
+"""The fields of SMTP servers and apps, each with its rule: one table for each.
 
-The API reads its parameters and shows its members by it, the form takes its rules and labels,
-export and import their members. What cannot read it is held to it by tests: ``openapi.json``,
-the columns of the models, ``SmtpChanges`` and ``AppChanges``.
+The API uses these tables for its parameters and members, the form for its rules and labels,
+export and import for their members. Tests check that what cannot use them agrees with them:
+``openapi.json``, the columns of the models, ``SmtpChanges`` and ``AppChanges``.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ Rule = Callable[[str], Any]
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One value that a user gives; ``name`` is ours: of the column, the operation, the export.
+    """A value set by the user; ``name`` is the internal one: column, operation and export.
 
-    ``default``: for a new one, unless another is given. ``required``: none is created without it.
-    ``spellings``: other names of the API's parameter, of which it shows the value by
-    ``shown_as``. ``exported``: in every export; a ``secret`` only where secrets are asked for.
-    ``binds_password``: a change sends a stored password to another server or in another
-    way. ``label``: as a field of its own in the form, where it has one.
+    ``default``: for a new object, unless a value is given. ``required``: needed to create one.
+    ``spellings``: alternative names of the API parameter; the API shows the value
+    under ``shown_as``. ``exported``: in every export; a ``secret`` only when secrets are requested.
+    ``binds_password``: a change would send a stored password to another server or in another
+    way. ``label``: of its own form field, if it has one.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Field:
 
     @property
     def is_flag(self) -> bool:
-        """Whether it is on or off."""
+        """Whether it is a boolean."""
         return self.rule is validators.flag
 
 
@@ -76,7 +76,7 @@ SMTP = _by_name(
 )  # fmt: skip
 APP = _by_name(
     Field("name", validators.app_name, Sentence("Name"), required=True),
-    # The first three come from the account where a new app does not say them
+    # For a new app, the first three default to the account's values
     Field("testemail", validators.email, Sentence("Send test emails to")),
     Field("defaultfromemail", validators.email, Sentence("Default From address")),
     Field("defaultfromname", validators.display_name, Sentence("Default From name")),
@@ -95,17 +95,17 @@ SPELLINGS = {
 
 
 def required_first(fields: Mapping[str, Field]) -> list[Field]:
-    """In the order in which they are read: what has to be there is asked for first."""
+    """Return the fields in parsing order: required ones first."""
     return sorted(fields.values(), key=lambda field: not field.required)
 
 
 def defaults(fields: Mapping[str, Field]) -> dict[str, Any]:
-    """What a new one begins with, by the names of columns."""
+    """Return the default values of a new object by column name."""
     return {field.name: field.default for field in fields.values() if field.default is not None}
 
 
 def exported(fields: Mapping[str, Field], *, secrets: bool = False) -> Iterable[Field]:
-    """What an export holds, secrets last and only where they are asked for."""
+    """Yield the exported fields, secrets last and only when requested."""
     yield from (field for field in fields.values() if field.exported)
     if secrets:
         yield from (field for field in fields.values() if field.secret)

@@ -1,8 +1,8 @@
-"""Create a thing once, however often the same request arrives: one row for each key, for a day.
+"""Create an object once, however often the same request arrives: one row per key, for a day.
 
-The row is written in the transaction that creates the thing, so that both are there or neither
-is; another request with the same key waits for that transaction, in whichever process it is.
-No answer is kept, as it would hold a password: only the id of what was created.
+The row is written in the transaction that creates the object, so that both exist or neither
+does; another request with the same key waits for that transaction, in any process. The response
+is not stored, as it would contain a password: only the id of what was created.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ KEPT = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Once:
-    """A request that must create one thing only, named by a key of its client.
+    """A request that must create only one object, identified by a key from its client.
 
-    ``per_content``: the same key with other content is another request rather than a fault, as
-    of a form that is sent again after it was changed.
+    ``per_content``: the same key with different content is a different request rather than an
+    error, as when a form is changed and submitted again.
     """
 
     key: str
@@ -39,10 +39,10 @@ class Once:
 
 
 def claim(user_id: str, once: Once, call: str, content: Mapping[str, Any], new_id: str) -> str:
-    """The id of what this request is to create: ``new_id``, or what it created before.
+    """Return the id of what this request creates: ``new_id``, or the id it created earlier.
 
-    Inside the write that creates it. Raises :class:`KeyReused` where the key was used for other
-    content.
+    Call it inside the write that creates the object. Raises :class:`KeyReused` if the key was
+    used for different content.
     """
     _forget_old()
     said = _digest(json.dumps(content, sort_keys=True, default=str))
@@ -59,7 +59,7 @@ def claim(user_id: str, once: Once, call: str, content: Mapping[str, Any], new_i
         earlier = db.session.scalars(
             select(IdempotencyKey).where(IdempotencyKey.digest == digest)
         ).one_or_none()
-        if earlier is None:  # not the key but the account is at fault: it was removed meanwhile
+        if earlier is None:  # not a duplicate key: the account was removed in the meantime
             raise
         if not hmac.compare_digest(earlier.content_digest, said):
             raise KeyReused(
@@ -72,13 +72,13 @@ def claim(user_id: str, once: Once, call: str, content: Mapping[str, Any], new_i
 
 
 def _digest(text: str) -> str:
-    """Keyed: what is digested may hold a password, which could otherwise be guessed from it."""
+    """Return a keyed digest: the text may contain a password, which an unkeyed one would expose."""
     key = config.settings().secret_key.encode()
     return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
 
 
 def _forget_old() -> None:
-    # Rows that another request is deleting are left to it: the two must not wait for each other.
+    # Skip rows that another request is deleting, so that the two never wait for each other.
     old = (
         select(IdempotencyKey.digest)
         .where(IdempotencyKey.created < now() - KEPT)

@@ -1,6 +1,6 @@
-"""What lists show: apps and how each stands, SMTPs of an app and how their last checks went.
+"""Data for lists: apps with their states, SMTP servers of an app with their latest checks.
 
-However long a list is, a page of it takes the same few statements.
+A page of a list takes the same few statements, however long the list is.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ APP_SORTS = ("name", "state", "created")
 SMTP_STATES = ("", *(state.value for state in SmtpState))
 SMTP_SORTS = ("priority", "host", "checked")
 TALLIED = timedelta(days=30)
-MARKS = 30  # how many of the last checks of an SMTP a bar shows
+MARKS = 30  # the number of latest checks that a bar shows for an SMTP server
 
 _BY_PRIORITY = (Smtp.priority, Smtp.created, Smtp.id)
 _LONG_AGO = literal(datetime(1970, 1, 1, tzinfo=UTC), UtcDateTime)
@@ -32,7 +32,7 @@ _LONG_AGO = literal(datetime(1970, 1, 1, tzinfo=UTC), UtcDateTime)
 
 @dataclass(frozen=True)
 class Wanted:
-    """What of a list is asked for: rows that hold ``text``, in a state, in an order."""
+    """The filters and sort order of a list: rows that contain ``text``, in a state."""
 
     text: str
     state: str
@@ -40,7 +40,7 @@ class Wanted:
 
     @property
     def filters(self) -> bool:
-        """Whether some rows are left out."""
+        """Whether some rows may be excluded."""
         return bool(self.text or self.state)
 
 
@@ -55,9 +55,9 @@ def _holds(column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
 
 
 class Summary(NamedTuple):
-    """How an app with SMTP servers stands: how many it has in each state, and which one is used.
+    """State of an app with SMTP servers: the number in each state, and the server in use.
 
-    ``in_use`` is its first enabled SMTP server as (id, "host:port"), if it has one.
+    ``in_use`` is its first enabled SMTP server as (id, "host:port"), if any.
     """
 
     total: int
@@ -66,21 +66,21 @@ class Summary(NamedTuple):
     unchecked: int
     uncheckable: int
     in_use: tuple[str, str] | None
-    on_backup: bool  # an SMTP server that comes before the one in use is disabled
+    on_backup: bool  # an SMTP server before the one in use is disabled
 
     @property
     def enabled(self) -> int:
-        """How many the app may use."""
+        """The number of servers that the app may use."""
         return self.total - self.disabled
 
     @property
     def state(self) -> AppState:
-        """What it comes to."""
+        """The resulting state of the app."""
         return states.app_state(self.total, self.active, self.disabled, self.uncheckable)
 
 
 def find_apps(user_id: str, wanted: Wanted, page: int, size: int) -> tuple[list[App], int]:
-    """One page of the user's apps (``page`` counts from 0), and how many fit what is wanted."""
+    """Return one page of the user's apps (``page`` from 0), and the number of matches."""
     statement = visible_apps(user_id)
     if wanted.text:
         statement = statement.where(_holds(App.name.expression, wanted.text))
@@ -109,7 +109,7 @@ def find_apps(user_id: str, wanted: Wanted, page: int, size: int) -> tuple[list[
 
 
 def summaries(app_ids: Sequence[str]) -> dict[str, Summary]:
-    """How each of these apps stands, in one statement; apps without SMTPs are left out."""
+    """Return the summary of each of these apps in one statement, omitting apps without servers."""
     first = select(Smtp.id).where(Smtp.app_id == App.id).order_by(*_BY_PRIORITY).limit(1)
     counts = (
         select(Smtp.app_id, *states.tallies())
@@ -144,14 +144,14 @@ def summaries(app_ids: Sequence[str]) -> dict[str, Summary]:
 
 
 def count_problems(user_id: str) -> int:
-    """How many of the user's SMTP servers have a problem: what the icon of every page tells."""
+    """Return the number of the user's SMTP servers with a problem, for the icon on every page."""
     problems = visible_smtps(user_id).where(states.smtp_is(*states.SMTP_PROBLEMS))
     counted = problems.with_only_columns(func.count(), maintain_column_froms=True)
     return db.session.scalar(counted) or 0
 
 
 class Losses(NamedTuple):
-    """What goes when an app or an SMTP is removed."""
+    """What is deleted along with an app or an SMTP server."""
 
     smtps: int
     passwords: int
@@ -160,7 +160,7 @@ class Losses(NamedTuple):
 
 
 def losses(app_id: str, smtp_id: str | None = None) -> Losses:
-    """What a removal of the app, or of one SMTP of it, takes with it; in one statement."""
+    """Return what removing the app, or one of its SMTP servers, also deletes; in one statement."""
     which = [Smtp.app_id == app_id] + ([Smtp.id == smtp_id] if smtp_id else [])
     checks = select(func.count()).select_from(Check).join(Check.smtp).where(*which)
     row = db.session.execute(
@@ -174,16 +174,16 @@ def losses(app_id: str, smtp_id: str | None = None) -> Losses:
     return Losses(*row)
 
 
-# --- SMTPs ---------------------------------------------------------------------------------
+# --- SMTP servers --------------------------------------------------------------------------
 
 
 def find_smtps(app: App, wanted: Wanted, page: int, size: int) -> tuple[list[Smtp], int]:
-    """One page of the app's SMTPs (``page`` counts from 0), and how many fit what is wanted."""
+    """Return one page of the app's SMTP servers (``page`` from 0), and the number of matches."""
     statement = select(Smtp).where(Smtp.app_id == app.id)
     if wanted.text:
         columns = (
             Smtp.host + ":" + cast(Smtp.port, String),
-            # Else its letters could be guessed one by one
+            # Never search secret user names, or they could be guessed letter by letter
             case((Smtp.username_is_secret.is_(False), Smtp.username)),
             Smtp.defaultfromemail.expression,
             Smtp.defaultfromname.expression,
@@ -204,7 +204,7 @@ def find_smtps(app: App, wanted: Wanted, page: int, size: int) -> tuple[list[Smt
 
 
 def positions(app_id: str, smtp_ids: Sequence[str]) -> dict[str, int]:
-    """The places of these SMTP servers, from 1, in the order in which the app uses all of its."""
+    """Return the positions of these SMTP servers, from 1, in the app's order of use."""
     line = (
         select(Smtp.id, func.row_number().over(order_by=_BY_PRIORITY).label("position"))
         .where(Smtp.app_id == app_id)
@@ -215,13 +215,13 @@ def positions(app_id: str, smtp_ids: Sequence[str]) -> dict[str, int]:
 
 
 def marks(smtp_ids: Sequence[str]) -> Mapping[str, Sequence[AnyRow]]:
-    """The last checks of each of these SMTPs, newest first, at most ``MARKS``, in one statement.
+    """Return the last ``MARKS`` checks of each SMTP server, newest first, in one statement.
 
-    Rows without the report: (id, smtp_id, smtp_version, started, ends_by, finished, accepted,
-    stage, code, title). Every SMTP that was asked for has an entry.
+    Rows omit the report: (id, smtp_id, smtp_version, started, ends_by, finished, accepted,
+    stage, code, title). Every requested SMTP server has an entry.
     """
-    # Where its bar begins is looked up in the index (smtp_id, started) alone, and from there on
-    # the same index is read: a window over all checks would read histories of years.
+    # Only the index (smtp_id, started) is used to find where each bar begins, and the same index
+    # is read from there on: a window over all checks would read years of history.
     oldest = (
         select(Check.started)
         .where(Check.smtp_id == Smtp.id)
@@ -234,7 +234,7 @@ def marks(smtp_ids: Sequence[str]) -> Mapping[str, Sequence[AnyRow]]:
     bars = (
         select(Smtp.id, func.coalesce(oldest, _LONG_AGO).label("oldest"))
         .where(Smtp.id.in_(smtp_ids))
-        .limit(len(smtp_ids))  # else PostgreSQL looks that up again for each of their checks
+        .limit(len(smtp_ids))  # else PostgreSQL repeats the lookup for each of their checks
         .subquery()
     )
     rows = db.session.execute(
@@ -255,7 +255,7 @@ def marks(smtp_ids: Sequence[str]) -> Mapping[str, Sequence[AnyRow]]:
 
 
 def tally(smtp_id: str) -> tuple[int, int]:
-    """How many checks of the SMTP were accepted, and how many said anything, in ``TALLIED``."""
+    """Return how many checks were accepted, and how many were conclusive, within ``TALLIED``."""
     accepted, judging = db.session.execute(
         select(
             func.count().filter(Check.accepted.is_(True)),

@@ -1,4 +1,4 @@
-"""Which priorities put SMTP servers into a wanted order."""
+"""Compute the priorities that put SMTP servers into a given order."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..validators import PRIORITIES
 
 
 class Place(NamedTuple):
-    """What decides where an SMTP server stands: (priority, created, id), smallest first."""
+    """The sort key of an SMTP server: (priority, created, id), smallest first."""
 
     priority: int
     created: datetime
@@ -18,10 +18,10 @@ class Place(NamedTuple):
 
 
 def renumber(order: Sequence[Place]) -> dict[str, int]:
-    """The new priority of each server that needs one to stand in this order, by its id.
+    """Return the new priority, by id, of each server that must change to produce this order.
 
-    The priorities in use are handed out anew from the smallest up, so that a server which keeps
-    its position keeps its priority, unless equal ones before it have to be told apart.
+    The existing priorities are reassigned in ascending order, so that a server which keeps its
+    position keeps its priority, unless equal priorities before it have to be made distinct.
     """
     places: list[Place] = []
     for place, least in zip(order, sorted(place.priority for place in order), strict=True):

@@ -1,6 +1,6 @@
-"""What is registered of an SMTP: save, find, put in order, remove; ``checks`` does the rest.
+"""SMTP servers as registered: save, find, reorder, remove; ``checking`` does the rest.
 
-Every query starts from the owner, and what is somebody else's is not found.
+Every query starts from the owner, and other users' servers are not found.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ from .idempotency import Once, claim
 
 
 class SmtpChanges(TypedDict, total=False):
-    """The fields of an SMTP that are to be changed, by their names in ``fields.SMTP``.
+    """The fields of an SMTP server to change, named as in ``fields.SMTP``.
 
-    On an edit, what is left out stays as it is. ``password`` None removes the stored one.
+    On an edit, fields left out keep their values. ``password`` None removes the stored one.
     """
 
     priority: int
@@ -59,12 +59,12 @@ class SmtpChanges(TypedDict, total=False):
 
 
 def owned(user_id: str, smtp_id: str) -> Select[Smtp]:
-    """Select the SMTP, with its app, if it is in an app of this user's."""
+    """Select the SMTP server, with its app, if the app belongs to this user."""
     return visible_smtps(user_id).where(Smtp.id == smtp_id)
 
 
 def find(user_id: str, smtp_id: str) -> Smtp:
-    """The user's SMTP; raises :class:`NotFound`."""
+    """Return the user's SMTP server; raise :class:`NotFound`."""
     smtp = db.session.scalar(owned(user_id, smtp_id))
     if smtp is None:
         raise NotFound("SMTP")
@@ -74,7 +74,7 @@ def find(user_id: str, smtp_id: str) -> Smtp:
 def with_owners(
     *, smtp_id: str | None = None, app_id: str | None = None
 ) -> Sequence[tuple[str, str, str]]:
-    """(id, owner's id, "host:port") of all SMTPs, of an app's, or of one: for the administrator."""
+    """Return (id, owner's id, "host:port") of all servers, an app's, or one: for administrators."""
     statement = (
         select(Smtp.id, owner_id.label("owner_id"), Smtp.host, Smtp.port)
         .join(Smtp.app)
@@ -93,14 +93,14 @@ _OURS = (
     "judged",
     "checking_until",
     "uncheckable",
-)  # not told by the API
+)  # not exposed by the API
 _COLUMNS = tuple(column for column in Smtp.__table__.columns if column.name not in _OURS)
 
 
 def rows_by_app(digest: str, app_id: str) -> Sequence[TokenAndSmtp]:
-    """Token, app and its SMTPs in one statement: no row without a good token.
+    """Return token, app and its SMTP servers in one statement; no rows without a valid token.
 
-    ``app_found`` is null where the token's owner has no such app, ``id`` where it has no SMTP.
+    ``app_found`` is null if the token's owner has no such app, ``id`` if it has no SMTP servers.
     """
     return with_tokens_and_smtps(
         fetch(
@@ -112,7 +112,7 @@ def rows_by_app(digest: str, app_id: str) -> Sequence[TokenAndSmtp]:
 
 
 def rows_by_id(digest: str, smtp_id: str) -> Sequence[TokenAndSmtp]:
-    """Token and SMTP in one statement; ``app_found`` is null where the owner has no such SMTP."""
+    """Return token and SMTP server in one statement; ``app_found`` is null if not the owner's."""
     mine = select(Smtp.app_id).where(Smtp.id == smtp_id).scalar_subquery()
     return with_tokens_and_smtps(
         fetch(
@@ -133,14 +133,14 @@ def _token_and_app(digest: str, which: ColumnElement[bool]) -> AnySelect:
 
 
 def open_password(smtp: SmtpPassword) -> str | None:
-    """The password of an SMTP or of a row of one; raises :class:`SecretUnreadable`."""
+    """Return the password of an SMTP server or row; raise :class:`SecretUnreadable`."""
     if smtp.password_sealed is None:
         return None
     return installation.secret_box().open(smtp.id, smtp.password_sealed)
 
 
 def warnings_of(smtp: SmtpSettings, app_sender: str | None) -> tuple[Warning, ...]:
-    """What is likely to fail of an SMTP, or of a row of one, as stored; opens nothing."""
+    """Return what is likely to fail with a stored SMTP server or row, without decrypting it."""
     found = preflight.warnings(checkability.settings_of(smtp, app_sender))
     return found if has_key_of_password(smtp) else _with_unreadable(found)
 
@@ -148,7 +148,7 @@ def warnings_of(smtp: SmtpSettings, app_sender: str | None) -> tuple[Warning, ..
 def password_and_warnings(
     smtp: SmtpSettings, app_sender: str | None
 ) -> tuple[str | None, tuple[Warning, ...]]:
-    """The same with the password, for who may see it; one that no key opens is a warning."""
+    """Like :func:`warnings_of`, plus the password, if permitted; an unreadable one is a warning."""
     found = warnings_of(smtp, app_sender)
     try:
         return open_password(smtp), found
@@ -157,7 +157,7 @@ def password_and_warnings(
 
 
 def has_key_of_password(smtp: SmtpPassword) -> bool:
-    """Whether there is a key for the password, if it has one; that it opens is not tried."""
+    """Check whether a key exists for the password, if any; do not try to open it."""
     sealed = smtp.password_sealed
     return sealed is None or installation.secret_box().has_key_of(sealed)
 
@@ -180,11 +180,12 @@ def save(
     version: int | None = None,
     once: Once | None = None,
 ) -> Smtp:
-    """Create an SMTP in the app (host and port needed), or edit the one with this id there.
+    """Create an SMTP server in the app (host and port required), or edit the one with this id.
 
-    ``version``: refuse with :class:`EditConflict` unless the SMTP is still at it. ``once``: where
-    the same request created an SMTP before, give that. Raises :class:`NotFound`,
-    :class:`BadInput`, :class:`QuotaReached` and, with ``once``, :class:`KeyReused`.
+    ``version``: refuse with :class:`EditConflict` unless the server still has this version.
+    ``once``: if the same request has already created a server, return that one. Raises
+    :class:`NotFound`, :class:`BadInput`, :class:`QuotaReached` and, with ``once``,
+    :class:`KeyReused`.
     """
     with writing() as session:
         app = apps.find_to_fill(user_id, app_id)
@@ -226,7 +227,7 @@ def save(
         if moved or "password" in changes or smtp.lacks_notes:
             _note_credentials(smtp, changes)
         if keeps_hidden_name:
-            # It was the password until now, and may be valid elsewhere still
+            # It was the password until now, and may still be valid elsewhere
             smtp.username_is_secret = True
         smtp.version += 1
         smtp.settings_version, smtp.judged = smtp.version, False
@@ -235,11 +236,11 @@ def save(
 
 
 def _refuse_too_many(app: App) -> None:
-    """Refuse one more SMTP server in the app than ``SMTPWEB_MAX_SMTPS``."""
+    """Refuse to exceed ``SMTPWEB_MAX_SMTPS`` SMTP servers in the app."""
     most = settings().max_smtps
     if not most:
         return
-    # One at a time counts: others wait here until the one before them is there to be counted.
+    # Serialise counting: others wait here until the previous insert can be counted.
     db.session.execute(select(App.id).where(App.id == app.id).with_for_update(key_share=True))
     if (db.session.scalar(select(func.count()).where(Smtp.app_id == app.id)) or 0) >= most:
         raise QuotaReached(
@@ -248,7 +249,7 @@ def _refuse_too_many(app: App) -> None:
 
 
 def _settle_password(smtp: Smtp, changes: SmtpChanges, fate: Fate) -> None:
-    """Seal, keep or forget the password; raises :class:`BadInput` where it has to be typed."""
+    """Seal, keep or forget the password; raise :class:`BadInput` if it must be entered."""
     errors: dict[str, list[str]] = {}
     if smtp.auth and not smtp.username:
         errors["username"] = [Sentence("Enter the user name, or turn authentication off.")]
@@ -285,7 +286,7 @@ def _refuse_to_move_name() -> None:
 
 
 def _note_credentials(smtp: Smtp, changes: SmtpChanges) -> None:
-    """Keep what can be said of user name and password without opening it again."""
+    """Store what is known of user name and password, so that they need not be decrypted again."""
     try:
         password = changes["password"] if "password" in changes else open_password(smtp)
     except SecretUnreadable:
@@ -296,20 +297,20 @@ def _note_credentials(smtp: Smtp, changes: SmtpChanges) -> None:
 
 
 def remove(user_id: str, smtp_id: str) -> None:
-    """Remove the SMTP and its history; raises :class:`NotFound`."""
+    """Remove the SMTP server and its history; raise :class:`NotFound`."""
     with writing() as session:
         session.delete(find_for_update(user_id, smtp_id))
 
 
-# --- put in order --------------------------------------------------------------------------
+# --- reorder -------------------------------------------------------------------------------
 
 
 def reorder(user_id: str, app_id: str, seen: Mapping[str, int]) -> list[AnyRow]:
-    """Let these SMTPs take, in the order of ``seen``, the places that they have now in the app.
+    """Rearrange these SMTP servers, in the order of ``seen``, among their current positions.
 
-    ``seen``: the version at which each of them was shown. Returns all SMTPs of the app in their
-    new order, as rows (id, host, port, priority, created, version) of before. Raises
-    :class:`EditConflict` unless all are still at the version seen, and :class:`NotFound`.
+    ``seen``: the displayed version of each server. Returns all SMTP servers of the app in their
+    new order, as rows (id, host, port, priority, created, version) from before the change. Raises
+    :class:`EditConflict` unless all still have the version seen, and :class:`NotFound`.
     """
     with writing():
         line = _line(user_id, app_id, seen)
@@ -321,7 +322,7 @@ def reorder(user_id: str, app_id: str, seen: Mapping[str, int]) -> list[AnyRow]:
 def move(
     user_id: str, app_id: str, seen: Mapping[str, int], smtp_id: str, step: int
 ) -> list[AnyRow]:
-    """Move an SMTP of ``seen`` by so many places among all of its app; else as :func:`reorder`."""
+    """Move one server of ``seen`` by ``step`` positions in its app; else like :func:`reorder`."""
     with writing():
         line = _line(user_id, app_id, seen)
         here = next(index for index, smtp in enumerate(line) if smtp.id == smtp_id)
@@ -331,11 +332,11 @@ def move(
 
 
 def _line(user_id: str, app_id: str, seen: Mapping[str, int]) -> list[AnyRow]:
-    """All SMTPs of the app in the order of their use, locked; refuses what was seen too early."""
-    # One at a time changes the order; SMTPs may be added meanwhile, as they stand nowhere yet.
+    """Lock and return the app's servers in order of use; refuse outdated versions in ``seen``."""
+    # Serialise reordering; servers may be added meanwhile, as they have no position yet.
     if db.session.scalar(apps.owned(user_id, app_id).with_for_update(key_share=True)) is None:
         raise NotFound("App")
-    # Rows, not entities: there may be ten thousand, of which a few are changed.
+    # Rows, not entities: there may be ten thousand, only a few of which change.
     locked = db.session.execute(
         select(Smtp.id, Smtp.host, Smtp.port, Smtp.priority, Smtp.created, Smtp.version)
         .where(Smtp.app_id == app_id)
@@ -350,15 +351,16 @@ def _line(user_id: str, app_id: str, seen: Mapping[str, int]) -> list[AnyRow]:
 
 
 def _renumber(line: list[AnyRow]) -> list[AnyRow]:
-    """Give priorities that put the SMTPs into this order.
+    """Assign priorities that put the SMTP servers into this order.
 
-    That is an edit to whoever has a form open, but not to a check: it tests the same as before.
+    This counts as an edit for open forms, but does not invalidate check results: the settings
+    that a check tests stay the same.
     """
     changed = priorities.renumber(
         [priorities.Place(smtp.priority, smtp.created, smtp.id) for smtp in line]
     )
     if changed:
-        # One statement and one parameter, however many: a JSON object is a table to both databases
+        # One statement and one parameter for any number: both databases can read JSON as a table
         name = "json_each" if db.engine.dialect.name == "sqlite" else "json_each_text"
         new = getattr(func, name)(literal(changed, JSON)).table_valued("key", "value", name="new")
         db.session.execute(
@@ -371,7 +373,7 @@ def _renumber(line: list[AnyRow]) -> list[AnyRow]:
 
 
 def find_for_update(user_id: str, smtp_id: str) -> Smtp:
-    """The user's SMTP as it is now, locked until the end of this write."""
+    """Return the user's SMTP server in its current state, locked until this write ends."""
     smtp: Smtp | None = db.session.scalar(
         owned(user_id, smtp_id).with_for_update(of=Smtp),
         execution_options={"populate_existing": True},

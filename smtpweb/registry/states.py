@@ -1,6 +1,6 @@
-"""The states of an SMTP server and of an app: each rule once in Python, once in SQL, for lists.
+"""The states of SMTP servers and apps: each rule once in Python and once in SQL, for lists.
 
-That both give the same is tested for every combination. What a state is called is for pages.
+Tests compare the two for every combination. The pages define the labels of the states.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..database.rows import SmtpStanding
 
 
 class SmtpState(StrEnum):
-    """What is known of an SMTP server; the values stand in addresses of pages."""
+    """The state of an SMTP server; the values appear in page URLs."""
 
     ACTIVE = "active"
     DISABLED = "disabled"
@@ -24,11 +24,11 @@ class SmtpState(StrEnum):
 
 
 class AppState(StrEnum):
-    """How an app stands, the worst first."""
+    """The state of an app, worst first."""
 
     DOWN = "down"  # no SMTP server is enabled
     EMPTY = "empty"
-    UNCHECKABLE = "uncheckable"  # what is enabled cannot be checked
+    UNCHECKABLE = "uncheckable"  # none of the enabled servers can be checked
     PARTLY = "partly"  # some of its servers have a problem
     UNCHECKED = "unchecked"
     WORKING = "working"
@@ -39,7 +39,7 @@ APP_PROBLEMS = frozenset({AppState.DOWN, AppState.EMPTY, AppState.UNCHECKABLE, A
 
 
 def smtp_state(smtp: SmtpStanding) -> SmtpState:
-    """The state of an SMTP server, or of a row of one."""
+    """Return the state of an SMTP server or of a row of one."""
     if not smtp.enabled:
         return SmtpState.DISABLED
     if smtp.uncheckable is not None:
@@ -56,12 +56,12 @@ SMTP_STATE: ColumnElement[str] = case(
 
 
 def smtp_is(*states: SmtpState) -> ColumnElement[bool]:
-    """The condition that an SMTP server is in one of these states."""
+    """Return the condition that an SMTP server is in one of these states."""
     return SMTP_STATE.in_([state.value for state in states])
 
 
 def app_state(total: int, active: int, disabled: int, uncheckable: int) -> AppState:
-    """The state of an app with so many SMTP servers, of which so many are in these states."""
+    """Return the state of an app with these numbers of SMTP servers in each state."""
     if not total:
         return AppState.EMPTY
     if disabled == total:
@@ -74,7 +74,7 @@ def app_state(total: int, active: int, disabled: int, uncheckable: int) -> AppSt
 
 
 def app_state_of(counts: Any) -> ColumnElement[str]:
-    """The same of columns ``total``, ``active``, ``disabled``, ``uncheckable``; null: no server."""
+    """Like :func:`app_state`, for columns named like its parameters; null: no server."""
     return case(
         (func.coalesce(counts.total, 0) == 0, literal(AppState.EMPTY.value)),
         (counts.disabled == counts.total, literal(AppState.DOWN.value)),
@@ -89,13 +89,13 @@ def app_state_of(counts: Any) -> ColumnElement[str]:
 
 
 def severity_of(state: ColumnElement[str]) -> ColumnElement[int]:
-    """A number to sort app states by, the worst first."""
+    """Return a number to sort app states by, worst first."""
     order = {one.value: literal(place) for place, one in enumerate(AppState)}
     return case(order, value=state, else_=literal(len(order)))
 
 
 def tallies() -> tuple[ColumnElement[Any], ...]:
-    """The columns that count the SMTP servers of a group by their state."""
+    """Return the columns that count the SMTP servers of a group by state."""
     return (
         func.count().label("total"),
         *(func.count().filter(and_(smtp_is(state))).label(state.value) for state in SmtpState),

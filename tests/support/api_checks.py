@@ -1,4 +1,4 @@
-"""Checks over the API: register a fake server, check it."""
+"""Checks over the API: register a fake server and check it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.support.people import Person, Reply
 
 
 def register(alice: Person, idapp: str, server: FakeServer, **more: Any) -> str:
-    """The id of an SMTP that is this server."""
+    """Register the fake server as an SMTP server; return its id."""
     given = {"host": "127.0.0.1", "port": server.port, "defaultfromemail": "app@shop.example"}
     smtp_id: str = alice.make_smtp(idapp, **(given | more))["_id"]
     return smtp_id

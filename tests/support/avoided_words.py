@@ -1,7 +1,7 @@
-"""Words that smtpweb's texts avoid, each with the one to use instead.
+"""Words that smtpweb's texts avoid, each with its replacement.
 
-One word for one thing: whoever reads the pages, the API's description and the documentation
-learns it once.
+One word for one thing: readers of the pages, the API description and the documentation need to
+learn it only once.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-# Regular expressions of whole words, in any case.
+# Regular expressions that match whole words, in any case.
 AVOIDED = {
     r"(?-i:SMTPs)": "SMTP servers",
     r"(?:an|this|the|no|other|new|each|every) SMTP(?=[.,;:’']|$)": "SMTP server",
@@ -45,7 +45,7 @@ _PATTERNS = [
 
 
 def avoided(text: str) -> Iterator[str]:
-    """Each avoided word of a text, what to say instead, and where it stands."""
+    """Yield each avoided word in a text, with its replacement and context."""
     for pattern, instead in _PATTERNS:
         for match in pattern.finditer(text):
             around = text[max(match.start() - 40, 0) : match.end() + 40]

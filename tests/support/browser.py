@@ -1,6 +1,6 @@
-"""A browser without a screen: follows links, fills in the real forms, refuses a badly made page.
+"""A headless browser: follows links, submits the real forms, rejects malformed pages.
 
-It has cookies and CSRF is on; what is posted is what stands in the form on the page, so that a
+It has cookies and CSRF protection is on; it posts what the form on the page contains, so that a
 form that lacks a field, or its token, fails the test.
 """
 
@@ -21,14 +21,14 @@ from tests.support.databases import ON_SQLITE
 from tests.support.people import PASSWORD, Person
 
 _OWN_SCRIPTS = ("/static/", "/bootstrap/")
-# For what a form refuses before any database sees it: once is enough.
+# For input that a form refuses before it reaches any database: once is enough.
 one_database = ON_SQLITE
 
 _UNLABELLED = ("hidden", "submit")
 
 
 class Page:
-    """A reply, read as a browser reads it."""
+    """A response, parsed as a browser parses it."""
 
     def __init__(self, reply: TestResponse) -> None:
         self.status = reply.status_code
@@ -41,7 +41,7 @@ class Page:
         self.refuse_if_badly_made()
 
     def all(self, *tags: str) -> Iterator[ET.Element]:
-        """The elements with these tags, in the order of the page."""
+        """Yield the elements with these tags, in document order."""
         return (element for element in self.root.iter() if element.tag in tags)
 
     def one(self, tag: str) -> ET.Element:
@@ -58,11 +58,11 @@ class Page:
         return words(self.one("main"))
 
     def links(self) -> dict[str, str]:
-        """The addresses of all links by their words."""
+        """Return the addresses of all links by link text."""
         return {words(link): link.get("href", "") for link in self.all("a")}
 
     def errors(self) -> dict[str, str]:
-        """What is said at the fields, by the field's name; and that the summary says it too."""
+        """Return the error messages by field name; check that the summary repeats them."""
         found = {}
         for field in self.all("input", "select", "textarea", "fieldset"):
             for name in field.get("aria-describedby", "").split():
@@ -80,7 +80,7 @@ class Page:
         return found
 
     def form(self, action: str | None = None) -> Form:
-        """The form of the page's main part, or the one that is sent to ``action``."""
+        """Return the form in the main part of the page, or the one submitted to ``action``."""
         forms = [Form(self, form) for form in self.one("main").iter("form")]
         if action is not None:
             forms = [form for form in forms if form.action == action]
@@ -88,7 +88,7 @@ class Page:
         return forms[0]
 
     def refuse_if_badly_made(self) -> None:
-        """What holds for every page."""
+        """Check the requirements that apply to every page."""
         title, heading = words(self.one("title")), self.heading
         assert heading, "an empty h1"
         assert title.startswith(heading), f"the title {title!r} does not begin with {heading!r}"
@@ -129,7 +129,7 @@ class Page:
 
 
 class Form:
-    """A form as it stands on the page, with what it would send."""
+    """A form on the page, with the values it would submit."""
 
     def __init__(self, page: Page, element: ET.Element) -> None:
         self.action = element.get("action") or ""
@@ -160,7 +160,7 @@ class Form:
                 self.values[name] = [field.text or ""]
 
     def fill(self, **typed: str | bool | list[str]) -> Form:
-        """Fill in fields; they must exist. True and False are for check boxes."""
+        """Fill in fields, which must exist. True and False are for check boxes."""
         for name, value in typed.items():
             assert name in self.values, f"no field {name!r} among {sorted(self.values)}"
             if isinstance(value, bool):
@@ -174,7 +174,7 @@ class Form:
 
 
 class _Compiled(BytecodeCache):
-    """Templates that another test compiled; every test has an application of its own."""
+    """Templates compiled by another test; every test has an application of its own."""
 
     def __init__(self) -> None:
         self._kept: dict[str, bytes] = {}
@@ -191,7 +191,7 @@ _compiled = _Compiled()
 
 
 class Browser:
-    """Somebody at a browser."""
+    """A user with a browser."""
 
     def __init__(self, app: Flask) -> None:
         self.app = app
@@ -199,13 +199,13 @@ class Browser:
         self.client = app.test_client()
 
     def get(self, path: str, *, status: int = 200) -> Page:
-        """A page; redirects are followed."""
+        """Return a page, following redirects."""
         page = self._read(self.client.get(path, follow_redirects=True))
         assert page.status == status, f"{page.status} from {path}: {page.text}"
         return page
 
     def send(self, page: Page, form: Form, button: str | None = None) -> Page:
-        """Press a button of a form, by default its first one; redirects are followed."""
+        """Press a button of a form, by default its first one, and follow redirects."""
         assert form.method == "post"
         data = {name: list(values) for name, values in form.values.items()}
         label = button or next(iter(form.buttons))
@@ -218,16 +218,16 @@ class Browser:
         return self._read(self.client.post(path, data=data, follow_redirects=True))
 
     def submit(self, path: str, button: str | None = None, **typed: str | bool | list[str]) -> Page:
-        """Open a page, fill in its form and send it."""
+        """Open a page, fill in its form and submit it."""
         page = self.get(path)
         return self.send(page, page.form().fill(**typed), button)
 
     def press(self, page: Page, action: str) -> Page:
-        """Press the button of the form that is sent to ``action``."""
+        """Press the button of the form that is submitted to ``action``."""
         return self.send(page, page.form(action))
 
     def result(self, page: Page) -> Page:
-        """The result of the check whose page this is: look again for as long as it asks for it."""
+        """Return the result of the check on this page, reloading while the page requests it."""
         assert page.url.startswith("/checks/"), f"{page.url}: {page.text}"
         for _ in range(1000):
             if page.root.find(".//meta[@http-equiv='refresh']") is None:
@@ -247,7 +247,7 @@ class Browser:
 
 
 def signed_in(app: Flask, person: Person) -> Browser:
-    """A browser in which this person has signed in at the login page."""
+    """Return a browser in which this person has signed in with the sign-in form."""
     browser = Browser(app)
     found = re.search(r'name="csrf_token" value="([^"]+)"', browser.client.get("/login").text)
     assert found
@@ -257,5 +257,5 @@ def signed_in(app: Flask, person: Person) -> Browser:
 
 
 def words(element: ET.Element) -> str:
-    """The text of an element, blanks made single."""
+    """Return the text of an element, with whitespace collapsed."""
     return " ".join("".join(element.itertext()).split())

@@ -1,4 +1,4 @@
-"""Give a check up in its middle, and see that it closes what it had opened."""
+"""Cancel a check while it is running, and verify that it closes what it opened."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from smtpweb.mailcheck.net import sockets
 
 
 def give_up(target: Target, when: Callable[[], object]) -> None:
-    """Cancel a check as soon as ``when``; all its sockets must be closed, by itself."""
+    """Cancel a check as soon as ``when`` is true; it must close all its sockets itself."""
     opened = []
     begin = sockets.begin_connect
 
     def noted(address: Address, port: int) -> socket.socket | str:
         sock = begin(address, port)
-        opened.append(sock)  # held, so that no garbage collector closes it for the check
+        opened.append(sock)  # keep a reference, or garbage collection would close it for the check
         return sock
 
     async def cancel() -> None:

@@ -1,4 +1,4 @@
-"""A real Chromium for tests, and a tab whose complaints are kept."""
+"""A real Chromium for tests, and a tab whose errors are recorded."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FLAGS = (
 PHONE: ViewportSize = {"width": 360, "height": 740}
 
 
-# What axe looks for: WCAG 2.2 AA, and what its makers advise
+# The rules that axe checks: WCAG 2.2 AA, and the best practices of its authors
 RULES = {
     "resultTypes": ["violations"],
     "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
@@ -42,7 +42,7 @@ DESKTOP: ViewportSize = {"width": 1280, "height": 900}
 
 @contextmanager
 def chromium_browser() -> Iterator[Browser]:
-    """One without a window."""
+    """Run a headless browser."""
     if not CHROMIUM.exists():
         cannot_run(f"no browser: {CHROMIUM} is not there")
     with sync_playwright() as playwright:
@@ -52,7 +52,7 @@ def chromium_browser() -> Iterator[Browser]:
 
 
 class Watched:
-    """A tab whose complaints are kept: errors of scripts, refusals by the CSP, failed loads."""
+    """A tab whose errors are recorded: script errors, CSP violations, failed loads."""
 
     def __init__(self, context: BrowserContext) -> None:
         self.complaints: list[str] = []
@@ -65,12 +65,12 @@ class Watched:
         self.page.on("requestfailed", self._failed)
 
     def _failed(self, request: Request) -> None:
-        # Aborted: the browser went on to the next page before an icon had come.
+        # Aborted: the browser left for the next page before an icon had loaded.
         if request.failure != "net::ERR_ABORTED":
             self.complaints.append(f"failed: {request.url}: {request.failure}")
 
     def set_up(self, url: str, served: Program) -> None:
-        """Make the first account with the code that the console shows."""
+        """Create the first account with the code shown in the console."""
         self.page.goto(url)
         code = re.search(r"\b[A-Z2-7]{4}-[A-Z2-7]{4}-[A-Z2-7]{4}\b", served.output)
         assert code, served.output
@@ -108,13 +108,13 @@ class Watched:
 
 
 def fits(page: Page) -> None:
-    """Nothing has to be scrolled to the side; the colours are those of the system."""
+    """Check that nothing requires horizontal scrolling; the system's colours apply."""
     wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
     assert wide <= 0, f"{page.url} is {wide} px too wide"
 
 
 def violations(page: Page) -> list[str]:
-    """What axe finds wrong with the page as it is."""
+    """Return the violations that axe finds on the page in its current state."""
     results = Axe().run(page, options=RULES).response
     return [
         f"{one['id']}: {one['help']}: {json.dumps(node['target'])} {node['failureSummary']}"

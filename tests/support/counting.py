@@ -1,4 +1,4 @@
-"""Count what reaches the database."""
+"""Count statements and connections of the database."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from smtpweb.database.session import db
 
 @contextmanager
 def statements() -> Iterator[list[str]]:
-    """The statements that were executed inside, on any engine."""
+    """Yield a list of the statements that are executed in the block, on any engine."""
     seen: list[str] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
@@ -29,7 +29,7 @@ def statements() -> Iterator[list[str]]:
 
 
 def connections_in_use() -> int:
-    """How many connections to the database are out of the pool; inside an application context."""
+    """Return the number of connections checked out of the pool; needs an application context."""
     pool = db.engine.pool
     assert isinstance(pool, QueuePool)
     return pool.checkedout()

@@ -1,4 +1,4 @@
-"""Marks of tests that need one of the databases only."""
+"""Marks for tests that need only one of the databases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The two drivers of the mail check, called in the same way."""
+"""The two drivers of the mail check, with a common call signature."""
 
 from __future__ import annotations
 

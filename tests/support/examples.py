@@ -1,4 +1,4 @@
-"""The examples of the catalogue of causes, and what a check would have seen in each."""
+"""The examples in the catalogue of causes, and what a check would have seen in each."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EXAMPLES = [(cause.id, example) for cause in causes() for example in cause.examp
 
 
 def seen(example: dict[str, Any]) -> Seen:
-    """What a check would have seen; "|" stands between the lines of a reply."""
+    """Return what a check would have seen; "|" separates the lines of a reply."""
     reply = None
     if "reply" in example:
         reader = ReplyReader()

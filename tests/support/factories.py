@@ -1,4 +1,4 @@
-"""What page tests begin with: values typed into forms, rows as the database has them."""
+"""Starting data for page tests: values typed into forms, and database rows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SAVE, CHECK = "Save without checking", "Save and send a test email to alice@exam
 
 
 def typed(**changes: Any) -> dict[str, Any]:
-    """What is typed into the form of a new SMTP."""
+    """Return the input of the form for a new SMTP server."""
     given = {
         "host": "mail.example.net",
         "port": "587",
@@ -32,7 +32,7 @@ def typed(**changes: Any) -> dict[str, Any]:
 
 
 def for_server(server: FakeServer, **changes: Any) -> dict[str, Any]:
-    """What is typed for a server that is really there."""
+    """Return the form input for a server that is actually running."""
     login, password = server.knobs["login"]
     given = typed(
         host=server.host, port=str(server.port), encryption="none", smtp_login=login,
@@ -42,7 +42,7 @@ def for_server(server: FakeServer, **changes: Any) -> dict[str, Any]:
 
 
 def forget_default_from(app: Flask, idapp: str) -> None:
-    """Let an app have no From of its own, as its page can say and the API cannot."""
+    """Remove an app's default From, which its page can do and the API cannot."""
     with app.app_context():
         db.session.get_one(App, idapp).defaultfromemail = None
         db.session.commit()
@@ -59,7 +59,7 @@ def only_check(app: Flask) -> Check:
 
 
 def trust(app: Flask, server: FakeServer) -> None:
-    """Let the application's checks believe the certificate of a fake server."""
+    """Make the application's checks trust the certificate of a fake server."""
     settings = services(app).settings
     services(app).settings = dataclasses.replace(settings, ca_file=server.ca_file)
 
@@ -77,7 +77,7 @@ def use_share(
     kind: str = limits.CHECK,
     lease: timedelta = timedelta(0),
 ) -> None:
-    """Count so much work against a user's share, begun ``age`` ago; needs an app context."""
+    """Count this much work against a user's share, started ``age`` ago; needs an app context."""
     for _ in range(number):
         db.session.add(
             StartedWork(user_id=person.user_id, kind=kind, started=now() - age, until=now() + lease)
@@ -94,7 +94,7 @@ def make_check(
     host: str = "mail.example.net",
     smtp_id: str | None = None,
 ) -> Check:
-    """A check as the database has it; inside an application context."""
+    """Create a check as a database row; needs an application context."""
     ends_by = now() + timedelta(seconds=ends_in)
     if smtp_id is None:
         smtp = Smtp(app_id=idapp, host=host, port=25)

@@ -27,14 +27,14 @@ def _stranger() -> trustme.CA:
 
 @functools.lru_cache(1)
 def ca_file() -> Path:
-    """The CA of all certificates here, as a file for ``Target.ca_file``."""
+    """Return the CA file for all certificates here, for ``Target.ca_file``."""
     path = Path(tempfile.mkdtemp(prefix="fake-smtp-")) / "ca.pem"
     _authority().cert_pem.write_to_path(str(path))
     return path
 
 
 def key_and_chain() -> bytes:
-    """A good certificate with its key, in PEM."""
+    """Return a good certificate and its key, in PEM."""
     issued = _authority().issue_cert("localhost", "127.0.0.1", key_type=trustme.KeyType.ECDSA)
     return issued.private_key_and_cert_chain_pem.bytes()
 
@@ -43,7 +43,7 @@ def key_and_chain() -> bytes:
 def server_context(
     certificate: str, client_certificate: bool = False, version: ssl.TLSVersion | None = None
 ) -> ssl.SSLContext:
-    """A context with a certificate of the named kind."""
+    """Return a context with a certificate of the named kind."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     names = ("localhost", "127.0.0.1", "::1")
     kind = trustme.KeyType.ECDSA
@@ -93,7 +93,7 @@ def server_context(
 
 
 def _without_intermediate(context: ssl.SSLContext, names: tuple[str, ...]) -> None:
-    """A certificate of an intermediate CA that is not sent along, as public CAs make them."""
+    """Load a certificate of an intermediate CA, as public CAs do, and do not send the CA's."""
     key = ec.generate_private_key(ec.SECP256R1())
     issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Example Intermediate CA 7")])
     now = datetime.datetime.now(datetime.UTC)
@@ -128,9 +128,9 @@ def _without_intermediate(context: ssl.SSLContext, names: tuple[str, ...]) -> No
 
 
 def _saying(context: ssl.SSLContext, text: str, *, trusted: bool) -> None:
-    """A certificate for localhost with ``text`` wherever a certificate can hold some.
+    """Load a certificate for localhost with ``text`` in every field that can hold text.
 
-    The issuer's name can be chosen only where nobody is to trust it.
+    The issuer's name can be chosen only if the certificate need not be trusted.
     """
     name = x509.Name(
         [
@@ -178,7 +178,7 @@ def _saying(context: ssl.SSLContext, text: str, *, trusted: bool) -> None:
 
 
 def _expired_intermediate(context: ssl.SSLContext, names: tuple[str, ...]) -> None:
-    """A good certificate of an intermediate CA that has expired, sent along with it."""
+    """Load a good certificate of an expired intermediate CA, and send the CA's along with it."""
     now = datetime.datetime.now(datetime.UTC)
     root = serialization.load_pem_private_key(_authority().private_key_pem.bytes(), None)
     assert isinstance(root, ec.EllipticCurvePrivateKey)
@@ -218,7 +218,7 @@ def _expired_intermediate(context: ssl.SSLContext, names: tuple[str, ...]) -> No
 
 
 def _self_signed(context: ssl.SSLContext) -> None:
-    # A CA's own certificate signs itself
+    # A CA certificate is self-signed
     authority = _stranger()
     path = Path(tempfile.mkdtemp(prefix="fake-smtp-")) / "self.pem"
     authority.private_key_pem.write_to_path(str(path))

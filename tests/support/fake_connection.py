@@ -1,4 +1,4 @@
-"""One connection of the fake SMTP server: reads commands, answers as the knobs say."""
+"""One connection of the fake SMTP server: reads commands, replies according to the knobs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Connection:
-    """A client that is connected."""
+    """A connected client."""
 
     def __init__(
         self,
@@ -180,7 +180,7 @@ class Connection:
         server = mechanism.make_server(
             lambda name: (salt, stored, server_key, rounds) if name == user else None
         )
-        if not first:  # too long for the line of AUTH
+        if not first:  # too long for the AUTH line
             first = base64.b64encode(await self.challenge(b"")).decode()
         server.set_client_first(base64.b64decode(first).decode())
         begin = server.get_server_first()
@@ -264,7 +264,7 @@ class Connection:
 
 
 def _code(reply: Any) -> str:
-    """The code of a planned reply, "" for a deed that is none."""
+    """Return the code of a planned reply, "" for a deed without one."""
     if isinstance(reply, Slowly):
         return _code(reply.reply)
     last = reply.splitlines()[-1] if isinstance(reply, bytes | str) and reply.strip() else ""

@@ -1,4 +1,4 @@
-"""A DNS server on loopback that says what the test tells it to.
+"""A DNS server on loopback that gives the answers set by the test.
 
 ::
 
@@ -6,8 +6,8 @@
         dns.resolver.resolve("_submissions._tcp.example.org", "SRV")
     assert dns.asked == [("_submissions._tcp.example.org", "SRV")]
 
-Instead of records a name may have "SERVFAIL" or "SILENCE". A name that has no records of any
-kind does not exist.
+Instead of records, a name may have "SERVFAIL" or "SILENCE". A name without records of any kind
+does not exist.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class FakeDns:
         self._thread.start()
 
     def close(self) -> None:
-        self._socket.sendto(b"", self._socket.getsockname())  # wakes the thread up to its end
+        self._socket.sendto(b"", self._socket.getsockname())  # wakes the thread so that it can end
         self._thread.join(5)
         self._socket.close()
 

@@ -1,6 +1,6 @@
-"""An SMTP server that does what the test tells it to; its misbehaviours have names.
+"""An SMTP server controlled by the test; its misbehaviours have names.
 
-One line is a server that takes mail::
+One line starts a server that accepts email::
 
     with fake_smtp() as server:
         report = check(server.target())
@@ -8,37 +8,36 @@ One line is a server that takes mail::
 
 While it runs: ``host``, ``port``, ``heard`` (command lines, decoded, credentials included),
 ``challenges`` (those of AUTH, without base64),
-``mails`` (mail_from, recipients, message without dot-stuffing), ``reads`` (every chunk that
-came, decrypted: one entry is one segment of the client), ``connections`` (how many came),
+``mails`` (mail_from, recipients, message without dot-stuffing), ``reads`` (every chunk
+received, decrypted: one entry is one segment from the client), ``connections`` (their number),
 ``ca_file`` (trust it), ``policy`` (lets a check reach it) and ``target(**changes)``.
 
 Knobs of ``fake_smtp``:
 
 - ``tls``: "" (default), "starttls" or "implicit"; ``certificate``: "good", "expired",
-  "expires-soon", "not-yet-valid", "wrong-name", "untrusted" (of a CA that nobody knows),
+  "expires-soon", "not-yet-valid", "wrong-name", "untrusted" (of an unknown CA),
   "self-signed", "no-intermediate", "expired-intermediate", "says TEXT", "untrusted, says TEXT";
-  ``client_certificate``:
-  ask for one; ``tls_version``: an ``ssl.TLSVersion`` to allow alone.
-- ``login``: ``("user", "password")`` switches AUTH on; anything else is refused with 535.
-  ``mechanisms``: what is offered, default "PLAIN LOGIN"; CRAM-MD5 and SCRAM-SHA-256 work too.
+  ``client_certificate``: request one; ``tls_version``: the only ``ssl.TLSVersion`` allowed.
+- ``login``: ``("user", "password")`` enables AUTH; anything else is refused with 535.
+  ``mechanisms``: those offered, default "PLAIN LOGIN"; CRAM-MD5 and SCRAM-SHA-256 work too.
   ``auth_needs_tls``: AUTH is offered only after STARTTLS. ``refuses_mechanisms``: offered, but
   refused with ``refusal``, default 504; ``refuses_after_challenge``: likewise, after a 334.
-  ``ignores_initial_response``: asks again for what came with AUTH. ``prompt``: sent in place of
-  each challenge of PLAIN and LOGIN. ``asks_without_end``: the answer to AUTH and all that follows.
-  ``scram_rounds``: the number of iterations that SCRAM is asked for.
+  ``ignores_initial_response``: requests again what was sent with AUTH. ``prompt``: replaces
+  each challenge of PLAIN and LOGIN. ``asks_without_end``: the reply to AUTH and all that follows.
+  ``scram_rounds``: the number of iterations requested in SCRAM.
 - ``capabilities``: lines of the EHLO reply, default PIPELINING, SIZE and 8BITMIME.
-- ``replies``: what to answer instead, by verb: "connect" (the greeting), "EHLO", "HELO",
-  "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "dot" (the verdict), "RSET", "QUIT". A value is
+- ``replies``: what to send instead, by verb: "connect" (the greeting), "EHLO", "HELO",
+  "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "dot" (the final reply), "RSET", "QUIT". A value is
 
-  - a string: sent as it is, with CRLF behind it;
-  - bytes: sent as they are;
-  - ``SILENCE``, ``HANG_UP``, ``RESET``, ``DRIP`` (a blank every 20 ms without end),
-    ``FLOOD`` (reply lines without end), ``ENDLESS_LINE``;
-  - ``EachConnection(first, second, ...)``: one for each connection, the last for all further ones;
+  - a string: sent unchanged, followed by CRLF;
+  - bytes: sent unchanged;
+  - ``SILENCE``, ``HANG_UP``, ``RESET``, ``DRIP`` (a space every 20 ms, endlessly),
+    ``FLOOD`` (endless reply lines), ``ENDLESS_LINE``;
+  - ``EachConnection(first, second, ...)``: one per connection, the last for all further ones;
   - ``Slowly(seconds, reply)``, ``HangUpAfter(bytes)``, ``AfterNoise(bytes)``;
-  - a list: one for each time that the verb comes, the last one for all further times.
-- ``loses_pipelined``: of commands that come in one segment only the first is seen.
-- ``misbehaviour``: a name out of ``MISBEHAVIOURS``, for knobs that belong together.
+  - a list: one for each occurrence of the verb, the last for all further ones.
+- ``loses_pipelined``: of several commands in one segment, only the first is seen.
+- ``misbehaviour``: a name from ``MISBEHAVIOURS``, for a combination of knobs.
 - ``host``: the address to listen on, default 127.0.0.1.
 """
 
@@ -90,7 +89,7 @@ __all__ = [
 
 @dataclass
 class FakeServer:
-    """A running server, as the test sees it."""
+    """A running server, as seen by the test."""
 
     host: str
     port: int
@@ -99,16 +98,16 @@ class FakeServer:
     heard: list[str] = field(default_factory=list)
     mails: list[tuple[str, list[str], bytes]] = field(default_factory=list)
     reads: list[bytes] = field(default_factory=list)
-    challenges: list[bytes] = field(default_factory=list)  # of AUTH, without base64
+    challenges: list[bytes] = field(default_factory=list)  # those of AUTH, without base64
     connections: int = 0
 
     @property
     def policy(self) -> EgressPolicy:
-        """A policy that lets a check come here."""
+        """Return a policy that lets a check connect to this server."""
         return EgressPolicy.parse("127.0.0.0/8,::1/128", "*")
 
     def target(self, **changes: Any) -> Target:
-        """What to check to reach this server with its own settings."""
+        """Return a target that reaches this server with its own settings."""
         tls, login = self.knobs["tls"], self.knobs["login"]
         values: dict[str, Any] = {
             "host": "localhost" if tls else self.host,
@@ -128,7 +127,7 @@ class FakeServer:
 
 @contextlib.contextmanager
 def fake_smtp(misbehaviour: str | None = None, **knobs: Any) -> Iterator[FakeServer]:
-    """Run a server in a thread of its own; see the module for the knobs."""
+    """Run a server in its own thread; see the module for the knobs."""
     values: dict[str, Any] = {
         "tls": "", "certificate": "good", "client_certificate": False, "tls_version": None,
         "login": None, "mechanisms": "PLAIN LOGIN", "auth_needs_tls": False,
@@ -151,7 +150,7 @@ def fake_smtp(misbehaviour: str | None = None, **knobs: Any) -> Iterator[FakeSer
     )
     server = FakeServer(values["host"], listener.getsockname()[1], values, ca_file())
     loop = asyncio.new_event_loop()
-    loop.set_exception_handler(lambda loop, context: None)  # clients break off; that is the point
+    loop.set_exception_handler(lambda loop, context: None)  # clients disconnect early by design
     stop = asyncio.Event()
     started = threading.Event()
 
@@ -186,14 +185,14 @@ async def _serve(
         server.connections += 1
         plain = writer.transport
         try:
-            # Not by start_server: a handshake that is under way when the test is over would be
-            # nobody's, and its socket left open.
+            # Not with start_server: a handshake in progress when the test ends would belong to
+            # no task, and its socket would stay open.
             if server.knobs["tls"] == "implicit":
                 assert context is not None
                 await writer.start_tls(context)
             await Connection(server, reader, writer, context).run()
         except (OSError, EOFError, asyncio.CancelledError):
-            pass  # the client went away, or the test is over
+            pass  # the client disconnected, or the test has ended
         finally:
             tasks.discard(task)
             writer.transport.abort()
@@ -203,13 +202,13 @@ async def _serve(
     started.set()
     await stop.wait()
     running.close()
-    # A connection of the last moment becomes a task of ours first: asyncio drops its socket
+    # Let a last-moment connection become one of our tasks first: asyncio drops its socket
     # unclosed if it is cancelled while it is being accepted.
     for _ in range(10):
         await asyncio.sleep(0)
-    if tasks:  # let what the client sent last, such as QUIT, still be heard
+    if tasks:  # receive what the client sent last, such as QUIT
         await asyncio.wait(tasks, timeout=0.5)
-    # Also connections whose TLS handshake is not over: nobody has been told of them yet
+    # Also connections whose TLS handshake is incomplete: no callback has run for them yet
     loop = asyncio.get_running_loop()
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for transport in list(getattr(loop, "_transports", {}).values()):

@@ -1,4 +1,4 @@
-"""Somebody with cookies at a smtpweb that is really served: pages by their forms, and the API."""
+"""A client with cookies for a smtpweb that is really served: submits pages' forms, uses the API."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FORM = "application/x-www-form-urlencoded"
 
 
 class Guest:
-    """``url`` is what a browser would show; ``port`` of loopback is where it is served."""
+    """``url`` is what a browser would show; ``port`` is the loopback port it is served on."""
 
     def __init__(self, url: str, port: int | None = None, trust: ssl.SSLContext | None = None):
         self.url = url
@@ -34,7 +34,7 @@ class Guest:
     def open(
         self, method: str, path: str, data: dict[str, Any] | None = None
     ) -> Iterator[http.client.HTTPResponse]:
-        """The reply, to be read as it comes; redirects are not followed."""
+        """Yield the response, to be read as it arrives; redirects are not followed."""
         with socket.create_connection(("127.0.0.1", self._port), timeout=30) as raw:
             connection = http.client.HTTPConnection(urlsplit(self.url).netloc)
             wrapped = (
@@ -62,7 +62,7 @@ class Guest:
             return reply.read().decode()
 
     def send(self, path: str, action: str | None = None, **typed: str) -> str:
-        """Send a form of the page at ``path``; gives where that leads to."""
+        """Submit a form of the page at ``path``; return the address it redirects to."""
         found = re.search(r'name="csrf_token" value="([^"]+)"', self.get(path))
         assert found, path
         with self.open("POST", action or path, {"csrf_token": found[1], **typed}) as reply:
@@ -70,14 +70,14 @@ class Guest:
             return urlsplit(reply.headers["Location"]).path
 
     def call(self, path: str, **parameters: Any) -> Any:
-        """A call of the API."""
+        """Call the API."""
         with self.open("POST", path, parameters) as reply:
             body = reply.read()
             assert reply.status == 200, body
             return json.loads(body) if body else None
 
     def register(self, smtp: FakeServer) -> str:
-        """Sign in to the API as ana, and register an SMTP in a new app; gives its id."""
+        """Sign in to the API as ana, and register an SMTP server in a new app; return its id."""
         self.token = self.call("/auth/login", username="ana", password=PASSWORD)["token"]
         app = self.call("/private/apps/save", name="shop", defaultfromemail="shop@example.com")
         given = {"idapp": app["_id"], "host": smtp.host, "port": smtp.port}
@@ -86,7 +86,7 @@ class Guest:
         return made
 
     def check(self, smtp_id: str) -> str:
-        """Press the button that checks; gives the address of the check's page."""
+        """Press the check button; return the address of the check's page."""
         where = self.send(f"/smtps/{smtp_id}", f"/smtps/{smtp_id}/check")
         assert where.startswith("/checks/"), where
         return where

@@ -1,4 +1,4 @@
-"""Lists of SMTPs: rows as the database has them, and the rows of the page."""
+"""Lists of SMTP servers: database rows, and the rows of the page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.people import Person
 def add_smtp(
     idapp: str, number: int, *, enabled: bool = True, judged: bool = True, **values: Any
 ) -> str:
-    """An SMTP as the database has it; inside an application context."""
+    """Add an SMTP server as a database row; needs an application context."""
     smtp = Smtp(
         app_id=idapp, host=f"{number}.example.net", port=587, priority=number, enabled=enabled,
         judged=judged, **values,
@@ -27,7 +27,7 @@ def add_smtp(
 
 
 def add_check(smtp_id: str, minutes_ago: float, accepted: bool | None, **values: Any) -> None:
-    """A finished check that began so long ago; inside an application context."""
+    """Add a finished check that started ``minutes_ago``; needs an application context."""
     began = now() - timedelta(minutes=minutes_ago)
     stage = "accepted" if accepted else "auth"
     given: dict[str, Any] = {
@@ -39,7 +39,7 @@ def add_check(smtp_id: str, minutes_ago: float, accepted: bool | None, **values:
 
 
 def fill_app(alice: Person, idapp: str, many: int, first_active: int) -> None:
-    """Give an app so many SMTPs, those before ``first_active`` disabled."""
+    """Add ``many`` SMTP servers to an app, those before ``first_active`` disabled."""
     with alice.app.app_context():
         moment = now()
         db.session.execute(
@@ -57,11 +57,11 @@ def fill_app(alice: Person, idapp: str, many: int, first_active: int) -> None:
 
 
 def rows(page: Page) -> list[str]:
-    """The rows of the list, in words."""
+    """Return the text of each row in the list."""
     return [words(row) for row in page.all("li") if "row-item" in row.get("class", "")]
 
 
 def hosts(page: Page) -> list[str]:
-    """The SMTPs of the list in their order, by the number in their names."""
+    """Return the SMTP servers in the order of the list, by the number in their names."""
     links = [link for link in page.all("a") if "row-title" in link.get("class", "")]
     return [words(link).partition(".")[0] for link in links]

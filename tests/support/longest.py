@@ -1,7 +1,7 @@
-"""An installation in which every value is as long as it may be, in one script each.
+"""An installation in which every value has its maximum length, one user for each script.
 
-Rows are written as the database holds them: what a form would refuse today may have come in by
-an import, or from a server.
+Rows are written directly to the database: values that a form would refuse today may have come
+from an import, or from a server.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from smtpweb.mailcheck.core.types import AddressOutcome, Line, Notice, ServerTex
 from tests.support.people import PASSWORD
 from tests.support.serving import clean_environment, installation_settings, smtpweb_server
 
-# Without a blank, where a browser could break a line by itself
+# Without spaces, at which a browser could break a line
 SCRIPTS = {
     "latin": "W",
     "arabic": "ض",
@@ -37,7 +37,7 @@ ADDRESS = f"{'w' * 64}@{'.'.join(['m' * 63, 'w' * 63, 'm' * 61])}"  # 254
 
 @dataclass(frozen=True)
 class Longest:
-    """One person's share: how they sign in, and the addresses of their pages."""
+    """The data of one person: the name to sign in with, and the addresses of their pages."""
 
     name: str
     pages: dict[str, str]
@@ -45,7 +45,7 @@ class Longest:
 
 @contextmanager
 def longest(folder: Path) -> Iterator[tuple[str, dict[str, Longest]]]:
-    """Serve it: the address, and what belongs to the person of each script."""
+    """Serve it; yield the URL, and the data of each script's person."""
     settings = installation_settings(folder)
     with smtpweb_server(folder, **settings) as (url, _):
         app = create_app(config.load(clean_environment(folder, **settings)))

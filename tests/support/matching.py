@@ -1,4 +1,4 @@
-"""A search that fails the test where it finds nothing."""
+"""A search that fails the test if it finds nothing."""
 
 from __future__ import annotations
 

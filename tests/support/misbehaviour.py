@@ -1,4 +1,4 @@
-"""What a fake SMTP server may do instead of answering, and names for what belongs together."""
+"""What a fake SMTP server may do instead of replying, and names for combinations of knobs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Deed:
-    """Something that a server does instead of a reply."""
+    """An action of the server in place of a reply."""
 
     def __init__(self, name: str):
         self.name = name
@@ -26,14 +26,14 @@ ENDLESS_LINE = Deed("ENDLESS_LINE")
 
 @dataclass(frozen=True)
 class Slowly:
-    """Answer after some seconds."""
+    """Reply after some seconds."""
 
     seconds: float
     reply: Any
 
 
 class EachConnection(tuple[Any, ...]):
-    """One reply for each connection, the last one for all further connections."""
+    """One reply per connection; the last one applies to all further connections."""
 
     def __new__(cls, *replies: Any) -> EachConnection:
         return super().__new__(cls, replies)
@@ -41,14 +41,14 @@ class EachConnection(tuple[Any, ...]):
 
 @dataclass(frozen=True)
 class HangUpAfter:
-    """Send these bytes and hang up."""
+    """Send these bytes and close the connection."""
 
     data: bytes
 
 
 @dataclass(frozen=True)
 class AfterNoise:
-    """Wait for any bytes first, as a server does whose clients speak first; then hang up."""
+    """Wait for any bytes first, like a server whose clients speak first; then close."""
 
     data: bytes
 

@@ -1,8 +1,8 @@
 """A TLS server that sends the end of its handshake and the first SMTP bytes in one write.
 
-Real servers do so by chance (Nagle, corking, one busy moment), this one always. TLS 1.2: the
-server's Finished and the greeting. TLS 1.3: the greeting rides on the server's first flight
-(RFC 8446 2, "0.5-RTT data"), for which Python's ssl has no function, hence libssl by ctypes.
+Real servers do so occasionally (Nagle, corking, load), this one always. TLS 1.2: the server's
+Finished and the greeting. TLS 1.3: the greeting is sent with the server's first flight
+(RFC 8446 2, "0.5-RTT data"), for which Python's ssl has no function, hence libssl via ctypes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ TO_STARTTLS = b"250-one.example\r\n250 STARTTLS\r\n"
 def one_write_server(
     first: bytes, *, encryption: Encryption = Encryption.IMPLICIT, early: bool = False
 ) -> Iterator[Target]:
-    """Serve TLS 1.2, or 1.3 if ``early``; ``first`` leaves with the last handshake bytes."""
+    """Serve TLS 1.2, or 1.3 if ``early``; send ``first`` with the last handshake bytes."""
     listener = socket.create_server(("127.0.0.1", 0))
     stopping = threading.Event()
     side = _EarlyTls if early else _Tls12
@@ -78,7 +78,7 @@ _ANSWERS = {b"EHLO": b"250 one.example\r\n", b"DATA": b"354 go\r\n", b"QUIT": b"
 
 
 def _converse(tls: _Tls12 | _EarlyTls) -> None:
-    """Answer one command at a time; the mail is what comes in answer to 354."""
+    """Reply to one command at a time; what follows the 354 reply is the message."""
     buffer, in_mail = b"", False
     while data := tls.receive():
         buffer += data
@@ -91,7 +91,7 @@ def _converse(tls: _Tls12 | _EarlyTls) -> None:
 
 
 class _Tls12:
-    """Python's own TLS, in memory, so that we decide what one write holds."""
+    """Python's own TLS, in memory, so that we control the contents of each write."""
 
     def __init__(self, sock: socket.socket, first: bytes):
         self._sock = sock
@@ -130,7 +130,7 @@ class _Tls12:
 
 
 class _EarlyTls:
-    """TLS 1.3 by libssl, with data behind the server's first flight, before the client's."""
+    """TLS 1.3 via libssl, sending data after the server's first flight, before the client's."""
 
     def __init__(self, sock: socket.socket, first: bytes):
         self._sock, self._lib = sock, libssl()
@@ -145,7 +145,7 @@ class _EarlyTls:
         lib.SSL_set_bio(self._tls, self._in, self._out)
         size, buffer = ctypes.c_size_t(), ctypes.create_string_buffer(65536)
         self._feed()
-        # 2 is SSL_READ_EARLY_DATA_FINISH: no early data of the client; the flight is written
+        # 2 is SSL_READ_EARLY_DATA_FINISH: no early data from the client; the flight has been sent
         assert lib.SSL_read_early_data(self._tls, buffer, 65536, ctypes.byref(size)) == 2
         assert lib.SSL_write_early_data(self._tls, first, len(first), ctypes.byref(size)) == 1
         self._flush()
@@ -187,7 +187,7 @@ class _EarlyTls:
 
 
 def libssl() -> Any:
-    """The system's OpenSSL 1.1.1 or newer, or None."""
+    """Return the system's OpenSSL 1.1.1 or newer, or None."""
     name = ctypes.util.find_library("ssl")
     if name is None:
         return None

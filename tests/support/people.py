@@ -1,4 +1,4 @@
-"""Who uses smtpweb in the tests: people with an account, and what they do over the API."""
+"""The users of smtpweb in tests: people with an account, and their actions over the API."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HASH = hashing._hasher.hash(PASSWORD)  # once: hashing is slow on purpose
 
 
 class Reply(TestResponse):
-    """What the API answers: JSON, or nothing."""
+    """A response of the API: JSON, or empty."""
 
     @property
     def json(self) -> Any:
@@ -26,7 +26,7 @@ class Reply(TestResponse):
 
 
 class Visitor:
-    """A client of the API, with a token or without; checks what holds for every reply."""
+    """An API client, with or without a token; checks the requirements for every response."""
 
     def __init__(self, app: Flask, token: str | None = None) -> None:
         self.app = app
@@ -53,7 +53,7 @@ class Visitor:
     def post(self, path: str, **parameters: Any) -> Reply:
         return self.request("POST", path, data=parameters)
 
-    # The calls that most tests begin with.
+    # The calls that most tests start with.
 
     def make_app(self, name: str = "shop", **parameters: Any) -> dict[str, Any]:
         reply = self.post("/private/apps/save", name=name, **parameters)
@@ -82,7 +82,7 @@ class Visitor:
 
 
 class Person(Visitor):
-    """Somebody with an account, calling with a login token."""
+    """A user with an account, using a sign-in token."""
 
     token: str
 
@@ -93,7 +93,7 @@ class Person(Visitor):
         self.password = PASSWORD
 
     def with_scopes(self, *scopes: str) -> Visitor:
-        """The same person, calling with a personal token."""
+        """Return the same person, using a personal token."""
         with self.app.app_context():
             user = db.session.get_one(User, self.user_id)
             return Visitor(self.app, tokens.personal_token(user, "test", scopes))

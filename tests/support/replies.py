@@ -1,4 +1,4 @@
-"""Replies of servers, written on one line."""
+"""Server replies, written on one line."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from smtpweb.mailcheck.protocol.replies import ReplyReader
 
 
 def reply_of(text: str) -> RawReply:
-    """The reply that ``text`` is on the wire; "|" stands between its lines."""
+    """Return the reply that ``text`` is on the wire; "|" separates its lines."""
     lines = text.split("|")
     code = lines[0][:3]
     texts = [line[4:] if line[:3] == code else line for line in lines]

@@ -1,6 +1,6 @@
-"""Pictures of the main pages for README and docs: ``make screenshots`` writes docs/images/.
+"""Screenshots of the main pages for README and docs: ``make screenshots`` writes docs/images/.
 
-Phone and desktop, light and dark, of an installation with something of everything in it.
+Phone and desktop, light and dark, of an installation with an example of everything.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ TALLEST = {"phone": 1900, "desktop": 1300}
 
 
 def main() -> None:
-    """Make them all anew."""
+    """Create all screenshots again."""
     IMAGES.mkdir(exist_ok=True)
     with (
         tempfile.TemporaryDirectory() as folder,

@@ -1,4 +1,4 @@
-"""Real servers for tests: smtpweb under gunicorn, and other programs, always ended afterwards."""
+"""Real servers for tests: smtpweb under gunicorn, and other programs, always stopped afterwards."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from smtpweb.__main__ import gunicorn
 from smtpweb.config import ROOT
 from smtpweb.database import secret_box
 
-PATIENCE = 60  # seconds, for a program to start or to end on a busy machine
+PATIENCE = 60  # seconds, for a program to start or to exit on a busy machine
 
 
-# Below the ports that the kernel gives to clients and to port 0, which would take them from a
-# server that is only about to start; and each is given out once.
+# Below the ports that the kernel assigns to clients and to port 0, which could take them from a
+# server that is only about to start; and each is used only once.
 _PORTS = iter(random.SystemRandom().sample(range(12000, 32000), 20000))
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on, and that nobody else here will be given."""
+    """Return a loopback port that nothing listens on, and that is not returned again."""
     for port in _PORTS:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) != 0:
@@ -39,7 +39,7 @@ def free_port() -> int:
 
 
 def clean_environment(home: Path, **settings: str) -> dict[str, str]:
-    """What a newcomer's shell has, and these settings; nothing from whoever runs the tests."""
+    """Return a new user's shell environment plus these settings; nothing from the test runner's."""
     return {
         "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
         "HOME": str(home),
@@ -49,7 +49,7 @@ def clean_environment(home: Path, **settings: str) -> dict[str, str]:
 
 
 def installation_settings(folder: Path) -> dict[str, str]:
-    """Settings of an installation of its own, with a SQLite database in ``folder``."""
+    """Return the settings of a separate installation, with a SQLite database in ``folder``."""
     return {
         "SMTPWEB_DATABASE_URL": f"sqlite:///{folder / 'smtpweb.db'}",
         "SMTPWEB_SECRET_KEY": "a secret key of a test",
@@ -60,7 +60,7 @@ def installation_settings(folder: Path) -> dict[str, str]:
 
 @dataclass
 class Program:
-    """A program under way in a process group of its own; its output goes to a file."""
+    """A program running in its own process group; its output goes to a file."""
 
     process: subprocess.Popen[bytes]
     log: Path
@@ -77,7 +77,7 @@ class Program:
             time.sleep(0.05)
 
     def interrupt(self) -> int:
-        """What Ctrl-C does: tell the whole group, wait until the program has ended."""
+        """Do what Ctrl-C does: signal the whole group, and wait until the program has exited."""
         os.killpg(self.process.pid, signal.SIGINT)
         return self.process.wait(PATIENCE)
 
@@ -86,7 +86,7 @@ class Program:
 def program(
     command: Sequence[str], *, env: Mapping[str, str], log: Path, cwd: Path = ROOT
 ) -> Iterator[Program]:
-    """Run a program; at the end its whole group is killed, whatever happened."""
+    """Run a program; finally kill its whole group, whatever happened."""
     with log.open("wb") as file:
         process = subprocess.Popen(
             command,
@@ -118,7 +118,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def smtpweb_server(folder: Path, **settings: str) -> Iterator[tuple[str, Program]]:
-    """smtpweb under gunicorn as deployed, migrated and ready; gives its URL."""
+    """Run smtpweb under gunicorn as deployed, migrated and ready; yield its URL and program."""
     port = free_port()
     env = clean_environment(folder, PORT=str(port), **(installation_settings(folder) | settings))
     if "SMTPWEB_DATABASE_URL" in settings:
@@ -132,11 +132,11 @@ def smtpweb_server(folder: Path, **settings: str) -> Iterator[tuple[str, Program
 
 @functools.cache
 def _migrated() -> bytes:
-    """A migrated SQLite database without rows; made once, as a process for it takes seconds."""
+    """Return a migrated, empty SQLite database; created once, as its process takes seconds."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         flask(clean_environment(folder, **installation_settings(folder)), "db", "upgrade")
-        assert [path.name for path in folder.iterdir()] == ["smtpweb.db"]  # nothing beside it
+        assert [path.name for path in folder.iterdir()] == ["smtpweb.db"]  # no other files
         return (folder / "smtpweb.db").read_bytes()
 
 
@@ -151,7 +151,7 @@ def flask(
 
 
 def fresh_clone(folder: Path) -> Path:
-    """The project as it would be cloned, with this interpreter's packages as its .venv."""
+    """Return a copy of the project as it would be cloned, with our packages as its .venv."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT, capture_output=True, text=True, check=True,
@@ -166,6 +166,6 @@ def fresh_clone(folder: Path) -> Path:
     for entry in Path(sys.prefix).iterdir():
         if not entry.name.endswith(".stamp"):
             (venv / entry.name).symlink_to(entry)
-    for lock in ("run", "demo", "dev"):  # all that is in the lock files is installed
+    for lock in ("run", "demo", "dev"):  # all packages in the lock files are installed
         (venv / f"{lock}.stamp").touch()
     return clone

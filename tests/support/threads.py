@@ -1,4 +1,4 @@
-"""Work in several threads, and waiting for what another thread does."""
+"""Run work in several threads, and wait for what another thread does."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def at_once(count: int, work: Callable[[int], Any]) -> list[Any]:
-    """The answers of ``count`` threads that begin together."""
+    """Return the results of ``count`` threads that start at the same time."""
     answers: list[Any] = []
     gate = threading.Barrier(count)
 
@@ -26,7 +26,7 @@ def at_once(count: int, work: Callable[[int], Any]) -> list[Any]:
 
 
 def in_background(work: Callable[[], Any]) -> tuple[threading.Thread, list[Any]]:
-    """A thread that works, and the list that will hold its answer."""
+    """Return a thread that runs ``work``, and the list that will hold its result."""
     answers: list[Any] = []
     thread = threading.Thread(target=lambda: answers.append(work()))
     thread.start()

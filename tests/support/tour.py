@@ -1,4 +1,4 @@
-"""An installation with something of everything in it, and the addresses of all its pages."""
+"""An installation with an example of everything, and the addresses of all its pages."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NAME = "ana"
 LOGIN = ("shop@example.com", "s3cret")
 EHLO = ["PIPELINING", "SIZE 10240000", "8BITMIME", "ENHANCEDSTATUSCODES"]
 
-# What is registered, in the order of its use: the server's knobs, and what differs here.
+# The registered servers, in order of use: the knobs of each, and its differing settings.
 SERVERS: dict[str, tuple[dict[str, Any], SmtpChanges]] = {
     "refused": (
         {"replies": {"AUTH": "535 5.7.8 Username and Password not accepted"}},
@@ -43,13 +43,13 @@ SERVERS: dict[str, tuple[dict[str, Any], SmtpChanges]] = {
 
 @dataclass(frozen=True)
 class Tour:
-    """A running installation; ``pages`` are addresses by what is to be seen there."""
+    """A running installation; ``pages`` maps what a page shows to its address."""
 
     url: str
     pages: dict[str, str]
 
     def sign_in(self, page: Page) -> None:
-        """As the person whose apps these are."""
+        """Sign in as the owner of these apps."""
         page.goto(f"{self.url}/login")
         page.locator("input[name=name]").fill(NAME)
         page.locator("input[name=password]").fill(PASSWORD)
@@ -59,7 +59,7 @@ class Tour:
 
 @contextmanager
 def tour(folder: Path) -> Iterator[Tour]:
-    """Serve it; every check in it was really made, the older ones are copies put back in time."""
+    """Serve it; all checks in it were really run, the older ones are backdated copies."""
     settings = installation_settings(folder) | {
         "SMTPWEB_EGRESS_ALLOW": "127.0.0.0/8",
         "SMTPWEB_EGRESS_PORTS": "*",
@@ -142,7 +142,7 @@ def _furnish(servers: ExitStack) -> dict[str, str]:
 
 
 def _put_back_in_time(last: Check, failed: Check) -> None:
-    """A past for this SMTP: some thirty checks, of which every seventh failed as this one did."""
+    """Give this server a history: some thirty checks, every seventh a failure like ``failed``."""
     for number in range(1, 33):
         past = Check(
             id=new_id(),

@@ -1,6 +1,6 @@
-"""Resolve every lock file for the oldest and the newest Python promised: `make wheels`.
+"""Resolve every lock file for the oldest and the newest supported Python: `make wheels`.
 
-Wheels only: a user without a compiler must be able to install what is locked. It needs the
+Wheels only: users without a compiler must be able to install the locked packages. It needs the
 package index, so it is a step of CI and not a test.
 """
 
@@ -17,7 +17,7 @@ UV = ROOT / ".venv" / "lock" / "bin" / "uv"
 
 
 def promised() -> list[str]:
-    """The versions of Python that pyproject.toml names, oldest first."""
+    """Return the Python versions listed in pyproject.toml, oldest first."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     return re.findall(r"Python :: (3\.\d+)", "\n".join(project["classifiers"]))
 
