@@ -42,7 +42,7 @@ def test_meaning_follows_whom_the_reply_names(stage: str, reply: str, code: str)
         ("rcpt", "550 5.7.1 no"),
     ],
 )
-def test_one_loud_word_accuses_nobody(stage: str, reply: str) -> None:
+def test_loud_word_among_others_accuses_nobody(stage: str, reply: str) -> None:
     said = found(stage, reply, **MX)
     assert said.id == f"SMTP_{stage.upper()}_REFUSED"
     assert said.confidence is Confidence.UNCLEAR
