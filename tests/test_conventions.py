@@ -12,7 +12,8 @@ import pytest
 from smtpweb.config import ROOT
 
 TESTS = ROOT / "tests"
-MODULES = sorted(TESTS.rglob("test_*.py"))
+SOURCES = [path for path in sorted(TESTS.rglob("*.py")) if "node_modules" not in path.parts]
+MODULES = [path for path in SOURCES if path.name.startswith("test_")]
 # Words that a sentence begins with, but no subject.
 NO_SUBJECT = re.compile(
     r"test_(an?|the|it|there|this|that|these|those|what|who|whoever|whatever|which|where|while"
@@ -49,7 +50,7 @@ def test_names_of_tests_begin_with_their_subject(module: Path) -> None:
 
 
 def test_modules_of_tests_are_imported_by_no_other() -> None:
-    for module in TESTS.rglob("*.py"):
+    for module in SOURCES:
         parts = [name.split(".") for name in imported(module) if name.startswith("tests.")]
         assert [name for name in parts if any(part.startswith("test_") for part in name)] == []
 

@@ -16,8 +16,16 @@ def explain(text: str, host: str, provider: str, key: str) -> Explanation:
     ``key``: the network or user that the limit counts. Raises :class:`BadInput`,
     :class:`TooMany`.
     """
-    limits.of_worker().explanations.take(key)
+    count(key)
     return explain_for_all(text, host, provider)
+
+
+def count(key: str) -> None:
+    """Count one more text of this network or user, before any of it is read.
+
+    Raises :class:`TooMany`.
+    """
+    limits.of_worker().explanations.take(key)
 
 
 def explain_for_all(text: str, host: str = "", provider: str = "") -> Explanation:

@@ -217,11 +217,17 @@ def save(
         for name, value in changes.items():
             if not fields.SMTP[name].secret:
                 setattr(smtp, name, value)
-        if moved and hid_username and smtp.auth and "username" not in changes:
-            _refuse_to_move_name()
+        keeps_hidden_name = hid_username and "username" not in changes
+        if keeps_hidden_name and moved:
+            if smtp.auth:
+                _refuse_to_move_name()
+            smtp.username, keeps_hidden_name = None, False  # forgotten like the password
         _settle_password(smtp, changes, fate)
         if moved or "password" in changes or smtp.lacks_notes:
             _note_credentials(smtp, changes)
+        if keeps_hidden_name:
+            # It was the password until now, and may be valid elsewhere still
+            smtp.username_is_secret = True
         smtp.version += 1
         smtp.settings_version, smtp.judged = smtp.version, False
         smtp.uncheckable = checkability.prevented_by(smtp, app.defaultfromemail)

@@ -186,3 +186,38 @@ def test_stored_password_is_judged_only_for_where_it_is_bound_to(
     assert "this one doesn't" in browser.send(page, form.fill(priority="x"), SAVE).text
     judged = browser.send(page, form.fill(priority="x", port="465"), SAVE)
     assert "this one doesn't" not in judged.text
+
+
+@pytest.mark.parametrize("how", SAME)
+def test_secret_user_name_is_forgotten_where_the_server_moves_without_authentication(
+    alice: Person, idapp: str, how: str
+) -> None:
+    smtp_id = make(alice, idapp, how)
+    caller = alice.with_scopes("read", "write")
+    moved = caller.post(
+        "/private/smtps/save", idapp=idapp, idsmtp=smtp_id, host="other.example.com", port=587,
+        auth="false",
+    )  # fmt: skip
+    assert (moved.status_code, moved.json["username"]) == (200, None)
+    assert alice.smtp(smtp_id)["username"] is None
+
+
+@pytest.mark.parametrize("how", SAME)
+def test_secret_user_name_stays_hidden_after_a_new_password(
+    alice: Person, idapp: str, how: str
+) -> None:
+    smtp_id = make(alice, idapp, how)
+    caller = alice.with_scopes("read", "write")
+    stored = alice.smtp(smtp_id)
+    saved = caller.post(
+        "/private/smtps/save", idapp=idapp, idsmtp=smtp_id, host=stored["host"],
+        port=stored["port"], password="renewed-1",
+    )  # fmt: skip
+    assert (saved.status_code, saved.json["username"]) == (200, None)
+    assert caller.smtps(idapp)[0]["username"] is None
+    assert TOKEN not in export_after(alice)
+
+
+def export_after(person: Person) -> str:
+    with person.app.app_context():
+        return export_import.dump()

@@ -55,7 +55,7 @@ def take_apart(text: str) -> Parts | None:
     url = _URL.fullmatch(text.strip())
     scheme, rest = (url["scheme"].lower(), url["rest"]) if url else ("", text.strip())
     userinfo, at, server = rest.rpartition("@")
-    username, colon, _password = userinfo.partition(":")
+    username, colon, password = userinfo.partition(":")
     found = _server(server)
     if found is None or (url is None and at and not colon and found[1] is None):
         return None  # without a scheme, a port or a password it is an email address
@@ -69,6 +69,8 @@ def take_apart(text: str) -> Parts | None:
     if scheme in ("", "smtp", "submission") and port is not None:
         encryption = SPOKEN.get(port, encryption)
     named = unquote(username) if colon or "@" in username or "%40" in username else ""
+    if unquote(password).strip().casefold() in ("", named.strip().casefold()) and colon:
+        named = ""  # where both are the same, or only one was given, the name is the secret
     printable = named if named.isprintable() and "\ufffd" not in named else ""
     return Parts(host, port, encryption, printable, bool(at) and bool(colon or not printable))
 

@@ -7,6 +7,8 @@ form: after signing in, or at once. Fields that are not named here are dropped.
 
 from __future__ import annotations
 
+import re
+
 from flask import flash, redirect, request, url_for
 from flask_babel import gettext as _
 from flask_login import current_user
@@ -14,6 +16,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as AnyResponse
 from wtforms import PasswordField, SubmitField
 
+from ... import validators
 from ...providers import presets
 from ...registry import drafts
 from ..http import auth, form_owner
@@ -95,15 +98,38 @@ def _typed(kind: type[Form]) -> dict[str, list[str]]:
     return {
         name: values
         for name, values in kept.items()
-        if not any(secret in value for secret in secrets for value in values)
+        if not any(_may_hold(value, secrets) for value in values)
     }
+
+
+_CREDENTIALS = re.compile(r"://|[^\s/@]+:[^\s@]*@|[?&]\w*pass\w*=", re.IGNORECASE)
+
+
+def _may_hold(value: str, secrets: list[str]) -> bool:
+    """Whether a value holds one of these, however it is written, or looks like a URL with one."""
+    folded = value.casefold()
+    return bool(_CREDENTIALS.search(value)) or any(
+        (secret.strip() or secret).casefold() in folded for secret in secrets
+    )
 
 
 def _drop_hidden_secrets(kept: dict[str, list[str]]) -> None:
     """What may be a password although its field is not one for passwords."""
-    hosts = kept.get("host", [])
-    if any("@" in host or "://" in host for host in hosts):  # a URL with a password in it
+    if any("@" in host for host in kept.get("host", [])):  # part of a URL with a password in it
         del kept["host"]
-    known = [presets.of_host(host.strip()) for host in hosts]
+    hosts = [*kept.get("host", []), *kept.get("pasted_host", [])]
+    known = [presets.of_host(_plain(host)) for host in hosts]
+    typed = [text.strip().casefold() for text in kept.get("provider", []) if text.strip()]
+    known += [one for one in presets.presets() if one.name.casefold().startswith(tuple(typed))]
     if any(preset and preset.password_form == "same" for preset in known):  # noqa: S105
-        kept.pop("smtp_login", None)  # the provider's token is its user name too
+        for name in ("smtp_login", "pasted_username"):
+            kept.pop(name, None)  # the provider's token is its user name too
+
+
+def _plain(host: str) -> str:
+    """A typed host without its port, as it is looked up where it is one."""
+    name = re.sub(r":[0-9]{1,5}$", "", host.strip(), flags=re.ASCII)
+    try:
+        return validators.host(name)
+    except ValueError:
+        return name

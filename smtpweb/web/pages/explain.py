@@ -12,7 +12,7 @@ from ...checking import explain as operation
 from ...mailcheck.diagnosis.providers import providers
 from ..http import auth
 from ..presentation import causes
-from .form_fields import LineField
+from .form_fields import HostField
 from .forms import Form
 from .noted_fields import SelectField, TextAreaField
 
@@ -24,7 +24,7 @@ class ExplainForm(Form):
     """The text to explain, and what it may not say itself."""
 
     text = TextAreaField(lazy_gettext("Error message, log or transcript"))
-    host = LineField(lazy_gettext("SMTP server"), [Optional()])
+    host = HostField(lazy_gettext("SMTP server"), [Optional()])
     provider = SelectField(lazy_gettext("Provider"), [Optional()])
     submit = SubmitField(lazy_gettext("Explain"))
 
@@ -43,12 +43,13 @@ def explain() -> AnyResponse:
     form = ExplainForm()
     found = None
     if form.is_submitted():
-        text = form.text.data or ""
-        form.text.data = operation.shown(text)  # the page never repeats a credential
+        text, form.text.data = form.text.data or "", ""
         if form.validate():
             with form.catches():
-                found = operation.explain(
-                    text, form.host.data or "", form.provider.data or "", auth.network()
+                operation.count(auth.network())
+                form.text.data = operation.shown(text)  # the page never repeats a credential
+                found = operation.explain_for_all(
+                    text, form.host.data or "", form.provider.data or ""
                 )
     diagnosis = causes.diagnosis(found.diagnosis) if found and found.diagnosis else None
     return form.page("explain.html", found=found, diagnosis=diagnosis)

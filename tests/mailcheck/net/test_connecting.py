@@ -15,13 +15,13 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from smtpweb import mailcheck
 from smtpweb.mailcheck import Side, Stage
 from smtpweb.mailcheck.core.egress import Address
 from smtpweb.mailcheck.core.types import CONNECTED
 from smtpweb.mailcheck.flow import vetting
 from smtpweb.mailcheck.net import resolver, sockets
 from smtpweb.mailcheck.net.happy_eyeballs import Race
+from tests.support import drivers
 from tests.support.drivers import Check
 from tests.support.fake_smtp import fake_smtp
 
@@ -116,7 +116,7 @@ def test_process_without_a_free_descriptor_says_so(check: Check) -> None:
         try:
             _use_up(kept)
             # A loop of asyncio takes a selector and a pair of sockets before the check begins
-            for _ in range(0 if check is mailcheck.check else 3):
+            for _ in range(0 if check is drivers.blocking else 3):
                 os.close(kept.pop())
             report = check(server.target(other_modes=()))
         finally:
