@@ -26,6 +26,9 @@ def found(stage: str, reply: str, **facts: Any) -> Diagnosis:
         ("rcpt", "550 Your IP is on our block list", "SMTP_CLIENT_BLOCKLISTED"),
         ("rcpt", "452 Recipient is getting too many messages right now", "SMTP_RCPT_RATE"),
         ("greeting", "554 mx.example.org does not accept mail from you", "SMTP_CLIENT_REFUSED"),
+        ("rcpt", "550 The recipient's network is blocked", "SMTP_RCPT_REFUSED"),
+        ("rcpt", "550 Sender's address does not exist, see the sender", "SMTP_RCPT_REFUSED"),
+        ("greeting", "554 Client address has been blacklisted locally", "SMTP_CLIENT_BLOCKLISTED"),
         ("data", "550 Recipient address rejected: authentication checks failed (DMARC)",
          "SMTP_FROM_DMARC"),
     ],
@@ -42,7 +45,7 @@ def test_meaning_follows_whom_the_reply_names(stage: str, reply: str, code: str)
         ("rcpt", "550 5.7.1 no"),
     ],
 )
-def test_one_loud_word_accuses_nobody(stage: str, reply: str) -> None:
+def test_loud_word_among_others_accuses_nobody(stage: str, reply: str) -> None:
     said = found(stage, reply, **MX)
     assert said.id == f"SMTP_{stage.upper()}_REFUSED"
     assert said.confidence is Confidence.UNCLEAR
