@@ -65,6 +65,7 @@ def facts_of_failure(
             "local": str(session.local),
             "authenticated": session.authenticated,
             "encrypted": session.link.encrypted,
+            "literal": session.host.address is not None,
             "masked": _is_masked(session),
             "foreign": _stands_in_for_provider(session),
         }
@@ -81,11 +82,9 @@ def facts_of_failure(
             "interceptor": (interceptor := interceptors.named_in(shown.issuer, shown.subject)),
             "intercepted": bool(interceptor),
         }
-        if session is not None:
-            facts["literal"] = session.host.address is not None
-            # A certificate for this host, whoever issued it, does not belong to another server
-            if _fits(shown, session.host.name):
-                facts["foreign"] = False
+        # A certificate for this host, whoever issued it, does not belong to another server
+        if session is not None and _fits(shown, session.host.name):
+            facts["foreign"] = False
     for name, value in failure.facts.items():
         facts[name] = record.said(value) if isinstance(value, str) else value
     return facts

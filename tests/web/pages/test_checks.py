@@ -245,7 +245,7 @@ def test_alternative_mode_that_works_is_one_button_away(
         assert page.form().value("encryption") == "starttls"
         assert only_smtp(alice.app).ssltls, "nothing is changed before it is saved"
         page = browser.send(page, page.form().fill(smtp_secret="s3cret"), CHECK)
-        assert browser.result(page).heading == "The server accepted the mail"
+        assert browser.result(page).heading == "The server accepted the test email"
 
 
 def test_wrong_test_address_leads_to_the_field_of_the_app(

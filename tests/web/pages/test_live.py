@@ -87,7 +87,7 @@ def test_page_comes_at_once_and_fills_in_until_the_result(
         assert "Greeting The server introduces itself done" in page.text
         assert "MAIL FROM The server accepts the sender not yet" in page.text
         page = browser.result(page)
-    assert page.heading == "The server accepted the mail"
+    assert page.heading == "The server accepted the test email"
     assert "Queue ID: 4FAKE1D" in page.text
     assert only_check(alice.app).applied
 
@@ -238,7 +238,7 @@ def test_progress_that_cannot_be_written_does_not_hurt_the_check(
         smtp_id = register(alice, idapp, server)
         monkeypatch.setattr(runner, "writing", full)
         page = browser.result(begin(browser, smtp_id))
-    assert page.heading == "The server accepted the mail"
+    assert page.heading == "The server accepted the test email"
     assert "progress was not written: database or disk is full" in caplog.text
 
 

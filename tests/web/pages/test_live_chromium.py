@@ -98,7 +98,7 @@ def test_page_whose_connection_breaks_stays_and_goes_on_by_itself(
         seconds = int(page.locator("#elapsed").inner_text())
         expect(page.locator("#elapsed")).not_to_have_text(str(seconds))
         page.unroute("**/checks/**")
-        tab.heading("The server accepted the mail")
+        tab.heading("The server accepted the test email")
         assert page.url == check
         assert errors == []
 
@@ -121,7 +121,7 @@ def test_stream_that_is_refused_is_made_up_for_by_looking(
         page.get_by_role("button", name=BUTTON).click()
         expect(stage(page, "ehlo")).to_contain_text("running")
         expect(page.locator("#connection")).to_have_text("")
-        tab.heading("The server accepted the mail")
+        tab.heading("The server accepted the test email")
 
 
 def test_arrival_that_is_confirmed_elsewhere_appears_by_itself(
@@ -167,7 +167,10 @@ def test_result_on_paper_has_everything_and_nothing_to_press(
         tab.make_app()
         tab.fill_smtp(smtp)
         tab.save_and_check()
-        assert page.title() == f"The server accepted the mail · {smtp.host}:{smtp.port} · smtpweb"
+        assert (
+            page.title()
+            == f"The server accepted the test email · {smtp.host}:{smtp.port} · smtpweb"
+        )
         expect(page.locator("#check-facts")).to_contain_text(re.compile("[0-9]{4}-.* UTC.*took"))
         expect(page.get_by_text("C: EHLO").first).to_be_hidden()
         page.emulate_media(media="print")
@@ -200,7 +203,7 @@ def test_result_is_there_for_who_left_the_page(
         page.goto(f"{url}/apps")
         tab.heading("Apps")
         page.goto(check)
-        tab.heading("The server accepted the mail")
+        tab.heading("The server accepted the test email")
         if not scripts:
             expect(page.get_by_role("button", name="Copy diagnosis")).to_have_count(0)
             page.get_by_text("Diagnosis as text").click()
