@@ -82,3 +82,12 @@ def test_pasted_password_never_shows(password: str, port: str) -> None:
     assert caught.value.secret
     if caught.value.parts is not None:
         assert caught.value.parts.host == "mx.example.net"
+
+
+@pytest.mark.parametrize(
+    "text", ["smtp://TOK:TOK@smtp.example.com:587", "smtp://TOK:@smtp.example.com:587"]
+)
+def test_pasted_user_name_that_is_the_password_is_left_out(text: str) -> None:
+    parts = take_apart(text)
+    assert parts is not None
+    assert (parts.host, parts.username) == ("smtp.example.com", "")

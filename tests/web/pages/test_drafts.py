@@ -207,6 +207,26 @@ def test_draft_keeps_nothing_that_may_be_a_secret(
     assert page.form().value("defaultfromname") == "Ana's shop"
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"smtp_secret": f"{SECRET} "},  # the user name is the same but for a blank
+        {"host": "smtp.postmarkapp.com:587"},
+        {"host": "smtp.postmarkapp\u3002com"},
+        {"host": "", "provider": "Postmark"},
+    ],
+)
+def test_draft_drops_a_user_name_that_is_the_password(
+    browser: Browser, alice: Person, idapp: str, changes: dict[str, str]
+) -> None:
+    page = browser.get(f"/apps/{idapp}/smtps/new")
+    typed_now = {"smtp_secret": "", "smtp_login": SECRET} | changes
+    form = page.form().fill(**TYPED | typed_now)
+    end_sessions(alice, browser)
+    page = sign_in(browser, browser.send(page, form, SAVE))
+    assert SECRET not in page.html
+
+
 def test_draft_is_sealed_bounded_and_gone_in_ten_minutes(alice: Person, inside: None) -> None:
     def keep(path: str, **values: Any) -> bool:
         return drafts.keep(alice.user_id, path, {name: [text] for name, text in values.items()})

@@ -154,3 +154,25 @@ def test_explain_speaks_spanish(guest: Browser) -> None:
 def test_explain_is_linked_from_footer_and_sign_in(app: Flask, alice: Person) -> None:
     page = Browser(app).get("/login")
     assert page.html.count('href="/explain"') == 2
+
+
+@ON_SQLITE
+def test_explain_does_not_repeat_a_password_pasted_as_the_server(guest: Browser) -> None:
+    page = paste(guest, REFUSED, host=f"smtp://ana:{SECRET}@smtp.example.com:25")
+    assert page.status == 422
+    assert SECRET not in page.html
+
+
+@ON_SQLITE
+def test_explain_reads_no_text_beyond_the_limit(
+    app: Flask, guest: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(_text: str) -> str:
+        raise AssertionError("read although the limit was reached")
+
+    def refuse(_key: str) -> None:
+        raise TooMany("Too many texts.", 60)
+
+    monkeypatch.setattr("smtpweb.checking.explain.shown", read)
+    monkeypatch.setattr("smtpweb.checking.explain.count", refuse)
+    assert paste(guest, REFUSED).status == 429
