@@ -29,6 +29,15 @@ ROOT = _BUNDLED if _BUNDLED.is_dir() else _BUNDLED.parents[1]
 HOME = Path.cwd() if _BUNDLED.is_dir() else ROOT
 INSTANCE = HOME / "instance"
 
+WEBHOOK_PORTS = "443,80"
+# Services for chat and pagers whose messages go over HTTP. What runs a program, reads or writes
+# here, or speaks another protocol is not among them.
+APPRISE_SCHEMAS = (
+    "discord", "gchat", "gotify", "gotifys", "matrix", "matrixs", "mmost", "mmosts", "ntfy",
+    "ntfys", "opsgenie", "pagerduty", "pover", "rocket", "rockets", "slack", "tgram", "webex",
+    "workflow", "workflows", "wxteams", "zulip",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -53,6 +62,10 @@ class Settings:
     trusted_proxies: int = 0
     base_url: str | None = None
     keep_checks: int = 90
+    webhook_egress: EgressPolicy = field(
+        default_factory=lambda: EgressPolicy().for_webhooks(WEBHOOK_PORTS)
+    )
+    apprise_schemas: frozenset[str] = frozenset(APPRISE_SCHEMAS)
     max_apps: int = 0
     max_smtps: int = 0
 
@@ -91,6 +104,7 @@ def load(environ: Mapping[str, str] | None = None, instance: Path = INSTANCE) ->
         "DATABASE_URL", _database_url, f"sqlite:///{instance / 'smtpweb.db'}"
     )
     redis_url = source.read("REDIS_URL", _redis_url)
+    egress = _egress(source, database_url, redis_url)
     return Settings(
         secret_key=secret_key,
         encryption_keys=encryption_keys,
@@ -105,7 +119,7 @@ def load(environ: Mapping[str, str] | None = None, instance: Path = INSTANCE) ->
         streams_per_user=source.read("STREAMS_PER_USER", _whole(0, 1000), 4),
         stream_slots=source.read("STREAM_SLOTS", _whole(1, 1000), 8),
         batch_slots=source.read("BATCH_SLOTS", _whole(1, 1000), 32),
-        egress=_egress(source, database_url, redis_url),
+        egress=egress,
         ca_file=source.read("CA_FILE", _ca_file),
         ehlo_name=source.read("EHLO_NAME", _ehlo_name),
         trusted_proxies=source.read("TRUSTED_PROXIES", _whole(0, 10), 0),
@@ -113,6 +127,10 @@ def load(environ: Mapping[str, str] | None = None, instance: Path = INSTANCE) ->
         keep_checks=source.read("KEEP_CHECKS", _whole(0, 36500), 90),
         max_apps=source.read("MAX_APPS", _whole(0, 999_999), 0),
         max_smtps=source.read("MAX_SMTPS", _whole(0, 999_999), 0),
+        webhook_egress=_webhook_egress(source, egress),
+        apprise_schemas=source.read(
+            "APPRISE_SCHEMAS", _apprise_schemas, frozenset(APPRISE_SCHEMAS)
+        ),
     )
 
 
@@ -273,3 +291,21 @@ def _egress(source: _Source, database_url: str, redis_url: str | None) -> Egress
         )
     except EgressRuleError as error:
         raise ConfigError(str(error)) from None
+
+
+def _webhook_egress(source: _Source, egress: EgressPolicy) -> EgressPolicy:
+    """What webhooks and chat services may reach: the same networks, other ports."""
+    try:
+        return egress.for_webhooks(source.text("WEBHOOK_PORTS") or WEBHOOK_PORTS)
+    except EgressRuleError as error:
+        raise ConfigError(str(error)) from None
+
+
+def _apprise_schemas(value: str) -> frozenset[str]:
+    words = frozenset(word.strip().lower() for word in value.split(",") if word.strip())
+    if words == {"none"}:
+        return frozenset()
+    for word in sorted(words):
+        if not re.fullmatch("[a-z0-9]{1,20}", word):
+            raise ValueError(f"must list schemas such as slack,ntfys, or be none, not {word!r}")
+    return words

@@ -2,6 +2,7 @@
 
 from .core.egress import EgressPolicy, EgressRuleError
 from .core.types import (
+    Content,
     Encryption,
     Line,
     Mode,
@@ -19,6 +20,7 @@ from .drivers.sync import check
 
 __all__ = [
     "Answer",
+    "Content",
     "EgressPolicy",
     "EgressRuleError",
     "Encryption",

@@ -82,13 +82,26 @@ USUAL_MODES = (
 
 
 @dataclass(frozen=True, slots=True)
+class Content:
+    """What an email says in place of the test email; ``message_id`` without angle brackets.
+
+    Sent again with the same ``message_id``, it is one email to whoever receives it twice.
+    """
+
+    subject: str
+    text: str
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """One SMTP server and the test mail that it is asked to take.
 
     ``username`` and ``password`` are used only where ``auth`` is true. ``timeout`` is the
     deadline for the whole check in seconds, name resolution included. ``arrival_url`` goes into
     the mail: whoever opens it has received the mail. ``other_modes`` are tried, without
-    credentials and mail, where the host cannot be reached as it was asked for.
+    credentials and mail, where the host cannot be reached as it was asked for. ``content``: what
+    is sent instead of the test email.
     """
 
     host: str
@@ -106,6 +119,7 @@ class Target:
     ca_file: Path | None = None  # extra CA certificates, added to the system's
     arrival_url: str = field(default="", repr=False)  # ASCII; what it holds is as good as a secret
     other_modes: tuple[Mode, ...] = USUAL_MODES
+    content: Content | None = None
 
 
 @dataclass(frozen=True, slots=True)

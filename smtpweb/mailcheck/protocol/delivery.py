@@ -46,6 +46,7 @@ def deliver(session: Session) -> Asks[None]:
             target.port,
             session.wall_clock(),
             target.arrival_url,
+            target.content,
         )
     except ValueError as error:
         raise Failure(Symptom.FROM_NAME_UNSAFE, words=str(error)) from None

@@ -1,0 +1,1 @@
+"""Watch the SMTP servers, and tell people what changed."""
