@@ -1,4 +1,4 @@
-"""What became of one attempt to deliver a message."""
+"""What is sent, and what became of one attempt to deliver it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """``result`` in one line, cleaned, without secrets. ``gone``: the other side wants no more."""
+    """``result`` in one line, cleaned, without secrets.
+
+    ``gone``: the other side wants no more. ``ours``: it failed before the channel could.
+    """
 
     delivered: bool
     result: str
     gone: bool = False
+    ours: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +29,10 @@ class Paragraph:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What an alarm says in its reader's language; ``url`` leads to what it is about, or is ""."""
+    """What an alarm says in its reader's language, in one line and in paragraphs."""
 
     subject: str
     paragraphs: tuple[Paragraph, ...]
-    url: str = ""
 
     @property
     def text(self) -> str:
