@@ -44,6 +44,13 @@ class Encryption(enum.StrEnum):
     IMPLICIT = "implicit"
 
 
+class Purpose(enum.StrEnum):
+    """How far a check goes."""
+
+    EMAIL = "email"  # it sends a real email
+    PROBE = "probe"  # up to RCPT, then RSET: it proves all but that the server takes an email
+
+
 class Outcome(enum.StrEnum):
     """How one stage ended."""
 
@@ -120,6 +127,7 @@ class Target:
     arrival_url: str = field(default="", repr=False)  # ASCII; what it holds is as good as a secret
     other_modes: tuple[Mode, ...] = USUAL_MODES
     content: Content | None = None
+    purpose: Purpose = Purpose.EMAIL
 
 
 @dataclass(frozen=True, slots=True)
