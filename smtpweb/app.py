@@ -14,6 +14,8 @@ from .config import INSTANCE, ROOT, Settings
 from .database import models
 from .database.session import db, engine_options
 from .extensions import bootstrap, csrf, login_manager, migrate
+from .monitoring import alarms
+from .registry import status
 from .web.http import chunked_body, host_header
 
 MOST_BODY = 1024 * 1024
@@ -64,6 +66,8 @@ def create_app(settings: Settings) -> Flask:
     # Not its context processor: it would ask for the user on every page, error pages included.
     login_manager.init_app(app, add_context_processor=False)
     login_manager.user_loader(sessions.session_user)
+    if alarms.notice not in status.listeners:
+        status.listeners.append(alarms.notice)
     web.register(app)
     cli.register(app)
     app.shell_context_processor(lambda: {"db": db, **vars(models)})

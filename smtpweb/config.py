@@ -117,12 +117,7 @@ def load(environ: Mapping[str, str] | None = None, instance: Path = INSTANCE) ->
         checks_at_once=source.read("CHECKS_AT_ONCE", _whole(0, 1000), 2),
         streams_per_user=source.read("STREAMS_PER_USER", _whole(0, 1000), 4),
         stream_slots=source.read("STREAM_SLOTS", _whole(1, 1000), 8),
-<<<<<<< HEAD
-        batch_slots=source.read("BATCH_SLOTS", _whole(1, 1000), 32),
         egress=egress,
-=======
-        egress=_egress(source, database_url, redis_url),
->>>>>>> w-engine
         ca_file=source.read("CA_FILE", _ca_file),
         ehlo_name=source.read("EHLO_NAME", _ehlo_name),
         trusted_proxies=source.read("TRUSTED_PROXIES", _whole(0, 10), 0),

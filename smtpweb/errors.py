@@ -82,6 +82,10 @@ _NOT_FOUND = {
         Sentence("Token not found"),
         Sentence("There is no Token with this id in your account."),
     ),
+    "Alarm": (
+        Sentence("Alarm not found"),
+        Sentence("There is no Alarm with this id in your account."),
+    ),
     "Link": (
         Sentence("Link not found"),
         Sentence("This link is not complete, or the check that it belongs to was removed."),

@@ -12,6 +12,8 @@ import ipaddress
 import re
 import unicodedata
 from collections.abc import Callable
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from .errors import BadInput, Sentence
 from .mailcheck.core import pasted
@@ -22,6 +24,9 @@ PRIORITIES = (0, 2**31 - 1)
 SCOPES = ("read", "write", "check", "secrets")
 STRATEGIES = ("PRIORITY", "RANDOM")
 LANGUAGES = ("en", "es")
+ALARM_KINDS = ("email", "webhook", "apprise")
+ALARM_EVENTS = ("lost", "lastlost", "recovered", "expiring", "degraded")
+USUAL_EVENTS = "lost lastlost recovered expiring"
 
 # C0, DEL and C1 controls (C1 has U+0085, a line end to some), the Unicode line ends, bidi
 # controls, and lone surrogates, which neither database can store.
@@ -38,6 +43,10 @@ _IGNORABLE = re.compile(
 _INTEGER = re.compile(r"[0-9]{1,10}", re.ASCII)  # int() alone also takes "٣", "1_0" and " 25\n"
 _KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
 _OBJECT_ID = re.compile(r"[0-9a-f]{24}")
+_CLOCK = re.compile(r"([0-9]{1,2}):([0-9]{2})", re.ASCII)
+_ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+/-]{0,63}", re.ASCII)
+_NO_ZONE = Sentence("Must be the name of a time zone, such as Europe/Madrid.")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _ANY = re.compile(r".", re.DOTALL)
 _SPACE = re.compile(" ")
 _ENDS_IN_NUMBER = re.compile(r"(?:^|\.)(?:[0-9]+|0x[0-9a-f]*)\.?$", re.ASCII | re.IGNORECASE)
@@ -307,6 +316,52 @@ def language(value: str) -> str:
     if value not in LANGUAGES:
         raise ValueError(Sentence("Must be one of %(list)s.", list=", ".join(LANGUAGES)))
     return value
+
+
+def alarm_kind(value: str) -> str:
+    """How an alarm gets to where it goes."""
+    if value.lower() not in ALARM_KINDS:
+        raise ValueError(Sentence("Must be one of %(list)s.", list=", ".join(ALARM_KINDS)))
+    return value.lower()
+
+
+def alarm_events(value: str) -> str:
+    """What a channel is told, separated by commas; returned separated by blanks, in our order."""
+    words = {word.strip().lower() for word in value.split(",") if word.strip()}
+    if not words or not words <= set(ALARM_EVENTS):
+        raise ValueError(
+            Sentence("Must be some of %(list)s, separated by commas.", list=", ".join(ALARM_EVENTS))
+        )
+    return " ".join(word for word in ALARM_EVENTS if word in words)
+
+
+def clock_time(value: str) -> int:
+    """A time of the day such as 22:30, as minutes since midnight."""
+    found = _CLOCK.fullmatch(value)
+    if not found or int(found[1]) > 23 or int(found[2]) > 59:
+        raise ValueError(Sentence("Must be a time of the day such as 22:30."))
+    return int(found[1]) * 60 + int(found[2])
+
+
+def timezone(value: str) -> str:
+    """The name of a time zone, such as Europe/Madrid."""
+    if not _ZONE.fullmatch(value):
+        raise ValueError(_NO_ZONE)
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(_NO_ZONE) from None
+    return value
+
+
+def date(value: str) -> datetime:
+    """A date such as 2027-01-31: the beginning of that day, UTC."""
+    try:
+        if not _DATE.fullmatch(value):
+            raise ValueError
+        return datetime.strptime(value, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError:
+        raise ValueError(Sentence("Must be a date such as 2027-01-31.")) from None
 
 
 def accept(**given: tuple[Callable[[str], str], str]) -> dict[str, str]:

@@ -4,6 +4,7 @@ from flask import Flask
 
 from ..errors import Sentence
 from ..extensions import csrf, login_manager
+from ..monitoring.alarms import texts
 from . import errors, ops
 from .api import problems, views
 from .http import auth, compression, i18n, security_headers
@@ -20,7 +21,7 @@ from .pages import (  # noqa: F401  (the routes of most are those of blueprint.b
     login,
     smtps,
 )
-from .presentation import dark_theme, templating
+from .presentation import causes, dark_theme, templating
 
 
 def register(app: Flask) -> None:
@@ -39,6 +40,7 @@ def register(app: Flask) -> None:
     login_manager.localize_callback = i18n.say
     i18n.register(app)
     templating.register(app)
+    app.extensions[texts.SAID] = causes.said
     errors.register(
         app,
         reply=lambda problem: (problems if i18n.is_api() else error).reply(problem),

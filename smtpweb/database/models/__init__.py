@@ -1,6 +1,7 @@
 """The tables. A model knows its own row and nothing else: no queries, no rules, no network."""
 
 from .accounts import ApiToken, BrowserSession, FailedLogin, Installation, User
+from .alarms import AlarmChannel, AlarmDelivery, AlarmEvent, AlarmSweep
 from .checking import Check, StartedWork, steps_of
 from .columns import new_id
 from .monitoring import Due, Incident, MaintenanceWindow, StatusChange, Worker
@@ -14,6 +15,10 @@ from .registry import (
 )
 
 __all__ = [
+    "AlarmChannel",
+    "AlarmDelivery",
+    "AlarmEvent",
+    "AlarmSweep",
     "ApiToken",
     "App",
     "BrowserSession",

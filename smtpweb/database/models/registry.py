@@ -78,6 +78,10 @@ class Smtp(Base):
     __table_args__ = (
         Index(None, "app_id", "priority", "created"),
         Index("ix_smtp_off_until", "off_until", **only_where("off_until IS NOT NULL")),
+        *(
+            Index(f"ix_smtp_{name}", name, **only_where(f"{name} IS NOT NULL"))
+            for name in ("degraded_since", "certificate_expires", "password_expires")
+        ),
     )
 
     id: Mapped[Id]
@@ -111,6 +115,10 @@ class Smtp(Base):
     off_note: Mapped[str | None] = mapped_column(String(200))
     # Scheduled checks fail temporarily since then, and are repeated before they disable it.
     degraded_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # Until when the certificate of the last check was valid, and when a person said that the
+    # password expires.
+    certificate_expires: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    password_expires: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created: Mapped[Created]
     modified: Mapped[Created]
 

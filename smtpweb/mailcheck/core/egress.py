@@ -120,9 +120,10 @@ class EgressPolicy:
     """What a check may reach. Without arguments: global unicast addresses on mail ports.
 
     ``ports`` None means any port; an entry of ``allowed`` that names another one opens that there,
-    unless ``ports_are_final``. ``ports_setting``: the setting that ``ports`` come from. ``own`` lists (host or address, port) of this
-    installation's own services, which no rule opens; ``localhost`` there means any loopback
-    address, and an unspecified address such as 0.0.0.0 any address of this machine.
+    unless ``ports_are_final``. ``ports_setting``: the setting that ``ports`` come from. ``own``
+    lists (host or address, port) of this installation's own services, which no rule opens;
+    ``localhost`` there means any loopback address, and an unspecified address such as 0.0.0.0 any
+    address of this machine.
     """
 
     allowed: tuple[_Allowed, ...] = ()

@@ -11,7 +11,6 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, exists, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Session, scoped_session
 
 from ...database.models import (
     AlarmChannel,
@@ -23,66 +22,65 @@ from ...database.models import (
     User,
     new_id,
 )
-from ...database.session import now
-from ...registry import states
+from ...database.session import db, now
+from ...registry import states, status
 from ...registry.states import SmtpState
 from . import quiet_hours
 from .kinds import Kind, wants
-
-AnySession = Session | scoped_session[Session]
 
 REPEATED_AFTER = timedelta(days=1)
 # So many changes within an hour are told once, and then nothing until an hour without a change
 UNSTEADY_CHANGES = 3
 STEADY_AFTER = timedelta(hours=1)
-MACHINE = "machine"  # in ``StatusChange.by``, where it was no person
 WORKING = (SmtpState.ACTIVE.value, SmtpState.DEGRADED.value)
 # What is over when the server works again, or when a person turns it off
 _LASTING = (Kind.LOST.value, Kind.LAST_LOST.value, Kind.DEGRADED.value)
 
 
-def notice(session: AnySession, change: StatusChange) -> None:
-    """Tell whom it concerns of a change of an SMTP server's state; in the caller's transaction."""
-    worked, works = change.before in WORKING, change.after in WORKING
+def notice(change: StatusChange) -> None:
+    """Tell whom it concerns of a change of an SMTP server's state; in the caller's transaction.
+
+    It is one of ``registry.status.listeners``.
+    """
     # Who checks a new server by hand sees that it fails; of a scheduled check nobody would know.
     is_new = change.before == SmtpState.UNCHECKED
-    if is_new and change.by == MACHINE:
-        worked = True
+    worked = change.before in WORKING or (is_new and change.by == status.MACHINE)
+    works = change.after in WORKING
     if change.check_id is None:
         # A person turned it on or off, and knows. What was told before lasts no longer.
-        end_lasting(session, change.smtp_id, change.at)
+        end_lasting(change.smtp_id, change.at)
         return
     if change.before == SmtpState.DEGRADED and change.after == SmtpState.ACTIVE:
-        end_lasting(session, change.smtp_id, change.at)
-    if worked == works:
+        end_lasting(change.smtp_id, change.at)
+    if worked == works or not (works or change.after == SmtpState.DISABLED):
         return
-    smtp = session.get(Smtp, change.smtp_id)
+    smtp = db.session.get(Smtp, change.smtp_id)
     if smtp is None:
         return
-    is_known = works and lasts(session, change.smtp_id)
-    if works and not is_known and _unsteady(session, change.smtp_id) is None:
+    is_known = works and lasts(change.smtp_id)
+    if works and not is_known and _unsteady(change.smtp_id) is None:
         return  # it never worked before, or nobody was told that it does not
-    facts = facts_of(session, smtp, change) | {"new": is_new}
-    if _is_unsteady(session, smtp, change, facts):
+    facts = facts_of(smtp, change) | {"new": is_new}
+    if _is_unsteady(smtp, change, facts):
         return
     if works:
-        told = session.scalars(_open(change.smtp_id).order_by(AlarmEvent.at)).first()
+        told = db.session.scalars(_open(change.smtp_id).order_by(AlarmEvent.at)).first()
         facts["since"] = (told.at if told else change.at).isoformat()
-        end_lasting(session, change.smtp_id, change.at)
-        tell(session, Kind.RECOVERED, f"change:{change.id}", smtp, facts)
+        end_lasting(change.smtp_id, change.at)
+        tell(Kind.RECOVERED, f"change:{change.id}", smtp, facts)
     else:
-        lose(session, smtp, f"change:{change.id}", facts)
+        lose(smtp, f"change:{change.id}", facts)
 
 
-def lose(session: AnySession, smtp: Smtp, key: str, facts: dict[str, Any]) -> None:
+def lose(smtp: Smtp, key: str, facts: dict[str, Any]) -> None:
     """Tell that an SMTP server works no more, again every day while that lasts."""
     kind = Kind.LOST if facts["working"] else Kind.LAST_LOST
-    tell(session, kind, key, smtp, facts, again_at=now() + REPEATED_AFTER)
+    tell(kind, key, smtp, facts, again_at=now() + REPEATED_AFTER)
 
 
-def end_lasting(session: AnySession, smtp_id: str, moment: datetime) -> None:
+def end_lasting(smtp_id: str, moment: datetime) -> None:
     """What lasts of this server is over, and not repeated any more."""
-    session.execute(
+    db.session.execute(
         update(AlarmEvent)
         .where(
             AlarmEvent.smtp_id == smtp_id,
@@ -94,9 +92,9 @@ def end_lasting(session: AnySession, smtp_id: str, moment: datetime) -> None:
     )
 
 
-def lasts(session: AnySession, smtp_id: str) -> bool:
+def lasts(smtp_id: str) -> bool:
     """Whether people were told that this server is lost, and not yet that it is back."""
-    return session.scalar(_open(smtp_id).with_only_columns(AlarmEvent.id).limit(1)) is not None
+    return db.session.scalar(_open(smtp_id).with_only_columns(AlarmEvent.id).limit(1)) is not None
 
 
 def _open(smtp_id: str) -> Any:
@@ -107,17 +105,17 @@ def _open(smtp_id: str) -> Any:
     )
 
 
-def facts_of(session: AnySession, smtp: Smtp, change: StatusChange | None = None) -> dict[str, Any]:
+def facts_of(smtp: Smtp, change: StatusChange | None = None) -> dict[str, Any]:
     """What there is to say of an SMTP server and its app now, as plain JSON values."""
     counted = select(func.count(), func.count().filter(usable())).where(Smtp.app_id == smtp.app_id)
-    total, working = session.execute(counted).one()
-    in_use = session.execute(
+    total, working = db.session.execute(counted).one()
+    in_use = db.session.execute(
         select(Smtp.host, Smtp.port)
         .where(Smtp.app_id == smtp.app_id, usable())
         .order_by(Smtp.priority, Smtp.created, Smtp.id)
         .limit(1)
     ).first()
-    name = session.scalar(select(App.name).where(App.id == smtp.app_id))
+    name = db.session.scalar(select(App.name).where(App.id == smtp.app_id))
     return {
         "app": name,
         "host": smtp.host,
@@ -138,8 +136,8 @@ def usable() -> ColumnElement[bool]:
 # --- servers that change too often -----------------------------------------------------------
 
 
-def _unsteady(session: AnySession, smtp_id: str) -> AlarmEvent | None:
-    return session.scalar(
+def _unsteady(smtp_id: str) -> AlarmEvent | None:
+    return db.session.scalar(
         select(AlarmEvent).where(
             AlarmEvent.smtp_id == smtp_id,
             AlarmEvent.kind == Kind.UNSTEADY.value,
@@ -148,15 +146,13 @@ def _unsteady(session: AnySession, smtp_id: str) -> AlarmEvent | None:
     )
 
 
-def _is_unsteady(
-    session: AnySession, smtp: Smtp, change: StatusChange, facts: dict[str, Any]
-) -> bool:
+def _is_unsteady(smtp: Smtp, change: StatusChange, facts: dict[str, Any]) -> bool:
     """Whether this change is only one of many; tells so when it becomes the third in an hour."""
     moment = now()
-    unsteady = _unsteady(session, smtp.id)
+    unsteady = _unsteady(smtp.id)
     if unsteady is None:
         crossed = StatusChange.before.in_(WORKING) != StatusChange.after.in_(WORKING)
-        changes = session.scalar(
+        changes = db.session.scalar(
             select(func.count()).where(
                 StatusChange.smtp_id == smtp.id,
                 StatusChange.at > moment - STEADY_AFTER,
@@ -167,9 +163,9 @@ def _is_unsteady(
         )
         if (changes or 0) < UNSTEADY_CHANGES:
             return False
-        end_lasting(session, smtp.id, moment)
+        end_lasting(smtp.id, moment)
         key, again_at = f"unsteady:{change.id}", moment + STEADY_AFTER
-        tell(session, Kind.UNSTEADY, key, smtp, facts, again_at=again_at)
+        tell(Kind.UNSTEADY, key, smtp, facts, again_at=again_at)
     else:
         unsteady.again_at = moment + STEADY_AFTER
     # That nothing can be sent any more must not get lost in the noise of one server
@@ -180,31 +176,30 @@ def _is_unsteady(
     )
     if change.after in WORKING or facts["working"]:
         return True
-    return bool(session.scalar(select(recently)))
+    return bool(db.session.scalar(select(recently)))
 
 
-def settle_unsteady(session: AnySession, event: AlarmEvent) -> None:
+def settle_unsteady(event: AlarmEvent) -> None:
     """An hour went by without a change: say how the server stands."""
     event.ended, event.again_at = now(), None
-    smtp = session.get(Smtp, event.smtp_id)
+    smtp = db.session.get(Smtp, event.smtp_id)
     if smtp is None or states.smtp_state(smtp) is SmtpState.OFF:
         return
-    facts = facts_of(session, smtp) | {
+    facts = facts_of(smtp) | {
         "check": event.facts.get("check"),
         "code": event.facts.get("code"),
         "since": event.at.isoformat(),
     }
     if states.smtp_state(smtp) is SmtpState.DISABLED:
-        lose(session, smtp, f"settled:{event.id}", facts)
+        lose(smtp, f"settled:{event.id}", facts)
     else:
-        tell(session, Kind.RECOVERED, f"settled:{event.id}", smtp, facts)
+        tell(Kind.RECOVERED, f"settled:{event.id}", smtp, facts)
 
 
 # --- events and their deliveries ---------------------------------------------------------------
 
 
 def tell(
-    session: AnySession,
     kind: Kind,
     key: str,
     smtp: Smtp,
@@ -213,9 +208,8 @@ def tell(
     again_at: datetime | None = None,
 ) -> bool:
     """Write an event of an SMTP server, and its deliveries; False where ``key`` was told before."""
-    app = session.get_one(App, smtp.app_id)
+    app = db.session.get_one(App, smtp.app_id)
     event_id = add_event(
-        session,
         user_id=app.user_id,
         app_id=app.id,
         smtp_id=smtp.id,
@@ -226,12 +220,11 @@ def tell(
     )
     if event_id is None:
         return False
-    deliver(session, event_id, kind, channels_of(session, app.user_id, app.id, kind))
+    deliver(event_id, kind, channels_of(app.user_id, app.id, kind))
     return True
 
 
 def add_event(
-    session: AnySession,
     *,
     user_id: str,
     kind: Kind,
@@ -242,10 +235,10 @@ def add_event(
     again_at: datetime | None = None,
 ) -> str | None:
     """The id of a new event; None where there is one of this key."""
-    session.flush()  # what it refers to may be new
+    db.session.flush()  # what it refers to may be new
     event_id = new_id()
-    written = session.scalar(
-        insert_into(session, AlarmEvent)
+    written = db.session.scalar(
+        insert_into(AlarmEvent)
         .values(
             id=event_id,
             user_id=user_id,
@@ -264,14 +257,12 @@ def add_event(
     return event_id if written else None
 
 
-def channels_of(
-    session: AnySession, user_id: str, app_id: str | None, kind: Kind
-) -> list[AlarmChannel]:
+def channels_of(user_id: str, app_id: str | None, kind: Kind) -> list[AlarmChannel]:
     """The channels that are on, concern this app, and want events of this kind."""
-    of_app = AlarmChannel.app_id.is_(None)
+    of_app: ColumnElement[bool] = AlarmChannel.app_id.is_(None)
     if app_id is not None:
         of_app = or_(of_app, AlarmChannel.app_id == app_id)
-    rows = session.scalars(
+    rows = db.session.scalars(
         select(AlarmChannel).where(
             AlarmChannel.user_id == user_id, of_app, AlarmChannel.off_since.is_(None)
         )
@@ -280,14 +271,13 @@ def channels_of(
 
 
 def deliver(
-    session: AnySession,
     event_id: str,
     kind: Kind,
     channels: list[AlarmChannel],
     *,
     number: int = 0,
 ) -> None:
-    """Write the deliveries of an event; each is due when the quiet hours of its channel are over."""
+    """Write the deliveries of an event; each is due when its channel has no quiet hours."""
     moment = now()
     for channel in channels:
         due_at = moment
@@ -295,11 +285,10 @@ def deliver(
             due_at = quiet_hours.after(
                 moment, channel.quiet_from, channel.quiet_until, channel.timezone
             )
-        add_delivery(session, event_id, channel.id, channel.id, due_at, number=number)
+        add_delivery(event_id, channel.id, channel.id, due_at, number=number)
 
 
 def add_delivery(
-    session: AnySession,
     event_id: str,
     channel_id: str | None,
     recipient: str,
@@ -310,8 +299,8 @@ def add_delivery(
 ) -> str | None:
     """The id of a new delivery; None where this recipient has one already."""
     delivery_id = new_id()
-    written = session.scalar(
-        insert_into(session, AlarmDelivery)
+    written = db.session.scalar(
+        insert_into(AlarmDelivery)
         .values(
             id=delivery_id,
             event_id=event_id,
@@ -329,28 +318,29 @@ def add_delivery(
     return delivery_id if written else None
 
 
-def insert_into(session: AnySession, model: type[Any]) -> Any:
-    dialect = session.get_bind().dialect.name
+def insert_into(model: type[Any]) -> Any:
+    """An INSERT that knows ON CONFLICT, of the database in use."""
+    dialect = db.session.get_bind().dialect.name
     return (sqlite if dialect == "sqlite" else postgresql).insert(model)
 
 
 # --- causes on our side, channels that are off --------------------------------------------------
 
 
-def notice_operator(session: AnySession, key: str, facts: dict[str, Any]) -> None:
+def notice_operator(key: str, facts: dict[str, Any]) -> None:
     """Tell every administrator of a cause on our side: once for each ``key``.
 
     ``facts``: ``code`` (of the checks), ``title``, ``checks`` (how many met it).
     """
-    for admin_id in session.scalars(select(User.id).where(User.is_admin)).all():
+    for admin_id in db.session.scalars(select(User.id).where(User.is_admin)).all():
         event_id = add_event(
-            session, user_id=admin_id, kind=Kind.OPERATOR, key=f"{key}:{admin_id}", facts=facts
+            user_id=admin_id, kind=Kind.OPERATOR, key=f"{key}:{admin_id}", facts=facts
         )
         if event_id is not None:
-            _deliver_or_write_home(session, event_id, Kind.OPERATOR, admin_id, None, None)
+            _deliver_or_write_home(event_id, Kind.OPERATOR, admin_id, None, None)
 
 
-def notice_channel_off(session: AnySession, channel: AlarmChannel) -> None:
+def notice_channel_off(channel: AlarmChannel) -> None:
     """Tell the owner, another way, that a channel was switched off."""
     facts = {
         "channel": channel.id,
@@ -362,7 +352,6 @@ def notice_channel_off(session: AnySession, channel: AlarmChannel) -> None:
     }
     since = channel.off_since or now()
     event_id = add_event(
-        session,
         user_id=channel.user_id,
         app_id=channel.app_id,
         kind=Kind.CHANNEL_OFF,
@@ -371,12 +360,11 @@ def notice_channel_off(session: AnySession, channel: AlarmChannel) -> None:
     )
     if event_id is not None:
         _deliver_or_write_home(
-            session, event_id, Kind.CHANNEL_OFF, channel.user_id, channel.app_id, channel.id
+            event_id, Kind.CHANNEL_OFF, channel.user_id, channel.app_id, channel.id
         )
 
 
 def _deliver_or_write_home(
-    session: AnySession,
     event_id: str,
     kind: Kind,
     user_id: str,
@@ -384,8 +372,8 @@ def _deliver_or_write_home(
     but_not: str | None,
 ) -> None:
     """To the other channels of the user; where there is none, to the address of the account."""
-    channels = [one for one in channels_of(session, user_id, app_id, kind) if one.id != but_not]
+    channels = [one for one in channels_of(user_id, app_id, kind) if one.id != but_not]
     if channels:
-        deliver(session, event_id, kind, channels)
+        deliver(event_id, kind, channels)
     else:
-        add_delivery(session, event_id, None, user_id, now())
+        add_delivery(event_id, None, user_id, now())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from ... import validators
+
 
 class Kind(StrEnum):
     """What happened. The first five are what a channel may want or not."""
@@ -20,8 +22,7 @@ class Kind(StrEnum):
     TEST = "test"
 
 
-CHOICES = (Kind.LOST, Kind.LAST_LOST, Kind.RECOVERED, Kind.EXPIRING, Kind.DEGRADED)
-DEFAULT = (Kind.LOST, Kind.LAST_LOST, Kind.RECOVERED, Kind.EXPIRING)
+CHOICES = tuple(Kind(word) for word in validators.ALARM_EVENTS)
 # Which choice lets an event through; what is not here is told to every channel it concerns.
 CHOSEN_BY = {kind: (kind,) for kind in CHOICES} | {Kind.UNSTEADY: (Kind.LOST, Kind.LAST_LOST)}
 

@@ -37,11 +37,9 @@ def _my_turn(name: str, every: timedelta) -> bool:
     """Whether this process is to do what only one needs to do, every so often."""
     moment = now()
     with writing() as session:
-        insert = events.insert_into(session, AlarmSweep)
+        insert = events.insert_into(AlarmSweep)
         session.execute(
-            insert.values(name=name, next_at=moment).on_conflict_do_nothing(
-                index_elements=["name"]
-            )
+            insert.values(name=name, next_at=moment).on_conflict_do_nothing(index_elements=["name"])
         )
         moved = session.execute(
             update(AlarmSweep)
@@ -73,15 +71,14 @@ def _look_again() -> int:
         for event in found:
             kind = Kind(event.kind)
             if kind is Kind.UNSTEADY:
-                events.settle_unsteady(session, event)
+                events.settle_unsteady(event)
             else:
                 _repeat(event, kind, moment)
         return len(found)
 
 
 def _repeat(event: AlarmEvent, kind: Kind, moment: datetime) -> None:
-    session = db.session
-    smtp = session.get(Smtp, event.smtp_id, populate_existing=True)
+    smtp = db.session.get(Smtp, event.smtp_id, populate_existing=True)
     state = states.smtp_state(smtp) if smtp else None
     expected = SmtpState.DEGRADED if kind is Kind.DEGRADED else SmtpState.DISABLED
     if smtp is None or state is not expected:
@@ -89,14 +86,14 @@ def _repeat(event: AlarmEvent, kind: Kind, moment: datetime) -> None:
         return
     # What the app has left may have changed since it was told last
     kept = {name: event.facts.get(name) for name in ("check", "code", "new")}
-    event.facts = events.facts_of(session, smtp) | kept | {"since": event.at.isoformat()}
+    event.facts = events.facts_of(smtp) | kept | {"since": event.at.isoformat()}
     if kind in (Kind.LOST, Kind.LAST_LOST):
         kind = Kind.LOST if event.facts["working"] else Kind.LAST_LOST
         event.kind = kind.value
     event.repeats += 1
     event.again_at = moment + events.REPEATED_AFTER
-    channels = events.channels_of(session, event.user_id, event.app_id, kind)
-    events.deliver(session, event.id, kind, channels, number=event.repeats)
+    channels = events.channels_of(event.user_id, event.app_id, kind)
+    events.deliver(event.id, kind, channels, number=event.repeats)
 
 
 def _degraded() -> None:
@@ -122,10 +119,9 @@ def _degraded() -> None:
             found = session.scalars(statement.where(Smtp.id > last)).all()
             for smtp in found:
                 since = smtp.degraded_since or now()
-                facts = events.facts_of(session, smtp) | {"since": since.isoformat()}
+                facts = events.facts_of(smtp) | {"since": since.isoformat()}
                 key = f"degraded:{smtp.id}:{since.isoformat()}"
                 events.tell(
-                    session,
                     Kind.DEGRADED,
                     key,
                     smtp,
@@ -168,13 +164,13 @@ def _expiring() -> None:
 def _tell_expiry(smtp: Smtp, what: str, expires: datetime, moment: datetime) -> None:
     left = expires - moment
     threshold = min(days for days in EXPIRY_DAYS if left <= timedelta(days=days))
-    facts = events.facts_of(db.session, smtp) | {
+    facts = events.facts_of(smtp) | {
         "what": what,
         "expires": expires.astimezone(UTC).isoformat(),
         "days": left.days,
     }
     key = f"expiring:{what}:{smtp.id}:{expires.isoformat()}:{threshold}"
-    events.tell(db.session, Kind.EXPIRING, key, smtp, facts)
+    events.tell(Kind.EXPIRING, key, smtp, facts)
 
 
 # --- weekly reports, old rows ------------------------------------------------------------------
@@ -201,7 +197,6 @@ def _weekly_reports() -> int:
             if channel.off_since is not None:
                 continue
             event_id = events.add_event(
-                session,
                 user_id=channel.user_id,
                 app_id=channel.app_id,
                 kind=Kind.WEEKLY,
@@ -209,7 +204,7 @@ def _weekly_reports() -> int:
                 facts={"until": moment.isoformat()},
             )
             if event_id is not None:
-                events.deliver(session, event_id, Kind.WEEKLY, [channel])
+                events.deliver(event_id, Kind.WEEKLY, [channel])
         return len(found)
 
 

@@ -68,6 +68,10 @@ def digest(events: Sequence[AlarmEvent]) -> Message:
 
 def subject_of(event: AlarmEvent) -> str:
     """The event in one line."""
+    return str(_subject(event))
+
+
+def _subject(event: AlarmEvent) -> Any:
     facts, kind = event.facts, Kind(event.kind)
     named = {"smtp": f"{facts.get('host')}:{facts.get('port')}", "app": facts.get("app")}
     match kind:
@@ -191,7 +195,7 @@ def _expiry(facts: Mapping[str, Any], smtp: str) -> list[str]:
     return [first, then]
 
 
-def _channel_off(facts: Mapping[str, Any]) -> str:
+def _channel_off(facts: Mapping[str, Any]) -> Any:
     if facts["reason"] == "gone":
         return _("%(channel)s answered that it wants no more alarms (HTTP 410).",
                  channel=facts["shown"])  # fmt: skip
@@ -294,7 +298,7 @@ def _said(report: Report) -> Report:
     return say(report)
 
 
-def _in_days(days: int) -> str:
+def _in_days(days: int) -> Any:
     if days < 1:
         return _("within a day")
     return ngettext("in %(num)s day", "in %(num)s days", days)

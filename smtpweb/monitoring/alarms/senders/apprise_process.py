@@ -79,6 +79,8 @@ def _send(job: dict[str, Any], guard: Guard) -> dict[str, Any]:
     sender = apprise.Apprise(asset=asset)
     if not sender.add(job["url"]):
         return {"delivered": False, "result": "Apprise cannot read this URL."}
+    if job.get("only_read"):
+        return {"delivered": True, "result": "Apprise can read this URL."}
     delivered = bool(
         sender.notify(
             title=job["title"],

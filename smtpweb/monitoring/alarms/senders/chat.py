@@ -35,7 +35,7 @@ def send(url: str, message: Message) -> Attempt:
     }
     environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
     try:
-        ended = subprocess.run(  # noqa: S603 - a module of ours, and no argument of a user
+        ended = subprocess.run(
             [sys.executable, "-m", "smtpweb.monitoring.alarms.senders.apprise_process"],
             input=json.dumps(job),
             capture_output=True,

@@ -1,4 +1,4 @@
-"""Email, through an SMTP server of the app or its owner that works: never through the broken one."""
+"""Email, through a working SMTP server of the app or its owner, never through the broken one."""
 
 from __future__ import annotations
 

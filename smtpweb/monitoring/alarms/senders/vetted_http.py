@@ -154,7 +154,7 @@ def _context(ca_file: Path | None) -> ssl.SSLContext:
 
 
 class _Vetted(httpcore.NetworkBackend):
-    """Connects to the vetted addresses, whatever host is asked for; nothing outlasts ``deadline``."""
+    """Connects to the vetted addresses, whatever host is asked for, until ``deadline``."""
 
     def __init__(self, addresses: tuple[Address, ...], deadline: float) -> None:
         self._addresses, self._deadline = addresses, deadline
@@ -185,7 +185,7 @@ class _Vetted(httpcore.NetworkBackend):
 
 
 class _Timed(httpcore.NetworkStream):
-    """A stream whose every read and write ends by one deadline: a dripping server cannot hold it."""
+    """A stream whose every read and write ends by one deadline, however slowly bytes drip."""
 
     def __init__(self, stream: httpcore.NetworkStream, deadline: float) -> None:
         self._stream, self._deadline = stream, deadline
