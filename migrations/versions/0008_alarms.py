@@ -15,7 +15,7 @@ TIME = sa.DateTime(timezone=True)
 
 
 def upgrade():
-    for name in ("certificate_expires", "password_expires"):
+    for name in ("certificate_expires", "passwordexpires"):
         op.add_column("smtp", sa.Column(name, TIME, nullable=True))
         known = sa.text(f"{name} IS NOT NULL")
         op.create_index(

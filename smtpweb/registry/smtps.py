@@ -6,6 +6,7 @@ Every query starts from the owner, and what is somebody else's is not found.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, TypedDict
 
 from sqlalchemy import JSON, Integer, Select, and_, cast, func, literal, select, update
@@ -41,6 +42,7 @@ class SmtpChanges(TypedDict, total=False):
     debug: bool
     defaultfromemail: str | None
     defaultfromname: str | None
+    passwordexpires: datetime | None
 
 
 # --- find ----------------------------------------------------------------------------------
@@ -193,6 +195,10 @@ def save(
         if moved and hid_username and smtp.auth and "username" not in changes:
             _refuse_to_move_name()
         _settle_password(smtp, changes, moved=moved)
+        if "password" in changes and "passwordexpires" not in changes:
+            smtp.passwordexpires = None  # the date was that of the old one
+        if moved:
+            smtp.certificate_expires = None
         if moved or "password" in changes or smtp.username_is_secret is None:
             smtp.username_is_secret = _is_secret_name(smtp)
         smtp.version += 1

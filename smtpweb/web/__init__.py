@@ -6,10 +6,12 @@ from ..errors import Sentence
 from ..extensions import csrf, login_manager
 from ..monitoring.alarms import texts
 from . import errors, ops
+from .api import alarms as alarms_api  # noqa: F401  (its routes are those of views.bp)
 from .api import problems, views
 from .http import auth, compression, i18n, security_headers
 from .pages import (  # noqa: F401  (the routes of most are those of blueprint.bp)
     account,
+    alarms,
     apps,
     arrival,
     batches,

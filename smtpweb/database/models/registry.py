@@ -80,7 +80,7 @@ class Smtp(Base):
         Index("ix_smtp_off_until", "off_until", **only_where("off_until IS NOT NULL")),
         *(
             Index(f"ix_smtp_{name}", name, **only_where(f"{name} IS NOT NULL"))
-            for name in ("degraded_since", "certificate_expires", "password_expires")
+            for name in ("degraded_since", "certificate_expires", "passwordexpires")
         ),
     )
 
@@ -118,7 +118,7 @@ class Smtp(Base):
     # Until when the certificate of the last check was valid, and when a person said that the
     # password expires.
     certificate_expires: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    password_expires: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    passwordexpires: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created: Mapped[Created]
     modified: Mapped[Created]
 

@@ -164,7 +164,7 @@ def _set_rest(channel: AlarmChannel, changes: ChannelChanges) -> None:
     if "quiet_until" in changes:
         channel.quiet_until = changes["quiet_until"]
     if (channel.quiet_from is None) != (channel.quiet_until is None):
-        raise BadInput({"quiet_until": [Sentence("Enter both ends of the quiet hours, or none.")]})
+        raise BadInput({"quietuntil": [Sentence("Enter both ends of the quiet hours, or none.")]})
     if "weekly" in changes:
         is_wanted = changes["weekly"] and channel.kind == "email"
         if not is_wanted:

@@ -140,7 +140,7 @@ def _expiring() -> None:
     """Certificates and passwords that expire within 21, 7 or 1 days: once for each of these."""
     for what, column in (
         ("certificate", Smtp.certificate_expires),
-        ("password", Smtp.password_expires),
+        ("password", Smtp.passwordexpires),
     ):
         moment = now()
         statement = (

@@ -122,7 +122,7 @@ def _expiring(event: AlarmEvent, until: datetime) -> list[str]:
     said = []
     for column, words in (
         (Smtp.certificate_expires, _("certificate")),
-        (Smtp.password_expires, _("password")),
+        (Smtp.passwordexpires, _("password")),
     ):
         statement = (
             visible_smtps(event.user_id)

@@ -17,7 +17,7 @@ from flask import Response, request
 from werkzeug.exceptions import UnsupportedMediaType
 
 from ... import validators
-from ...database.models import App, hides_username
+from ...database.models import AlarmChannel, App, hides_username
 from ...errors import BadInput
 from ...mailcheck import Encryption
 from ...providers.settings import Warning
@@ -185,6 +185,7 @@ _SMTP_RULES: dict[str, Callable[[str], Any]] = {
     "debug": validators.flag,
     "defaultfromemail": validators.email,
     "defaultfromname": validators.display_name,
+    "passwordexpires": validators.date,
 }
 
 
@@ -213,6 +214,8 @@ def smtp(row: Any, app_sender: str | None, *, secrets: bool) -> dict[str, Any]:
         "modified": _time(row.modified),
         "status": "A" if row.enabled else "D",
     }
+    if row.passwordexpires is not None:
+        shown["passwordexpires"] = f"{row.passwordexpires:%Y-%m-%d}"
     if found:
         shown["warnings"] = warnings(found)
     return shown
@@ -227,6 +230,40 @@ def warnings(found: Iterable[Warning]) -> list[dict[str, str | None]]:
 
 
 _FLAG = {"encryption": "starttls"}  # the API has two flags for it, and one of them must do
+
+
+def alarm(channel: AlarmChannel, secret: str | None = None) -> dict[str, Any]:
+    """An alarm channel; ``secret`` signs its webhooks, and is shown only when it is new."""
+    last = None
+    if channel.last_at is not None:
+        last = {
+            "at": _time(channel.last_at),
+            "delivered": channel.last_delivered,
+            "result": channel.last_result,
+        }
+    shown: dict[str, Any] = {
+        "_id": channel.id,
+        "idapp": channel.app_id,
+        "kind": channel.kind,
+        "label": channel.label,
+        "target": channel.shown,
+        "events": channel.events.split(),
+        "quietfrom": _clock(channel.quiet_from),
+        "quietuntil": _clock(channel.quiet_until),
+        "timezone": channel.timezone,
+        "status": "A" if channel.off_since is None else "D",
+        "reason": channel.off_reason,
+        "last": last,
+        "created": _time(channel.created),
+        "modified": _time(channel.modified),
+    }
+    if secret is not None:
+        shown["secret"] = secret
+    return shown
+
+
+def _clock(minutes: int | None) -> str | None:
+    return None if minutes is None else f"{minutes // 60:02}:{minutes % 60:02}"
 
 
 def app(row: App) -> dict[str, Any]:
