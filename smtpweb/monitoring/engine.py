@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from types import FrameType
 from typing import Any
 
 import redis
@@ -86,16 +87,14 @@ class WorkerProcess:
         def carry() -> None:
             self.carry()
 
-        @huey.task(name="tidy")  # type: ignore[untyped-decorator]
-        def tidy() -> None:
-            self._inside(housekeeping.tidy)
-
         @huey.periodic_task(every(TICK), name="tick")  # type: ignore[untyped-decorator]
         def tick() -> None:
             if self._inside(claims.is_anything_due) and huey.pending_count() < THREADS:
                 carry()
 
-        huey.periodic_task(every(TIDY_EVERY), name="tidy every minute")(tidy.call_local)
+        @huey.periodic_task(every(TIDY_EVERY), name="tidy")  # type: ignore[untyped-decorator]
+        def tidy() -> None:
+            self._inside(housekeeping.tidy)
 
     def run(self) -> None:
         """Work until the process is told to end by SIGTERM; it has ended within 30 seconds."""
@@ -180,3 +179,9 @@ class _Scheduler(Scheduler):  # type: ignore[misc]
 
 class _Consumer(Consumer):  # type: ignore[misc]
     scheduler_class = _Scheduler
+
+    def _handle_signal(self, _signum: int, frame: FrameType | None) -> None:
+        """End in good order also at Ctrl-C, which reaches all processes of a terminal."""
+        super()._handle_signal(signal.SIGTERM, frame)
+        # What ends this process may tell it and its group: the second time is no hurry
+        signal.signal(signal.SIGTERM, self._handle_signal)
