@@ -297,6 +297,44 @@ def idempotency_key(value: str) -> str:
     return value
 
 
+def note(value: str) -> str:
+    """What a person says of why something was turned off; one line."""
+    return text(value, most=200).strip()
+
+
+def moment(value: str) -> datetime:
+    """A time in ISO 8601, UTC where it names no zone."""
+    try:
+        at = datetime.fromisoformat(value.strip())
+    except ValueError:
+        raise ValueError(
+            Sentence("Must be a time such as 2026-01-31T18:00:00, in UTC unless it has a zone.")
+        ) from None
+    try:
+        at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(Sentence("Is too far away.")) from None
+    if not 2000 <= at.year <= 2200:
+        raise ValueError(Sentence("Is too far away."))
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)
+
+
+def check_every(value: str) -> int:
+    """Minutes between two scheduled checks; 0: none."""
+    minutes = integer(value, 0, 24 * 60)
+    if 0 < minutes < 15:
+        raise ValueError(Sentence("Must be 0, or from 15 to 1440."))
+    return minutes
+
+
+def email_every(value: str) -> str:
+    """How often a scheduled check sends a real email."""
+    word = value.strip().lower()
+    if word not in ("never", "daily", "always"):
+        raise ValueError(Sentence("Must be never, daily or always."))
+    return word
+
+
 def strategy(value: str) -> str:
     """How an app picks among its SMTPs."""
     if value.upper() not in STRATEGIES:

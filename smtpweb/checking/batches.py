@@ -134,7 +134,17 @@ def standing(user_id: str, batch: Batch) -> Standing:
     )
     runs = counts.begun - counts.finished > counts.queued
     delayed = limits.used_share(user_id)[1] if counts.queued and not runs else 0
-    return Standing(total, *counts, rows=rows, waiting=waiting, delayed_for=delayed)
+    return Standing(
+        total,
+        counts.begun,
+        counts.finished,
+        counts.accepted,
+        counts.without_result,
+        counts.queued,
+        rows,
+        waiting,
+        delayed,
+    )
 
 
 # --- queueing ------------------------------------------------------------------------------

@@ -44,7 +44,7 @@ def settle(smtp: Smtp, due: Due | None, check: Check, report: Report) -> None:
         if due is not None:
             _note_email(due, check, report, moment)
             due.next_at = _next(smtp, due, report, repeats, was_enabled, moment)
-    release(smtp, due, check)
+    release(smtp, due, check.ends_by)
 
 
 def _moment(text: str) -> datetime | None:
@@ -56,11 +56,11 @@ def _moment(text: str) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def release(smtp: Smtp, due: Due | None, check: Check) -> None:
-    """Let go of the SMTP server, unless somebody else has claimed it since."""
-    if smtp.checking_until == check.ends_by:
+def release(smtp: Smtp, due: Due | None, ends_by: datetime) -> None:
+    """Let go of the SMTP server, unless somebody else has claimed it since until another time."""
+    if smtp.checking_until == ends_by:
         smtp.checking_until = None
-    if due is not None and due.lease_until == check.ends_by:
+    if due is not None and due.lease_until == ends_by:
         due.lease_until = due.leased_by = None
 
 

@@ -1,1 +1,1 @@
-"""Watch the SMTP servers, and tell people what changed."""
+"""Check every SMTP server by itself, as often as its app says, and tell people what changed."""

@@ -15,6 +15,7 @@ class Symptom(enum.StrEnum):
     """What was seen; the catalogue of causes matches on it."""
 
     NONE = "none"  # nothing is wrong
+    NONE_SO_FAR = "none so far"  # nor is it for a probe, which sends no email
     REFUSED = "refused"  # a reply of class 4 or 5, or one that does not fit
 
     PORT_DENIED = "port denied"

@@ -17,6 +17,7 @@ from ..core.types import (
     AddressOutcome,
     Encryption,
     Mode,
+    Purpose,
     Report,
     Stage,
     Step,
@@ -351,7 +352,9 @@ class _Course:
 
     def _seen(self, failure: Failure | None, shown: TlsFacts | None) -> Seen:
         if failure is None:
-            return Seen(Stage.ACCEPTED, Symptom.NONE, None, basic_facts(self.target))
+            is_probe = self.target.purpose is Purpose.PROBE
+            symptom = Symptom.NONE_SO_FAR if is_probe else Symptom.NONE
+            return Seen(Stage.ACCEPTED, symptom, None, basic_facts(self.target))
         facts = facts_of_failure(failure, self.record, self.target, self.session, shown)
         stage = failure.stage or self.record.stage
         return Seen(stage, failure.symptom, failure.reply, facts)

@@ -216,6 +216,12 @@ def smtp(row: Any, app_sender: str | None, *, secrets: bool) -> dict[str, Any]:
     }
     if row.passwordexpires is not None:
         shown["passwordexpires"] = f"{row.passwordexpires:%Y-%m-%d}"
+    if row.off_since is not None:
+        shown["off"] = {
+            "since": _time(row.off_since),
+            "until": _time(row.off_until) if row.off_until else None,
+            "note": row.off_note,
+        }
     if found:
         shown["warnings"] = warnings(found)
     return shown
@@ -280,6 +286,8 @@ def app(row: App) -> dict[str, Any]:
         "retaindata": row.retaindata,
         "useblacklist": row.useblacklist,
         "useautoblacklist": row.useautoblacklist,
+        "checkevery": row.check_every,
+        "emailevery": row.email_every,
         "created": _time(row.created),
         "modified": _time(row.modified),
         "status": "A",

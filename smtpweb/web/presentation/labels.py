@@ -200,7 +200,7 @@ def rungs(steps: Iterable[Step]) -> list[Rung]:
     listed = list(steps)
     ended = any(
         step.outcome is Outcome.FAILED
-        or (step.stage is Stage.ACCEPTED and step.outcome is Outcome.DONE)
+        or (step.stage is Stage.ACCEPTED and step.outcome in (Outcome.DONE, Outcome.SKIPPED))
         for step in listed
     )
     states = OUTCOMES if ended else OUTCOMES | {Outcome.NOT_REACHED: _NOT_YET}

@@ -97,6 +97,8 @@ class Story:
         smtp = self.example("/private/smtps/save", idapp=app)["_id"]
         self.example("/private/smtps/findById", idsmtp=smtp)
         self.example("/private/smtps/findByApp", idapp=app)
+        self.example("/private/smtps/disable", idsmtp=smtp)
+        self.example("/private/smtps/enable", idsmtp=smtp)
         self.example("/private/smtps/save", idapp=app, port="70000", username="")
         self.check(app, smtp)
         self.reuse_key("/private/apps/save", {"name": "once"}, {"name": "twice"})
