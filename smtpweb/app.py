@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import TypeVar
 
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -14,10 +16,11 @@ from .config import INSTANCE, ROOT, Settings
 from .database import models
 from .database.session import db, engine_options
 from .extensions import bootstrap, csrf, login_manager, migrate
-from .monitoring import alarms
+from .monitoring import alarms, incidents
 from .registry import status
 from .web.http import chunked_body, host_header
 
+T = TypeVar("T")
 MOST_BODY = 1024 * 1024
 
 
@@ -66,9 +69,15 @@ def create_app(settings: Settings) -> Flask:
     # Not its context processor: it would ask for the user on every page, error pages included.
     login_manager.init_app(app, add_context_processor=False)
     login_manager.user_loader(sessions.session_user)
-    if alarms.notice not in status.listeners:
-        status.listeners.append(alarms.notice)
+    _listen(status.listeners, alarms.notice)
+    _listen(incidents.listeners, alarms.notice_incident)
     web.register(app)
     cli.register(app)
     app.shell_context_processor(lambda: {"db": db, **vars(models)})
     return app
+
+
+def _listen(listeners: list[Callable[[T], None]], listener: Callable[[T], None]) -> None:
+    """Add a listener once, however many applications a process has."""
+    if listener not in listeners:
+        listeners.append(listener)

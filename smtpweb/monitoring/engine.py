@@ -25,7 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ..config import Settings
 from ..database.session import cause, db, now
-from . import claims, housekeeping, schedule, workers
+from . import alarms, claims, housekeeping, schedule, workers
 from .carrier import Carrier
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 NAME = "smtpweb"
 TICK = 1  # seconds between two looks at what is due
 TIDY_EVERY = 60.0  # seconds
-THREADS = 3  # one for a turn of checks, the others for what is short
+THREADS = 4  # one for a turn of checks, one for alarms, the others for what is short
 END_WITHIN = 28  # seconds, once told to
 _REDIS_WAITS = 10  # seconds for an answer
 _CLOCK_JUMP = 120.0  # seconds by which the clock of the wall and the monotonic one may part
@@ -75,7 +75,7 @@ class WorkerProcess:
         self.app = app
         self.huey = make_huey(settings)
         self.worker_id = ""
-        self._turn = threading.Lock()
+        self._turn, self._telling = threading.Lock(), threading.Lock()
         self._consumer: _Consumer | None = None
         self._clock = time.time() - time.monotonic()
         self._add_jobs()
@@ -91,6 +91,10 @@ class WorkerProcess:
         def tick() -> None:
             if self._inside(claims.is_anything_due) and huey.pending_count() < THREADS:
                 carry()
+
+        @huey.periodic_task(every(TICK), name="tell")  # type: ignore[untyped-decorator]
+        def tell() -> None:
+            self.tell()
 
         @huey.periodic_task(every(TIDY_EVERY), name="tidy")  # type: ignore[untyped-decorator]
         def tidy() -> None:
@@ -125,6 +129,15 @@ class WorkerProcess:
             return Carrier(self.app, self.worker_id, self.is_over).run()
         finally:
             self._turn.release()
+
+    def tell(self) -> int:
+        """Deliver the alarms that are due, unless this process does already; returns how many."""
+        if not self._telling.acquire(blocking=False):
+            return 0
+        try:
+            return self._inside(lambda: alarms.deliver_due(is_over=self.is_over)) or 0
+        finally:
+            self._telling.release()
 
     def is_over(self) -> bool:
         """Whether this process was told to end."""

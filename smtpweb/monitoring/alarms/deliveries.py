@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import timedelta
@@ -36,16 +36,19 @@ log = logging.getLogger(__name__)
 
 CLAIMED = 50  # rows at a time
 SENDERS = 16  # threads
-LEASE = timedelta(seconds=240)
-LONGEST_ATTEMPT = 100.0  # seconds: three servers, each to the deadline of a check
+LEASE = timedelta(seconds=120)
+LONGEST_ATTEMPT = 30.0  # seconds, see the senders; a worker that must end waits for no more
 BACK_OFF = (timedelta(seconds=15), timedelta(minutes=2))  # after the first, the second attempt
 FAILING_FOR = timedelta(days=1)  # then a channel is switched off
 # More than so many at the same time become one email, or one message of a chat
 MOST_SINGLE = 3
 
 
-def deliver_due(seconds: float = 50.0) -> int:
-    """Write what has become due, deliver for at most so long; returns how many were attempted."""
+def deliver_due(seconds: float = 50.0, is_over: Callable[[], bool] = lambda: False) -> int:
+    """Write what has become due, deliver for at most so long; returns how many were attempted.
+
+    ``is_over`` says whether the process must end: then nothing more is begun.
+    """
     sweeps.run()
     app = cast(Flask, current_app._get_current_object())  # type: ignore[attr-defined]
     until = time.monotonic() + seconds
@@ -53,9 +56,9 @@ def deliver_due(seconds: float = 50.0) -> int:
     with ThreadPoolExecutor(SENDERS, "alarm") as threads:
         under_way: set[Future[int]] = set()
         while True:
-            if time.monotonic() < until and len(under_way) < SENDERS:
+            if time.monotonic() < until and len(under_way) < SENDERS and not is_over():
                 claimed = _claim()
-                under_way |= {threads.submit(_carry_out, app, group) for group in claimed}
+                under_way |= {threads.submit(_carry_out, app, group, is_over) for group in claimed}
             else:
                 claimed = []
             if not under_way:
@@ -101,10 +104,10 @@ def _claim() -> list[_Group]:
     return [_Group(tuple(ids), owner, until) for ids in groups.values()]
 
 
-def _carry_out(app: Flask, group: _Group) -> int:
+def _carry_out(app: Flask, group: _Group, is_over: Callable[[], bool]) -> int:
     with app.app_context():
         try:
-            return _deliver(group)
+            return _deliver(group, is_over)
         except SQLAlchemyError as error:
             log.error("alarms were not delivered: %s", cause(error))  # their lease ends
         except Exception:
@@ -114,7 +117,7 @@ def _carry_out(app: Flask, group: _Group) -> int:
     return 0
 
 
-def _deliver(group: _Group) -> int:
+def _deliver(group: _Group, is_over: Callable[[], bool] = lambda: False) -> int:
     found = _claimed(group)
     if not found:
         return 0
@@ -128,7 +131,7 @@ def _deliver(group: _Group) -> int:
         batches = [found]
     attempted = 0
     for number, batch in enumerate(batches):
-        if time.monotonic() > group.until - LONGEST_ATTEMPT:
+        if time.monotonic() > group.until - LONGEST_ATTEMPT or is_over():
             _postpone(group, batches[number:], timedelta(0))
             break
         attempt = send(batch)

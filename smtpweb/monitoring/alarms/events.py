@@ -17,12 +17,14 @@ from ...database.models import (
     AlarmDelivery,
     AlarmEvent,
     App,
+    Incident,
     Smtp,
     StatusChange,
     User,
     new_id,
 )
 from ...database.session import db, now
+from ...mailcheck.diagnosis import catalogue
 from ...registry import states, status
 from ...registry.states import SmtpState
 from . import quiet_hours
@@ -338,6 +340,18 @@ def notice_operator(key: str, facts: dict[str, Any]) -> None:
         )
         if event_id is not None:
             _deliver_or_write_home(event_id, Kind.OPERATOR, admin_id, None, None)
+
+
+def notice_incident(incident: Incident) -> None:
+    """One of ``monitoring.incidents.listeners``: an incident is told once."""
+    titles = {cause.id: cause.title for cause in catalogue.causes()}
+    title = titles.get(incident.cause, "")
+    facts = {
+        "code": incident.cause,
+        "title": title if title and "{" not in title else incident.cause,
+        "checks": incident.checks,
+    }
+    notice_operator(f"incident:{incident.id}", facts)
 
 
 def notice_channel_off(channel: AlarmChannel) -> None:

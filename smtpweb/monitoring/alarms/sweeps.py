@@ -36,6 +36,9 @@ def run() -> None:
 def _my_turn(name: str, every: timedelta) -> bool:
     """Whether this process is to do what only one needs to do, every so often."""
     moment = now()
+    next_at = db.session.scalar(select(AlarmSweep.next_at).where(AlarmSweep.name == name))
+    if next_at is not None and next_at > moment:
+        return False
     with writing() as session:
         insert = events.insert_into(AlarmSweep)
         session.execute(

@@ -17,7 +17,7 @@ from ....config import ROOT, settings
 from ....mailcheck.core.redaction import cleaned, cut
 from .outcome import Attempt, Message
 
-TIMEOUT = 30.0  # seconds
+TIMEOUT = 25.0  # seconds
 # Of the environment: no secret of ours, and no proxy, which would connect where we may not.
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "REQUESTS_CA_BUNDLE")
 

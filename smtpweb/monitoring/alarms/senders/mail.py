@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import time
 from collections.abc import Collection
 
 from sqlalchemy import case, select
@@ -19,6 +21,7 @@ from ....registry.states import SmtpState
 from .outcome import Attempt, Message
 
 MOST_SERVERS = 3  # that are tried, one after the other
+TIMEOUT = 25.0  # seconds for all of them
 _FROM_NAME = "smtpweb"
 _LONGEST_SUBJECT = 200
 
@@ -90,8 +93,13 @@ def send(servers: list[Target]) -> Attempt:
             False, "No other SMTP server of this account works, so no email can be sent.", ours=True
         )
     failures = []
-    for target in servers:
-        report = mailcheck.check(target)
+    deadline = time.monotonic() + TIMEOUT
+    for place, target in enumerate(servers):
+        # Whoever is silent leaves time to those that come after
+        share = (deadline - time.monotonic()) / (len(servers) - place)
+        report = mailcheck.check(
+            dataclasses.replace(target, timeout=max(1.0, min(target.timeout, share)))
+        )
         where = f"{report.host}:{report.port}"
         if report.accepted:
             return Attempt(True, cut(f"Accepted by {where}. {report.queue_id}".strip(), 300))
