@@ -62,6 +62,7 @@ class Settings:
     trusted_proxies: int = 0
     base_url: str | None = None
     keep_checks: int = 90
+    demo_mailbox: Path | None = None
     webhook_egress: EgressPolicy = field(
         default_factory=lambda: EgressPolicy().for_webhooks(WEBHOOK_PORTS)
     )
@@ -127,6 +128,7 @@ def load(environ: Mapping[str, str] | None = None, instance: Path = INSTANCE) ->
         keep_checks=source.read("KEEP_CHECKS", _whole(0, 36500), 90),
         max_apps=source.read("MAX_APPS", _whole(0, 999_999), 0),
         max_smtps=source.read("MAX_SMTPS", _whole(0, 999_999), 0),
+        demo_mailbox=source.read("DEMO_MAILBOX", Path),
         webhook_egress=_webhook_egress(source, egress),
         apprise_schemas=source.read(
             "APPRISE_SCHEMAS", _apprise_schemas, frozenset(APPRISE_SCHEMAS)

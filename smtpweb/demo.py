@@ -1,6 +1,7 @@
 """``make demo``: the real server with an account, an app and sandbox SMTP servers on loopback.
 
-One of the sandbox servers works, the others fail in ways that are worth seeing once. All state
+One of the sandbox servers works, the others fail in ways that are worth seeing once; a further one
+works at first, fails after a minute and recovers, so that alarms arrive in the mailbox. All state
 is in ``instance/demo``: nothing of the installation in ``instance`` is read or written, and no
 ``SMTPWEB_...`` setting of the caller counts.
 """
@@ -19,12 +20,14 @@ import socket
 import ssl
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import trustme
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
+from sqlalchemy.exc import SQLAlchemyError
 
 from . import __main__ as launcher
 from . import config, installation, logs
@@ -32,12 +35,20 @@ from .accounts import users
 from .app import create_app
 from .database.session import db
 from .errors import ConfigError, NotFound
+from .monitoring import schedule
 from .registry import apps, smtps
 
 STATE = config.INSTANCE / "demo"
 USER = "demo"
 APP = "Demo shop"
-WORKS = "works"
+STORY_APP = "Demo newsletter"
+WORKS, BREAKS = "works", "breaks and recovers"
+MAILBOX = STATE / "mailbox"
+KEPT_MAILS = 200
+# Seconds after the start at which the provider of the newsletter refuses its password, and at
+# which it accepts it again; and between two checks of the newsletter's servers meanwhile
+BREAKS_AFTER, RECOVERS_AFTER, STORY_ENDS = 60.0, 120.0, 180.0
+STORY_PACE = 5.0
 LOGIN, PASSWORD = "shop@example.com", "open sesame"
 USUAL_PORT = 2525  # the only usual one that needs no root: what a check proposes when others fail
 
@@ -54,6 +65,7 @@ def main() -> None:
         launcher.refuse_taken(port)
         servers = open_sandboxes()
         environment = prepare(servers, port)
+        threading.Thread(target=tell_story, args=(environment,), name="story", daemon=True).start()
         status = launcher.run_all(environment)
     except ConfigError as error:
         print(f"smtpweb: {error}", file=sys.stderr)
@@ -77,6 +89,7 @@ class Sandbox:
     ssltls: bool = False
     auth: bool = False
     password: str = PASSWORD
+    app: str = APP
 
 
 def sandboxes(authority: trustme.CA) -> list[Sandbox]:
@@ -109,6 +122,14 @@ def sandboxes(authority: trustme.CA) -> list[Sandbox]:
         Sandbox("STARTTLS missing", mail_server(Mailbox()), starttls=True),
         Sandbox("relay denied", mail_server(NoRelay())),
         Sandbox("silence", asyncio.Protocol),
+        Sandbox(
+            BREAKS,
+            mail_server(
+                Mailbox(), tls_context=good, authenticator=authenticate_for_a_minute,
+                auth_required=True,
+            ),
+            starttls=True, auth=True, app=STORY_APP,
+        ),
     ]  # fmt: skip
 
 
@@ -127,20 +148,43 @@ def authenticate(
     return AuthResult(success=good, handled=False)
 
 
+_began = time.monotonic()
+
+
+def authenticate_for_a_minute(
+    server: SMTP, session: Session, envelope: Envelope, mechanism: str, given: Any
+) -> AuthResult:
+    """Let in as :func:`authenticate` does, but not while the story wants it to fail."""
+    if BREAKS_AFTER <= time.monotonic() - _began < RECOVERS_AFTER:
+        return AuthResult(success=False, handled=False)
+    return authenticate(server, session, envelope, mechanism, given)
+
+
 class Mailbox:
-    """Takes every mail, and lists it on the console."""
+    """Takes every mail, lists it on the console, and keeps it for the mailbox page."""
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:
         """List the mail."""
         content = envelope.content
         raw = content if isinstance(content, bytes) else (content or "").encode()
         subject = email.message_from_bytes(raw, policy=email.policy.default)["Subject"]
+        keep(raw)
         line = f"Mail for {', '.join(envelope.rcpt_tos)} from {envelope.mail_from}: {subject}"
         print(logs.without_controls(line), flush=True)
         # Nobody has a mailbox here, so the console is where the reader of the mail finds its link
         if (link := _ARRIVAL.search(raw)) is not None:
             print(f"  It came? Say so at {link[0].decode()}", flush=True)
         return f"250 2.0.0 Ok: queued as {secrets.token_hex(5).upper()}"
+
+
+def keep(raw: bytes) -> None:
+    """Put an email into the mailbox, whole or not at all; the oldest go."""
+    MAILBOX.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = MAILBOX / f"{secrets.token_hex(8)}.part"
+    draft.write_bytes(raw)
+    draft.rename(MAILBOX / f"{time.time_ns():020}.eml")
+    for path in sorted(MAILBOX.glob("*.eml"))[:-KEPT_MAILS]:
+        path.unlink(missing_ok=True)
 
 
 class NoRelay(Mailbox):
@@ -203,6 +247,8 @@ def prepare(servers: list[tuple[Sandbox, int]], port: int) -> dict[str, str]:
         "SMTPWEB_EHLO_NAME": "[127.0.0.1]",
         # These servers and no other place on this machine; an entry with a port opens just that.
         "SMTPWEB_EGRESS_ALLOW": ",".join(f"127.0.0.1/32:{number}" for _, number in servers),
+        "SMTPWEB_BASE_URL": f"http://127.0.0.1:{port}",  # for the links in alarms
+        "SMTPWEB_DEMO_MAILBOX": str(MAILBOX),
         "SMTPWEB_CHECK_TIMEOUT": "6",  # the silent server need not be waited for any longer
     }
     settings = config.load(environment)
@@ -216,9 +262,14 @@ def prepare(servers: list[tuple[Sandbox, int]], port: int) -> dict[str, str]:
     print(f"Sign in at http://127.0.0.1:{port} as {USER} with the password {password}")
     print(f"The app {APP!r} has these SMTP servers, all on this machine. Check each of them:")
     for sandbox, number in servers:
-        print(f"  127.0.0.1:{number:<6} {sandbox.shows}")
+        if sandbox.app == APP:
+            print(f"  127.0.0.1:{number:<6} {sandbox.shows}")
     print(f"They know the login {LOGIN} with the password {PASSWORD!r}.")
-    print("Mails that arrive are listed here. Ctrl-C ends everything.", flush=True)
+    print(
+        f"A server of the app {STORY_APP!r} fails in a minute and recovers a minute later: alarms"
+    )
+    print(f"arrive at http://127.0.0.1:{port}/demo/mailbox, as do all mails.")
+    print("Mails that arrive are listed here too. Ctrl-C ends everything.", flush=True)
     return environment
 
 
@@ -231,15 +282,27 @@ def furnish(servers: list[tuple[Sandbox, int]]) -> str:
     except NotFound:
         user = users.create_user(USER, "demo@example.com", password, is_admin=True)
     for app in apps.find_all(user.id, 0, 1000)[0]:
-        if app.name == APP:
+        if app.name in (APP, STORY_APP):
             apps.remove(user.id, app.id)
-    shop = apps.save(
-        user.id,
+    # The servers of the shop are for checking by hand: that they fail is no news
+    _add_app(user.id, APP, "shop@example.com", [one for one in servers if one[0].app == APP], 0)
+    backup = [one for one in servers if one[0].shows == WORKS]
+    story = [one for one in servers if one[0].app == STORY_APP]
+    _add_app(user.id, STORY_APP, "newsletter@example.com", story + backup, 15)
+    return password
+
+
+def _add_app(
+    user_id: str, name: str, sender: str, servers: list[tuple[Sandbox, int]], check_every: int
+) -> None:
+    app = apps.save(
+        user_id,
         {
-            "name": APP,
+            "name": name,
             "testemail": "test@example.com",
-            "defaultfromemail": "shop@example.com",
+            "defaultfromemail": sender,
             "strategy": "PRIORITY",
+            "check_every": check_every,
         },
     )
     for priority, (sandbox, port) in enumerate(servers, 1):
@@ -254,8 +317,25 @@ def furnish(servers: list[tuple[Sandbox, int]]) -> str:
         }
         if sandbox.auth:
             changes["username"], changes["password"] = LOGIN, sandbox.password
-        smtps.save(user.id, shop.id, changes)
-    return password
+        smtps.save(user_id, app.id, changes)
+
+
+def tell_story(environment: dict[str, str]) -> None:
+    """Let the servers of the newsletter be checked every few seconds until all has happened."""
+    app = create_app(config.load(environment))
+    with app.app_context():
+        while time.monotonic() - _began < STORY_ENDS:
+            time.sleep(STORY_PACE)
+            try:
+                user = users.find_user(USER)
+                for one in apps.find_all(user.id, 0, 1000)[0]:
+                    if one.name == STORY_APP:
+                        schedule.make_due(one.id)
+            except (SQLAlchemyError, NotFound):
+                continue  # somebody else writes just now, or the visitor removed it
+            finally:
+                db.session.remove()
+        db.engine.dispose()
 
 
 if __name__ == "__main__":

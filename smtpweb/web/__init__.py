@@ -17,6 +17,7 @@ from .pages import (  # noqa: F401  (the routes of most are those of blueprint.b
     batches,
     blueprint,
     checks,
+    demo_mailbox,
     discovery,
     drafts,
     error,
@@ -36,6 +37,8 @@ def register(app: Flask) -> None:
     app.url_map.converters["id"] = auth.IdConverter
     for bp in (login.bp, account.bp, blueprint.bp, ops.bp, dark_theme.bp, arrival.bp):
         app.register_blueprint(bp)
+    if app.extensions["smtpweb.settings"].demo_mailbox is not None:
+        app.register_blueprint(demo_mailbox.bp)
     login_manager.login_view = "login.sign_in"
     login_manager.login_message = Sentence("Sign in to see this page.")
     login_manager.login_message_category = "info"

@@ -308,6 +308,11 @@ def printable(text: str) -> str:
     return _NOT_HTML.sub("\ufffd", str(text))  # a message may be lazy
 
 
+def printable_lines(text: str) -> str:
+    """The same for a text of several lines."""
+    return "\n".join(printable(line) for line in text.splitlines())
+
+
 def is_past(moment: datetime) -> bool:
     """Whether this moment is over."""
     return moment <= now()

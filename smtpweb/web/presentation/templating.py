@@ -34,6 +34,7 @@ def register(app: Flask) -> None:
     app.jinja_env.globals |= {
         "words": labels,
         "alarm_words": channel_labels,
+        "has_demo_mailbox": "demo" in app.blueprints,
         "causes": causes,
         "fixes": remedies,
         "current_user": current_user,
