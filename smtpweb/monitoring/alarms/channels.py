@@ -12,7 +12,7 @@ from typing import TypedDict
 from urllib.parse import urlsplit
 
 import httpcore
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, or_, select
 
 from ... import installation, validators
 from ...accounts.ownership import visible_channels
@@ -77,10 +77,14 @@ def _listed(statement: Select[AlarmChannel]) -> list[AlarmChannel]:
     return list(db.session.scalars(statement.order_by(AlarmChannel.created, AlarmChannel.id)))
 
 
-def switched_off(user_id: str) -> list[AlarmChannel]:
-    """The channels that were switched off because nothing arrives there."""
-    off = AlarmChannel.off_reason.in_(("gone", "failing"))
-    return _listed(visible_channels(user_id).where(off))
+def switched_off(user_id: str, app_id: str) -> list[AlarmChannel]:
+    """The channels of an app and of its account that were switched off as nothing arrives there."""
+    return _listed(
+        visible_channels(user_id).where(
+            AlarmChannel.off_reason.in_(("gone", "failing")),
+            or_(AlarmChannel.app_id.is_(None), AlarmChannel.app_id == app_id),
+        )
+    )
 
 
 # --- save and remove -----------------------------------------------------------------------

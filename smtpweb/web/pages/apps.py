@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from ... import validators
 from ...errors import BadInput, EditConflict, Sentence
+from ...monitoring.alarms import channels
 from ...registry import apps, overview, smtps
 from ..http import auth
 from ..presentation.sparkline import bar
@@ -75,6 +76,7 @@ def show_app(app_id: str) -> str:
         "apps/show.html",
         app=app,
         summary=overview.summaries([app.id]).get(app.id),
+        alarms_off=channels.switched_off(auth.user().id, app.id),
         smtps=[
             (smtp, marks[smtp.id][0] if marks[smtp.id] else None, bar(marks[smtp.id]))
             for smtp in found

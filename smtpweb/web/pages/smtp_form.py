@@ -111,6 +111,9 @@ class SmtpForm(Form):
         [Optional(strip_whitespace=False), Reads(validators.credential)],
         name="smtp_secret",
     )
+    passwordexpires = text_field(
+        lazy_gettext("Password or secret expires on"), validators.date, required=False
+    )
     defaultfromemail = text_field(lazy_gettext("From email"), validators.email, required=False)
     defaultfromname = text_field(lazy_gettext("From name"), validators.display_name, required=False)
     priority = text_field(lazy_gettext("Priority"), validators.priority, default="10")
@@ -148,6 +151,7 @@ class SmtpForm(Form):
             "port": str(smtp.port),
             "auth": smtp.auth,
             "username": smtp.shown_username or "",
+            "passwordexpires": f"{smtp.passwordexpires:%Y-%m-%d}" if smtp.passwordexpires else "",
             "defaultfromemail": smtp.defaultfromemail or "",
             "defaultfromname": smtp.defaultfromname or "",
             "priority": str(smtp.priority),
@@ -370,6 +374,7 @@ class SmtpForm(Form):
             "auth": self.auth.data,
             "defaultfromemail": self.accepted.get("defaultfromemail"),
             "defaultfromname": self.accepted.get("defaultfromname"),
+            "passwordexpires": self.accepted.get("passwordexpires"),
         }
         if not self.keeps_username:
             changes["username"] = self.accepted.get("username")
