@@ -18,6 +18,7 @@ from .pages import (  # noqa: F401  (the routes of most are those of blueprint.b
     drafts,
     error,
     login,
+    schedule,
     smtps,
 )
 from .presentation import dark_theme, templating
