@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging.config
 import sys
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -19,12 +20,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from . import installation, logs, validators
 from .accounts import tokens, users
 from .accounts.tokens import ALL_SCOPES, Caller
-from .checking import service
+from .checking import explain, service
 from .config import settings
 from .database.models import Check
 from .database.session import cause
-from .errors import Busy, NotFound, SecretUnreadable, SmtpwebError
+from .errors import BadInput, Busy, NotFound, SecretUnreadable, SmtpwebError
 from .mailcheck import Encryption
+from .mailcheck.explain.explanation import MAX_TEXT
 from .monitoring import engine, schedule, workers
 from .registry import export_import, smtps, switches
 
@@ -204,6 +206,38 @@ def _outcome(check: Check) -> str:
         ]
     lines += [f"Mind: {warning}" for warning in report.warnings]
     return "\n    ".join(lines)
+
+
+@smtps_group.command("explain", cls=click.Command)
+@click.argument("file", type=click.File("rb"), default="-")
+@click.option("--host", default="", help="The SMTP server, if the text does not name it.")
+@click.option("--provider", default="", help="Its provider, if the text does not show it.")
+def explain_error(file: BinaryIO, host: str, provider: str) -> None:
+    """Say what the error, log or transcript in FILE means; "-", the default: standard input."""
+    try:
+        raw = file.read(2 * MAX_TEXT + 2)
+        # Windows PowerShell writes UTF-16 into files
+        utf_16 = raw[:2] in (b"\xff\xfe", b"\xfe\xff")
+        text = raw.decode("utf-16" if utf_16 else "utf-8-sig", errors="replace")
+        found = explain.explain_for_all(text, host, provider)
+    except OSError as error:
+        raise Told(f"{file.name} cannot be read: {error.strerror}.") from None
+    except BadInput as error:
+        raise Told(" ".join(map(str, chain(*error.errors.values())))) from None
+    diagnosis = found.diagnosis
+    if diagnosis is None:
+        raise Told("No SMTP error was found in this text.")
+    click.echo(f"{diagnosis.title} ({diagnosis.id})")
+    click.echo(f"    {diagnosis.meaning}")
+    if found.reply:
+        click.echo(f"    The server said: {found.reply.code} {found.reply.text}".rstrip())
+    for step in diagnosis.steps:
+        click.echo(f"    Next: {step}")
+    if diagnosis.link:
+        click.echo(f"    See: {diagnosis.link}")
+    if found.asks:
+        options = " or ".join(f"--{name}" for name in found.asks)
+        click.echo(f"    The answer depends on the server: give {options}.")
 
 
 @smtps_group.command("export")

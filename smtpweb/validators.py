@@ -40,6 +40,7 @@ _IGNORABLE = re.compile(
     "\u200b-\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffc"
     "\U000110bd\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
 _INTEGER = re.compile(r"[0-9]{1,10}", re.ASCII)  # int() alone also takes "٣", "1_0" and " 25\n"
 _KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
 _OBJECT_ID = re.compile(r"[0-9a-f]{24}")
@@ -83,6 +84,15 @@ def text(value: str, *, most: int) -> str:
         )
     if len(value) > most:
         raise ValueError(Sentence("Must have at most %(most)s characters.", most=most))
+    return value
+
+
+def pasted_text(value: str) -> str:
+    """Text of any length on several lines, as somebody pasted it."""
+    if _NO_TEXT.search(value):
+        raise ValueError(Sentence("Must be plain text, without NUL characters."))
+    if not value.strip():
+        raise ValueError(Sentence("Paste an error, a log or a transcript."))
     return value
 
 

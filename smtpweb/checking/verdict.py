@@ -29,6 +29,7 @@ def settle(smtp: Smtp, due: Due | None, check: Check, report: Report) -> None:
     check.finished, check.queued = moment, None
     check.accepted = report.accepted
     check.stage, check.code, check.title = report.stage, report.code, report.title
+    check.facts = report.facts
     check.report_json = report_size.within(report).to_dict()
     is_current = check.smtp_version >= smtp.settings_version
     check.applied = is_current and report.judges

@@ -18,6 +18,7 @@ from .core.types import (
 from .drivers.aio import check_async, check_many
 from .drivers.probe import Answer, probe
 from .drivers.sync import check
+from .flow.check import not_tried
 
 __all__ = [
     "Answer",
@@ -38,5 +39,6 @@ __all__ = [
     "check",
     "check_async",
     "check_many",
+    "not_tried",
     "probe",
 ]

@@ -21,7 +21,8 @@ from ..config import settings
 from ..database.models import Check, Due, MaintenanceWindow, Smtp, new_id
 from ..database.session import AnyRow, db, now, writing
 from ..errors import SecretUnreadable, TooMany
-from ..mailcheck import Purpose, Report, Side, Stage, Target
+from ..mailcheck import Purpose, Report, Target, not_tried
+from ..mailcheck.core.failure import Symptom
 from ..registry import schedule
 from . import maintenance
 
@@ -312,20 +313,12 @@ def _lease(
 
 
 def _unreadable(smtp: Smtp) -> Report:
-    return Report(
-        accepted=False,
-        stage=Stage.POLICY,
-        code="SMTP_POLICY_PASSWORD_UNREADABLE",
-        title="The stored password cannot be read: enter it again",
-        meaning="None of this installation's keys opens the stored password. Nothing was sent.",
-        advice=("Enter the password of this SMTP server again.", "Check again."),
-        temporary=False,
-        side=Side.SETTINGS,
+    return not_tried(
+        Symptom.SEAL_UNREADABLE,
         host=smtp.host,
         port=smtp.port,
         rcpt_to=smtp.app.testemail,
         encryption=smtp.encryption,
-        ours=True,
     )
 
 

@@ -21,7 +21,9 @@ from .pages import (  # noqa: F401  (the routes of most are those of blueprint.b
     discovery,
     drafts,
     error,
+    explain,
     login,
+    schedule,
     smtps,
 )
 from .presentation import causes, dark_theme, templating
@@ -35,7 +37,7 @@ def register(app: Flask) -> None:
         app.register_blueprint(api)
         app.register_blueprint(api, url_prefix="/api", name=f"{api.name}_base")
     app.url_map.converters["id"] = auth.IdConverter
-    for bp in (login.bp, account.bp, blueprint.bp, ops.bp, dark_theme.bp, arrival.bp):
+    for bp in (login.bp, account.bp, blueprint.bp, ops.bp, dark_theme.bp, arrival.bp, explain.bp):
         app.register_blueprint(bp)
     if app.extensions["smtpweb.settings"].demo_mailbox is not None:
         app.register_blueprint(demo_mailbox.bp)

@@ -127,6 +127,7 @@ def _furnish(servers: ExitStack) -> dict[str, str]:
         "check-expired": f"/checks/{checked['expired'].id}",
         "account": "/account",
         "docs": "/docs",
+        "explain": "/explain",
         "not-found": "/nothing",
         "received": "/received/nothing",
     }

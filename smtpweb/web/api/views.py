@@ -6,6 +6,7 @@ from flask import Blueprint, Response, g
 
 from ... import validators
 from ...accounts import tokens, users
+from ...checking import explain as explaining
 from ...checking import service
 from ...database.models import Smtp
 from ...errors import BadInput, CredentialsNotValid, NotAuthorized, NotFound
@@ -139,6 +140,19 @@ def check_smtp() -> Response:
     if check.accepted:
         return Response(status=200)
     return problems.failed_check(check)
+
+
+@bp.post("/private/smtps/explain")
+@auth.needs("read")
+def explain_error() -> Response:
+    """What a pasted error means; nothing of it is kept."""
+    sent = schema.Sent()
+    text = sent.text("text", str, required=True)
+    host = sent.text("host", str)
+    provider = sent.text("provider", str)
+    sent.done()
+    found = explaining.explain(text or "", host or "", provider or "", g.caller.user_id)
+    return schema.reply(schema.explanation(found))
 
 
 def _smtp_under_either_name() -> str:

@@ -12,7 +12,7 @@ from ...monitoring.alarms import channels
 from ...registry import apps, overview, smtps
 from ..http import auth
 from ..presentation.sparkline import bar
-from . import drafts
+from . import drafts, schedule
 from .blueprint import address_of, bp, page_number, wanted
 from .forms import AppForm
 
@@ -89,6 +89,7 @@ def show_app(app_id: str) -> str:
         total=total,
         page=page,
         pages=-(-total // SMTPS_PER_PAGE),
+        **schedule.about_app(app),
     )
 
 

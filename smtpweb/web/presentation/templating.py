@@ -13,7 +13,7 @@ from jinja2 import StrictUndefined
 
 from ...registry import overview
 from ..http import form_owner
-from . import causes, channel_labels, dark_theme, labels, remedies
+from . import causes, channel_labels, confidence, dark_theme, labels, remedies
 
 _DAY = 86400
 _YEAR = 365 * _DAY
@@ -36,6 +36,7 @@ def register(app: Flask) -> None:
         "alarm_words": channel_labels,
         "has_demo_mailbox": "demo" in app.blueprints,
         "causes": causes,
+        "confidence": confidence.sentences,
         "fixes": remedies,
         "current_user": current_user,
         "form_owner": form_owner.token,
