@@ -100,7 +100,13 @@ def test_each_sandbox_server_shows_what_it_is_there_for(demo: Program, clone: Pa
         status, problem = client.call("/private/smtps/check", idsmtp=smtp["_id"])
         proposed[shows] = (smtp["port"], (problem or {}).get("alternatives", []))
         seen[shows] = (status, (problem or {}).get("stage", ""), (problem or {}).get("code", ""))
-    assert seen == OUTCOMES
+    expected = OUTCOMES
+    if proposed["works"][0] == 2525:  # else another program has it
+        expected = OUTCOMES | {
+            "wrong port": (406, "connect", "SMTP_CONNECT_OTHER_MODE_WORKS"),
+            "silence": (406, "greeting", "SMTP_CONNECT_OTHER_MODE_WORKS"),
+        }
+    assert seen == expected
     assert demo.output.count("Mail for test@example.com from shop@example.com: Test mail") == 1
 
     # The console stands for the mailbox.

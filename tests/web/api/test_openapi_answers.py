@@ -230,7 +230,7 @@ def masked(body: Any) -> str:
     text = json.dumps(body)
     text = re.sub(r"\b[0-9a-f]{24}\b", "ID", text)
     text = re.sub(r"\b[0-9a-f]{16}\b", "NUMBER", text)
-    text = re.sub(r"whsec_[\w+/=]{44}", "SECRET", text)
+    text = re.sub(r"whsec_[\w+/=]+", "SECRET", text)
     text = re.sub(r"smw_[\w-]{43}", "TOKEN", text)
     return re.sub(r"\d{4}-\d\d-\d\dT[\d:.]{12}", "TIME", text)
 
