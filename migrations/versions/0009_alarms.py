@@ -43,7 +43,7 @@ def upgrade():
         sa.Column("quiet_from", sa.Integer(), nullable=True),
         sa.Column("quiet_until", sa.Integer(), nullable=True),
         sa.Column("timezone", sa.String(length=64), nullable=False),
-        sa.Column("report_at", TIME, nullable=True),
+        sa.Column("weekly_at", TIME, nullable=True),
         sa.Column("off_since", TIME, nullable=True),
         sa.Column("off_reason", sa.String(length=10), nullable=True),
         sa.Column("failing_since", TIME, nullable=True),
@@ -62,7 +62,7 @@ def upgrade():
     )
     op.create_index(op.f("ix_alarm_channel_app_id"), "alarm_channel", ["app_id"])
     op.create_index(op.f("ix_alarm_channel_user_id"), "alarm_channel", ["user_id"])
-    op.create_index(op.f("ix_alarm_channel_report_at"), "alarm_channel", ["report_at"])
+    op.create_index(op.f("ix_alarm_channel_weekly_at"), "alarm_channel", ["weekly_at"])
 
     op.create_table(
         "alarm_event",

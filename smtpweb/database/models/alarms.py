@@ -38,7 +38,7 @@ class AlarmChannel(Base):
     quiet_until: Mapped[int | None]
     timezone: Mapped[str] = mapped_column(String(64), default="UTC")
     # When the next weekly report is due; null: none is wanted.
-    report_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
+    weekly_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
     off_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
     off_reason: Mapped[str | None] = mapped_column(String(10))
     failing_since: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -172,11 +172,11 @@ def _set_rest(channel: AlarmChannel, changes: ChannelChanges) -> None:
     if "weekly" in changes:
         is_wanted = changes["weekly"] and channel.kind == "email"
         if not is_wanted:
-            channel.report_at = None
-        elif channel.report_at is None or "timezone" in changes:
-            channel.report_at = quiet_hours.next_report(now(), channel.timezone)
+            channel.weekly_at = None
+        elif channel.weekly_at is None or "timezone" in changes:
+            channel.weekly_at = quiet_hours.next_report(now(), channel.timezone)
     if channel.kind != "email":
-        channel.report_at = None
+        channel.weekly_at = None
     if changes.get("off"):
         channel.off_since, channel.off_reason = channel.off_since or now(), "hand"
     elif "off" in changes:

@@ -182,21 +182,21 @@ def _tell_expiry(smtp: Smtp, what: str, expires: datetime, moment: datetime) -> 
 def _weekly_reports() -> int:
     moment = now()
     if not db.session.scalar(
-        select(AlarmChannel.id).where(AlarmChannel.report_at <= moment).limit(1)
+        select(AlarmChannel.id).where(AlarmChannel.weekly_at <= moment).limit(1)
     ):
         return 0
     with writing() as session:
         found = session.scalars(
             select(AlarmChannel)
-            .where(AlarmChannel.report_at <= moment)
-            .order_by(AlarmChannel.report_at)
+            .where(AlarmChannel.weekly_at <= moment)
+            .order_by(AlarmChannel.weekly_at)
             .limit(PORTION)
             .with_for_update(skip_locked=True),
             execution_options={"populate_existing": True},
         ).all()
         for channel in found:
-            due = channel.report_at or moment
-            channel.report_at = quiet_hours.next_report(moment, channel.timezone)
+            due = channel.weekly_at or moment
+            channel.weekly_at = quiet_hours.next_report(moment, channel.timezone)
             if channel.off_since is not None:
                 continue
             event_id = events.add_event(

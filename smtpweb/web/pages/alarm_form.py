@@ -68,7 +68,7 @@ class AlarmForm(Form):
             "quietfrom": clock(channel.quiet_from),
             "quietuntil": clock(channel.quiet_until),
             "timezone": channel.timezone,
-            "weekly": channel.report_at is not None,
+            "weekly": channel.weekly_at is not None,
         }
 
     def changes(self) -> ChannelChanges:

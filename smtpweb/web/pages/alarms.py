@@ -15,8 +15,6 @@ from . import account
 from .alarm_form import AlarmForm
 from .blueprint import bp
 
-KINDS = "<any(email, webhook, apprise):kind>"
-
 
 @bp.get("/apps/<id:app_id>/alarms")
 def app_alarms(app_id: str) -> str:
@@ -42,13 +40,25 @@ def _list(app: App | None, found: list[AlarmChannel]) -> str:
     )
 
 
-@bp.route(f"/apps/<id:app_id>/alarms/new/{KINDS}", methods=["GET", "POST"])
+@bp.route("/apps/<id:app_id>/alarms/new/email", methods=["GET", "POST"], defaults={"kind": "email"})
+@bp.route(
+    "/apps/<id:app_id>/alarms/new/webhook", methods=["GET", "POST"], defaults={"kind": "webhook"}
+)
+@bp.route(
+    "/apps/<id:app_id>/alarms/new/apprise", methods=["GET", "POST"], defaults={"kind": "apprise"}
+)
 def new_app_alarm(app_id: str, kind: str) -> AnyResponse:
     """Add an alarm to an app."""
     return _new(apps.find(auth.user().id, app_id), kind)
 
 
-@account.bp.route(f"/account/alarms/new/{KINDS}", methods=["GET", "POST"])
+@account.bp.route("/account/alarms/new/email", methods=["GET", "POST"], defaults={"kind": "email"})
+@account.bp.route(
+    "/account/alarms/new/webhook", methods=["GET", "POST"], defaults={"kind": "webhook"}
+)
+@account.bp.route(
+    "/account/alarms/new/apprise", methods=["GET", "POST"], defaults={"kind": "apprise"}
+)
 def new_alarm(kind: str) -> AnyResponse:
     """Add an alarm for all apps of the account."""
     return _new(None, kind)

@@ -134,10 +134,11 @@ class Shop:
             return channels.find(self.alice.user_id, channel_id)
 
     def set_policy(self, policy: EgressPolicy) -> None:
+        self.change_settings(webhook_egress=policy)
+
+    def change_settings(self, **changes: Any) -> None:
         settings = self.app.extensions["smtpweb.settings"]
-        self.app.extensions["smtpweb.settings"] = dataclasses.replace(
-            settings, webhook_egress=policy
-        )
+        self.app.extensions["smtpweb.settings"] = dataclasses.replace(settings, **changes)
 
     def due_now(self) -> None:
         with self.app.app_context(), writing() as session:

@@ -85,8 +85,7 @@ def test_process_gets_no_secret_of_the_installation(
 def test_service_that_is_not_allowed_any_more_gets_nothing(shop: Shop) -> None:
     with fake_hook() as hook:
         channel = shop.channel("apprise", f"json://127.0.0.1:{hook.port}/x")
-        settings = shop.app.extensions["smtpweb.settings"]
-        object.__setattr__(settings, "apprise_schemas", frozenset())
+        shop.change_settings(apprise_schemas=frozenset())
         shop.lose()
         shop.deliver()
     assert hook.requests == []

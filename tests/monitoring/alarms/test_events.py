@@ -353,8 +353,8 @@ def test_weekly_report_names_apps_uptime_changes_and_expiry(shop: Shop, backup: 
     shop.lose()
     with shop.app.app_context(), writing() as session:
         found = session.get_one(AlarmChannel, channel)
-        assert found.report_at is not None and found.report_at.weekday() == 0
-        found.report_at = now()
+        assert found.weekly_at is not None and found.weekly_at.weekday() == 0
+        found.weekly_at = now()
         session.get_one(Smtp, good).passwordexpires = now() + timedelta(days=10)
         session.get_one(App, shop.idapp).name = "Läden <b>"
     shop.deliver()
@@ -366,7 +366,7 @@ def test_weekly_report_names_apps_uptime_changes_and_expiry(shop: Shop, backup: 
     assert "Läden <b>: 1 of 2 SMTP servers works, uptime 100.0" in text
     assert "broken.example.net:587 (Läden <b>): failed and was disabled" in text
     assert "password" in text
-    assert shop.find(channel).report_at > now()
+    assert shop.find(channel).weekly_at > now()
 
 
 def test_cause_on_our_side_is_told_every_administrator_once(

@@ -246,6 +246,10 @@ def test_every_page_speaks_spanish_to_a_spanish_browser(alice, idapp):
         smtps = {only.smtp_id for only in db.session.query(Check)}
     ids = {"app_id": [idapp], "smtp_id": smtps, "check_id": checks, "token": [token]}
     ids["token_id"] = [token_id]
+    ids["channel_id"] = [
+        alice.post("/private/alarms/save", idapp=idapp, kind=kind, target=target).json["_id"]
+        for kind, target in (("email", "a@example.com"), ("webhook", "https://a.example/x"))
+    ]
     seen_pages = 0
     for rule in alice.app.url_map.iter_rules():
         if "GET" not in rule.methods or rule.endpoint.split(".")[0] in ("static", "bootstrap"):
@@ -269,7 +273,7 @@ def paths_of(rule, ids) -> Iterator[str]:
     if "private" in rule.rule:
         return
     found = [rule.rule]
-    for name in rule.arguments:
+    for name in rule.arguments - set(rule.defaults or ()):
         found = [
             re.sub(rf"<[^>]*{name}>", value, path) for path in found for value in sorted(ids[name])
         ]
