@@ -105,7 +105,7 @@ def some_time(
         moment = literal(start, UtcDateTime).op("+")(share)
         least = func.least
     if sooner_than is None:
-        return moment
+        return moment  # type: ignore[no-any-return]
     return least(func.coalesce(sooner_than, moment), moment)  # type: ignore[no-any-return]
 
 
