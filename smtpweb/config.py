@@ -111,7 +111,7 @@ def load(environ: Mapping[str, str] | None = None, instance: Path = INSTANCE) ->
         encryption_keys=encryption_keys,
         database_url=database_url,
         redis_url=redis_url,
-        queue_file=_queue_file(database_url, instance),
+        queue_file=source.read("QUEUE_FILE", Path, _queue_file(database_url, instance)),
         production=production == "production",
         check_slots=source.read("CHECK_SLOTS", _whole(1, 1000), 16),
         check_timeout=source.read("CHECK_TIMEOUT", _whole(1, 300), 25),
