@@ -6,26 +6,29 @@ found something wrong.
 
 from __future__ import annotations
 
+import logging.config
 import sys
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import click
 from flask import Flask, current_app
 from flask.cli import ScriptInfo
 from sqlalchemy.exc import SQLAlchemyError
 
-from . import installation, validators
+from . import installation, logs, validators
 from .accounts import tokens, users
 from .accounts.tokens import ALL_SCOPES, Caller
 from .checking import explain, service
+from .config import settings
 from .database.models import Check, User
 from .database.session import cause
 from .errors import BadInput, Busy, NotFound, SecretUnreadable, SmtpwebError
 from .mailcheck.core.modes import ENCRYPTION_NAMES
 from .mailcheck.explain.explanation import MAX_TEXT
-from .registry import export_import, smtps
+from .monitoring import engine, schedule, workers
+from .registry import export_import, smtps, switches
 
 
 class UsageError(click.ClickException):
@@ -64,8 +67,8 @@ keys_group = Commands("keys", help="Rotate the keys that encrypt SMTP passwords.
 
 def register(app: Flask) -> None:
     """Add the commands to ``flask --app wsgi``."""
-    for group in (users_group, tokens_group, smtps_group, keys_group):
-        app.cli.add_command(group)
+    for command in (users_group, tokens_group, smtps_group, keys_group, worker):
+        app.cli.add_command(command)
 
 
 # --- users and tokens ----------------------------------------------------------------------
@@ -267,6 +270,67 @@ def import_(file: BinaryIO, name: str | None) -> None:
         raise UsageError(f"{file.name} cannot be read: {error}.") from None
     added = export_import.load(document, user_id=_user(name).id if name else None)
     click.echo(f"Added: {added.apps} app(s), {added.smtps} SMTP server(s).")
+
+
+@smtps_group.command("due")
+@click.option("--app", "idapp", metavar="IDAPP", help="Only the SMTP servers of this app.")
+def make_due(idapp: str | None) -> None:
+    """Let workers make all scheduled checks now, as after an incident."""
+    try:
+        count = schedule.make_due(_id(idapp))
+    except NotFound:
+        raise Told(f"There is no app {idapp}.") from None
+    click.echo(f"{count} scheduled check(s) are due now.")
+    if not workers.is_any_alive():
+        click.echo("No worker is running: start one with 'flask --app wsgi worker'.", err=True)
+
+
+@smtps_group.command("disable")
+@click.argument("idsmtp")
+@click.option("--until", help="When it is enabled again, such as 2026-01-31T18:00 (UTC).")
+@click.option("--note", default="", help="Why; shown on its page.")
+def disable_smtp(idsmtp: str, until: str | None, note: str) -> None:
+    """Turn an SMTP server off; no check enables it again."""
+    owner_id, where = _one(idsmtp)
+    try:
+        moment = validators.moment(until) if until else None
+    except ValueError as error:
+        raise Told(f"--until: {error}") from None
+    switches.disable(owner_id, _id(idsmtp) or "", until=moment, note=note)
+    click.echo(f"{where} is off{f' until {moment:%Y-%m-%d %H:%M} UTC' if moment else ''}.")
+
+
+@smtps_group.command("enable")
+@click.argument("idsmtp")
+def enable_smtp(idsmtp: str) -> None:
+    """Enable an SMTP server, whoever disabled it."""
+    owner_id, where = _one(idsmtp)
+    switches.enable(owner_id, _id(idsmtp) or "")
+    click.echo(f"{where} is enabled.")
+
+
+def _one(idsmtp: str) -> tuple[str, str]:
+    """The owner of an SMTP server, and where that is."""
+    found = smtps.with_owners(smtp_id=_id(idsmtp))
+    if not found:
+        raise Told(f"There is no SMTP {idsmtp}.")
+    return found[0][1], found[0][2]
+
+
+# --- worker --------------------------------------------------------------------------------
+
+
+@click.command("worker", cls=Command)
+@click.option("--with-parent", is_flag=True, help="End when the process that started this ends.")
+def worker(with_parent: bool) -> None:
+    """Carry out scheduled and queued checks until told to end; any number of these may run."""
+    app = cast(Flask, current_app._get_current_object())  # type: ignore[attr-defined]
+    config = settings()
+    logging.config.dictConfig(logs.configuration(production=config.production))
+    process = engine.WorkerProcess(app, config)
+    if with_parent:
+        engine.end_with_parent()
+    process.run()
 
 
 # --- keys ----------------------------------------------------------------------------------

@@ -47,7 +47,7 @@ def path_of(rule: Rule) -> str:
 @ON_SQLITE
 def test_api_routes_refuse_those_without_a_good_token(app: Flask, visitor: Visitor) -> None:
     paths = [(m, path_of(r)) for m, r in routes(app) if "/private/" in r.rule]
-    assert len(paths) == 20  # ten calls under two base paths
+    assert len(paths) == 32  # sixteen calls under two base paths
     for method, path in paths:
         assert visitor.request(method, path).status_code == 401, path
         stranger = Visitor(app, "smw_stranger")

@@ -18,6 +18,7 @@ from smtpweb.app import create_app
 from smtpweb.checking import service
 from smtpweb.database.models import Check, new_id
 from smtpweb.database.session import db, now
+from smtpweb.monitoring.alarms import channels
 from smtpweb.registry import apps, smtps
 from smtpweb.registry.smtps import SmtpChanges
 from tests.support.fake_certificates import ca_file
@@ -112,6 +113,12 @@ def _furnish(servers: ExitStack) -> dict[str, str]:
     empty = apps.save(
         user.id, {"name": "Intranet", "testemail": "postmaster@example.com", "strategy": "PRIORITY"}
     )
+    alarm, _secret = channels.save(
+        user.id,
+        shop.id,
+        {"kind": "webhook", "target": "https://hooks.example.com/smtp", "label": "On call",
+         "quiet_from": 1320, "quiet_until": 420, "timezone": "Europe/Madrid"},
+    )  # fmt: skip
     refused, accepted = checked["refused"], checked["accepted"]
     return {
         "apps": "/apps",
@@ -133,6 +140,11 @@ def _furnish(servers: ExitStack) -> dict[str, str]:
         "check-refused": f"/checks/{refused.id}",
         "check-accepted": f"/checks/{accepted.id}",
         "check-expired": f"/checks/{checked['expired'].id}",
+        "alarms": f"/apps/{shop.id}/alarms",
+        "alarms-of-account": "/account/alarms",
+        "new-alarm": f"/apps/{shop.id}/alarms/new/email",
+        "edit-alarm": f"/alarms/{alarm.id}/edit",
+        "remove-alarm": f"/alarms/{alarm.id}/remove",
         "account": "/account",
         "docs": "/docs",
         "explain": "/explain",

@@ -18,7 +18,7 @@ from flask import Response, request
 from werkzeug.exceptions import UnsupportedMediaType
 
 from ... import validators
-from ...database.models import App, hides_username
+from ...database.models import AlarmChannel, App, hides_username
 from ...database.rows import SmtpRow
 from ...errors import BadInput
 from ...mailcheck import Encryption
@@ -197,6 +197,14 @@ def smtp(row: SmtpRow, app_sender: str | None, *, secrets: bool) -> dict[str, An
         "modified": _time(row.modified),
         "status": "A" if row.enabled else "D",
     }
+    if row.passwordexpires is not None:
+        shown["passwordexpires"] = f"{row.passwordexpires:%Y-%m-%d}"
+    if row.off_since is not None:
+        shown["off"] = {
+            "since": _time(row.off_since),
+            "until": _time(row.off_until) if row.off_until else None,
+            "note": row.off_note,
+        }
     if found:
         shown["warnings"] = warnings(found)
     return shown
@@ -240,6 +248,40 @@ def explanation(found: Explanation) -> dict[str, Any]:
 
 
 _FLAG = {"encryption": "starttls"}  # the API has two flags for this; only one can be named
+
+
+def alarm(channel: AlarmChannel, secret: str | None = None) -> dict[str, Any]:
+    """An alarm channel; ``secret`` signs its webhooks, and is shown only when it is new."""
+    last = None
+    if channel.last_at is not None:
+        last = {
+            "at": _time(channel.last_at),
+            "delivered": channel.last_delivered,
+            "result": channel.last_result,
+        }
+    shown: dict[str, Any] = {
+        "_id": channel.id,
+        "idapp": channel.app_id,
+        "kind": channel.kind,
+        "label": channel.label,
+        "target": channel.shown,
+        "events": channel.events.split(),
+        "quietfrom": _clock(channel.quiet_from),
+        "quietuntil": _clock(channel.quiet_until),
+        "timezone": channel.timezone,
+        "status": "A" if channel.off_since is None else "D",
+        "reason": channel.off_reason,
+        "last": last,
+        "created": _time(channel.created),
+        "modified": _time(channel.modified),
+    }
+    if secret is not None:
+        shown["secret"] = secret
+    return shown
+
+
+def _clock(minutes: int | None) -> str | None:
+    return None if minutes is None else f"{minutes // 60:02}:{minutes % 60:02}"
 
 
 def app(row: App) -> dict[str, Any]:

@@ -77,6 +77,8 @@ OUTCOMES = {
 # Labels of the states, which the registry defines.
 SMTP_STATES = {
     SmtpState.ACTIVE: State(lazy_gettext("Active"), "success", "done"),
+    SmtpState.DEGRADED: State(lazy_gettext("Active, degraded"), "warning", "alert"),
+    SmtpState.OFF: State(lazy_gettext("Off"), "secondary", "skipped"),
     SmtpState.DISABLED: State(lazy_gettext("Disabled: last check failed"), "danger", "failed"),
     SmtpState.UNCHECKED: State(lazy_gettext("Not checked yet"), "secondary", "waiting"),
     SmtpState.UNCHECKABLE: State(lazy_gettext("Cannot be checked"), "warning", "alert"),
@@ -84,6 +86,8 @@ SMTP_STATES = {
 # Filters of a list of SMTP servers: (value in the URL, label)
 SMTP_FILTER = [
     (SmtpState.ACTIVE.value, lazy_gettext("active")),
+    (SmtpState.DEGRADED.value, lazy_gettext("active, degraded")),
+    (SmtpState.OFF.value, lazy_gettext("off")),
     (SmtpState.DISABLED.value, lazy_gettext("disabled")),
     (SmtpState.UNCHECKABLE.value, lazy_gettext("cannot be checked")),
     (SmtpState.UNCHECKED.value, lazy_gettext("not checked yet")),
@@ -193,6 +197,8 @@ def _app_words(app: App, summary: Summary | None, state: AppState) -> str:
 
 def check_state(check: Check) -> State:
     """Return the state of a check."""
+    if check.queued is not None:
+        return State(_("Queued"), "secondary", "waiting")
     if check.finished is None:
         if is_under_way(check):
             return State(_("Running"), "info", "clock")
@@ -234,7 +240,7 @@ def rungs(steps: Iterable[Step]) -> list[Rung]:
     listed = list(steps)
     ended = any(
         step.outcome is Outcome.FAILED
-        or (step.stage is Stage.ACCEPTED and step.outcome is Outcome.DONE)
+        or (step.stage is Stage.ACCEPTED and step.outcome in (Outcome.DONE, Outcome.SKIPPED))
         for step in listed
     )
     states = OUTCOMES if ended else OUTCOMES | {Outcome.NOT_REACHED: _NOT_YET}
@@ -338,6 +344,11 @@ _NOT_HTML = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\ufff
 def printable(text: str) -> str:
     """Replace characters that are invalid in HTML with U+FFFD."""
     return _NOT_HTML.sub("\ufffd", str(text))  # a message may be lazy
+
+
+def printable_lines(text: str) -> str:
+    """The same for a text of several lines."""
+    return "\n".join(printable(line) for line in text.splitlines())
 
 
 def is_past(moment: datetime) -> bool:

@@ -101,8 +101,17 @@ class Story:
         smtp = self.example("/private/smtps/save", idapp=app)["_id"]
         self.example("/private/smtps/findById", idsmtp=smtp)
         self.example("/private/smtps/findByApp", idapp=app)
+        self.example("/private/smtps/disable", idsmtp=smtp)
+        self.example("/private/smtps/enable", idsmtp=smtp)
         self.example("/private/smtps/save", idapp=app, port="70000", username="")
+        alarm = self.example("/private/alarms/save", idapp=app)["_id"]
+        self.example("/private/alarms/findByApp", idapp=app)
+        self.example("/private/alarms/test", idalarm=alarm)
         self.check(app, smtp)
+        self.example("/private/alarms/test", idalarm=alarm)  # too many
+        mail = {"idapp": app, "kind": "email", "target": "ops@yourserver.net"}
+        self.reuse_key("/private/alarms/save", mail, mail | {"label": "other"})
+        self.example("/private/alarms/remove", idalarm=alarm)
         self.reuse_key("/private/apps/save", {"name": "once"}, {"name": "twice"})
         one = {"idapp": app, "host": "smtp.yourserver.net", "port": 587}
         self.reuse_key("/private/smtps/save", one, one | {"port": 465})
@@ -226,6 +235,7 @@ def masked(body: Any) -> str:
     text = json.dumps(body)
     text = re.sub(r"\b[0-9a-f]{24}\b", "ID", text)
     text = re.sub(r"\b[0-9a-f]{16}\b", "NUMBER", text)
+    text = re.sub(r"whsec_[\w+/=]+", "SECRET", text)
     text = re.sub(r"smw_[\w-]{43}", "TOKEN", text)
     return re.sub(r"\d{4}-\d\d-\d\dT[\d:.]{12}", "TIME", text)
 
