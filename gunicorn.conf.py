@@ -85,25 +85,17 @@ def when_ready(server):
         )
 
 
-def post_worker_init(worker):
+def post_worker_init(_worker):
     """Leave Ctrl-C, which reaches all processes of a terminal, to the master.
 
     It tells the workers by SIGQUIT. A worker that hears both at the same moment can lock up.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # From the moment it is told to end, which may be long before its last reply is read
-    _queues_of(worker).is_over = lambda: not worker.alive
 
 
-def worker_exit(_server, worker):
+def worker_exit(_server, _worker):
     """Wait for the checks that were begun from pages: no request of theirs is waited for."""
-    if hasattr(worker, "wsgi"):  # the master says so too of a worker that it finds dead
-        _queues_of(worker).stop()
     runner.wait_for_all()
-
-
-def _queues_of(worker):
-    return worker.wsgi.extensions["smtpweb.queues"]
 
 
 def worker_int(_worker):

@@ -46,7 +46,6 @@ class Settings:
     checks_at_once: int = 2
     streams_per_user: int = 4
     stream_slots: int = 8
-    batch_slots: int = 32
     egress: EgressPolicy = field(default_factory=EgressPolicy)
     ca_file: Path | None = None
     ehlo_name: str | None = None
@@ -104,7 +103,6 @@ def load(environ: Mapping[str, str] | None = None, instance: Path = INSTANCE) ->
         checks_at_once=source.read("CHECKS_AT_ONCE", _whole(0, 1000), 2),
         streams_per_user=source.read("STREAMS_PER_USER", _whole(0, 1000), 4),
         stream_slots=source.read("STREAM_SLOTS", _whole(1, 1000), 8),
-        batch_slots=source.read("BATCH_SLOTS", _whole(1, 1000), 32),
         egress=_egress(source, database_url, redis_url),
         ca_file=source.read("CA_FILE", _ca_file),
         ehlo_name=source.read("EHLO_NAME", _ehlo_name),

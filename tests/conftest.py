@@ -134,7 +134,6 @@ def app(settings: Settings) -> Iterator[Flask]:
     with app.app_context():
         installation.make_ready()
     yield app
-    app.extensions["smtpweb.queues"].stop()
     runner.wait_for_all()
     with app.app_context():
         db.session.remove()

@@ -36,7 +36,7 @@ def test_the_defaults_are_those_of_the_contract(instance: Path) -> None:
         10,
         2,
     )
-    assert (settings.stream_slots, settings.streams_per_user, settings.batch_slots) == (8, 4, 32)
+    assert (settings.stream_slots, settings.streams_per_user) == (8, 4)
     assert settings.trusted_proxies == 0
     assert not settings.production
     assert settings.redis_url is None

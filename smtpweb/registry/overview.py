@@ -65,18 +65,19 @@ class Summary(NamedTuple):
     disabled: int
     unchecked: int
     uncheckable: int
+    off: int
     in_use: tuple[str, str] | None
-    on_backup: bool  # an SMTP server that comes before the one in use is disabled
+    on_backup: bool  # an SMTP server that comes before the one in use is not enabled
 
     @property
     def enabled(self) -> int:
         """How many the app may use."""
-        return self.total - self.disabled
+        return self.total - self.disabled - self.off
 
     @property
     def state(self) -> AppState:
         """What it comes to."""
-        return states.app_state(self.total, self.active, self.disabled, self.uncheckable)
+        return states.app_state(self.total, self.active, self.disabled, self.uncheckable, self.off)
 
 
 def find_apps(user_id: str, wanted: Wanted, page: int, size: int) -> tuple[list[App], int]:
@@ -136,6 +137,7 @@ def summaries(app_ids: Sequence[str]) -> dict[str, Summary]:
             row.disabled,
             row.unchecked,
             row.uncheckable,
+            row.off,
             (row.used, f"{row.host}:{row.port}") if row.used else None,
             on_backup=row.used is not None and row.used != row.first,
         )
@@ -217,8 +219,8 @@ def positions(app_id: str, smtp_ids: Sequence[str]) -> dict[str, int]:
 def marks(smtp_ids: Sequence[str]) -> Mapping[str, Sequence[AnyRow]]:
     """The last checks of each of these SMTPs, newest first, at most ``MARKS``, in one statement.
 
-    Rows without the report: (id, smtp_id, smtp_version, started, ends_by, finished, accepted,
-    stage, code, title). Every SMTP that was asked for has an entry.
+    Rows without the report: (id, smtp_id, smtp_version, started, ends_by, queued, finished,
+    accepted, stage, code, title). Every SMTP that was asked for has an entry.
     """
     # Where its bar begins is looked up in the index (smtp_id, started) alone, and from there on
     # the same index is read: a window over all checks would read histories of years.
@@ -240,7 +242,8 @@ def marks(smtp_ids: Sequence[str]) -> Mapping[str, Sequence[AnyRow]]:
     rows = db.session.execute(
         select(
             Check.id, Check.smtp_id, Check.smtp_version, Check.started, Check.ends_by,
-            Check.finished, Check.accepted, Check.stage, Check.code, Check.title, Check.arrived,
+            Check.queued, Check.finished, Check.accepted, Check.stage, Check.code, Check.title,
+            Check.arrived,
         )
         .select_from(bars)
         .join(Check, and_(Check.smtp_id == bars.c.id, Check.started >= bars.c.oldest))

@@ -81,6 +81,11 @@ _OURS = (
     "judged",
     "checking_until",
     "uncheckable",
+    "off_since",
+    "off_until",
+    "off_by",
+    "off_note",
+    "degraded_since",
 )  # not told by the API
 _COLUMNS = tuple(column for column in Smtp.__table__.columns if column.name not in _OURS)
 

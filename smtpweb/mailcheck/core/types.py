@@ -44,6 +44,13 @@ class Encryption(enum.StrEnum):
     IMPLICIT = "implicit"
 
 
+class Purpose(enum.StrEnum):
+    """How far a check goes."""
+
+    EMAIL = "email"  # it sends a real email
+    PROBE = "probe"  # up to RCPT, then RSET: it proves all but that the server takes an email
+
+
 class Outcome(enum.StrEnum):
     """How one stage ended."""
 
@@ -106,6 +113,7 @@ class Target:
     ca_file: Path | None = None  # extra CA certificates, added to the system's
     arrival_url: str = field(default="", repr=False)  # ASCII; what it holds is as good as a secret
     other_modes: tuple[Mode, ...] = USUAL_MODES
+    purpose: Purpose = Purpose.EMAIL
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,8 @@ OUTCOMES = {
 # Names of the states; what a state is stands in the registry.
 SMTP_STATES = {
     SmtpState.ACTIVE: State(lazy_gettext("Active"), "success", "done"),
+    SmtpState.DEGRADED: State(lazy_gettext("Active, degraded"), "warning", "alert"),
+    SmtpState.OFF: State(lazy_gettext("Off"), "secondary", "skipped"),
     SmtpState.DISABLED: State(lazy_gettext("Disabled: last check failed"), "danger", "failed"),
     SmtpState.UNCHECKED: State(lazy_gettext("Not checked yet"), "secondary", "waiting"),
     SmtpState.UNCHECKABLE: State(lazy_gettext("Cannot be checked"), "warning", "alert"),
@@ -71,6 +73,8 @@ SMTP_STATES = {
 # What a list of SMTP servers can be filtered by: (value in the address, its words)
 SMTP_FILTER = [
     (SmtpState.ACTIVE.value, lazy_gettext("active")),
+    (SmtpState.DEGRADED.value, lazy_gettext("active, degraded")),
+    (SmtpState.OFF.value, lazy_gettext("off")),
     (SmtpState.DISABLED.value, lazy_gettext("disabled")),
     (SmtpState.UNCHECKABLE.value, lazy_gettext("cannot be checked")),
     (SmtpState.UNCHECKED.value, lazy_gettext("not checked yet")),
@@ -164,6 +168,8 @@ def _app_words(app: App, summary: Summary | None, state: AppState) -> str:
 
 def check_state(check: Check) -> State:
     """The state of a check."""
+    if check.queued is not None:
+        return State(_("Queued"), "secondary", "waiting")
     if check.finished is None:
         if is_under_way(check):
             return State(_("Under way"), "info", "clock")

@@ -1,0 +1,37 @@
+"""The tables. A model knows its own row and nothing else: no queries, no rules, no network."""
+
+from .accounts import ApiToken, BrowserSession, FailedLogin, Installation, User
+from .checking import Check, StartedWork, steps_of
+from .columns import new_id
+from .monitoring import Due, Incident, MaintenanceWindow, StatusChange, Worker
+from .registry import (
+    App,
+    FormDraft,
+    IdempotencyKey,
+    Smtp,
+    encryption_of,
+    hides_username,
+)
+
+__all__ = [
+    "ApiToken",
+    "App",
+    "BrowserSession",
+    "Check",
+    "Due",
+    "FailedLogin",
+    "FormDraft",
+    "IdempotencyKey",
+    "Incident",
+    "Installation",
+    "MaintenanceWindow",
+    "Smtp",
+    "StartedWork",
+    "StatusChange",
+    "User",
+    "Worker",
+    "encryption_of",
+    "hides_username",
+    "new_id",
+    "steps_of",
+]
