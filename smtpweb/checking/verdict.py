@@ -14,6 +14,7 @@ from ..mailcheck import Report, Stage
 from ..mailcheck.core import report_size
 from ..registry import schedule, status
 from ..registry.status import Reason
+from . import facts
 
 HAND, BULK, SCHEDULED = "hand", "bulk", "scheduled"
 EMAIL, PROBE = "email", "probe"
@@ -30,6 +31,7 @@ def settle(smtp: Smtp, due: Due | None, check: Check, report: Report) -> None:
     check.accepted = report.accepted
     check.stage, check.code, check.title = report.stage, report.code, report.title
     check.report_json = report_size.within(report).to_dict()
+    facts.keep(smtp, check, report)
     is_current = check.smtp_version >= smtp.settings_version
     check.applied = is_current and report.judges
     if is_current:

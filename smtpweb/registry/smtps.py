@@ -86,6 +86,8 @@ _OURS = (
     "off_by",
     "off_note",
     "degraded_since",
+    "certificate_until",
+    "good_facts",
 )  # not told by the API
 _COLUMNS = tuple(column for column in Smtp.__table__.columns if column.name not in _OURS)
 
@@ -190,6 +192,8 @@ def save(
             if name != "password":
                 setattr(smtp, name, value)
         moved = _destination(smtp) != before
+        if moved:
+            smtp.certificate_until = None  # of another server
         if moved and hid_username and smtp.auth and "username" not in changes:
             _refuse_to_move_name()
         _settle_password(smtp, changes, moved=moved)

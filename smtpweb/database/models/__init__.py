@@ -3,6 +3,7 @@
 from .accounts import ApiToken, BrowserSession, FailedLogin, Installation, User
 from .checking import Check, StartedWork, steps_of
 from .columns import new_id
+from .history import CheckDay, Tally
 from .monitoring import Due, Incident, MaintenanceWindow, StatusChange, Worker
 from .registry import (
     App,
@@ -18,6 +19,7 @@ __all__ = [
     "App",
     "BrowserSession",
     "Check",
+    "CheckDay",
     "Due",
     "FailedLogin",
     "FormDraft",
@@ -28,6 +30,7 @@ __all__ = [
     "Smtp",
     "StartedWork",
     "StatusChange",
+    "Tally",
     "User",
     "Worker",
     "encryption_of",

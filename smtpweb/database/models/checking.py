@@ -71,6 +71,9 @@ class Check(Base):
     code: Mapped[str | None] = mapped_column(String(80))
     title: Mapped[str | None] = mapped_column(String(500))
     report_json: Mapped[dict[str, Any] | None] = mapped_column("report", JSON)
+    # Milliseconds by stage, and "total"; what differs from the last good check, see ``facts``.
+    times: Mapped[dict[str, float] | None] = mapped_column(JSON(none_as_null=True))
+    changes: Mapped[list[dict[str, str]] | None] = mapped_column(JSON(none_as_null=True))
     # The steps so far of a check that somebody watches: any worker can show them.
     progress: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON)
     # The test mail holds a one-time link by which its reader says that it came; only its digest.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ...mailcheck import Encryption
@@ -111,6 +111,9 @@ class Smtp(Base):
     off_note: Mapped[str | None] = mapped_column(String(200))
     # Scheduled checks fail temporarily since then, and are repeated before they disable it.
     degraded_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # The end of the certificate that the last check saw; the facts of the last good check.
+    certificate_until: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
+    good_facts: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     created: Mapped[Created]
     modified: Mapped[Created]
 

@@ -1,0 +1,1 @@
+"""What an operator and an owner see over time: states, history, figures."""
