@@ -23,6 +23,8 @@ from .database.models import Check
 from .database.session import cause
 from .errors import Busy, NotFound, SecretUnreadable, SmtpwebError
 from .mailcheck import Encryption
+from .monitoring import outcomes
+from .monitoring.outcomes import Outcome
 from .registry import export_import, smtps
 
 
@@ -139,19 +141,63 @@ def _user(name: str) -> Any:
 @click.argument("idsmtp", required=False)
 @click.option("--app", "idapp", metavar="IDAPP", help="Check all SMTPs of this app.")
 @click.option("--all", "everything", is_flag=True, help="Check all SMTPs of all accounts.")
-def check_smtps(idsmtp: str | None, idapp: str | None, everything: bool) -> None:
+@click.option(
+    "--format",
+    "shape",
+    type=click.Choice(("text", "nagios", "junit", "json")),
+    default="text",
+    show_default=True,
+    help="How the outcomes are written; with nagios the exit status is 0, 2 or 3.",
+)
+def check_smtps(idsmtp: str | None, idapp: str | None, everything: bool, shape: str) -> None:
     """Send a real test mail through SMTPs; exit status 1 if one of them failed."""
     if sum((idsmtp is not None, idapp is not None, everything)) != 1:
         raise click.UsageError("Say what to check: IDSMTP, --app IDAPP or --all.")
+    try:
+        found = _found(idsmtp, idapp)
+    except Told as error:
+        if shape != "nagios":
+            raise
+        click.echo(outcomes.nagios_unknown(error.message))
+        sys.exit(outcomes.NAGIOS_UNKNOWN)
+    if shape == "text":
+        good = [_check_one(owner_id, smtp_id, where) for smtp_id, owner_id, where in found]
+        click.echo(f"{len(good)} checked, {good.count(False)} failed.")
+        sys.exit(0 if all(good) else 1)
+    ended = [
+        outcome
+        for smtp_id, owner_id, where in found
+        if (outcome := _outcome_of(owner_id, smtp_id, where)) is not None
+    ]
+    if shape == "nagios":
+        text, status = outcomes.nagios(ended)
+    else:
+        text = outcomes.junit(ended) if shape == "junit" else outcomes.as_json(ended)
+        status = 0 if all(outcome.accepted for outcome in ended) else 1
+    click.echo(text)
+    sys.exit(status)
+
+
+def _found(idsmtp: str | None, idapp: str | None) -> list[tuple[str, str, str]]:
     found = smtps.with_owners(smtp_id=_id(idsmtp), app_id=_id(idapp))
     if idsmtp and not found:
         raise Told(f"There is no SMTP {idsmtp}.")
     if idapp and not found:
         raise Told(f"There is no app {idapp} with an SMTP.")
-    good = [_check_one(owner_id, smtp_id, where) for smtp_id, owner_id, where in found]
-    click.echo(f"{len(good)} checked, {good.count(False)} failed.")
-    if not all(good):
-        sys.exit(1)
+    return [(smtp_id, owner_id, where) for smtp_id, owner_id, where in found]
+
+
+def _outcome_of(owner_id: str, smtp_id: str, where: str) -> Outcome | None:
+    """Check one SMTP; None where it was removed meanwhile."""
+    try:
+        check = service.run(Caller(owner_id, ALL_SCOPES), smtp_id, limited=False)
+    except NotFound:
+        return None
+    except (Busy, SecretUnreadable) as error:
+        return Outcome(smtp_id, where, problem=str(error.detail))
+    except Exception as error:  # our bug, or the storage: the other SMTPs deserve their check
+        return Outcome(smtp_id, where, problem=type(error).__name__)
+    return Outcome(smtp_id, where, check.id, check.report)
 
 
 def _id(given: str | None) -> str | None:

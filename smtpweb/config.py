@@ -52,6 +52,7 @@ class Settings:
     trusted_proxies: int = 0
     base_url: str | None = None
     keep_checks: int = 90
+    keep_days: int = 730
     max_apps: int = 0
     max_smtps: int = 0
 
@@ -109,6 +110,7 @@ def load(environ: Mapping[str, str] | None = None, instance: Path = INSTANCE) ->
         trusted_proxies=source.read("TRUSTED_PROXIES", _whole(0, 10), 0),
         base_url=source.read("BASE_URL", _base_url),
         keep_checks=source.read("KEEP_CHECKS", _whole(0, 36500), 90),
+        keep_days=source.read("KEEP_DAYS", _whole(0, 36500), 730),
         max_apps=source.read("MAX_APPS", _whole(0, 999_999), 0),
         max_smtps=source.read("MAX_SMTPS", _whole(0, 999_999), 0),
     )

@@ -19,7 +19,7 @@ from .mailcheck.core.addresses import MailboxError, parse_host, parse_mailbox
 
 PORTS = (1, 65535)
 PRIORITIES = (0, 2**31 - 1)
-SCOPES = ("read", "write", "check", "secrets")
+SCOPES = ("read", "write", "check", "secrets", "probe")
 STRATEGIES = ("PRIORITY", "RANDOM")
 LANGUAGES = ("en", "es")
 

@@ -81,19 +81,18 @@ def upgrade():
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("name", sa.String(length=40), nullable=False),
         sa.Column("label", sa.String(length=200), nullable=False),
-        sa.Column("delta", sa.Float(), nullable=False),
+        sa.Column("delta", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tally")),
     )
     # What is there already, and from here on every change, whoever makes it: also a cascade.
-    op.execute(
-        f"{ADD}SELECT 'smtps', {STATE.format(row='smtp')}, count(*) FROM smtp"
-        f" GROUP BY {STATE.format(row='smtp')}"
-    )
-    op.execute(
-        f"{ADD}SELECT 'seals', {SEAL.format(row='smtp')}, count(*) FROM smtp"
-        f" WHERE password_sealed IS NOT NULL GROUP BY {SEAL.format(row='smtp')}"
-    )
-    op.execute(f"{ADD}SELECT 'apps', '', count(*) FROM app")
+    for name, table, label in (
+        ("smtps", "smtp", STATE),
+        ("seals", "smtp WHERE password_sealed IS NOT NULL", SEAL),
+        ("apps", "app", "''"),
+    ):
+        label = label.format(row="smtp")
+        group = f" GROUP BY {label}" if table != "app" else ""
+        op.execute(f"{ADD}SELECT '{name}', {label}, count(*) FROM {table}{group}")  # noqa: S608
     sqlite = op.get_bind().dialect.name == "sqlite"
     for table, event, condition, statements in triggers():
         name = f"tally_{table}_{event}"

@@ -107,7 +107,8 @@ _Pair = tuple[str, str] | None
 
 def _by_names(before: list[str], after: list[str]) -> _Pair:
     """Only the names that one of them has and the other one lacks."""
-    gone, come = (sorted(set(one) - set(other)) for one, other in ((before, after), (after, before)))
+    gone = sorted(set(before) - set(after))
+    come = sorted(set(after) - set(before))
     return (" ".join(gone), " ".join(come)) if gone or come else None
 
 
@@ -179,7 +180,7 @@ def _add_to_day(check: Check, report: Report) -> None:
         count, total, slowest = sums.get(stage, (0, 0.0, 0.0))
         sums[stage] = [count + 1, round(total + milliseconds, 1), max(slowest, milliseconds)]
     day.times = sums
-    db.session.flush([day])  # another check of the same transaction reads it again
+    db.session.flush()  # another check of the same transaction reads it again
 
 
 def _count(check: Check, report: Report) -> None:

@@ -126,9 +126,7 @@ def queue(user_id: str) -> Queue:
     row = db.session.execute(
         select(
             waiting.scalar_subquery(),
-            running.with_only_columns(
-                func.count(), maintain_column_froms=True
-            ).scalar_subquery(),
+            running.with_only_columns(func.count(), maintain_column_froms=True).scalar_subquery(),
             next_at.scalar_subquery(),
         )
     ).one()

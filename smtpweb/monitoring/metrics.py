@@ -56,9 +56,7 @@ def read() -> Figures:
     counters = tally.read()
     row = _of_tables(moment)
     prefix = installation.secret_box().seal_prefix
-    stale = sum(
-        int(count) for label, count in _named(counters, "seals").items() if label != prefix
-    )
+    stale = sum(int(count) for label, count in _named(counters, "seals").items() if label != prefix)
     seconds = _named(counters, "stage_seconds")
     return Figures(
         apps=int(counters.get(("apps", ""), 0)),
@@ -112,9 +110,7 @@ def _of_tables(moment: datetime) -> Any:
         columns[f"certificates_{days}"] = most(
             select(Smtp.id).where(Smtp.certificate_until < until)
         )
-    return fetch(
-        select(*(one.scalar_subquery().label(name) for name, one in columns.items()))
-    )[0]
+    return fetch(select(*(one.scalar_subquery().label(name) for name, one in columns.items())))[0]
 
 
 def _age(moment: datetime, then: datetime | None) -> float | None:
@@ -126,9 +122,5 @@ def _named(counters: dict[tuple[str, str], float], name: str) -> dict[str, float
     return {label: value for (one, label), value in counters.items() if one == name}
 
 
-def _by_values(
-    counters: dict[tuple[str, str], float], name: str
-) -> dict[tuple[str, ...], int]:
-    return {
-        tally.values_of(label): int(value) for label, value in _named(counters, name).items()
-    }
+def _by_values(counters: dict[tuple[str, str], float], name: str) -> dict[tuple[str, ...], int]:
+    return {tally.values_of(label): int(value) for label, value in _named(counters, name).items()}

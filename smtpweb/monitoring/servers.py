@@ -45,9 +45,7 @@ def find(
     ``hosts``: all of the user's, see :func:`hosts_of`.
     """
     statement = visible_smtps(user_id).where(*_conditions(asked, hosts))
-    total = db.session.scalar(
-        statement.with_only_columns(func.count(), maintain_column_froms=True)
-    )
+    total = db.session.scalar(statement.with_only_columns(func.count(), maintain_column_froms=True))
     rows = db.session.scalars(
         statement.order_by(*_order(asked.sort)).offset(page * size).limit(size)
     )
@@ -115,3 +113,8 @@ def providers_of(hosts: Sequence[str]) -> list[tuple[str, str]]:
     """The providers of these hosts as (id, name), by name; without :data:`OTHER`."""
     found = {preset.id: preset.name for host in hosts if (preset := presets.of_host(host))}
     return sorted(found.items(), key=lambda pair: pair[1].casefold())
+
+
+def known_providers() -> frozenset[str]:
+    """The ids of all providers."""
+    return frozenset(preset.id for preset in presets.presets())

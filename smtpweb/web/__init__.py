@@ -5,7 +5,7 @@ from flask import Flask
 from ..errors import Sentence
 from ..extensions import csrf, login_manager
 from . import errors, ops
-from .api import problems, views
+from .api import monitoring, problems, views  # noqa: F401  (its routes are those of views.bp)
 from .http import auth, compression, i18n, security_headers
 from .pages import (  # noqa: F401  (the routes of most are those of blueprint.bp)
     account,
@@ -17,7 +17,10 @@ from .pages import (  # noqa: F401  (the routes of most are those of blueprint.b
     discovery,
     drafts,
     error,
+    home,
     login,
+    operation,
+    servers,
     smtps,
 )
 from .presentation import dark_theme, templating

@@ -53,7 +53,7 @@ class Tour:
         page.locator("input[name=name]").fill(NAME)
         page.locator("input[name=password]").fill(PASSWORD)
         page.locator("main button[type=submit], main input[type=submit]").click()
-        page.wait_for_url("**/apps")
+        page.wait_for_url(lambda url: not url.endswith("/login"))
 
 
 @contextmanager

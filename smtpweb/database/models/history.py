@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from sqlalchemy import JSON, ForeignKey, String
+from sqlalchemy import JSON, Double, ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..session import Base
@@ -41,4 +41,4 @@ class Tally(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(40))
     label: Mapped[str] = mapped_column(String(200))
-    delta: Mapped[float]
+    delta: Mapped[float] = mapped_column(Double)

@@ -17,7 +17,8 @@ from flask import Response, request
 from werkzeug.exceptions import UnsupportedMediaType
 
 from ... import validators
-from ...database.models import App, hides_username
+from ...checking import service
+from ...database.models import App, Check, hides_username
 from ...errors import BadInput
 from ...mailcheck import Encryption
 from ...providers.settings import Warning
@@ -246,6 +247,32 @@ def app(row: App) -> dict[str, Any]:
         "created": _time(row.created),
         "modified": _time(row.modified),
         "status": "A",
+    }
+
+
+def check(row: Check) -> dict[str, Any]:
+    """A check as the API lists it; its report and transcript are for its page."""
+    if row.finished is not None:
+        status = "finished"
+    elif row.queued is not None:
+        status = "queued"
+    else:
+        status = "running" if service.is_under_way(row) else "interrupted"
+    return {
+        "_id": row.id,
+        "idsmtp": row.smtp_id,
+        "kind": row.kind,
+        "mode": row.mode,
+        "status": status,
+        "started": _time(row.started),
+        "finished": _time(row.finished) if row.finished else None,
+        "accepted": row.accepted,
+        "applied": row.applied,
+        "stage": row.stage,
+        "code": row.code,
+        "title": row.title,
+        "milliseconds": row.times or {},
+        "changes": row.changes or [],
     }
 
 

@@ -13,7 +13,7 @@ from ...extensions import babel
 
 # Each of ``values.LANGUAGES`` by its own name. The API and its errors are in English.
 LANGUAGES = {"en": "English", "es": "Español"}
-API_PREFIXES = ("/private/", "/auth/", "/api/")
+API_PREFIXES = ("/private/", "/auth/", "/api/", "/probe/")
 
 
 def register(app: Flask) -> None:

@@ -101,7 +101,7 @@ def enter(user: User) -> None:
 
 
 def _destination() -> str:
-    """Where to go after signing in: a page of ours that ``next`` names, else the list of apps.
+    """Where to go after signing in: a page of ours that ``next`` names, else the first page.
 
     The address is built anew from the route that ``next`` matches, never taken over.
     """
@@ -114,4 +114,4 @@ def _destination() -> str:
         endpoint, found = "", {}
     if endpoint.partition(".")[0] in ("pages", "account"):
         return url_for(endpoint, page=dict(parse_qsl(wanted.query)).get("page"), **found)
-    return url_for("pages.list_apps")
+    return url_for("pages.home")
