@@ -23,7 +23,7 @@ def home() -> AnyResponse | str:
     return render_template(
         "home.html",
         totals=totals,
-        problems=problems,
+        needing=problems,
         newest={smtp_id: rows[0] if rows else None for smtp_id, rows in marks.items()},
         expiring=attention.expiring(user.id),
         queue=attention.queue(user.id),
