@@ -16,7 +16,7 @@ from werkzeug.test import TestResponse
 
 from smtpweb.app import create_app
 from smtpweb.config import Settings
-from smtpweb.database.models import Smtp
+from smtpweb.database.models import Check, Smtp
 from smtpweb.database.session import db, now
 from smtpweb.web.api import openapi, schema
 from tests.conftest import settings_for
@@ -98,7 +98,9 @@ class Story:
         self.example("/private/smtps/findById", idsmtp=smtp)
         self.example("/private/smtps/findByApp", idapp=app)
         self.example("/private/smtps/save", idapp=app, port="70000", username="")
+        self.example("/private/smtps/status", idapp=app)
         self.check(app, smtp)
+        self.watch(app, smtp)
         self.reuse_key("/private/apps/save", {"name": "once"}, {"name": "twice"})
         one = {"idapp": app, "host": "smtp.yourserver.net", "port": 587}
         self.reuse_key("/private/smtps/save", one, one | {"port": 465})
@@ -108,6 +110,20 @@ class Story:
             if path.startswith("/private/") and not path.endswith("/findAll"):
                 changes = {"idapp": NOBODYS} if "/apps/" in path or "ByApp" in path else {}
                 self.example(path, **changes or {"idapp": NOBODYS, "idsmtp": NOBODYS})
+
+    def watch(self, app: str, smtp: str) -> None:
+        for page in (0, 99):
+            self.example("/private/smtps/checks", idsmtp=smtp, page=page, size=1)
+        job = self.example("/private/smtps/checkByApp", idapp=app)["idjob"]
+        self.example("/private/smtps/progress", idjob=job)
+        self.example("/private/smtps/progress", idjob="no job")
+        with self.person.app.app_context():
+            db.session.get_one(Smtp, smtp).enabled = True
+            db.session.commit()
+        self.example("/private/smtps/status", idapp=app)
+        with self.person.app.app_context():
+            db.session.query(Check).filter(Check.queued.is_not(None)).delete()
+            db.session.commit()
 
     def reuse_key(self, path: str, *bodies: dict[str, Any]) -> None:
         for body in bodies:
@@ -217,6 +233,8 @@ def masked(body: Any) -> str:
     """The body without what is different every time."""
     text = json.dumps(body)
     text = re.sub(r"\b[0-9a-f]{24}\b", "ID", text)
+    text = re.sub(r"ID-[0-9]{10}\b", "JOB", text)
+    text = re.sub(r'"milliseconds": \{[^}]*\}', '"milliseconds": {}', text)
     text = re.sub(r"\b[0-9a-f]{16}\b", "NUMBER", text)
     text = re.sub(r"smw_[\w-]{43}", "TOKEN", text)
     return re.sub(r"\d{4}-\d\d-\d\dT[\d:.]{12}", "TIME", text)
