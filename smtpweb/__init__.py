@@ -7,7 +7,7 @@ A module imports only from layers below its own (``make lint`` checks it):
 ``__main__``                             ``python -m smtpweb``: keys, migrations, then gunicorn
 ``app``                                  build the Flask application from its settings
 ``web`` ``cli``                          HTTP: JSON API and pages; the ``flask`` commands
-``monitoring``                           history, what needs somebody, figures for operators
+``monitoring``                           schedule and workers; history, figures for operators
 ``checking``                             run checks, let their outcome decide, report on them
 ``registry``                             apps and their SMTP servers
 ``installation``                         what must hold before this installation may serve

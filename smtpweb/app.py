@@ -9,7 +9,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from . import cli, web
 from .accounts import sessions
-from .checking import limits
+from .checking import explain, limits
 from .config import INSTANCE, ROOT, Settings
 from .database import models
 from .database.session import db, engine_options
@@ -49,6 +49,7 @@ def create_app(settings: Settings) -> Flask:
     app.url_map.merge_slashes = False  # likewise; and such a redirect would repeat the Host header
     app.extensions["smtpweb.settings"] = settings
     app.extensions["smtpweb.limits"] = limits.WorkerLimits.of(settings)
+    app.extensions["smtpweb.explanations"] = explain.Allowance()
 
     host_header.register(app, settings.base_url)
     if settings.trusted_proxies:

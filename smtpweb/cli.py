@@ -6,26 +6,30 @@ was understood and that what it looked at is not in order.
 
 from __future__ import annotations
 
+import logging.config
 import sys
+from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import click
 from flask import Flask, current_app
 from flask.cli import ScriptInfo
 from sqlalchemy.exc import SQLAlchemyError
 
-from . import installation, validators
+from . import installation, logs, validators
 from .accounts import tokens, users
 from .accounts.tokens import ALL_SCOPES, Caller
-from .checking import service
+from .checking import explain, service
+from .config import settings
 from .database.models import Check
 from .database.session import cause
-from .errors import Busy, NotFound, SecretUnreadable, SmtpwebError
+from .errors import BadInput, Busy, NotFound, SecretUnreadable, SmtpwebError
 from .mailcheck import Encryption
-from .monitoring import outcomes
+from .mailcheck.explain.explanation import MAX_TEXT
+from .monitoring import engine, outcomes, schedule, workers
 from .monitoring.outcomes import Outcome
-from .registry import export_import, smtps
+from .registry import export_import, smtps, switches
 
 
 class Told(click.ClickException):
@@ -64,8 +68,8 @@ keys_group = Commands("keys", help="The keys that SMTP passwords are sealed with
 
 def register(app: Flask) -> None:
     """Add the commands to ``flask --app wsgi``."""
-    for group in (users_group, tokens_group, smtps_group, keys_group):
-        app.cli.add_command(group)
+    for command in (users_group, tokens_group, smtps_group, keys_group, worker):
+        app.cli.add_command(command)
 
 
 # --- users and tokens ----------------------------------------------------------------------
@@ -249,6 +253,38 @@ def _outcome(check: Check) -> str:
     return "\n    ".join(lines)
 
 
+@smtps_group.command("explain", cls=click.Command)
+@click.argument("file", type=click.File("rb"), default="-")
+@click.option("--host", default="", help="The SMTP server, if the text does not name it.")
+@click.option("--provider", default="", help="Its provider, if the text does not show it.")
+def explain_error(file: BinaryIO, host: str, provider: str) -> None:
+    """Say what the error, log or transcript in FILE means; "-", the default: standard input."""
+    try:
+        raw = file.read(2 * MAX_TEXT + 2)
+        # Windows PowerShell writes UTF-16 into files
+        utf_16 = raw[:2] in (b"\xff\xfe", b"\xfe\xff")
+        text = raw.decode("utf-16" if utf_16 else "utf-8-sig", errors="replace")
+        found = explain.explain_for_all(text, host, provider)
+    except OSError as error:
+        raise Told(f"{file.name} cannot be read: {error.strerror}.") from None
+    except BadInput as error:
+        raise Told(" ".join(map(str, chain(*error.errors.values())))) from None
+    diagnosis = found.diagnosis
+    if diagnosis is None:
+        raise Told("No SMTP error was found in this text.")
+    click.echo(f"{diagnosis.title} ({diagnosis.id})")
+    click.echo(f"    {diagnosis.meaning}")
+    if found.reply:
+        click.echo(f"    The server said: {found.reply.code} {found.reply.text}".rstrip())
+    for step in diagnosis.steps:
+        click.echo(f"    Next: {step}")
+    if diagnosis.link:
+        click.echo(f"    See: {diagnosis.link}")
+    if found.asks:
+        options = " or ".join(f"--{name}" for name in found.asks)
+        click.echo(f"    The answer depends on the server: give {options}.")
+
+
 @smtps_group.command("export")
 @click.argument(
     "file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path), default="-"
@@ -279,6 +315,67 @@ def import_(file: BinaryIO, name: str | None) -> None:
         raise Told(f"{file.name} cannot be read: {error}.") from None
     added = export_import.load(document, user_id=_user(name).id if name else None)
     click.echo(f"Added: {added.apps} app(s), {added.smtps} SMTP(s).")
+
+
+@smtps_group.command("due")
+@click.option("--app", "idapp", metavar="IDAPP", help="Only the SMTP servers of this app.")
+def make_due(idapp: str | None) -> None:
+    """Let workers make all scheduled checks now, as after an incident."""
+    try:
+        count = schedule.make_due(_id(idapp))
+    except NotFound:
+        raise Told(f"There is no app {idapp}.") from None
+    click.echo(f"{count} scheduled check(s) are due now.")
+    if not workers.is_any_alive():
+        click.echo("No worker is running: start one with 'flask --app wsgi worker'.", err=True)
+
+
+@smtps_group.command("disable")
+@click.argument("idsmtp")
+@click.option("--until", help="When it is enabled again, such as 2026-01-31T18:00 (UTC).")
+@click.option("--note", default="", help="Why; shown on its page.")
+def disable_smtp(idsmtp: str, until: str | None, note: str) -> None:
+    """Turn an SMTP server off; no check enables it again."""
+    owner_id, where = _one(idsmtp)
+    try:
+        moment = validators.moment(until) if until else None
+    except ValueError as error:
+        raise Told(f"--until: {error}") from None
+    switches.disable(owner_id, _id(idsmtp) or "", until=moment, note=note)
+    click.echo(f"{where} is off{f' until {moment:%Y-%m-%d %H:%M} UTC' if moment else ''}.")
+
+
+@smtps_group.command("enable")
+@click.argument("idsmtp")
+def enable_smtp(idsmtp: str) -> None:
+    """Enable an SMTP server, whoever disabled it."""
+    owner_id, where = _one(idsmtp)
+    switches.enable(owner_id, _id(idsmtp) or "")
+    click.echo(f"{where} is enabled.")
+
+
+def _one(idsmtp: str) -> tuple[str, str]:
+    """The owner of an SMTP server, and where that is."""
+    found = smtps.with_owners(smtp_id=_id(idsmtp))
+    if not found:
+        raise Told(f"There is no SMTP {idsmtp}.")
+    return found[0][1], found[0][2]
+
+
+# --- worker --------------------------------------------------------------------------------
+
+
+@click.command("worker", cls=Command)
+@click.option("--with-parent", is_flag=True, help="End when the process that started this ends.")
+def worker(with_parent: bool) -> None:
+    """Carry out scheduled and queued checks until told to end; any number of these may run."""
+    app = cast(Flask, current_app._get_current_object())  # type: ignore[attr-defined]
+    config = settings()
+    logging.config.dictConfig(logs.configuration(production=config.production))
+    process = engine.WorkerProcess(app, config)
+    if with_parent:
+        engine.end_with_parent()
+    process.run()
 
 
 # --- keys ----------------------------------------------------------------------------------

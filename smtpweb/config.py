@@ -38,6 +38,7 @@ class Settings:
     encryption_keys: tuple[str, ...] = field(repr=False)
     database_url: str = field(default=f"sqlite:///{INSTANCE / 'smtpweb.db'}", repr=False)
     redis_url: str | None = field(default=None, repr=False)
+    queue_file: Path = INSTANCE / "queue.db"  # of the job engine, where there is no Redis
     production: bool = False
     check_slots: int = 16
     check_timeout: int = 25
@@ -96,6 +97,7 @@ def load(environ: Mapping[str, str] | None = None, instance: Path = INSTANCE) ->
         encryption_keys=encryption_keys,
         database_url=database_url,
         redis_url=redis_url,
+        queue_file=_queue_file(database_url, instance),
         production=production == "production",
         check_slots=source.read("CHECK_SLOTS", _whole(1, 1000), 16),
         check_timeout=source.read("CHECK_TIMEOUT", _whole(1, 300), 25),
@@ -229,6 +231,15 @@ def _database_url(value: str) -> str:
     if url.drivername != "postgresql+psycopg":
         raise ValueError("must start with sqlite:/// or postgresql+psycopg://")
     return value
+
+
+def _queue_file(database_url: str, instance: Path) -> Path:
+    """Beside a database of SQLite: what belongs together lies together."""
+    url = make_url(database_url)
+    if url.get_backend_name() != "sqlite" or not url.database:
+        return instance / "queue.db"
+    database = Path(url.database)
+    return database.with_name(f"{database.stem}-queue.db")
 
 
 def _redis_url(value: str) -> str:

@@ -15,10 +15,8 @@ import logging
 import os
 import re
 import secrets
-import signal
 import socket
 import ssl
-import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -49,27 +47,21 @@ Protocol = Callable[[], asyncio.BaseProtocol]
 
 def main() -> None:
     """Serve until Ctrl-C, then end everything."""
-    for ending in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(ending, signal.default_int_handler)
     # aiosmtpd says much, none of it news; a client that rejects a certificate is an ERROR to it.
     logging.getLogger("mail.log").setLevel(logging.CRITICAL)
-    server = None
     try:
         port = config.web_port(os.environ)
         launcher.refuse_taken(port)
         servers = open_sandboxes()
         environment = prepare(servers, port)
-        server = subprocess.Popen(launcher.gunicorn(), cwd=config.HOME, env=environment)  # noqa: S603
-        sys.exit(server.wait())
+        status = launcher.run_all(environment)
     except ConfigError as error:
         print(f"smtpweb: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("\nThe demo has ended.")
-    finally:
-        if server is not None:
-            server.terminate()
-            server.wait()
+    except KeyboardInterrupt:  # before anything was served
+        status = 0
+    print("\nThe demo has ended.")
+    sys.exit(status)
 
 
 # --- sandbox SMTP servers ------------------------------------------------------------------

@@ -86,6 +86,10 @@ _NOT_FOUND = {
         Sentence("Link not found"),
         Sentence("This link is not complete, or the check that it belongs to was removed."),
     ),
+    "Window": (
+        Sentence("Window not found"),
+        Sentence("There is no maintenance window with this id in your account."),
+    ),
     "User": (Sentence("User not found"), Sentence("There is no User of this name.")),
 }
 

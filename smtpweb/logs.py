@@ -78,5 +78,6 @@ def configuration(*, production: bool) -> dict[str, Any]:
                 "filters": ["without requests"],
             },
             "alembic": {"level": "WARNING"},
+            "huey": {"level": "WARNING"},  # else it says every second that it looked
         },
     }

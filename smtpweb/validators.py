@@ -12,6 +12,7 @@ import ipaddress
 import re
 import unicodedata
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from .errors import BadInput, Sentence
 from .mailcheck.core import pasted
@@ -35,6 +36,7 @@ _IGNORABLE = re.compile(
     "\u200b-\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffc"
     "\U000110bd\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
 _INTEGER = re.compile(r"[0-9]{1,10}", re.ASCII)  # int() alone also takes "٣", "1_0" and " 25\n"
 _KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
 _OBJECT_ID = re.compile(r"[0-9a-f]{24}")
@@ -74,6 +76,15 @@ def text(value: str, *, most: int) -> str:
         )
     if len(value) > most:
         raise ValueError(Sentence("Must have at most %(most)s characters.", most=most))
+    return value
+
+
+def pasted_text(value: str) -> str:
+    """Text of any length on several lines, as somebody pasted it."""
+    if _NO_TEXT.search(value):
+        raise ValueError(Sentence("Must be plain text, without NUL characters."))
+    if not value.strip():
+        raise ValueError(Sentence("Paste an error, a log or a transcript."))
     return value
 
 
@@ -286,6 +297,44 @@ def idempotency_key(value: str) -> str:
     if not _KEY.fullmatch(value):
         raise ValueError(Sentence("Must have 1 to 255 visible ASCII characters."))
     return value
+
+
+def note(value: str) -> str:
+    """What a person says of why something was turned off; one line."""
+    return text(value, most=200).strip()
+
+
+def moment(value: str) -> datetime:
+    """A time in ISO 8601, UTC where it names no zone."""
+    try:
+        at = datetime.fromisoformat(value.strip())
+    except ValueError:
+        raise ValueError(
+            Sentence("Must be a time such as 2026-01-31T18:00:00, in UTC unless it has a zone.")
+        ) from None
+    try:
+        at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(Sentence("Is too far away.")) from None
+    if not 2000 <= at.year <= 2200:
+        raise ValueError(Sentence("Is too far away."))
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)
+
+
+def check_every(value: str) -> int:
+    """Minutes between two scheduled checks; 0: none."""
+    minutes = integer(value, 0, 24 * 60)
+    if 0 < minutes < 15:
+        raise ValueError(Sentence("Must be 0, or from 15 to 1440."))
+    return minutes
+
+
+def email_every(value: str) -> str:
+    """How often a scheduled check sends a real email."""
+    word = value.strip().lower()
+    if word not in ("never", "daily", "always"):
+        raise ValueError(Sentence("Must be never, daily or always."))
+    return word
 
 
 def strategy(value: str) -> str:

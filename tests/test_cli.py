@@ -326,3 +326,51 @@ def test_a_real_process_reads_the_password_from_its_standard_input(tmp_path: Pat
     assert (status, out) == (2, "")
     assert err.startswith("smtpweb: SMTPWEB_CHECK_SLOTS must be")
     assert err.count("\n") == 1
+
+
+# --- explain -------------------------------------------------------------------------------
+
+REFUSED = "smtplib.SMTPAuthenticationError: (535, b'5.7.8 Error: authentication failed')"
+
+
+def test_explain_names_the_cause_of_a_file_or_of_standard_input(app: Flask, tmp_path: Path) -> None:
+    path = tmp_path / "error.txt"
+    path.write_text(REFUSED)
+    for found in (
+        flask(app, "smtps", "explain", str(path)),
+        flask(app, "smtps", "explain", given=REFUSED),
+        flask(app, "smtps", "explain", "-", given=REFUSED),
+    ):
+        assert found.exit_code == 0
+        assert "(SMTP_AUTH_WRONG_CREDENTIALS)" in found.stdout
+        assert "The server said: 535 Error: authentication failed" in found.stdout
+        assert "Next: " in found.stdout and "give --host or --provider" in found.stdout
+
+
+def test_explain_takes_host_and_provider(app: Flask) -> None:
+    for option in (("--provider", "Gmail"), ("--host", "smtp.gmail.com:587")):
+        found = flask(app, "smtps", "explain", *option, given=REFUSED)
+        assert "GMAIL" in found.stdout and "depends on the server" not in found.stdout
+
+
+def test_explain_reads_what_powershell_writes(app: Flask, tmp_path: Path) -> None:
+    path = tmp_path / "error.txt"
+    for encoding in ("utf-16", "utf-8-sig"):
+        path.write_text(REFUSED, encoding=encoding)
+        assert "SMTP_AUTH" in flask(app, "smtps", "explain", str(path)).stdout
+
+
+def test_explain_prints_no_credential(app: Flask) -> None:
+    text = "password=Tr0ub4dor-and-3\n550 5.7.1 no mail for Tr0ub4dor-and-3"
+    found = flask(app, "smtps", "explain", given=text)
+    assert "Tr0ub4dor" not in found.output and "(hidden)" in found.stdout
+
+
+def test_explain_tells_mistakes(app: Flask, tmp_path: Path) -> None:
+    path = tmp_path / "long.txt"
+    path.write_text("x" * (64 * 1024 + 1))
+    assert "64 KiB" in mistake(app, "smtps", "explain", str(path))
+    assert "Paste" in mistake(app, "smtps", "explain")
+    assert "No SMTP error" in mistake(app, "smtps", "explain", given="hello")
+    assert "no provider" in mistake(app, "smtps", "explain", "--provider", "x", given=REFUSED)
+    assert "domain name" in mistake(app, "smtps", "explain", "--host", "a..b", given=REFUSED)

@@ -28,6 +28,7 @@ PUBLIC = {
     "api_login.login", "api_login_base.login",
     "login.set_up", "login.sign_in",
     "received.ask", "received.confirm",
+    "explain.explain",
     "probes.healthz", "probes.readyz", "probes.metrics", "probes.description", "probes.docs",
 }  # fmt: skip
 UNKNOWN = "f" * 24
@@ -48,7 +49,7 @@ def path_of(rule: Rule) -> str:
 @ON_SQLITE
 def test_every_api_route_refuses_those_without_a_good_token(app: Flask, visitor: Visitor) -> None:
     paths = [(m, path_of(r)) for m, r in routes(app) if "/private/" in r.rule]
-    assert len(paths) == 18  # nine calls under two base paths
+    assert len(paths) == 20  # ten calls under two base paths
     for method, path in paths:
         assert visitor.request(method, path).status_code == 401, path
         stranger = Visitor(app, "smw_stranger")

@@ -100,10 +100,18 @@ def _causes(file: IO[bytes], *_: Any, **__: Any) -> _Found:
             yield 0, None, text, []
 
 
+def _providers(file: IO[bytes], *_: Any, **__: Any) -> _Found:
+    """What a person is told of changes at a provider."""
+    for entry in tomllib.loads(file.read().decode())["provider"]:
+        for notice in entry.get("notices", ()):
+            yield 0, None, notice["text"], []
+
+
 _METHODS: tuple[tuple[str, Any], ...] = (
     ("smtpweb/**/*.py", "python"),
     ("templates/**/*.html", "jinja2"),
     ("smtpweb/mailcheck/diagnosis/causes/*.toml", _causes),
+    ("smtpweb/mailcheck/diagnosis/providers.toml", _providers),
 )
 
 

@@ -257,3 +257,9 @@ def count_failure(account: str, network: str) -> None:
     with writing() as session:
         session.execute(delete(FailedLogin).where(FailedLogin.at < now() - THROTTLE_WINDOW))
         session.add(FailedLogin(account=account, network=network))
+
+
+def name_of(user_id: str) -> str | None:
+    """The name of an account, if there is one with this id."""
+    name: str | None = db.session.scalar(select(User.name).where(User.id == user_id))
+    return name

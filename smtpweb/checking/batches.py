@@ -94,7 +94,7 @@ def standing(user_id: str, batch: Batch) -> Standing:
     newest = (
         select(
             Check.smtp_id, Check.id, Check.started, Check.ends_by, Check.queued, Check.finished,
-            Check.accepted, Check.stage, Check.code, Check.title, Check.arrived,
+            Check.accepted, Check.stage, Check.code, Check.title, Check.facts, Check.arrived,
             Smtp.host, Smtp.port,
             func.row_number()
             .over(partition_by=Check.smtp_id, order_by=(Check.started.desc(), Check.id.desc()))
@@ -134,7 +134,17 @@ def standing(user_id: str, batch: Batch) -> Standing:
     )
     runs = counts.begun - counts.finished > counts.queued
     delayed = limits.used_share(user_id)[1] if counts.queued and not runs else 0
-    return Standing(total, *counts, rows=rows, waiting=waiting, delayed_for=delayed)
+    return Standing(
+        total,
+        counts.begun,
+        counts.finished,
+        counts.accepted,
+        counts.without_result,
+        counts.queued,
+        rows,
+        waiting,
+        delayed,
+    )
 
 
 # --- queueing ------------------------------------------------------------------------------

@@ -7,9 +7,14 @@ same server? They are compared with those of the last good check of the same set
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from typing import Any
+
+from sqlalchemy import event, select, tuple_
+from sqlalchemy.orm import Session
 
 from ..database.models import Check, CheckDay, Smtp
 from ..database.session import db, now
@@ -19,6 +24,7 @@ from . import tally
 
 TOTAL = "total"
 KINDS = ("certificate", "capabilities", "mechanisms", "greeting", "address")
+_DAYS = "smtpweb_days"
 _MOST = 60  # names of each kind that are kept
 _LONGEST = 200  # characters of what is shown of a change
 _GREETING = re.compile(r"220[ -]")
@@ -166,21 +172,55 @@ def outcome_of(check: Any) -> str:
     return "other" if check.stage == "policy" else "failed"
 
 
+@dataclass
+class _Sum:
+    """What one transaction adds to a day of a server; ``times`` as in :class:`CheckDay`."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    times: dict[str, list[float]] = field(default_factory=dict)
+
+
 def _add_to_day(check: Check, report: Report) -> None:
-    # Nobody else counts for this server now: its row is locked
+    """Note it for the end of the transaction: a worker keeps hundreds of checks in one."""
     key = (check.smtp_id, (check.finished or now()).astimezone(UTC).date())
-    day = db.session.get(CheckDay, key, populate_existing=True)
-    if day is None:
-        day = CheckDay(smtp_id=key[0], day=key[1], accepted=0, failed=0, other=0, times={})
-        db.session.add(day)
-    outcome = outcome_of(check) if report.judges else "other"
-    setattr(day, outcome, getattr(day, outcome) + 1)
-    sums = dict(day.times)
+    sums = db.session.info.setdefault(_DAYS, {}).setdefault(key, _Sum())
+    sums.outcomes[outcome_of(check) if report.judges else "other"] += 1
     for stage, milliseconds in (check.times or {}).items():
-        count, total, slowest = sums.get(stage, (0, 0.0, 0.0))
-        sums[stage] = [count + 1, round(total + milliseconds, 1), max(slowest, milliseconds)]
-    day.times = sums
-    db.session.flush()  # another check of the same transaction reads it again
+        sums.times[stage] = _added(sums.times.get(stage), [1, milliseconds, milliseconds])
+
+
+def _added(one: list[float] | None, other: list[float]) -> list[float]:
+    if one is None:
+        return other
+    return [one[0] + other[0], round(one[1] + other[1], 1), max(one[2], other[2])]
+
+
+@event.listens_for(Session, "before_commit")
+def _write_days(session: Session) -> None:
+    # Nobody else counts for these servers now: their rows are locked until the end
+    noted: dict[tuple[str, date], _Sum] = session.info.pop(_DAYS, {})
+    if not noted:
+        return
+    present = session.scalars(
+        select(CheckDay).where(tuple_(CheckDay.smtp_id, CheckDay.day).in_(sorted(noted))),
+        execution_options={"populate_existing": True},
+    )
+    days = {(day.smtp_id, day.day): day for day in present}
+    for key, sums in noted.items():
+        day = days.get(key)
+        if day is None:
+            day = CheckDay(smtp_id=key[0], day=key[1], accepted=0, failed=0, other=0, times={})
+            session.add(day)
+        for outcome, count in sums.outcomes.items():
+            setattr(day, outcome, getattr(day, outcome) + count)
+        day.times = day.times | {
+            stage: _added(day.times.get(stage), taken) for stage, taken in sums.times.items()
+        }
+
+
+@event.listens_for(Session, "after_rollback")
+def _forget_days(session: Session) -> None:
+    session.info.pop(_DAYS, None)
 
 
 def _count(check: Check, report: Report) -> None:

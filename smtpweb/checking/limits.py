@@ -112,6 +112,29 @@ def used_share(user_id: str, kind: str = CHECK) -> tuple[int, int]:
     return usage.under_way, usage.wait
 
 
+def room(user_id: str, kind: str = CHECK) -> int:
+    """How many more queued checks of this user may begin now.
+
+    One less than at once: a check by hand must not wait for those that nobody looks at.
+    """
+    config = settings()
+    usage = _usage(user_id, kind)
+    least = [1000]
+    if config.checks_at_once:
+        least.append(max(1, config.checks_at_once - 1) - usage.under_way)
+    if config.checks_per_user:
+        opened = now() - _window(config)
+        started = db.session.scalar(
+            select(func.count()).where(
+                StartedWork.user_id == user_id,
+                StartedWork.kind == kind,
+                StartedWork.started > opened,
+            )
+        )
+        least.append(config.checks_per_user - (started or 0))
+    return max(0, min(least))
+
+
 def take_share(user_id: str, kind: str, work_id: str, until: datetime) -> None:
     """Count one more, which ends at ``until`` at the latest; raises :class:`TooMany`.
 

@@ -85,14 +85,3 @@ def prune_history() -> int:
     except DBAPIError as error:
         log.warning("old history could not be removed: %s", cause(error))
         return 0
-
-
-def prune_all(portions: int = 1000) -> int:
-    """Remove all that is too old, for a worker; at most so many portions, so that it ends."""
-    removed = 0
-    for _portion in range(portions):
-        gone = prune() + prune_history()
-        removed += gone
-        if not gone:
-            break
-    return removed

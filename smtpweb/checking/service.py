@@ -16,7 +16,8 @@ from ..config import settings
 from ..database.models import Check, Due, Smtp, new_id
 from ..database.session import AnyRow, db, now, writing
 from ..errors import Busy, NotFound, Sentence
-from ..mailcheck import Purpose, Report, Side, Stage, Target
+from ..mailcheck import Purpose, Report, Target
+from ..mailcheck.core.failure import Symptom
 from ..registry import checkability, smtps
 from . import arrival, limits, retention, verdict
 
@@ -110,20 +111,8 @@ def target_of(smtp: Smtp, arrival_url: str, purpose: Purpose = Purpose.EMAIL) ->
     app, config = smtp.app, settings()
     mail_from = checkability.sender(smtp, app.defaultfromemail)
     if not mail_from:
-        return Report(
-            accepted=False,
-            stage=Stage.POLICY,
-            code="SMTP_POLICY_NO_FROM",
-            title="No From address: set a default From email for this SMTP or its app",
-            meaning="The test mail has no sender: neither the SMTP nor its app has a default From,"
-            " and the SMTP's user name is not a mail address. Nothing was sent.",
-            advice=(
-                "Set the default From email of this SMTP or of its app, to an address that the"
-                " SMTP server lets you send from.",
-                "Check again.",
-            ),
-            temporary=False,
-            side=Side.SETTINGS,
+        return mailcheck.not_tried(
+            Symptom.NO_FROM,
             host=smtp.host,
             port=smtp.port,
             rcpt_to=app.testemail,

@@ -65,13 +65,19 @@ def read() -> dict[tuple[str, str], float]:
             Tally.name, Tally.label
         )
     )
-    if sum(count for *_counter, count in rows) > MOST:
-        compact()
+    _compact_if_many(sum(count for *_counter, count in rows))
     return {(name, label): delta for name, label, delta, _count in rows if delta}
 
 
 def compact() -> None:
-    """Replace all rows by one for each counter; a storage that is busy is left as it is."""
+    """Replace the rows of each counter by their sum, where there are many."""
+    _compact_if_many(fetch(select(func.count()).select_from(Tally))[0][0])
+
+
+def _compact_if_many(rows_now: int) -> None:
+    """A storage that is busy is left as it is: whoever comes next does it."""
+    if rows_now <= MOST:
+        return
     try:
         with writing() as session:
             # What is deleted is what is summed up: rows that come meanwhile are in neither

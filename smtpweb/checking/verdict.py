@@ -30,6 +30,7 @@ def settle(smtp: Smtp, due: Due | None, check: Check, report: Report) -> None:
     check.finished, check.queued = moment, None
     check.accepted = report.accepted
     check.stage, check.code, check.title = report.stage, report.code, report.title
+    check.facts = report.facts
     check.report_json = report_size.within(report).to_dict()
     facts.keep(smtp, check, report)
     is_current = check.smtp_version >= smtp.settings_version
@@ -44,14 +45,14 @@ def settle(smtp: Smtp, due: Due | None, check: Check, report: Report) -> None:
         if due is not None:
             _note_email(due, check, report, moment)
             due.next_at = _next(smtp, due, report, repeats, was_enabled, moment)
-    release(smtp, due, check)
+    release(smtp, due, check.ends_by)
 
 
-def release(smtp: Smtp, due: Due | None, check: Check) -> None:
-    """Let go of the SMTP server, unless somebody else has claimed it since."""
-    if smtp.checking_until == check.ends_by:
+def release(smtp: Smtp, due: Due | None, ends_by: datetime) -> None:
+    """Let go of the SMTP server, unless somebody else has claimed it since until another time."""
+    if smtp.checking_until == ends_by:
         smtp.checking_until = None
-    if due is not None and due.lease_until == check.ends_by:
+    if due is not None and due.lease_until == ends_by:
         due.lease_until = due.leased_by = None
 
 

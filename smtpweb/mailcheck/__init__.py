@@ -17,6 +17,7 @@ from .core.types import (
 from .drivers.aio import check_async, check_many
 from .drivers.probe import Answer, probe
 from .drivers.sync import check
+from .flow.check import not_tried
 
 __all__ = [
     "Answer",
@@ -36,5 +37,6 @@ __all__ = [
     "check",
     "check_async",
     "check_many",
+    "not_tried",
     "probe",
 ]

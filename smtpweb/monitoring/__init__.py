@@ -1,1 +1,1 @@
-"""What an operator and an owner see over time: states, history, figures."""
+"""Check every SMTP server by itself, in worker processes, as often as its app says."""

@@ -13,7 +13,7 @@ from ..config import settings
 from ..database.models import App, User, new_id
 from ..database.session import db, now, writing
 from ..errors import EditConflict, NameTaken, NotFound, QuotaReached, Sentence
-from . import checkability
+from . import checkability, schedule
 from .idempotency import Once, claim
 
 
@@ -29,6 +29,8 @@ class AppChanges(TypedDict, total=False):
     retaindata: bool
     useblacklist: bool
     useautoblacklist: bool
+    check_every: int
+    email_every: str
 
 
 def defaults(owner: User) -> AppChanges:
@@ -110,7 +112,7 @@ def save(
             if version is not None and app.version != version:
                 raise EditConflict(Sentence("This app was changed after you opened the form."))
             app.modified = now()
-        sender_before = app.defaultfromemail
+        sender_before, every_before = app.defaultfromemail, app.check_every
         for name, value in changes.items():
             setattr(app, name, value)
         app.version += 1
@@ -122,6 +124,8 @@ def save(
             ) from None
         if app.defaultfromemail != sender_before:
             checkability.renew(app)
+        if every_before not in (None, app.check_every):
+            schedule.replan(app)
         return app
 
 

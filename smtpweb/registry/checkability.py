@@ -12,6 +12,8 @@ from ..database.models import App, Smtp, encryption_of, hides_username
 from ..database.session import db
 from ..providers import reachability
 from ..providers.settings import Settings
+from . import status
+from .status import Reason
 
 
 def sender(smtp: Any, app_sender: str | None) -> str:
@@ -57,4 +59,5 @@ def renew(app: App) -> None:
     """After the default From of an app has changed: which of its SMTP servers can be checked."""
     lacking = Smtp.defaultfromemail.is_(None)
     for smtp in db.session.scalars(select(Smtp).where(Smtp.app_id == app.id, lacking)):
-        smtp.uncheckable = prevented_by(smtp, app.defaultfromemail)
+        with status.changing(smtp, Reason.EDITED):
+            smtp.uncheckable = prevented_by(smtp, app.defaultfromemail)

@@ -243,6 +243,7 @@ def marks(smtp_ids: Sequence[str]) -> Mapping[str, Sequence[AnyRow]]:
         select(
             Check.id, Check.smtp_id, Check.smtp_version, Check.started, Check.ends_by,
             Check.queued, Check.finished, Check.accepted, Check.stage, Check.code, Check.title,
+            Check.facts,
             Check.arrived,
         )
         .select_from(bars)

@@ -41,7 +41,8 @@ def interval(app: Any) -> timedelta | None:
 
 def back_off(span: timedelta, failures: int) -> timedelta:
     """Until a server that the machine disabled is tried again: doubled each time, up to a day."""
-    return min(span * 2 ** min(max(failures - 1, 0), 10), DAY)
+    doubled: timedelta = span * 2 ** min(max(failures - 1, 0), 10)
+    return min(doubled, DAY)
 
 
 def plan(smtp: Smtp, app: App) -> None:

@@ -6,6 +6,7 @@ Every query starts from the owner, and what is somebody else's is not found.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, TypedDict
 
 from sqlalchemy import JSON, Integer, Select, and_, cast, func, literal, select, update
@@ -20,8 +21,9 @@ from ..errors import BadInput, EditConflict, NotFound, QuotaReached, SecretUnrea
 from ..mailcheck.core.addresses import parse_host
 from ..providers import preflight, presets
 from ..providers.settings import Warning
-from . import apps, checkability, priorities
+from . import apps, checkability, priorities, schedule, status
 from .idempotency import Once, claim
+from .status import Reason
 
 
 class SmtpChanges(TypedDict, total=False):
@@ -81,10 +83,7 @@ _OURS = (
     "judged",
     "checking_until",
     "uncheckable",
-    "off_since",
-    "off_until",
     "off_by",
-    "off_note",
     "degraded_since",
     "certificate_until",
     "good_facts",
@@ -165,6 +164,7 @@ def save(
     """
     with writing() as session:
         app = apps.find_to_fill(user_id, app_id)
+        is_edit = smtp_id is not None
         if smtp_id is None:
             smtp_id = new_id()
             if once is not None:
@@ -200,8 +200,13 @@ def save(
         if moved or "password" in changes or smtp.username_is_secret is None:
             smtp.username_is_secret = _is_secret_name(smtp)
         smtp.version += 1
-        smtp.settings_version, smtp.judged = smtp.version, False
-        smtp.uncheckable = checkability.prevented_by(smtp, app.defaultfromemail)
+        edited = status.changing(smtp, Reason.EDITED, by=user_id) if is_edit else nullcontext()
+        with edited:
+            smtp.settings_version, smtp.judged = smtp.version, False
+            smtp.degraded_since = None
+            smtp.uncheckable = checkability.prevented_by(smtp, app.defaultfromemail)
+        session.flush()
+        schedule.plan(smtp, app)
         return smtp
 
 

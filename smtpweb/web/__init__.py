@@ -17,9 +17,11 @@ from .pages import (  # noqa: F401  (the routes of most are those of blueprint.b
     discovery,
     drafts,
     error,
+    explain,
     home,
     login,
     operation,
+    schedule,
     servers,
     smtps,
 )
@@ -34,7 +36,7 @@ def register(app: Flask) -> None:
         app.register_blueprint(api)
         app.register_blueprint(api, url_prefix="/api", name=f"{api.name}_base")
     app.url_map.converters["id"] = auth.IdConverter
-    for bp in (login.bp, account.bp, blueprint.bp, ops.bp, dark_theme.bp, arrival.bp):
+    for bp in (login.bp, account.bp, blueprint.bp, ops.bp, dark_theme.bp, arrival.bp, explain.bp):
         app.register_blueprint(bp)
     login_manager.login_view = "login.sign_in"
     login_manager.login_message = Sentence("Sign in to see this page.")

@@ -9,7 +9,7 @@ import pytest
 
 from smtpweb import validators
 from smtpweb.mailcheck import Encryption
-from smtpweb.mailcheck.diagnosis.catalogue import provider_of, providers
+from smtpweb.mailcheck.diagnosis.providers import Role, provider_of, providers, role_of
 from smtpweb.providers import presets
 
 ENTRIES = tomllib.loads(presets.FILE.read_text())["provider"]
@@ -64,14 +64,27 @@ def test_every_entry_says_where_it_was_read_and_when():
         assert ("word" in entry) != ("user" in entry), entry["id"]
 
 
-def test_a_check_knows_the_same_providers_by_the_same_hosts():
+def test_presets_are_the_providers_of_a_check_by_the_same_hosts():
     """The check has a file of its own, as it depends on nothing else; the ids tie both."""
     of_checks = {provider.id for provider in providers()}
-    assert of_checks <= {preset.id for preset in presets.presets()}
+    assert {preset.id for preset in presets.presets()} <= of_checks
     for choice in presets.choices():
-        found = provider_of(choice.host, "")
-        if choice.preset.id in of_checks:
-            assert found and found.id == choice.preset.id, choice.host
+        if choice.host in ("localhost", "127.0.0.1"):  # anything may listen there
+            assert provider_of(choice.host) is None
+            continue
+        host = f"mine{choice.host}" if choice.host.startswith(".") else choice.host
+        found = provider_of(host)
+        assert found and found.id == choice.preset.id, choice.host
+        assert role_of(host) in (Role.SUBMISSION, Role.RELAY, Role.SANDBOX), choice.host
+
+
+def test_presets_mx_hosts_are_not_taken_for_submission():
+    for preset in presets.presets():
+        for endings in preset.mx.values():
+            for ending in endings:
+                # Some providers receive and submit below the same name; none submits at "mx"
+                for label in ("mx1", "mx01.emig", "mx-in"):
+                    assert role_of(f"{label}.{ending}") in (None, Role.MX), (label, ending)
 
 
 @pytest.mark.parametrize(

@@ -156,6 +156,8 @@ class Form:
                     self.values[name].append(field.get("value", "on"))
             elif field.tag == "input" and name:
                 self.values[name] = [field.get("value", "")]
+            elif field.tag == "textarea" and name:
+                self.values[name] = [field.text or ""]
 
     def fill(self, **typed: str | bool | list[str]) -> Form:
         """Fill in fields; they must exist. True and False are for check boxes."""

@@ -72,6 +72,9 @@ def server_context(
         case "no-intermediate":
             _without_intermediate(context, names)
             issued = None
+        case "expired-intermediate":
+            _expired_intermediate(context, names)
+            issued = None
         case "self-signed":
             _self_signed(context)
             issued = None
@@ -174,6 +177,46 @@ def _saying(context: ssl.SSLContext, text: str, *, trusted: bool) -> None:
             serialization.NoEncryption(),
         )
         + certificate.public_bytes(serialization.Encoding.PEM)
+    )
+    context.load_cert_chain(path)
+
+
+def _expired_intermediate(context: ssl.SSLContext, names: tuple[str, ...]) -> None:
+    """A good certificate of an intermediate CA that has expired, sent along with it."""
+    now = datetime.datetime.now(datetime.UTC)
+    root = serialization.load_pem_private_key(_authority().private_key_pem.bytes(), None)
+    assert isinstance(root, ec.EllipticCurvePrivateKey)
+    root_name = x509.load_pem_x509_certificate(_authority().cert_pem.bytes()).subject
+    middle, leaf = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    middle_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Example Intermediate CA 3")])
+    intermediate = (
+        x509.CertificateBuilder()
+        .subject_name(middle_name)
+        .issuer_name(root_name)
+        .public_key(middle.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=900))
+        .not_valid_after(now - datetime.timedelta(days=2))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(root, hashes.SHA256())
+    )
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])]))
+        .issuer_name(middle_name)
+        .public_key(leaf.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=90))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(names[0])]), critical=False)
+        .sign(middle, hashes.SHA256())
+    )
+    path = Path(tempfile.mkdtemp(prefix="fake-smtp-")) / "chain.pem"
+    pem = serialization.Encoding.PEM
+    path.write_bytes(
+        leaf.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        + certificate.public_bytes(pem)
+        + intermediate.public_bytes(pem)
     )
     context.load_cert_chain(path)
 

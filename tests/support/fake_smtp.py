@@ -16,7 +16,8 @@ Knobs of ``fake_smtp``:
 
 - ``tls``: "" (default), "starttls" or "implicit"; ``certificate``: "good", "expired",
   "expires-soon", "not-yet-valid", "wrong-name", "untrusted" (of a CA that nobody knows),
-  "self-signed", "no-intermediate", "says TEXT", "untrusted, says TEXT"; ``client_certificate``:
+  "self-signed", "no-intermediate", "expired-intermediate", "says TEXT", "untrusted, says TEXT";
+  ``client_certificate``:
   ask for one; ``tls_version``: an ``ssl.TLSVersion`` to allow alone.
 - ``login``: ``("user", "password")`` switches AUTH on; anything else is refused with 535.
   ``mechanisms``: what is offered, default "PLAIN LOGIN"; CRAM-MD5 and SCRAM-SHA-256 work too.

@@ -136,6 +136,7 @@ def _furnish(servers: ExitStack) -> dict[str, str]:
         "check-expired": f"/checks/{checked['expired'].id}",
         "account": "/account",
         "docs": "/docs",
+        "explain": "/explain",
         "not-found": "/nothing",
         "received": "/received/nothing",
     }
@@ -175,7 +176,11 @@ def _put_back_in_time(last: Check, failed: Check) -> None:
         )
     last.smtp.created = now() - timedelta(days=40)
     last.changes = [
-        {"what": "certificate", "before": "CN=old / CA / 2026-01-01", "after": "CN=new / CA / 2027"},
+        {
+            "what": "certificate",
+            "before": "CN=old / CA / 2026-01-01",
+            "after": "CN=new / CA / 2027",
+        },
         {"what": "mechanisms", "before": "LOGIN PLAIN", "after": ""},
     ]
     db.session.commit()

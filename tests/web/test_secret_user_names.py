@@ -16,7 +16,7 @@ from smtpweb.database.session import db
 from smtpweb.mailcheck import Target
 from smtpweb.registry import export_import
 from tests.support.browser import Browser
-from tests.support.factories import SAVE, only_check
+from tests.support.factories import SAVE, forget_default_from, only_check
 from tests.support.fake_smtp import fake_smtp
 from tests.support.people import Person
 
@@ -123,6 +123,7 @@ def test_an_export_without_passwords_leaves_a_secret_user_name_out(
 
 def test_a_secret_user_name_is_never_the_from(alice: Person, inside: None) -> None:
     idapp = alice.make_app("mute")["_id"]
+    forget_default_from(alice.app, idapp)
     address = "someone@example.com"
     alice.make_smtp(idapp, username=address, password=address, auth=True)
     target = service._target(db.session.query(Smtp).one(), "")

@@ -70,6 +70,8 @@ class Check(Base):
     stage: Mapped[str | None] = mapped_column(String(20))
     code: Mapped[str | None] = mapped_column(String(80))
     title: Mapped[str | None] = mapped_column(String(500))
+    # What the texts of the cause name; null in checks of before it was kept, which have only text.
+    facts: Mapped[dict[str, str] | None] = mapped_column(JSON)
     report_json: Mapped[dict[str, Any] | None] = mapped_column("report", JSON)
     # Milliseconds by stage, and "total"; what differs from the last good check, see ``facts``.
     times: Mapped[dict[str, float] | None] = mapped_column(JSON(none_as_null=True))

@@ -15,7 +15,12 @@ class Symptom(enum.StrEnum):
     """What was seen; the catalogue of causes matches on it."""
 
     NONE = "none"  # nothing is wrong
+    NONE_SO_FAR = "none so far"  # nor is it for a probe, which sends no email
     REFUSED = "refused"  # a reply of class 4 or 5, or one that does not fit
+
+    SEAL_UNREADABLE = "seal unreadable"  # the stored password is opened by none of our keys
+    NO_FROM = "no from"  # neither the server nor its app has a sender
+    TOO_BUSY = "too busy"  # this machine gives no more threads
 
     PORT_DENIED = "port denied"
     OWN_SERVICE = "own service"

@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from .charset import decoded
+
+__all__ = ["RawReply", "decoded"]
+
 _ENHANCED = re.compile(r"([245]\.[0-9]{1,3}\.[0-9]{1,3})(?=\s|$)", re.ASCII)
 
 
@@ -38,11 +42,3 @@ class RawReply:
         if enhanced := self.enhanced:
             words = (word.removeprefix(enhanced) for word in words)
         return " ".join(stripped for word in words if (stripped := word.strip()))
-
-
-def decoded(line: bytes) -> str:
-    """The text of a line: UTF-8, or Latin-1 where it is not (8-bit banners do exist)."""
-    try:
-        return line.decode()
-    except UnicodeDecodeError:
-        return line.decode("latin-1")

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from .types import Line, Report
+from .types import Line, Notice, Report
 
 MAX_BYTES = 64 * 1024  # of a report, as it is stored and as a page holds it
 _HALF = 60  # lines of a transcript that are kept at each end at first
@@ -75,7 +75,7 @@ def _without_texts(report: Report) -> Report:
         title=_cut(report.title),
         meaning=_cut(report.meaning),
         advice=tuple(map(_cut, report.advice)),
-        warnings=tuple(map(_cut, report.warnings)),
+        warnings=tuple(Notice(_cut(str(notice))) for notice in report.warnings),
     )
 
 

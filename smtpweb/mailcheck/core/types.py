@@ -182,6 +182,21 @@ class TlsFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Notice:
+    """Something noticed beside the outcome: an English text, and the facts that it names in braces.
+
+    The text is its own key in the translations. Without facts it is shown as it stands, as the
+    whole sentences of reports from before the facts were kept are.
+    """
+
+    text: str
+    facts: dict[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.text.format_map(self.facts) if self.facts else self.text
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """The outcome of a check.
 
@@ -203,7 +218,7 @@ class Report:
     tls: TlsFacts | None = None
     addresses: tuple[AddressOutcome, ...] = ()
     capabilities: tuple[ServerText, ...] = ()
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Notice, ...] = ()
     milliseconds: float = 0.0
     host: str = ""
     port: int = 0
@@ -216,6 +231,9 @@ class Report:
     credential: str = ""  # "login" or "password" where that one alone is at fault
     alternatives: tuple[Mode, ...] = ()  # of the same host, seen to work up to EHLO, best first
     ours: bool = False  # the cause is on our side, by the catalogue; False in reports of before
+    confidence: str = ""  # "certain", "likely" or "unclear"; "" in reports of before it was kept
+    also_possible: tuple[str, ...] = ()  # codes of other causes that look alike
+    facts: dict[str, str] = field(default_factory=dict)  # what the texts of the cause name
 
     @property
     def judges(self) -> bool:
@@ -258,6 +276,10 @@ class Report:
             Mode(one["port"], Encryption(one["encryption"]))
             for one in values.get("alternatives", ())
         )
-        for name in ("advice", "capabilities", "warnings"):
+        values["warnings"] = tuple(
+            Notice(one) if isinstance(one, str) else Notice(**one)
+            for one in values.get("warnings", ())
+        )
+        for name in ("advice", "also_possible", "capabilities"):
             values[name] = tuple(values.get(name, ()))
         return cls(**values)

@@ -1,24 +1,25 @@
 """Load the causes of failures from ``causes/*.toml`` and put them in order, most exact first.
 
-One entry is one cause: what it matches on, and what a person is told. The format:
+One entry is one cause: when it is, and what a person reads. The format:
 
 - ``id``: stable, starts with ``SMTP_``; the code of the API.
-- matchers, all of which must hold; a list holds if one of its members does: ``stage``,
-  ``symptom`` (default "refused"; "any"), ``code`` ("535", "4xx"), ``enhanced`` ("5.7.8", "5.7.x"),
-  ``words`` and ``banner`` (regular expressions, any case), ``provider`` (see providers.toml),
-  ``when`` (values that a fact of the check must have).
+- matchers, all of which must hold; a list holds if one of its members does: ``means`` (a meaning
+  of the reply, see lexicon.py; "" is a reply without one, as is ``means`` left out; "*" is any),
+  ``stage``, ``symptom`` (default "refused"; "any"), ``code`` ("535", "4xx"), ``enhanced`` ("5.7.8",
+  "5.7.x"), ``provider`` (an id of providers.toml), ``when`` (values that a fact must have).
 - ``temporary``: worth trying again unchanged; left out: a reply of class 4 is.
 - ``side``: whose move it is (:class:`Side`).
 - ``ours``: true where it tells nothing about the SMTP server, because we or our machine failed:
   the outcome then neither disables the SMTP nor counts.
-- ``title``, ``meaning``, ``steps``: may name facts in braces; ``link``: where to read more.
+- ``also``: causes that show themselves by the same words; with them the cause is likely, at most.
+- ``title``, ``meaning``, ``steps``: may name facts in braces; a step that names a fact of
+  ``rendering.OPTIONAL`` is left out where that is not known. ``link``: where to read more.
 - ``examples``: what was really seen; each must lead to this entry, and the tests see to it.
 """
 
 from __future__ import annotations
 
 import functools
-import re
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,13 +44,13 @@ class Cause:
     symptom: frozenset[Symptom] = frozenset({Symptom.REFUSED})
     code: tuple[str, ...] = ()
     enhanced: tuple[str, ...] = ()
-    words: re.Pattern[str] | None = None
-    banner: re.Pattern[str] | None = None
+    means: frozenset[str] = frozenset()
     provider: frozenset[str] = frozenset()
     when: dict[str, list[Any]] = field(default_factory=dict)
     temporary: bool | None = None
     ours: bool = False
     link: str = ""
+    also: tuple[str, ...] = ()
     rank: int = 0
     examples: tuple[dict[str, Any], ...] = ()
 
@@ -58,23 +59,12 @@ class Cause:
         """The more it asks, the earlier it is asked."""
         return (
             self.rank
-            + 12 * bool(self.provider)
-            + 16 * bool(self.words)
-            + 8 * (len(self.when) + bool(self.banner))
+            + 16 * bool(self.provider)
+            + 8 * len(self.when)
             + 4 * bool(self.enhanced)
             + (2 if any(code.isdigit() for code in self.code) else bool(self.code))
             + bool(self.stage)
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Provider:
-    """A mail provider, known by the host that was asked for or by its greeting."""
-
-    id: str
-    name: str
-    hosts: re.Pattern[str]
-    banner: re.Pattern[str] | None
 
 
 @functools.lru_cache(1)
@@ -82,8 +72,7 @@ def causes() -> tuple[Cause, ...]:
     """All causes, most exact first; of equals, the one that stands first in its file."""
     found: list[Cause] = []
     for path in sorted(FOLDER.glob("*.toml")):
-        if path.name != "providers.toml":
-            found += (_cause(entry) for entry in _load(path)["cause"])
+        found += (_cause(entry) for entry in _load(path)["cause"])
     return tuple(sorted(found, key=lambda cause: -cause.exactness))
 
 
@@ -94,32 +83,16 @@ def causes_of(symptom: Symptom) -> tuple[Cause, ...]:
 
 
 @functools.lru_cache(1)
-def providers() -> tuple[Provider, ...]:
-    """The providers that have causes of their own."""
-    return tuple(
-        Provider(
-            entry["id"],
-            entry["name"],
-            re.compile("|".join(rf"(?:^|\.){host}$" for host in entry["hosts"]), re.IGNORECASE),
-            _any_of(entry.get("banner", [])),
-        )
-        for entry in _load(FOLDER / "providers.toml")["provider"]
-    )
-
-
-def provider_of(host: str, banner: str) -> Provider | None:
-    """Who runs the server that was asked for, or that greeted us like this."""
-    for provider in providers():
-        if provider.hosts.search(host) or (provider.banner and provider.banner.search(banner)):
-            return provider
-    return None
+def causes_by_id() -> dict[str, Cause]:
+    """Each cause by its code."""
+    return {cause.id: cause for cause in causes()}
 
 
 def table() -> str:
     """Every code as a table in Markdown, for ``docs/check.md``; one file after the other."""
     lines = ["| code | title | try again | whose move |", "|---|---|---|---|"]
     for path in sorted(FOLDER.glob("*.toml")):
-        for entry in _load(path).get("cause", []):
+        for entry in _load(path)["cause"]:
             again = {True: "yes", False: "no"}.get(entry.get("temporary"), "if the reply is 4xx")
             lines.append(f"| `{entry['id']}` | {entry['title']} | {again} | {entry['side']} |")
     return "\n".join(lines)
@@ -139,8 +112,8 @@ def _cause(entry: dict[str, Any]) -> Cause:
         values["symptom"] = frozenset(Symptom(name) for name in _list(values["symptom"]))
     for name in ("code", "enhanced"):
         values[name] = tuple(_list(values.get(name)))
-    for name in ("words", "banner"):
-        values[name] = _any_of(_list(values.get(name)))
+    values["means"] = frozenset(_list(values.get("means")))
+    values["also"] = tuple(values.get("also", ()))
     values["provider"] = frozenset(_list(values.get("provider")))
     values["steps"] = tuple(values["steps"])
     values["examples"] = tuple(values.get("examples", ()))
@@ -151,9 +124,3 @@ def _list(value: Any) -> list[Any]:
     if value is None:
         return []
     return value if isinstance(value, list) else [value]
-
-
-def _any_of(patterns: list[str]) -> re.Pattern[str] | None:
-    return (
-        re.compile("|".join(f"(?:{one})" for one in patterns), re.IGNORECASE) if patterns else None
-    )

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..core.effects import Asks, Together
-from ..core.types import Target
+from ..core.failure import Symptom
+from ..core.types import Stage, Target
+from ..diagnosis.matcher import Seen, diagnose
 from ..flow.check import approach
 from .sync import drive
 
@@ -19,12 +21,13 @@ _log = logging.getLogger(__name__)
 class Answer:
     """``works``: reached EHLO, with the encryption that was asked for; else the cause.
 
-    ``code`` and ``title`` are those of a :class:`~.report.Report`.
+    ``code``, ``title`` and ``facts`` are those of a :class:`~..core.types.Report`.
     """
 
     works: bool
     code: str
     title: str
+    facts: dict[str, str] = field(default_factory=dict)
 
 
 def probe(targets: Sequence[Target]) -> tuple[Answer, ...]:
@@ -43,10 +46,11 @@ def _all(targets: Sequence[Target]) -> Asks[tuple[Answer, ...]]:
         answers: tuple[Answer, ...] = yield Together(courses)
     except RuntimeError:  # the system gives no more threads
         _log.warning("servers could not be asked", exc_info=True)
-        return tuple(Answer(False, "", "smtpweb is too busy to ask") for _ in targets)
+        busy = diagnose(Seen(Stage.CONNECT, Symptom.TOO_BUSY))
+        return tuple(Answer(False, busy.id, busy.title, busy.facts) for _ in targets)
     return answers
 
 
 def _one(target: Target) -> Asks[Answer]:
     report = yield from approach(target, time.monotonic)
-    return Answer(report.accepted, report.code, report.title)
+    return Answer(report.accepted, report.code, report.title, report.facts)

@@ -7,8 +7,10 @@ credentials and no mail are sent, and plain text is never proposed.
 from __future__ import annotations
 
 import dataclasses
+import enum
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from ..core.addresses import Host
 from ..core.effects import Asks, Connect, Connected, NotConnected, Together
@@ -16,7 +18,7 @@ from ..core.egress import Address
 from ..core.failure import Failure, Symptom
 from ..core.recorder import Recorder
 from ..core.redaction import Secrets
-from ..core.types import Encryption, Mode, Stage, Target
+from ..core.types import NOT_TRIED, TIMED_OUT, Encryption, Mode, Stage, Target
 from ..protocol.connection import Connection
 from ..protocol.session import Session
 from ..protocol.smtp import open_up
@@ -39,7 +41,7 @@ _SAME_PORT = {
     Symptom.NOT_TLS: Encryption.STARTTLS,
     Symptom.NOT_OFFERED: Encryption.STARTTLS,
 }
-_NAMES = {Encryption.IMPLICIT: "TLS from the start", Encryption.STARTTLS: "STARTTLS"}
+NAMES = {Encryption.IMPLICIT: "TLS from the start", Encryption.STARTTLS: "STARTTLS"}
 
 
 def may_help(failure: Failure, stage: Stage) -> bool:
@@ -51,32 +53,55 @@ def may_help(failure: Failure, stage: Stage) -> bool:
     return stage in _STAGES or (stage is Stage.AUTH and failure.symptom is Symptom.NOT_OFFERED)
 
 
-def that_work(
+class Finding(enum.Enum):
+    """What became of one other mode."""
+
+    WORKS = enum.auto()
+    FAILS = enum.auto()
+    SILENT = enum.auto()  # no packet came back
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What became of the other modes. ``working``: the best first.
+
+    ``all_silent``: several ports were tried, and from none a packet came back.
+    """
+
+    working: tuple[Mode, ...] = ()
+    all_silent: bool = False
+
+
+def tried(
     failure: Failure,
     target: Target,
     host: Host,
     vetted: tuple[Address, ...],
     record: Recorder,
     deadline: float,
-) -> Asks[tuple[Mode, ...]]:
-    """The modes that work, best first; at most :data:`LIMIT` seconds, and not past ``deadline``."""
+) -> Asks[Tried]:
+    """Try the other modes; at most :data:`LIMIT` seconds, and not past ``deadline``."""
     until = min(deadline, record.clock() + LIMIT)
     modes = _modes(failure, target, host, vetted)
     if not modes or until - record.clock() < _WORTH_IT:
-        return ()
-    probes = tuple(_works(mode, target, host, vetted, record.clock, until) for mode in modes)
+        return Tried()
+    probes = tuple(_try(mode, target, host, vetted, record.clock, until) for mode in modes)
     try:
-        answers: tuple[bool, ...] = yield Together(probes)
+        findings: tuple[Finding, ...] = yield Together(probes)
     except RuntimeError:  # the system gives no more threads: the verdict stands without it
         _log.warning("other modes could not be tried", exc_info=True)
-        return ()
-    found = tuple(mode for mode, works in zip(modes, answers, strict=True) if works)
+        return Tried()
+    found = tuple(
+        mode for mode, finding in zip(modes, findings, strict=True) if finding is Finding.WORKS
+    )
     for mode in found:
-        record.remark(f"port {mode.port} of the same host works by {_NAMES[mode.encryption]}")
+        record.remark(f"port {mode.port} of the same host works by {NAMES[mode.encryption]}")
     if not found:
-        tried = ", ".join(str(port) for port in sorted({mode.port for mode in modes}))
-        record.remark(f"other modes were tried (port {tried}): none works")
-    return found
+        ports = ", ".join(str(port) for port in sorted({mode.port for mode in modes}))
+        record.remark(f"other modes were tried (port {ports}): none works")
+    others = {mode.port for mode in modes} - {target.port}
+    silent = len(others) > 1 and all(finding is Finding.SILENT for finding in findings)
+    return Tried(found, silent and failure.symptom is Symptom.CONNECT_TIMEOUT)
 
 
 def _modes(
@@ -99,18 +124,19 @@ def _modes(
     )
 
 
-def _works(
+def _try(
     mode: Mode,
     target: Target,
     host: Host,
     vetted: tuple[Address, ...],
     clock: Callable[[], float],
     until: float,
-) -> Asks[bool]:
+) -> Asks[Finding]:
     try:
         connected: Connected = yield Connect(vetted, mode.port, until, _CONNECT_LIMIT)
-    except NotConnected:
-        return False
+    except NotConnected as error:
+        silent = all(one.outcome in (TIMED_OUT, NOT_TRIED) for one in error.outcomes)
+        return Finding.SILENT if silent else Finding.FAILS
     asked = dataclasses.replace(
         target, port=mode.port, encryption=mode.encryption, username="", password=""
     )
@@ -126,4 +152,4 @@ def _works(
         _log.exception("a probe ended by a bug of ours")
         works = False
     yield from link.farewell()
-    return works
+    return Finding.WORKS if works else Finding.FAILS

@@ -11,12 +11,15 @@ from ..core.addresses import Host
 from ..core.effects import Asks, Connect, Connected, NotConnected
 from ..core.egress import Address
 from ..core.failure import Failure, Symptom
+from ..core.raw_reply import RawReply, decoded
 from ..core.recorder import Recorder, Watch
 from ..core.redaction import Secrets, cleaned
 from ..core.types import (
     AddressOutcome,
     Encryption,
     Mode,
+    Notice,
+    Purpose,
     Report,
     Stage,
     Step,
@@ -73,6 +76,33 @@ def _come_in(session: Session) -> Asks[None]:
     yield from session.link.farewell()
 
 
+def not_tried(
+    symptom: Symptom, *, host: str, port: int, rcpt_to: str, encryption: Encryption
+) -> Report:
+    """The report of a check that cannot be made, for a cause that needs no server to be asked."""
+    host, rcpt_to = cleaned(host), cleaned(rcpt_to)
+    facts = {"host": host, "port": port, "rcpt_to": rcpt_to}
+    diagnosis = diagnose(Seen(Stage.POLICY, symptom, None, facts))
+    return Report(
+        accepted=False,
+        stage=Stage.POLICY,
+        code=diagnosis.id,
+        title=diagnosis.title,
+        meaning=diagnosis.meaning,
+        advice=diagnosis.steps,
+        temporary=diagnosis.temporary,
+        side=diagnosis.side,
+        host=host,
+        port=port,
+        rcpt_to=rcpt_to,
+        encryption=encryption,
+        link=diagnosis.link,
+        ours=diagnosis.ours,
+        confidence=diagnosis.confidence,
+        facts=diagnosis.facts,
+    )
+
+
 class _Course:
     def __init__(
         self,
@@ -91,7 +121,7 @@ class _Course:
         self.vetted: tuple[Address, ...] = ()
         self.session: Session | None = None
         self.tls: TlsFacts | None = None
-        self.warnings: list[str] = []
+        self.warnings: list[Notice] = []
         self.failure: Failure | None = None
         self.alternatives: tuple[Mode, ...] = ()
         self.tried_other_modes = False
@@ -205,11 +235,11 @@ class _Course:
             if (failure.stage or self.record.stage) not in _ENVELOPE:
                 raise loses.failure from None
             if failure.reply is not None and not _is_same(failure, loses.failure):
-                self.warnings.append(PIPELINING_WARNING)
+                self.warnings.append(Notice(PIPELINING_WARNING))
             yield from self.session.link.farewell()
             raise
         yield from first.link.close()
-        self.warnings.append(PIPELINING_WARNING)
+        self.warnings.append(Notice(PIPELINING_WARNING))
 
     def _again_anew(self, connected: Connected, envelope_by: float | None = None) -> Asks[None]:
         self.record.again(Stage.CONNECT)
@@ -282,12 +312,20 @@ class _Course:
         if failure.symptom not in _CERTIFICATE_SYMPTOMS or self.session is None:
             return
         starttls = self.target.encryption is Encryption.STARTTLS
-        found = yield from self._looks.certificate(self.session.ehlo_name if starttls else None)
-        if found is None:
+        shown = yield from self._looks.certificate(self.session.ehlo_name if starttls else None)
+        if shown is None:
             return
-        self.tls, lacks_intermediate = found
-        if failure.symptom is Symptom.CERTIFICATE_UNTRUSTED and lacks_intermediate:
+        self.tls = shown.facts
+        if failure.symptom is Symptom.CERTIFICATE_UNTRUSTED and shown.lacks_intermediate:
             failure.symptom = Symptom.CERTIFICATE_INCOMPLETE
+        if failure.symptom is Symptom.CERTIFICATE_EXPIRED and shown.expired_link is not None:
+            days_left = shown.facts.days_left
+            if days_left is not None and days_left >= 0:
+                failure.facts |= {
+                    "chain_fault": True,
+                    "fault_subject": shown.expired_link.subject,
+                    "fault_expires": shown.expired_link.not_after[:10],
+                }
 
     def _try_other_modes(self, failure: Failure, until: float | None = None) -> Asks[None]:
         if not self.vetted or self.host is None:
@@ -297,11 +335,17 @@ class _Course:
             return
         if not (self.tried_other_modes and failure.symptom is Symptom.SILENT):
             self.tried_other_modes = True
-            self.alternatives = yield from alternatives.that_work(
+            tried = yield from alternatives.tried(
                 failure, self.target, self.host, self.vetted, self.record, until or self.deadline
             )
+            self.alternatives = tried.working
+            failure.facts["all_silent"] = tried.all_silent
         failure.facts["open_587"] = any(mode.port == 587 for mode in self.alternatives)
         failure.facts["other_mode"] = bool(self.alternatives)
+        if self.alternatives:
+            best = self.alternatives[0]
+            failure.facts["other_port"] = best.port
+            failure.facts["other_encryption"] = alternatives.NAMES[best.encryption]
 
     # -- the report
 
@@ -347,14 +391,27 @@ class _Course:
             credential=str(seen.facts.get("field", "")) if seen.stage is Stage.AUTH else "",
             alternatives=self.alternatives,
             ours=diagnosis.ours,
+            confidence=diagnosis.confidence,
+            also_possible=diagnosis.also_possible,
+            facts=diagnosis.facts,
         )
 
     def _seen(self, failure: Failure | None, shown: TlsFacts | None) -> Seen:
         if failure is None:
-            return Seen(Stage.ACCEPTED, Symptom.NONE, None, basic_facts(self.target))
+            facts = basic_facts(self.target)
+            if self.session is not None:
+                facts["banner"] = self.session.banner
+            is_probe = self.target.purpose is Purpose.PROBE
+            symptom = Symptom.NONE_SO_FAR if is_probe else Symptom.NONE
+            return Seen(Stage.ACCEPTED, symptom, None, facts)
         facts = facts_of_failure(failure, self.record, self.target, self.session, shown)
         stage = failure.stage or self.record.stage
-        return Seen(stage, failure.symptom, failure.reply, facts)
+        reply = failure.reply
+        if reply is not None:
+            # Nothing unscrubbed goes into a fact: the cause may quote an address or a link of it
+            lines = tuple(self.record.said(decoded(line)).encode() for line in reply.lines)
+            reply = RawReply(reply.code, lines)
+        return Seen(stage, failure.symptom, reply, facts)
 
 
 def _words_beside(session: Session | None, shown: TlsFacts | None) -> list[str]:

@@ -20,6 +20,15 @@ from ..protocol.connection import Connection
 PATIENCE = 2.5  # seconds for a whole look
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The certificate of a server, and what is wrong with the chain behind it."""
+
+    facts: TlsFacts
+    lacks_intermediate: bool
+    expired_link: tls.ExpiredLink | None
+
+
 @dataclass(slots=True)
 class SecondConnection:
     """A second connection to ``address``, which the policy has let pass."""
@@ -68,8 +77,8 @@ class SecondConnection:
         yield from link.farewell()
         return "SMTP"
 
-    def certificate(self, starttls_as: str | None) -> Asks[tuple[TlsFacts, bool] | None]:
-        """The facts of a certificate that was refused, and whether its chain lacks a link.
+    def certificate(self, starttls_as: str | None) -> Asks[Shown | None]:
+        """What a server whose certificate was refused shows.
 
         ``starttls_as`` is our EHLO name where the way to TLS is STARTTLS. OpenSSL keeps the
         certificate of a failed handshake to itself, hence the second connection.
@@ -90,7 +99,7 @@ class SecondConnection:
         if session is None or facts is None:
             return None
         self.record.remark("a second connection looked at the certificate, and sent nothing else")
-        return facts, tls.lacks_intermediate(session)
+        return Shown(facts, tls.lacks_intermediate(session), tls.expired_link(session))
 
     def _connect(self) -> Asks[Connection | None]:
         now = self.record.clock()

@@ -7,8 +7,10 @@ import re
 import ssl
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
@@ -43,6 +45,8 @@ _REASONS = (
     (r"ALERT", Symptom.TLS_ALERT),
     (r"WRONG_VERSION_NUMBER|HTTP_REQUEST|PACKET_LENGTH_TOO_LONG|RECORD_LAYER", Symptom.NOT_TLS),
 )  # fmt: skip
+
+_ENCODING_DER = 2  # of _ssl, whose certificates give themselves out in it
 
 _lock = threading.Lock()
 
@@ -170,10 +174,40 @@ def lacks_intermediate(session: ssl.SSLObject) -> bool:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class ExpiredLink:
+    """A certificate of the chain, not the server's own, that has expired."""
+
+    subject: str
+    not_after: str  # ISO 8601, UTC
+
+
+def expired_link(session: ssl.SSLObject) -> ExpiredLink | None:
+    """The first certificate behind the server's own that is no longer valid."""
+    now = datetime.now(UTC)
+    for der in _chain(session)[1:]:
+        subject, _, _, not_after = _certificate(der)
+        if not_after is not None and not_after < now:
+            return ExpiredLink(subject, not_after.isoformat())
+    return None
+
+
 def _chain_length(session: ssl.SSLObject) -> int | None:
+    return len(_chain(session)) or None
+
+
+def _chain(session: ssl.SSLObject) -> tuple[bytes, ...]:
+    """The certificates that the server sent, its own first; () where Python cannot tell."""
     # Public since Python 3.13; the same method waits one level down before that
     for holder in (session, getattr(session, "_sslobj", None)):
-        chain = getattr(holder, "get_unverified_chain", None)
-        if chain is not None:
-            return len(chain() or ())
-    return None
+        method = getattr(holder, "get_unverified_chain", None)
+        if method is not None:
+            return tuple(map(_der, method() or ()))
+    return ()
+
+
+def _der(certificate: Any) -> bytes:
+    if isinstance(certificate, bytes):
+        return certificate
+    encoded: bytes = certificate.public_bytes(_ENCODING_DER)
+    return encoded

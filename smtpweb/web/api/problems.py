@@ -42,6 +42,9 @@ def failed_check(check: Check) -> Response:
             "enhanced": report.reply.enhanced,
             "text": report.reply.text,
         }
+    if report.confidence:
+        members["confidence"] = report.confidence
+        members["alsoPossible"] = list(report.also_possible)
     if report.alternatives:
         members["alternatives"] = [
             {"port": mode.port, "encryption": mode.encryption} for mode in report.alternatives
@@ -50,7 +53,7 @@ def failed_check(check: Check) -> Response:
     _, found = smtps.judge(smtp, smtp.app.defaultfromemail)
     warnings = schema.warnings(found)
     warnings += [
-        {"parameter": None, "code": "NOTICED", "message": text} for text in report.warnings
+        {"parameter": None, "code": "NOTICED", "message": str(notice)} for notice in report.warnings
     ]
     if warnings:
         members["warnings"] = warnings

@@ -21,6 +21,7 @@ from ...checking import service
 from ...database.models import App, Check, hides_username
 from ...errors import BadInput
 from ...mailcheck import Encryption
+from ...mailcheck.explain.explanation import Explanation
 from ...providers.settings import Warning
 from ...registry import smtps
 from ...registry.idempotency import Once
@@ -214,6 +215,12 @@ def smtp(row: Any, app_sender: str | None, *, secrets: bool) -> dict[str, Any]:
         "modified": _time(row.modified),
         "status": "A" if row.enabled else "D",
     }
+    if row.off_since is not None:
+        shown["off"] = {
+            "since": _time(row.off_since),
+            "until": _time(row.off_until) if row.off_until else None,
+            "note": row.off_note,
+        }
     if found:
         shown["warnings"] = warnings(found)
     return shown
@@ -225,6 +232,27 @@ def warnings(found: Iterable[Warning]) -> list[dict[str, str | None]]:
         {"parameter": _FLAG.get(one.field, one.field), "code": one.code, "message": str(one.text)}
         for one in found
     ]
+
+
+def explanation(found: Explanation) -> dict[str, Any]:
+    """What a pasted error means; its members have the names of a failed check's."""
+    diagnosis, reply, provider = found.diagnosis, found.reply, found.provider
+    return {
+        "understood": diagnosis is not None,
+        "code": diagnosis and diagnosis.id,
+        "title": diagnosis and diagnosis.title,
+        "detail": diagnosis and diagnosis.meaning,
+        "steps": list(diagnosis.steps) if diagnosis else [],
+        "temporary": diagnosis and diagnosis.temporary,
+        "side": diagnosis and diagnosis.side,
+        "link": (diagnosis and diagnosis.link) or None,
+        "stage": found.stage,
+        "reply": reply and {"code": reply.code, "enhanced": reply.enhanced, "text": reply.text},
+        "host": found.facts.get("host"),
+        "port": found.facts.get("port"),
+        "provider": provider and provider.id,
+        "asks": list(found.asks),
+    }
 
 
 _FLAG = {"encryption": "starttls"}  # the API has two flags for it, and one of them must do
@@ -244,6 +272,8 @@ def app(row: App) -> dict[str, Any]:
         "retaindata": row.retaindata,
         "useblacklist": row.useblacklist,
         "useautoblacklist": row.useautoblacklist,
+        "checkevery": row.check_every,
+        "emailevery": row.email_every,
         "created": _time(row.created),
         "modified": _time(row.modified),
         "status": "A",

@@ -6,9 +6,11 @@ from flask import Blueprint, Response, g
 
 from ... import validators
 from ...accounts import tokens, users
+from ...checking import explain as explaining
 from ...checking import service
+from ...database.models import Smtp
 from ...errors import BadInput, CredentialsNotValid, NotAuthorized, NotFound
-from ...registry import apps, smtps
+from ...registry import apps, smtps, switches
 from ..errors import describe
 from ..http import auth
 from . import problems, schema
@@ -64,8 +66,7 @@ def save_smtp() -> Response:
     once = sent.once()
     sent.done()
     saved = smtps.save(g.caller.user_id, app_id, changes, smtp_id or None, once=once)
-    sender = saved.app.defaultfromemail
-    return schema.reply(schema.smtp(saved, sender, secrets=g.caller.may("secrets")))
+    return _smtp_reply(saved)
 
 
 @bp.get("/private/smtps/findByApp")
@@ -104,6 +105,33 @@ def remove_smtp() -> Response:
     return Response(status=200)
 
 
+@bp.post("/private/smtps/enable")
+@auth.needs("write")
+def enable_smtp() -> Response:
+    """Enable an SMTP, whoever disabled it."""
+    sent = schema.Sent()
+    smtp_id = sent.id("idsmtp")
+    sent.done()
+    return _smtp_reply(switches.enable(g.caller.user_id, smtp_id))
+
+
+@bp.post("/private/smtps/disable")
+@auth.needs("write")
+def disable_smtp() -> Response:
+    """Turn an SMTP off, for good or until a time; no check enables it meanwhile."""
+    sent = schema.Sent()
+    smtp_id = sent.id("idsmtp")
+    until = sent.text("until", validators.moment)
+    note = sent.text("note", validators.note)
+    sent.done()
+    return _smtp_reply(switches.disable(g.caller.user_id, smtp_id, until=until, note=note or ""))
+
+
+def _smtp_reply(smtp: Smtp) -> Response:
+    sender = smtp.app.defaultfromemail
+    return schema.reply(schema.smtp(smtp, sender, secrets=g.caller.may("secrets")))
+
+
 @bp.post("/private/smtps/check")
 @auth.needs("check")
 def check_smtp() -> Response:
@@ -112,6 +140,19 @@ def check_smtp() -> Response:
     if check.accepted:
         return Response(status=200)
     return problems.failed_check(check)
+
+
+@bp.post("/private/smtps/explain")
+@auth.needs("read")
+def explain_error() -> Response:
+    """What a pasted error means; nothing of it is kept."""
+    sent = schema.Sent()
+    text = sent.text("text", str, required=True)
+    host = sent.text("host", str)
+    provider = sent.text("provider", str)
+    sent.done()
+    found = explaining.explain(text or "", host or "", provider or "", g.caller.user_id)
+    return schema.reply(schema.explanation(found))
 
 
 def _smtp_under_either_name() -> str:
@@ -141,6 +182,10 @@ def save_app() -> Response:
     sent.into(changes, "retaindata", validators.flag)
     sent.into(changes, "useblacklist", validators.flag)
     sent.into(changes, "useautoblacklist", validators.flag)
+    if (minutes := sent.text("checkevery", validators.check_every)) is not None:
+        changes["check_every"] = minutes
+    if (email_every := sent.text("emailevery", validators.email_every)) is not None:
+        changes["email_every"] = email_every
     once = sent.once()
     sent.done()
     saved = apps.save(g.caller.user_id, changes, app_id or None, once=once)

@@ -11,7 +11,7 @@ from ...errors import BadInput, EditConflict, Sentence
 from ...registry import apps, overview, smtps
 from ..http import auth
 from ..presentation.sparkline import bar
-from . import drafts
+from . import drafts, schedule
 from .blueprint import address_of, bp, page_number, wanted
 from .forms import AppForm
 
@@ -87,6 +87,7 @@ def show_app(app_id: str) -> str:
         total=total,
         page=page,
         pages=-(-total // SMTPS_PER_PAGE),
+        **schedule.about_app(app),
     )
 
 

@@ -14,6 +14,7 @@ from ...checking import batches
 from ...checking.batches import Batch
 from ...database.session import now
 from ...errors import BadInput, Sentence
+from ...monitoring import workers
 from ...registry import apps
 from ..http import auth
 from .blueprint import bp
@@ -54,6 +55,7 @@ def show_batch(app_id: str) -> str:
         batch=batch,
         since=_seconds(batch.since),
         standing=standing,
+        has_worker=not standing.queued or workers.is_any_alive(),
     )
 
 

@@ -320,9 +320,40 @@ class AppForm(Form):
             SelectChoice("RANDOM", lazy_gettext("Any active one, at random")),
         ],
     )
+    check_every = SelectField(
+        lazy_gettext("Check each server by itself"),
+        validators=[Optional(), Reads(validators.check_every)],
+        default="60",
+        choices=[
+            SelectChoice("0", lazy_gettext("never")),
+            SelectChoice("15", lazy_gettext("every 15 minutes")),
+            SelectChoice("30", lazy_gettext("every 30 minutes")),
+            SelectChoice("60", lazy_gettext("every hour")),
+            SelectChoice("240", lazy_gettext("every 4 hours")),
+            SelectChoice("720", lazy_gettext("every 12 hours")),
+            SelectChoice("1440", lazy_gettext("every day")),
+        ],
+    )
+    email_every = SelectField(
+        lazy_gettext("With a real email"),
+        validators=[Optional(), Reads(validators.email_every)],
+        default="daily",
+        choices=[
+            SelectChoice("never", lazy_gettext("never")),
+            SelectChoice("daily", lazy_gettext("once a day")),
+            SelectChoice("always", lazy_gettext("each time")),
+        ],
+    )
     version = HiddenField(validators=[Optional(), Reads(version_number)])
     once_key = once_field()
     submit = SubmitField(lazy_gettext("Save"))
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        stored = self.check_every.object_data
+        if stored and stored not in {choice.value for choice in self.check_every.choices}:
+            minutes = _("every %(num)s minutes", num=stored)  # set by the API
+            self.check_every.choices = [*self.check_every.choices, SelectChoice(stored, minutes)]
 
     @staticmethod
     def of(app: App) -> dict[str, Any]:
@@ -333,15 +364,22 @@ class AppForm(Form):
             "defaultfromemail": app.defaultfromemail or "",
             "defaultfromname": app.defaultfromname or "",
             "strategy": app.strategy,
+            "check_every": str(app.check_every),
+            "email_every": app.email_every,
             "version": app.version,
         }
 
     def changes(self) -> AppChanges:
         """What the form says of the app; an empty field says: nothing."""
-        return {
+        changes: AppChanges = {
             "name": self.accepted["name"],
             "testemail": self.accepted["testemail"],
             "defaultfromemail": self.accepted.get("defaultfromemail"),
             "defaultfromname": self.accepted.get("defaultfromname"),
             "strategy": self.strategy.data,
         }
+        if "check_every" in self.accepted:
+            changes["check_every"] = self.accepted["check_every"]
+        if "email_every" in self.accepted:
+            changes["email_every"] = self.accepted["email_every"]
+        return changes

@@ -223,11 +223,12 @@ class SmtpForm(Form):
     def _parts_sent(self) -> dict[str, str]:
         """The parts as the page of before had them; they come from outside, so they are read."""
         read = {}
-        for name, rule in (_FROM_ADDRESS | {"username": validators.credential}).items():
+        rules = _FROM_ADDRESS | {"username": validators.credential}
+        for name in ("host", "port", "encryption", "username"):
             value = self._fields[f"pasted_{name}"].data
             try:
                 if value:
-                    read[name] = str(rule(value))
+                    read[name] = str(rules[name](value))
             except ValueError:
                 continue
         return read

@@ -20,7 +20,7 @@ from ..http import auth
 from ..http.i18n import say
 from ..presentation import causes, chart, remedies
 from ..presentation.sparkline import bar
-from . import checks, drafts
+from . import checks, drafts, schedule
 from .blueprint import bp, page_number
 from .smtp_form import SmtpForm
 
@@ -69,6 +69,7 @@ def show_smtp(smtp_id: str) -> str:
         total=total,
         page=page,
         pages=-(-total // CHECKS_PER_PAGE),
+        **schedule.about_server(smtp),
     )
 
 

@@ -1,60 +1,82 @@
-"""What a check found, said again in the reader's language.
+"""The cause of a failed check in the reader's language, rendered from its code and facts.
 
-A report keeps its cause in English, with the facts filled in: that is what the API and the
-command line say. A page takes the facts back out of it, with the help of the catalogue's entry,
-and fills them into the entry's translation. What fits no entry any more stays in English.
+Checks of before the facts were kept, and causes that the catalogue no longer has, show the English
+text that was stored with them.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import string
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Protocol
 
 from flask_babel import gettext
 
-from ...database.models import Check
-from ...mailcheck import Answer, Report, Stage
+from ...mailcheck import Report, Stage
 from ...mailcheck.core import egress
-from ...mailcheck.diagnosis import catalogue
+from ...mailcheck.core.types import Notice
+from ...mailcheck.diagnosis.catalogue import causes_by_id
 from ...mailcheck.diagnosis.facts import WARNINGS
-from ...mailcheck.diagnosis.matcher import DEADLINE_STEP, FACTS
+from ...mailcheck.diagnosis.matcher import Diagnosis
+from ...mailcheck.diagnosis.rendering import DEADLINE_STEP, FACTS, Rendered, render
 from ...mailcheck.net import happy_eyeballs
 from ...mailcheck.protocol.replies import BREACHES
 from ..http.i18n import spoken
 from . import labels
 
 
+class Titled(Protocol):
+    """A check or a row of one, or the answer of a probe."""
+
+    @property
+    def code(self) -> str | None:
+        """The code of the cause."""
+
+    @property
+    def title(self) -> str | None:
+        """Its title in English, as it was stored."""
+
+    @property
+    def facts(self) -> Mapping[str, str] | None:
+        """What its texts name."""
+
+
 def said(report: Report | None) -> Report | None:
     """The same report for a page."""
-    if report is None or spoken() == "en":
-        return report
-    entry = _entries().get(report.code)
-    tls = report.tls
-    if tls is not None and tls.problem:
-        tls = dataclasses.replace(tls, problem=_again([entry.title] if entry else [], tls.problem))
-    return dataclasses.replace(
+    if report is None:
+        return None
+    report = dataclasses.replace(
         report,
-        title=_again([entry.title] if entry else [], report.title),
-        meaning=_again([entry.meaning] if entry else [], report.meaning),
-        advice=tuple(
-            _again([*(entry.steps if entry else ()), DEADLINE_STEP], step) for step in report.advice
-        ),
-        warnings=tuple(_again(WARNINGS, warning) for warning in report.warnings),
+        warnings=tuple(Notice(_notice(notice)) for notice in report.warnings),
         addresses=tuple(
             dataclasses.replace(one, outcome=_fact("outcome", one.outcome))
             for one in report.addresses
         ),
-        tls=tls,
+    )
+    words = _words(report.code, report.facts)
+    if words is None:
+        return report
+    tls = report.tls
+    if tls is not None and tls.problem:
+        tls = dataclasses.replace(tls, problem=words.title)
+    return dataclasses.replace(
+        report, title=words.title, meaning=words.meaning, advice=words.steps, tls=tls
     )
 
 
-def title(found: Check | Answer) -> str:
-    """The cause of a check in one line, where its report is not at hand; or that of a probe."""
-    told = found.title or ""
-    entry = _entries().get(found.code or "")
-    return told if spoken() == "en" else _again([entry.title] if entry else [], told)
+def diagnosis(found: Diagnosis) -> Diagnosis:
+    """A diagnosis without a check, for a page."""
+    words = _words(found.id, found.facts)
+    if words is None:
+        return found
+    return dataclasses.replace(found, title=words.title, meaning=words.meaning, steps=words.steps)
+
+
+def title(found: Titled) -> str:
+    """The cause in one line, where the report is not at hand."""
+    words = _words(found.code, found.facts)
+    return words.title if words else found.title or ""
 
 
 def texts() -> Iterator[str]:
@@ -68,43 +90,21 @@ def texts() -> Iterator[str]:
     yield from ("login", "password", "another address", "SMTP over TLS", "not readable")
 
 
-def facts_in(template: str, text: str) -> dict[str, str] | None:
-    """The facts that make ``text`` of ``template``; None where none do."""
-    found: dict[str, str] = {}
-    parts = [(literal, name) for literal, name, _, _ in string.Formatter().parse(template)]
-    rest = text
-    for number, (literal, name) in enumerate(parts):
-        if not rest.startswith(literal):
-            return None
-        rest = rest[len(literal) :]
-        if name is None:
-            continue
-        after = parts[number + 1 :]
-        if name in found:
-            value = found[name]
-        elif not after or (len(after) == 1 and after[0][1] is None):
-            value = rest[: len(rest) - len(after[0][0])] if after else rest
-        else:
-            value = rest[: max(rest.find(after[0][0]), 0)]
-        if not rest.startswith(value):
-            return None
-        found[name] = value
-        rest = rest[len(value) :]
-    return None if rest else found
+def _words(code: str | None, facts: Mapping[str, str] | None) -> Rendered | None:
+    cause = causes_by_id().get(code or "")
+    if cause is None or not facts:
+        return None
+    if spoken() == "en":
+        return render(cause, facts)
+    said = {name: _fact(name, value) for name, value in facts.items()}
+    return render(cause, said, lambda text: str(gettext(text)) if text else "")
 
 
-@functools.cache
-def _entries() -> dict[str, catalogue.Cause]:
-    return {cause.id: cause for cause in catalogue.causes()}
-
-
-def _again(templates: tuple[str, ...] | list[str], text: str) -> str:
-    for template in templates:
-        facts = facts_in(template, text)
-        if facts is not None:
-            told = {name: _fact(name, value) for name, value in facts.items()}
-            return string.Formatter().vformat(str(gettext(template)), (), told)
-    return str(gettext(text)) if text else ""
+def _notice(notice: Notice) -> str:
+    if not notice.facts:
+        return str(gettext(notice.text))
+    facts = {name: _fact(name, value) for name, value in notice.facts.items()}
+    return str(gettext(notice.text)).format_map(facts)
 
 
 @functools.cache
@@ -113,7 +113,7 @@ def _known() -> frozenset[str]:
 
 
 def _fact(name: str, value: str) -> str:
-    if name == "stage" and value in set(Stage):
+    if name == "stage" and value in set(Stage) and spoken() != "en":
         return labels.stage(value)
     if name == "outcomes":  # "192.0.2.1: refused; 192.0.2.2: timed out"
         pairs = [one.rpartition(": ") for one in value.split("; ")]

@@ -120,6 +120,17 @@ APP_STATES = {
 _NOT_YET = State(lazy_gettext("not yet"), "secondary", "waiting")
 
 
+# The pages of a provider, by the names of providers.toml
+LINKS = {
+    "app_password": lazy_gettext("App passwords and keys"),
+    "settings": lazy_gettext("SMTP settings"),
+    "sender": lazy_gettext("Verify a sender"),
+    "status": lazy_gettext("State of the service"),
+    "unblock": lazy_gettext("Have a block lifted"),
+    "quota": lazy_gettext("Sending limits"),
+}
+
+
 class Rung(NamedTuple):
     """One stage of a check on its ladder: its name, what happens there, and how it went."""
 
@@ -225,7 +236,7 @@ def rungs(steps: Iterable[Step]) -> list[Rung]:
     listed = list(steps)
     ended = any(
         step.outcome is Outcome.FAILED
-        or (step.stage is Stage.ACCEPTED and step.outcome is Outcome.DONE)
+        or (step.stage is Stage.ACCEPTED and step.outcome in (Outcome.DONE, Outcome.SKIPPED))
         for step in listed
     )
     states = OUTCOMES if ended else OUTCOMES | {Outcome.NOT_REACHED: _NOT_YET}

@@ -11,16 +11,16 @@ from flask_babel import gettext as _
 
 from ...database.models import Check
 from ...mailcheck import Report
-from . import labels
+from . import confidence, labels
 
 
 def text(check: Check, report: Report) -> str:
     """The whole diagnosis; every paragraph is left out where nothing is known for it."""
     paragraphs = (
         _head(check, report),
-        [report.meaning],
+        [report.meaning, *confidence.sentences(report)],
         [f"{number}. {step}" for number, step in enumerate(report.advice, 1)],
-        _under(_("Also noticed"), list(report.warnings)),
+        _under(_("Also noticed"), [str(notice) for notice in report.warnings]),
         _under(_("Stages"), _stages(report)),
         _under(_("Addresses"), _addresses(report)),
         _under("TLS", [f"{name}: {value}" for name, value in labels.tls_facts(report)]),

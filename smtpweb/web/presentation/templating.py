@@ -13,7 +13,7 @@ from jinja2 import StrictUndefined
 
 from ...registry import overview
 from ..http import form_owner
-from . import causes, dark_theme, labels, remedies
+from . import causes, confidence, dark_theme, labels, remedies
 
 _DAY = 86400
 _YEAR = 365 * _DAY
@@ -34,6 +34,7 @@ def register(app: Flask) -> None:
     app.jinja_env.globals |= {
         "words": labels,
         "causes": causes,
+        "confidence": confidence.sentences,
         "fixes": remedies,
         "current_user": current_user,
         "form_owner": form_owner.token,

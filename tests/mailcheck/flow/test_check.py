@@ -21,6 +21,7 @@ from smtpweb.mailcheck.core.effects import (
     Together,
 )
 from smtpweb.mailcheck.core.types import AddressOutcome
+from smtpweb.mailcheck.flow.alternatives import Finding
 from smtpweb.mailcheck.flow.check import course
 from smtpweb.mailcheck.net.happy_eyeballs import Race
 
@@ -250,7 +251,8 @@ def test_port_25_that_is_dropped_while_587_answers_is_told_apart():
                 self.now += 10
                 raise NotConnected((AddressOutcome(str(HERE), "timed out", 10000.0),))
             answer = super().carry_out(need)
-            return (False, True, False) if isinstance(need, Together) else answer
+            probed = (Finding.FAILS, Finding.WORKS, Finding.FAILS)
+            return probed if isinstance(need, Together) else answer
 
     report = Blocked([]).run()
     assert report.code == "SMTP_CONNECT_PORT_25_BLOCKED_587_OPEN"

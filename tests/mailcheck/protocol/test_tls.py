@@ -27,6 +27,7 @@ LOGIN = ("u", "a secret")
         ("untrusted", "SMTP_TLS_CERTIFICATE_UNTRUSTED"),
         ("self-signed", "SMTP_TLS_CERTIFICATE_SELF_SIGNED"),
         ("no-intermediate", "SMTP_TLS_CERTIFICATE_INCOMPLETE"),
+        ("expired-intermediate", "SMTP_TLS_CHAIN_EXPIRED"),
     ],
 )
 @pytest.mark.parametrize(("way", "stage"), [("implicit", "tls"), ("starttls", "starttls")])
@@ -222,3 +223,19 @@ def test_a_name_without_end_in_a_certificate_is_cut(check):
     with fake_smtp(tls="implicit", certificate=f"says {'n' * 3000}") as server:
         report = check(server.target())
     assert all(len(name) <= 255 for name in report.tls.names)
+
+
+def test_an_expired_intermediate_is_named_with_its_day(check):
+    with fake_smtp(tls="implicit", certificate="expired-intermediate") as server:
+        report = check(server.target())
+    assert report.facts["fault_subject"] == "Example Intermediate CA 3"
+    assert "Example Intermediate CA 3" in report.meaning
+    assert report.tls.days_left > 80
+
+
+def test_a_host_that_is_an_address_is_told_that_the_certificate_needs_it(check):
+    with fake_smtp(tls="implicit", certificate="wrong-name") as server:
+        report = check(server.target(host="127.0.0.1"))
+    assert report.code == "SMTP_TLS_CERTIFICATE_NO_ADDRESS"
+    assert "mail.example.org" in report.meaning
+    assert report.side == "settings"

@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator
 from werkzeug.test import TestResponse
 
 from smtpweb.app import create_app
+from smtpweb.checking import explain
 from smtpweb.config import Settings
 from smtpweb.database.models import Check, Smtp
 from smtpweb.database.session import db, now
@@ -97,6 +98,8 @@ class Story:
         smtp = self.example("/private/smtps/save", idapp=app)["_id"]
         self.example("/private/smtps/findById", idsmtp=smtp)
         self.example("/private/smtps/findByApp", idapp=app)
+        self.example("/private/smtps/disable", idsmtp=smtp)
+        self.example("/private/smtps/enable", idsmtp=smtp)
         self.example("/private/smtps/save", idapp=app, port="70000", username="")
         self.example("/private/smtps/status", idapp=app)
         self.check(app, smtp)
@@ -104,8 +107,10 @@ class Story:
         self.reuse_key("/private/apps/save", {"name": "once"}, {"name": "twice"})
         one = {"idapp": app, "host": "smtp.yourserver.net", "port": 587}
         self.reuse_key("/private/smtps/save", one, one | {"port": 465})
+        self.example("/private/smtps/explain")
         self.example("/private/smtps/remove", idsmtp=smtp)
         self.example("/private/apps/remove", idapp=app)
+        self.person.app.extensions["smtpweb.explanations"] = explain.Allowance(most=0)
         for path in DOCUMENT["paths"]:
             if path.startswith("/private/") and not path.endswith("/findAll"):
                 changes = {"idapp": NOBODYS} if "/apps/" in path or "ByApp" in path else {}

@@ -13,7 +13,7 @@ from smtpweb.mailcheck.core import addresses
 from smtpweb.providers import discovery
 from tests.conftest import settings_for
 from tests.support.browser import one_database, signed_in, words
-from tests.support.factories import SAVE
+from tests.support.factories import SAVE, forget_default_from
 from tests.support.fake_certificates import ca_file
 from tests.support.fake_dns import fake_dns
 from tests.support.fake_smtp import fake_smtp
@@ -109,6 +109,7 @@ def test_the_address_goes_into_user_name_and_from(
     browser, alice, app, on_loopback, address, user_name
 ):
     own = alice.make_app("without a From")["_id"]
+    forget_default_from(alice.app, own)
     with dns_of(app, {}):
         page = find(browser, own, address)
     used = next(a.get("href") for a in page.all("a") if words(a) == "Use these")

@@ -23,6 +23,7 @@ def add_smtps(folder: Path, *, port: int = 25, host: str = "", count: int = len(
     app = create_app(settings_for(f"sqlite:///{folder / 'smtpweb.db'}"))
     with app.app_context():
         shop = db.session.query(App).one()
+        shop.strategy = "PRIORITY"
         for number in range(count):
             name = host or f"{HOSTS[number]}.example.net"
             db.session.add(Smtp(app_id=shop.id, host=name, port=port, priority=10 * number))

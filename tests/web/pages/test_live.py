@@ -209,7 +209,7 @@ def test_a_check_by_the_api_writes_no_progress_and_costs_no_more(alice, idapp):
         with statements() as seen:
             assert alice.post("/private/smtps/check", idsmtp=smtp_id).status_code == 200
     assert [sent for sent in seen if "progress" in sent and sent.startswith("UPDATE")] == []
-    assert len(seen) <= 11, seen
+    assert len(seen) <= 12, seen
     assert only_check(alice.app).progress is None
 
 

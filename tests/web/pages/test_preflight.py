@@ -224,6 +224,7 @@ def test_a_port_for_reading_mail_is_said_once(guarded: Person) -> None:
 
 def test_a_default_from_of_the_app_makes_its_servers_checkable(alice: Person, browser) -> None:
     idapp = alice.make_app()["_id"]
+    forget_default_from(alice.app, idapp)
     alice.make_smtp(idapp, **SENDGRID | {"defaultfromemail": ""})
     assert "Cannot be checked" in browser.get(f"/apps/{idapp}").text
     page = browser.get("/apps?state=problems")
@@ -250,7 +251,7 @@ def test_a_default_from_of_the_app_makes_its_servers_checkable(alice: Person, br
             ["such as fd00::7"],
         ),
         ("mail", {}, []),  # a name of a search domain, perhaps
-        ("not a host", {}, ["Must be a domain name"]),
+        ("not a host", {}, ["Must not hold SPACE (U+0020 at position 4)."]),
     ],
 )
 def test_while_somebody_types_a_short_look_up_says_what_dns_knows(

@@ -1,0 +1,1 @@
+"""Measure the diagnosis on replies of real servers, each through the real check."""

@@ -1,0 +1,165 @@
+"""The labelled replies, and which causes are right for a label."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from smtpweb.mailcheck import Stage
+
+DATA = Path(__file__).parent / "data"
+
+# The causes that are right for a label, and the stage at which such replies come if the source
+# does not say. A cause of a provider (SMTP_QUOTA for any SMTP_..._QUOTA) stands beside its kin.
+_UNKNOWN = {"SMTP_RCPT_UNKNOWN", "SMTP_RCPT_UNKNOWN_BY_WORDS"}
+_CLIENT = {"SMTP_CLIENT_BLOCKLISTED", "SMTP_CLIENT_REPUTATION", "SMTP_CLIENT_MUST_RELAY"}
+_LIMIT = {"SMTP_QUOTA", "SMTP_GMAIL_DAILY_QUOTA", "SMTP_SES_THROTTLED", "SMTP_PLAN_USED_UP"}
+_LABELS: dict[str, tuple[Stage, set[str]]] = {
+    "recipient: no such address": (Stage.RCPT, _UNKNOWN | {"SMTP_RCPT_DOMAIN_UNKNOWN"}),
+    "recipient: its domain does not exist or takes no mail":
+        (Stage.RCPT, {"SMTP_RCPT_DOMAIN_UNKNOWN"} | _UNKNOWN),
+    "recipient: mailbox full": (Stage.RCPT, {"SMTP_RCPT_MAILBOX_FULL"}),
+    "recipient: mailbox switched off, suspended or inactive":
+        (Stage.RCPT, {"SMTP_RCPT_MAILBOX_DISABLED"}),
+    "recipient: it, or its organisation, wants no mail from this sender":
+        (Stage.RCPT, {"SMTP_RCPT_REFUSES_SENDER"}),
+    "recipient: gets too much mail just now": (Stage.RCPT, {"SMTP_RCPT_RATE"}),
+    "recipient: cannot be verified or served just now": (Stage.RCPT, {"SMTP_RCPT_UNAVAILABLE"}),
+    "relaying: the server does not pass on mail for us":
+        (Stage.RCPT, {"SMTP_RCPT_RELAY_DENIED", "SMTP_RCPT_RELAY_DENIED_LOGGED_IN"}),
+    "login: none was made and one is needed":
+        (Stage.MAIL, {"SMTP_LOGIN_REQUIRED", "SMTP_MICROSOFT_LOGIN_REQUIRED",
+                      "SMTP_SENDGRID_LOGIN_REQUIRED"}),
+    "login: name or password refused":
+        (Stage.AUTH, {"SMTP_AUTH_WRONG_CREDENTIALS", "SMTP_AUTH_GMAIL_BAD_CREDENTIALS"}),
+    "login: an app password or a sign-in by browser is needed":
+        (Stage.AUTH, {"SMTP_AUTH_APP_PASSWORD", "SMTP_AUTH_GMAIL_BROWSER", "SMTP_AUTH_BROWSER"}),
+    "login: switched off, or the account is locked":
+        (Stage.AUTH, {"SMTP_AUTH_NOT_ENABLED", "SMTP_AUTH_ACCOUNT_LOCKED",
+                      "SMTP_AUTH_MICROSOFT_SMTP_AUTH_OFF", "SMTP_AUTH_MICROSOFT_BASIC_OFF",
+                      "SMTP_ACCOUNT_SUSPENDED", "SMTP_MICROSOFT_BLOCKED_SENDER",
+                      "SMTP_AUTH_PASSWORDS_OFF", "SMTP_AUTH_MICROSOFT_SECURITY_DEFAULTS"}),
+    "encryption needed":
+        (Stage.MAIL, {"SMTP_STARTTLS_REQUIRED", "SMTP_ENCRYPTION_INSUFFICIENT",
+                      "SMTP_AUTH_BEFORE_TLS"}),
+    "sender: the From address is refused": (Stage.MAIL, {"SMTP_FROM_BARRED"}),
+    "sender: the From address or its domain does not exist":
+        (Stage.MAIL, {"SMTP_FROM_VERIFY_FAILED", "SMTP_FROM_DOMAIN_UNKNOWN"}),
+    "sender: the From address is malformed": (Stage.MAIL, {"SMTP_MAIL_FROM_SYNTAX"}),
+    "sender: this login may not use this From address":
+        (Stage.MAIL, {"SMTP_FROM_NOT_OWNED", "SMTP_FROM_MICROSOFT_SEND_AS",
+                      "SMTP_FROM_EXCHANGE_SEND_AS", "SMTP_ZOHO_FROM", "SMTP_YAHOO_FROM"}),
+    "sender: the From address is not verified at the provider":
+        (Stage.DATA, {"SMTP_FROM_NOT_VERIFIED", "SMTP_SES_NOT_VERIFIED", "SMTP_SENDGRID_SENDER",
+                      "SMTP_ZEPTOMAIL_SENDER", "SMTP_POSTMARK_SENDER", "SMTP_MAILGUN_SANDBOX"}),
+    "sender: SPF, DKIM or DMARC fail":
+        (Stage.DATA, {"SMTP_FROM_SPF", "SMTP_FROM_DMARC", "SMTP_FROM_UNAUTHENTICATED"}),
+    "sender: its domain is on a block list or has a bad name":
+        (Stage.MAIL, {"SMTP_FROM_DOMAIN_LISTED", "SMTP_FROM_BARRED"}),
+    "our address: on a block list, of bad name, or held off for it": (Stage.RCPT, _CLIENT),
+    "our address: no name in DNS (PTR)": (Stage.RCPT, {"SMTP_CLIENT_NO_REVERSE_DNS"}),
+    "our address: not let in here":
+        (Stage.GREETING, {"SMTP_CLIENT_REFUSED", "SMTP_CLIENT_REJECTED", "SMTP_BREVO_IP",
+                          "SMTP_CLIENT_NETWORK_BARRED", "SMTP_CLIENT_MUST_RELAY"}),
+    "our EHLO name":
+        (Stage.EHLO, {"SMTP_EHLO_NAME_NOT_FULL", "SMTP_EHLO_NAME_UNKNOWN", "SMTP_EHLO_GMAIL_NAME",
+                      "SMTP_EHLO_REFUSED"}),
+    "limit: too many connections":
+        (Stage.GREETING, {"SMTP_TOO_MANY_CONNECTIONS", "SMTP_MICROSOFT_CONCURRENT"}),
+    "limit: too many recipients": (Stage.RCPT, {"SMTP_RCPT_TOO_MANY"}),
+    "limit: too much mail from us": (Stage.DATA, _LIMIT),
+    "greylisting: come again later": (Stage.RCPT, {"SMTP_RCPT_GREYLISTED", "SMTP_TRY_LATER"}),
+    "server: in trouble or too busy just now":
+        (Stage.MAIL, {"SMTP_SERVER_BUSY", "SMTP_SERVER_PROBLEM", "SMTP_SERVER_FAULT"}),
+    "server: a fault of its own that waiting may not mend":
+        (Stage.DATA, {"SMTP_SERVER_FAULT", "SMTP_SERVER_PROBLEM"}),
+    "server: no room for mail": (Stage.MAIL, {"SMTP_SERVER_STORAGE"}),
+    "mail: too big": (Stage.DATA, {"SMTP_MAIL_TOO_BIG", "SMTP_MAIL_TOO_BIG_BY_WORDS"}),
+    "mail: taken for spam": (Stage.DATA, {"SMTP_DATA_SPAM"}),
+    "mail: taken for a virus": (Stage.DATA, {"SMTP_DATA_VIRUS"}),
+    "mail: headers or MIME break the rules": (Stage.DATA, {"SMTP_DATA_FORMAT"}),
+    "mail: against a policy of the receiver":
+        (Stage.DATA, {"SMTP_REFUSED_BY_POLICY", "SMTP_DATA_ATTACHMENT"}),
+    "mail: goes round in a loop": (Stage.DATA, {"SMTP_LOOP"}),
+}  # fmt: skip
+
+# They accuse nobody and name no cause
+GENERIC = frozenset({
+    "SMTP_GREETING_REFUSED", "SMTP_EHLO_REFUSED", "SMTP_AUTH_REFUSED", "SMTP_MAIL_REFUSED",
+    "SMTP_RCPT_REFUSED", "SMTP_DATA_REFUSED", "SMTP_STARTTLS_REFUSED", "SMTP_FAILED",
+    "SMTP_TRY_LATER", "SMTP_REFUSED_BY_POLICY",
+})  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """One reply with its label; ``held_back`` ones are only measured."""
+
+    label: str
+    provider: str
+    stage: Stage
+    lines: tuple[str, ...]
+    held_back: bool
+
+    def verdict(self, code: str) -> str:
+        """Whether the cause ``code`` is "right", "generic" or "misleading" for it."""
+        if code in _LABELS[self.label][1]:
+            return "right"
+        return "generic" if code in GENERIC else "misleading"
+
+
+def replies() -> Iterator[Labelled]:
+    """All labelled replies."""
+    for line in (DATA / "replies.tsv").read_text(encoding="utf-8").splitlines():
+        if not line or line.startswith(("#", "label\t")):
+            continue
+        label, provider, stage, reply = line.split("\t")
+        held_back = int(hashlib.sha256(reply.encode()).hexdigest(), 16) % 5 == 0
+        yield Labelled(
+            label, provider, Stage(stage) if stage else _LABELS[label][0],
+            tuple(reply.split("|")), held_back,
+        )  # fmt: skip
+
+
+def cases() -> dict[str, dict[str, Any]]:
+    """The real failures of submission, by name."""
+    return tomllib.loads((DATA / "cases.toml").read_text(encoding="utf-8"))
+
+
+@dataclass(frozen=True)
+class Wording:
+    """What a submission server says; the code of its cause must hold one of ``causes``."""
+
+    stage: Stage
+    host: str
+    lines: tuple[str, ...]
+    causes: tuple[str, ...]
+
+    def verdict(self, code: str) -> str:
+        """Whether the cause ``code`` is "right", "generic" or "misleading" for it."""
+        if any(part in code for part in self.causes):
+            return "right"
+        return "generic" if code in GENERIC else "misleading"
+
+
+def wordings() -> Iterator[Wording]:
+    """All wordings of submission servers."""
+    for stage, host, reply, causes in _rows("wordings.tsv"):
+        yield Wording(Stage(stage), host, tuple(reply.split("|")), tuple(causes.split("|")))
+
+
+def meanings() -> Iterator[tuple[Stage, str, str]]:
+    """Stage, meaning and reply; the lines of a reply are joined by "|"."""
+    for stage, meaning, reply in _rows("meanings.tsv"):
+        yield Stage(stage), meaning, reply
+
+
+def _rows(name: str) -> Iterator[list[str]]:
+    lines = (DATA / name).read_text(encoding="utf-8").splitlines()
+    for line in lines:
+        if line and not line.startswith(("#", "stage\t")):
+            yield line.split("\t")

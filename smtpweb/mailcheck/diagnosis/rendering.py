@@ -1,0 +1,96 @@
+"""Put a cause into words: its texts with the facts of the check filled in."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from ..core.redaction import cut
+from .catalogue import Cause
+
+MAX_TEXT = 1000
+
+# What an entry may name in braces, with the words that stand in where a fact is not known.
+FACTS = {
+    "host": "the host",
+    "port": "the port",
+    "stage": "this stage",
+    "mail_from": "the From address",
+    "rcpt_to": "the test address",
+    "username": "the login",
+    "address": "the address",
+    "range": "a denied range",
+    "range_name": "a denied range",
+    "setting": "",
+    "words": "not said",
+    "outcomes": "no answer",
+    "protocol": "another protocol",
+    "offered": "none",
+    "banner": "another server",
+    "ehlo": "our name",
+    "own_name": "this machine",
+    "local": "this machine's address",
+    "timeout": "some",
+    "field": "login or password",
+    "position": "some position",
+    "names": "other names",
+    "subject": "another name",
+    "issuer": "an issuer that is not known here",
+    "expires": "a day that has passed",
+    "provider": "the provider",
+    "mechanism": "the mechanism",
+    "code": "none",
+    "pointer": "",
+    "list": "",
+    "other_port": "another port",
+    "other_encryption": "another encryption",
+    "fault_subject": "a certificate of the chain",
+    "fault_expires": "a day that has passed",
+    "interceptor": "a program or proxy",
+    "breach": "the line is no SMTP reply",
+    "line": "(not shown)",
+}
+
+# Follows the other steps where the check waited in vain to its very end
+DEADLINE_STEP = (
+    "The check ended at its time limit of {timeout} s. If the server is only slow, the"
+    " administrator of this installation can raise it: SMTPWEB_CHECK_TIMEOUT."
+)
+
+# A step that names one of these is left out where the reply does not give it.
+OPTIONAL = frozenset({"pointer", "list"})
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A cause in the reader's language."""
+
+    title: str
+    meaning: str
+    steps: tuple[str, ...]
+
+
+def render(
+    cause: Cause, facts: Mapping[str, str], translate: Callable[[str], str] = str
+) -> Rendered:
+    """``cause`` in words. ``translate`` gets a template or a stand-in of :data:`FACTS`."""
+
+    def text(template: str) -> str:
+        filled = {
+            name: str(facts[name]) if facts.get(name) else translate(FACTS[name])
+            for name in names_in(template)
+        }
+        return cut(string.Formatter().vformat(translate(template), (), filled), MAX_TEXT)
+
+    steps = tuple(
+        text(step)
+        for step in (*cause.steps, DEADLINE_STEP if facts.get("deadline") else "")
+        if step and not any(not facts.get(name) for name in names_in(step) & OPTIONAL)
+    )
+    return Rendered(cut(text(cause.title)), text(cause.meaning), steps)
+
+
+def names_in(template: str) -> set[str]:
+    """The facts that a text names."""
+    return {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}

@@ -1,0 +1,50 @@
+"""The figures of the bench hold: what it knows of public corpora stays understood."""
+
+from collections import Counter
+
+import pytest
+
+from bench.diagnosis.__main__ import (
+    CEILING_MISLEADING,
+    FLOOR_RIGHT,
+    FLOOR_SUBMISSION,
+    script_of,
+    shares_of,
+)  # fmt: skip
+from bench.diagnosis.corpus import meanings, replies, wordings
+from bench.diagnosis.scripted import check
+from smtpweb.mailcheck import Stage
+from smtpweb.mailcheck.diagnosis.lexicon import meanings_of
+from smtpweb.mailcheck.diagnosis.reading import read
+from tests.support.replies import reply_of
+
+# Of 410 replies with a meaning; these few can be read either way
+MAX_UNLIKE = 10
+
+
+def test_bench_labelled_replies_stay_above_their_floor():
+    seen = Counter(
+        row.verdict(check(script_of(row)).code) for row in replies() if not row.held_back
+    )
+    assert shares_of(seen)["right"] >= FLOOR_RIGHT
+    assert shares_of(seen)["misleading"] <= CEILING_MISLEADING
+
+
+def test_bench_wordings_of_submission_stay_above_their_floor():
+    counted = Counter(row.verdict(check(script_of(row)).code) for row in wordings())
+    assert shares_of(counted)["right"] >= FLOOR_SUBMISSION
+
+
+def test_bench_meanings_are_found_by_words_alone():
+    unlike = [
+        (meaning, reply)
+        for stage, meaning, reply in meanings()
+        if not (found := meanings_of(read(reply_of(reply)), stage)) or found[0].meaning != meaning
+    ]
+    assert len(unlike) <= MAX_UNLIKE, unlike
+
+
+@pytest.mark.parametrize("stage", [Stage.GREETING, Stage.EHLO, Stage.AUTH, Stage.MAIL, Stage.DATA])
+def test_scripted_server_refuses_at_the_stage_asked_for(stage):
+    row = next(row for row in wordings() if row.stage is stage)
+    assert check(script_of(row)).stage is stage

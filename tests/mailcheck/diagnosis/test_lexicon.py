@@ -1,0 +1,230 @@
+"""Each meaning is found by its own words, whatever stands beside them, and by nothing else."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from smtpweb.mailcheck import Stage
+from smtpweb.mailcheck.core.failure import Symptom
+from smtpweb.mailcheck.diagnosis.catalogue import causes, causes_by_id
+from smtpweb.mailcheck.diagnosis.lexicon import (
+    LANGUAGES,
+    entries,
+    meanings_of,
+    parties,
+    pattern_of,
+    phrases,
+)  # fmt: skip
+from smtpweb.mailcheck.diagnosis.matcher import Seen, diagnose
+from smtpweb.mailcheck.diagnosis.reading import normalised, read
+from tests.support.replies import reply_of
+
+ANYWHERE = (Stage.MAIL, Stage.RCPT, Stage.DATA)
+MEANINGS = sorted(parties())
+EXAMPLES = [
+    (entry.meaning, stage, example)
+    for entry in entries()
+    for example in entry.examples
+    for stage in sorted(entry.stages or ANYWHERE)
+]
+# Replies that share a loud word and mean something else: the reply, its stage, the meaning
+NEAR_MISSES = [
+    ("550 High probability of spam", "data", "spam"),
+    ("554 You are sending spam", "rcpt", "ip-reputation"),
+    ("550 sender is spammer", "mail", "sender-refused"),
+    ("535 Your message looks like spam, prove you are not a robot", "auth",
+     "browser-sign-in-required"),
+    ("550 5.7.26 Unauthenticated email from example.com is not accepted. To protect users from"
+     " spam", "data", "sender-authentication"),
+    ("550 5.1.1 <a@example.org>: Recipient address rejected: User unknown", "rcpt",
+     "recipient-unknown"),
+    ("550 5.1.1 <a@example.org>: Sender address rejected: User unknown", "rcpt", "sender-unknown"),
+    ("535 5.7.8 User unknown", "auth", "credentials-wrong"),
+    ("552 5.2.2 Mailbox full", "rcpt", "mailbox-full"),
+    ("552 5.2.2 Your mailbox is full", "data", "own-mailbox-full"),
+    ("452 4.3.1 Mail system full", "mail", "storage-full"),
+    ("552 5.3.4 Message too big", "data", "too-big"),
+    ("550 5.3.4 We noticed some unusual activity in your account and temporarily blocked your"
+     " account", "data", "account-suspended"),
+    ("550 5.7.1 Client host rejected: Access denied", "rcpt", "client-refused"),
+    ("554 5.7.1 Sender address rejected: Access denied", "rcpt", "sender-refused"),
+    ("554 Access denied: User `x' is not authorized to perform `ses:SendRawEmail'", "data",
+     "permission-missing"),
+    ("550 5.1.8 Access denied, bad outbound sender", "data", "account-suspended"),
+    ("550 Access denied - Invalid HELO name", "ehlo", "ehlo-name-not-full"),
+    ("450 4.7.1 Try again later, greylisted", "rcpt", "greylisted"),
+    ("421 4.7.0 Temporary System Problem. Try again later", "data", "server-trouble"),
+    ("452 4.2.2 The recipient's inbox is out of storage space. Please try again later", "rcpt",
+     "mailbox-full"),
+    ("421 Too many connections, try again later", "greeting", "too-many-connections"),
+    ("454 4.7.0 Too many login attempts, please try again later", "auth", "too-many-attempts"),
+    ("452 Too many recipients", "rcpt", "too-many-recipients"),
+    ("554 too many invalid recipients", "rcpt", "ip-reputation"),
+    ("451 4.7.1 Too many messages, slow down", "data", "message-rate"),
+    ("550 Domain sandbox1.mailgun.org is not allowed to send: Free accounts are for test purposes"
+     " only", "data", "recipient-not-authorised"),
+    ("550 5.7.1 Relaying denied", "rcpt", "relay-denied"),
+    ("553 Relaying disallowed as app@example.com", "data", "sender-not-owned"),
+    ("553 Sender is not allowed to relay emails", "data", "sender-not-verified"),
+    ("550 5.7.1 Invalid credentials for relay", "mail", "ip-not-on-allow-list"),
+    ("554 5.7.1 Client host [192.0.2.7] blocked using zen.spamhaus.org", "rcpt", "ip-listed"),
+    ("554 5.7.1 blocked using zen.spamhaus.org; Error: open resolver", "rcpt", "resolver-refused"),
+    ("554 5.7.1 Sender address [a@example.com] blocked using dbl.spamhaus.org", "rcpt",
+     "sender-domain-listed"),
+    ("550 Virus detected", "data", "virus"),
+    ("450 4.4.0 Temporary DMARC DNS lookup failure", "data", "server-trouble"),
+    ("550 5.7.1 DMARC check failed", "data", "sender-authentication"),
+    ("535 5.7.3 Authentication unsuccessful", "auth", "credentials-wrong"),
+    ("535 5.7.139 Authentication unsuccessful, basic authentication is disabled", "auth",
+     "oauth-required"),
+    ("454 4.7.0 Temporary authentication failure", "auth", "authentication-service-down"),
+    ("530 5.7.0 Authentication required", "mail", "authentication-required"),
+    ("550 5.7.133 sender not authenticated for group", "rcpt", "recipient-refuses-sender"),
+    ("554 5.4.6 Too many hops", "data", "loop"),
+]  # fmt: skip
+URLS = st.sampled_from([
+    "https://support.example.com/?p=spam-mailbox-full-relay-denied", "see http://a.example/blocked",
+    "https://ya.example/user-unknown.", "www.example.org/rbl/blacklist",
+])  # fmt: skip
+TRAILERS = st.sampled_from([
+    "[AM0PR02CA0107.eurprd02.prod.outlook.com]", "a640c23a62f3a-ab - gsmtp",
+    "[SN1PEPF0002529E.namprd05.PROD.OUTLOOK.COM 2026-01-01T09:04:02.679Z 08DC8850F12E1502]",
+    "5b1f17b1804b1-47f1.3 - gsmtp",
+])  # fmt: skip
+IDS = st.sampled_from(["id 4FAKE1D0C0FFEE", "(#id-5.9.9)", "q13sm1234567"])
+ADDED = st.one_of(URLS, TRAILERS, IDS)
+
+
+def best(text, stage):
+    found = meanings_of(read(reply_of(text)), Stage(stage))
+    return found[0].meaning if found else ""
+
+
+def examples_of(meaning):
+    return [(stage, example) for named, stage, example in EXAMPLES if named == meaning]
+
+
+@pytest.mark.parametrize("meaning", MEANINGS)
+def test_example_leads_to_its_meaning_at_each_stage(meaning):
+    for stage, example in examples_of(meaning):
+        assert best(example, stage) == meaning, (stage, example)
+
+
+@pytest.mark.parametrize("meaning", MEANINGS)
+def test_line_breaks_change_nothing(meaning):
+    for stage, example in examples_of(meaning):
+        code = example[:3]
+        words = " ".join(line[4:] for line in example.split("|")).split()
+        lines = [" ".join(words[start : start + 4]) for start in range(0, len(words), 4)]
+        marks = ["-"] * (len(lines) - 1) + [" "]
+        folded = "|".join(f"{code}{mark}{line}" for mark, line in zip(marks, lines, strict=True))
+        assert best(folded, stage) == meaning, (stage, example)
+
+
+@pytest.mark.parametrize(("text", "stage", "meaning"), NEAR_MISSES)
+def test_near_miss_is_told_apart(text, stage, meaning):
+    assert best(text, stage) == meaning
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from(EXAMPLES), ADDED)
+def test_what_says_nothing_changes_nothing(example, added):
+    meaning, stage, text = example
+    lines = text.split("|")
+    lines[-1] += f" {added}"
+    assert best("|".join(lines), stage) == meaning
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from(EXAMPLES), st.sampled_from([str.upper, str.lower, str.title, str.swapcase]))
+def test_case_changes_nothing(example, change):
+    meaning, stage, text = example
+    lines = [line[:4] + change(line[4:]) for line in text.split("|")]
+    # A support code or "gsmtp" in other letters is no trailer any more, and no word either
+    before, after = read(reply_of(text)), read(reply_of("|".join(lines)))
+    if before.words == after.words:
+        assert best("|".join(lines), stage) == meaning
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=300), st.sampled_from(list(Stage)), st.integers(400, 599), st.booleans())
+def test_any_text_ends_in_one_cause(text, stage, code, authenticated):
+    line = f"{code} " + text.replace("\r", " ").replace("\n", " ")
+    reply = reply_of(line[:500])
+    found = diagnose(Seen(stage, Symptom.REFUSED, reply, {"authenticated": authenticated}))
+    assert found.id in {cause.id for cause in causes()}
+    assert found.id not in found.also_possible
+    assert found.title
+    assert found.steps
+
+
+def test_every_meaning_has_a_cause_and_every_cause_a_meaning_that_exists():
+    named = {meaning for cause in causes() for meaning in cause.means} - {"", "*"}
+    assert named == set(parties())
+
+
+def test_every_meaning_has_an_example():
+    with_examples = {entry.meaning for entry in entries() if entry.examples}
+    assert with_examples == set(parties())
+
+
+def test_every_phrase_matches_its_own_words():
+    """A phrase with a word that reading takes out or writes otherwise would never match."""
+    for phrase in phrases():
+        assert phrase.language in LANGUAGES
+        words = [
+            token.split("|")[0].replace("_", " ").rstrip("*")
+            for token in phrase.text.split()
+            if token != "..." and not token.startswith("[")
+        ]
+        assert phrase.pattern.search(normalised(" ".join(words))), phrase.text
+        assert not phrase.pattern.search(" "), phrase.text
+
+
+@pytest.mark.parametrize(
+    ("phrase", "text", "matches"),
+    [
+        ("mailbox full", "mailbox full", True),
+        ("mailbox full", "mailboxes full", False),
+        ("mailbox [is] full", "the mailbox is full!", True),
+        ("user|mailbox unknown", "mailbox unknown", True),
+        ("does_not|doesnt exist", "user doesn't exist", True),
+        ("too many ... connections", "too many very slow connections", True),
+        ("too many ... connections", "too many b c d e f g h connections", False),
+        ("list*", "listed", True),
+        ("用户不存在", "该用户不存在!", True),
+        ("boîte pleine", "BOITE PLEINE", True),
+    ],
+)
+def test_pattern_of_a_phrase(phrase, text, matches):
+    assert bool(pattern_of(phrase).search(normalised(text))) is matches
+
+
+CONTEXTS = [
+    {},
+    {"authenticated": True, "auth": True, "encrypted": True, "port": 587},
+    {"authenticated": False, "auth": True, "encrypted": True, "port": 465},
+    {"authenticated": False, "auth": False, "encrypted": False, "port": 25},
+]
+
+
+@pytest.mark.parametrize("context", CONTEXTS, ids=["nothing", "signed in", "submission", "mx"])
+@pytest.mark.parametrize("meaning", MEANINGS)
+def test_example_leads_to_a_cause_of_its_meaning_in_every_context(meaning, context):
+    """The facts choose among the causes of a meaning, and never the cause of another one."""
+    for stage, example in examples_of(meaning):
+        found = diagnose(Seen(stage, Symptom.REFUSED, reply_of(example), context))
+        cause = causes_by_id()[found.id]
+        # A meaning without a cause at this stage leaves the neutral one
+        fits = meaning in cause.means or found.id == f"SMTP_{stage.name}_REFUSED"
+        assert fits, (stage, example, found.id)
+
+
+def test_known_words_rarely_end_in_a_neutral_cause():
+    neutral = {
+        (meaning, stage)
+        for meaning, stage, example in EXAMPLES
+        if diagnose(Seen(stage, Symptom.REFUSED, reply_of(example))).id
+        == f"SMTP_{stage.name}_REFUSED"
+    }
+    assert len(neutral) <= 3, neutral
