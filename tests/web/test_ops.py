@@ -220,8 +220,8 @@ def test_figures_count_checks_and_their_stages_for_ever(app: Flask, alice: Perso
     for shown in (found, figures(app)):
         checks = {name[1:]: value for name, value in shown.items() if "checks_total" in name[0]}
         assert checks == {
-            ("accepted", "accepted", "SMTP_ACCEPTED", "hand"): 2,
-            ("failed", "auth", "SMTP_AUTH_WRONG_CREDENTIALS", "hand"): 1,
+            ("SMTP_ACCEPTED", "hand", "accepted", "accepted"): 2,
+            ("SMTP_AUTH_WRONG_CREDENTIALS", "hand", "failed", "auth"): 1,
         }
         assert shown["smtpweb_stage_seconds_count", "auth"] == 3
         assert 0 < shown["smtpweb_stage_seconds_sum", "total"] < 60
@@ -260,9 +260,7 @@ def test_a_transaction_that_fails_counts_nothing(app: Flask) -> None:
     assert not any("checks_total" in name[0] for name in found)
 
 
-def test_figures_tell_the_queue_the_lag_workers_and_certificates(
-    app: Flask, alice: Person
-) -> None:
+def test_figures_tell_the_queue_the_lag_workers_and_certificates(app: Flask, alice: Person) -> None:
     smtp_id = alice.make_smtp(alice.make_app("shop")["_id"])["_id"]
     moment = now()
     with app.app_context():
