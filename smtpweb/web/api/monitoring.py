@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from flask import Response, g
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
@@ -20,7 +20,9 @@ from ..http import auth
 from . import problems, schema
 from .views import bp
 
-_JOB = re.compile(r"([0-9a-f]{24})-([0-9]{1,10})", re.ASCII)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST = 2**32 * 1000  # in the year 2106
+_JOB = re.compile(r"([0-9a-f]{24})-([0-9]{1,14})"  # the app, and milliseconds since 1970, re.ASCII)
 
 
 @bp.get("/private/smtps/checks")
@@ -64,9 +66,9 @@ def check_by_app() -> Response:
     sent = schema.Sent()
     app_id = sent.id("idapp")
     sent.done()
-    batch = Batch(apps.find(g.caller.user_id, app_id).id, now().replace(microsecond=0))
+    batch = Batch(apps.find(g.caller.user_id, app_id).id, now())
     batches.start(g.caller, batch, auth.base_url())
-    job = f"{batch.app_id}-{int(batch.since.timestamp())}"
+    job = _job(batch)
     return schema.reply(
         {
             "idjob": job,
@@ -89,7 +91,7 @@ def show_progress() -> Response:
     found = batches.standing(g.caller.user_id, batch)
     return schema.reply(
         {
-            "idjob": f"{batch.app_id}-{int(batch.since.timestamp())}",
+            "idjob": _job(batch),
             "total": found.total,
             "queued": found.queued,
             "finished": found.finished,
@@ -104,7 +106,12 @@ def _batch(value: str) -> Batch:
     found = _JOB.fullmatch(value)
     if found is None:
         raise ValueError(Sentence("Must be the idjob of a bulk check."))
-    return Batch(found[1], datetime.fromtimestamp(min(int(found[2]), 2**32), UTC))
+    since = _EPOCH + timedelta(milliseconds=min(int(found[2]), _LATEST))
+    return Batch(found[1], since)
+
+
+def _job(batch: Batch) -> str:
+    return f"{batch.app_id}-{(batch.since - _EPOCH) // timedelta(milliseconds=1)}"
 
 
 @bp.get("/probe")

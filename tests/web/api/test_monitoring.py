@@ -137,7 +137,7 @@ def test_a_job_id_that_cannot_be_is_refused(alice: Person, idjob: str) -> None:
 
 @one_database
 def test_a_job_id_far_in_the_future_is_no_error(alice: Person, idapp: str) -> None:
-    reply = alice.get("/private/smtps/progress", idjob=f"{idapp}-9999999999")
+    reply = alice.get("/private/smtps/progress", idjob=f"{idapp}-99999999999999")
     assert reply.status_code == 200
 
 

@@ -238,7 +238,7 @@ def masked(body: Any) -> str:
     """The body without what is different every time."""
     text = json.dumps(body)
     text = re.sub(r"\b[0-9a-f]{24}\b", "ID", text)
-    text = re.sub(r"ID-[0-9]{10}\b", "JOB", text)
+    text = re.sub(r"ID-[0-9]{13}\b", "JOB", text)
     text = re.sub(r'"milliseconds": \{[^}]*\}', '"milliseconds": {}', text)
     text = re.sub(r"\b[0-9a-f]{16}\b", "NUMBER", text)
     text = re.sub(r"smw_[\w-]{43}", "TOKEN", text)
