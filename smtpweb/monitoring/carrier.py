@@ -91,6 +91,7 @@ class Carrier:
             if self._results and (due or len(self._results) >= PORTION):
                 done += await self._settle()
                 settled_at = time.monotonic()
+                more = over_at is None  # a user or a host may have a place again
             await self._show_progress()
         return done
 
