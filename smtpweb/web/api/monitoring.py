@@ -22,7 +22,7 @@ from .views import bp
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = 2**32 * 1000  # in the year 2106
-_JOB = re.compile(r"([0-9a-f]{24})-([0-9]{1,14})"  # the app, and milliseconds since 1970, re.ASCII)
+_JOB = re.compile(r"([0-9a-f]{24})-([0-9]{1,14})", re.ASCII)  # app, milliseconds since 1970
 
 
 @bp.get("/private/smtps/checks")
