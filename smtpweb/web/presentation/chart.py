@@ -78,7 +78,10 @@ def chart(columns: Sequence[Column]) -> Chart:
         if any(one.parts[place] for one in drawn)
     ]
     ticks = (
-        [(TOP + HEIGHT * (1 - share), labels.duration(top * share)) for share in (0, 0.5, 1)]
+        [
+            (TOP + HEIGHT * (1 - share), labels.duration(top * share) if share else "0")
+            for share in (0, 0.5, 1)
+        ]
         if highest
         else []
     )
