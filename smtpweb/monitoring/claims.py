@@ -31,6 +31,7 @@ HOST_SPACING = timedelta(seconds=0.5)  # between two turns of a host whose place
 LEASE_MARGIN = timedelta(seconds=30)  # beyond the deadline of a check
 _BUSY_AGAIN = timedelta(seconds=30)  # for a server that somebody checks by hand just now
 _HEAVY_SHARE = 4  # who has more than this part of what is due waits for the others
+_MOST_LOCKS = 64  # on hosts, in one claim
 _MOST_USERS = 100  # whose queued checks are looked at in one turn
 
 
@@ -148,9 +149,9 @@ def _choose(
     for row in in_turn:
         if row is None:
             continue
-        if not hosts.has_place(row.host):
+        if hosts.is_full(row.host):
             later[row.host].append(row.smtp_id)
-        elif len(chosen) < room:
+        elif len(chosen) < room and hosts.has_place(row.host):
             hosts.take(row.host)
             chosen.append(row.smtp_id)
     return chosen, later
@@ -352,6 +353,7 @@ class _Hosts:
     def __init__(self, moment: datetime) -> None:
         self._moment = moment
         self._taken: dict[str, int] = {}
+        self._left: set[str] = set()
         self._postgresql = db.engine.dialect.name == "postgresql"
 
     def look_at(self, hosts: set[str]) -> None:
@@ -359,28 +361,46 @@ class _Hosts:
         new = sorted(hosts - self._taken.keys())
         if not new:
             return
-        mine = set(new)
         if self._postgresql:
-            rows = db.session.execute(
-                text(
-                    "SELECT host FROM unnest(CAST(:hosts AS text[])) AS host"
-                    " WHERE pg_try_advisory_xact_lock(7, hashtext(host))"
-                ),
-                {"hosts": new},
-            )
-            mine = {row.host for row in rows}
+            self._left |= self._not_ours(new)
         counted = db.session.execute(
             select(Due.host, func.count())
             .where(Due.host.in_(new), Due.lease_until > self._moment)
             .group_by(Due.host)
         )
         under_way = {row[0]: row[1] for row in counted}
-        for host in new:
-            self._taken[host] = under_way.get(host, 0) if host in mine else PER_HOST
+        self._taken |= {host: under_way.get(host, 0) for host in new}
+
+    def _not_ours(self, hosts: list[str]) -> set[str]:
+        """Lock the hosts with more servers than places; those that another worker has locked.
+
+        On SQLite there is one writer anyway. A lock takes a place in the shared memory of
+        PostgreSQL, so one claim has a few.
+        """
+        crowded = db.session.scalars(
+            text(
+                "SELECT host FROM unnest(CAST(:hosts AS text[])) AS host WHERE (SELECT count(*)"
+                " FROM (SELECT FROM due WHERE due.host = host.host LIMIT :places + 1) AS few)"
+                " > :places"
+            ),
+            {"hosts": hosts, "places": PER_HOST},
+        ).all()
+        locked = db.session.scalars(
+            text(
+                "SELECT host FROM unnest(CAST(:hosts AS text[])) AS host"
+                " WHERE pg_try_advisory_xact_lock(7, hashtext(host))"
+            ),
+            {"hosts": crowded[:_MOST_LOCKS]},
+        ).all()
+        return set(crowded) - set(locked)
 
     def has_place(self, host: str) -> bool:
         """Whether one more check of it may begin."""
-        return self._taken[host] < PER_HOST
+        return host not in self._left and self._taken[host] < PER_HOST
+
+    def is_full(self, host: str) -> bool:
+        """Whether its places are taken, as far as this worker may say."""
+        return host not in self._left and self._taken[host] >= PER_HOST
 
     def take(self, host: str) -> None:
         """Count one more."""

@@ -10,10 +10,10 @@ import random
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, func, literal, literal_column, or_, select, update
 
 from ..database.models import App, Due, Smtp
-from ..database.session import db, now
+from ..database.session import UtcDateTime, db, now
 
 LEAST_EVERY, MOST_EVERY = 15, 24 * 60  # minutes; 0: never
 EMAIL_EVERY = ("never", "daily", "always")
@@ -94,19 +94,18 @@ def some_time(
     start = start or now()
     seconds = int(span.total_seconds())
     if db.engine.dialect.name == "sqlite":
-        moment = func.strftime(
+        moment: Any = func.strftime(
             "%Y-%m-%d %H:%M:%f000",
             start.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3],
             literal_column(f"'+' || (abs(random()) % {seconds * 1000 + 1} / 1000.0) || ' seconds'"),
         )
         least: Any = func.min
     else:
-        moment = literal_column(f":start + random() * interval '{seconds} seconds'").bindparams(
-            start=start
-        )
+        share = func.random().op("*")(literal_column(f"interval '{seconds} seconds'"))
+        moment = literal(start, UtcDateTime).op("+")(share)
         least = func.least
     if sooner_than is None:
-        return moment
+        return moment  # type: ignore[no-any-return]
     return least(func.coalesce(sooner_than, moment), moment)  # type: ignore[no-any-return]
 
 
