@@ -17,8 +17,7 @@ from flask import Response, request
 from werkzeug.exceptions import UnsupportedMediaType
 
 from ... import validators
-from ...checking import service
-from ...database.models import App, Check, hides_username
+from ...database.models import App, hides_username
 from ...errors import BadInput
 from ...mailcheck import Encryption
 from ...mailcheck.explain.explanation import Explanation
@@ -211,14 +210,14 @@ def smtp(row: Any, app_sender: str | None, *, secrets: bool) -> dict[str, Any]:
         "defaultfromemail": row.defaultfromemail,
         "defaultfromname": row.defaultfromname,
         "numerrors": row.numerrors,
-        "created": _time(row.created),
-        "modified": _time(row.modified),
+        "created": time(row.created),
+        "modified": time(row.modified),
         "status": "A" if row.enabled else "D",
     }
     if row.off_since is not None:
         shown["off"] = {
-            "since": _time(row.off_since),
-            "until": _time(row.off_until) if row.off_until else None,
+            "since": time(row.off_since),
+            "until": time(row.off_until) if row.off_until else None,
             "note": row.off_note,
         }
     if found:
@@ -274,35 +273,9 @@ def app(row: App) -> dict[str, Any]:
         "useautoblacklist": row.useautoblacklist,
         "checkevery": row.check_every,
         "emailevery": row.email_every,
-        "created": _time(row.created),
-        "modified": _time(row.modified),
+        "created": time(row.created),
+        "modified": time(row.modified),
         "status": "A",
-    }
-
-
-def check(row: Check) -> dict[str, Any]:
-    """A check as the API lists it; its report and transcript are for its page."""
-    if row.finished is not None:
-        status = "finished"
-    elif row.queued is not None:
-        status = "queued"
-    else:
-        status = "running" if service.is_under_way(row) else "interrupted"
-    return {
-        "_id": row.id,
-        "idsmtp": row.smtp_id,
-        "kind": row.kind,
-        "mode": row.mode,
-        "status": status,
-        "started": _time(row.started),
-        "finished": _time(row.finished) if row.finished else None,
-        "accepted": row.accepted,
-        "applied": row.applied,
-        "stage": row.stage,
-        "code": row.code,
-        "title": row.title,
-        "milliseconds": row.times or {},
-        "changes": row.changes or [],
     }
 
 
@@ -337,7 +310,7 @@ def reply(body: Any, status: int = 200, mimetype: str = "application/json") -> R
     return Response(json.dumps(body, separators=(",", ":")), status, mimetype=mimetype)
 
 
-def _time(moment: Any) -> str:
+def time(moment: Any) -> str:
     """UTC without a zone: the Java client reads a LocalDateTime and fails on any offset."""
     # A plain row of SQLite passed through UtcDateTime already.
     text: str = moment.replace(tzinfo=None).isoformat(timespec="milliseconds")

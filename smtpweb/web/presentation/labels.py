@@ -18,7 +18,6 @@ from ...mailcheck import Encryption, Outcome, Reply, Report, Stage, Step
 from ...registry import states
 from ...registry.overview import Summary
 from ...registry.states import AppState, SmtpState
-from ...registry.status import Reason
 
 
 class State(NamedTuple):
@@ -70,30 +69,6 @@ SMTP_STATES = {
     SmtpState.DISABLED: State(lazy_gettext("Disabled: last check failed"), "danger", "failed"),
     SmtpState.UNCHECKED: State(lazy_gettext("Not checked yet"), "secondary", "waiting"),
     SmtpState.UNCHECKABLE: State(lazy_gettext("Cannot be checked"), "warning", "alert"),
-}
-# Why a state changed: values of ``registry.status.Reason``.
-REASONS = {
-    Reason.CHECK_ACCEPTED: lazy_gettext("a check was accepted"),
-    Reason.CHECK_FAILED: lazy_gettext("a check failed"),
-    Reason.FAILED_TEMPORARILY: lazy_gettext("a check failed temporarily"),
-    Reason.CANNOT_BE_CHECKED: lazy_gettext("it cannot be checked"),
-    Reason.EDITED: lazy_gettext("it was changed"),
-    Reason.TURNED_OFF: lazy_gettext("it was turned off"),
-    Reason.ENABLED: lazy_gettext("it was enabled"),
-    Reason.TIME_OVER: lazy_gettext("its time off was over"),
-}
-# What can differ from the last good check: values of ``checking.facts.KINDS``.
-CHANGES = {
-    "certificate": lazy_gettext("Certificate"),
-    "capabilities": lazy_gettext("Capabilities"),
-    "mechanisms": lazy_gettext("Authentication mechanisms"),
-    "greeting": lazy_gettext("Greeting"),
-    "address": lazy_gettext("Address"),
-}
-KINDS = {
-    "hand": lazy_gettext("by hand"),
-    "bulk": lazy_gettext("bulk"),
-    "scheduled": lazy_gettext("scheduled"),
 }
 # What a list of SMTP servers can be filtered by: (value in the address, its words)
 SMTP_FILTER = [
@@ -364,12 +339,6 @@ def seconds_since(moment: datetime) -> int:
 def state_words(state: str) -> State:
     """A state by its value in the history."""
     return SMTP_STATES[SmtpState(state)]
-
-
-def reason(code: str) -> str:
-    """Why a state changed; the code itself where a later version wrote it."""
-    known = {reason.value: words for reason, words in REASONS.items()}
-    return str(known.get(code, code))
 
 
 def days_until(moment: datetime) -> int:

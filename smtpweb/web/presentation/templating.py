@@ -13,7 +13,7 @@ from jinja2 import StrictUndefined
 
 from ...registry import overview
 from ..http import form_owner
-from . import causes, confidence, dark_theme, labels, remedies
+from . import causes, confidence, dark_theme, labels, past, remedies
 
 _DAY = 86400
 _YEAR = 365 * _DAY
@@ -33,6 +33,7 @@ def register(app: Flask) -> None:
     }
     app.jinja_env.globals |= {
         "words": labels,
+        "past": past,
         "causes": causes,
         "confidence": confidence.sentences,
         "fixes": remedies,
