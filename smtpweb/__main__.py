@@ -1,4 +1,4 @@
-"""``python -m smtpweb``: create keys, migrate, serve, and run a worker; with arguments, run a command.
+"""``python -m smtpweb``: create keys, migrate, serve and work; with arguments, run a command.
 
 ``python -m smtpweb users create ...`` is the same as ``flask --app wsgi users create ...``.
 """

@@ -27,7 +27,8 @@ from .database.session import cause
 from .errors import BadInput, Busy, NotFound, SecretUnreadable, SmtpwebError
 from .mailcheck.core.modes import ENCRYPTION_NAMES
 from .mailcheck.explain.explanation import MAX_TEXT
-from .monitoring import engine, schedule, workers
+from .monitoring import engine, outcomes, schedule, workers
+from .monitoring.outcomes import Outcome
 from .registry import export_import, smtps, switches
 
 
@@ -145,19 +146,63 @@ def _user(name: str) -> User:
 @click.argument("idsmtp", required=False)
 @click.option("--app", "idapp", metavar="IDAPP", help="Check all SMTP servers of this app.")
 @click.option("--all", "everything", is_flag=True, help="Check all SMTP servers of all accounts.")
-def check_smtps(idsmtp: str | None, idapp: str | None, everything: bool) -> None:
+@click.option(
+    "--format",
+    "shape",
+    type=click.Choice(("text", "nagios", "junit", "json")),
+    default="text",
+    show_default=True,
+    help="Format of the outcomes; with nagios the exit status is 0, 2 or 3.",
+)
+def check_smtps(idsmtp: str | None, idapp: str | None, everything: bool, shape: str) -> None:
     """Send a test email through SMTP servers; exit with status 1 if one of them fails."""
     if sum((idsmtp is not None, idapp is not None, everything)) != 1:
         raise click.UsageError("Say what to check: IDSMTP, --app IDAPP or --all.")
+    try:
+        servers = _find(idsmtp, idapp)
+    except UsageError as error:
+        if shape != "nagios":
+            raise
+        click.echo(outcomes.nagios_unknown(error.message))
+        sys.exit(outcomes.NAGIOS_UNKNOWN)
+    if shape == "text":
+        passed = [_check(owner_id, smtp_id, address) for smtp_id, owner_id, address in servers]
+        click.echo(f"{len(passed)} checked, {passed.count(False)} failed.")
+        sys.exit(0 if all(passed) else 1)
+    checked = [
+        outcome
+        for smtp_id, owner_id, address in servers
+        if (outcome := _outcome_of(owner_id, smtp_id, address)) is not None
+    ]
+    if shape == "nagios":
+        text, status = outcomes.nagios(checked)
+    else:
+        text = outcomes.junit(checked) if shape == "junit" else outcomes.as_json(checked)
+        status = 0 if all(outcome.accepted for outcome in checked) else 1
+    click.echo(text)
+    sys.exit(status)
+
+
+def _find(idsmtp: str | None, idapp: str | None) -> list[tuple[str, str, str]]:
     servers = smtps.with_owners(smtp_id=_id(idsmtp), app_id=_id(idapp))
     if idsmtp and not servers:
         raise UsageError(f"There is no SMTP server {idsmtp}.")
     if idapp and not servers:
         raise UsageError(f"There is no app {idapp} with an SMTP server.")
-    passed = [_check(owner_id, smtp_id, address) for smtp_id, owner_id, address in servers]
-    click.echo(f"{len(passed)} checked, {passed.count(False)} failed.")
-    if not all(passed):
-        sys.exit(1)
+    return [(smtp_id, owner_id, address) for smtp_id, owner_id, address in servers]
+
+
+def _outcome_of(owner_id: str, smtp_id: str, address: str) -> Outcome | None:
+    """Check an SMTP server; None if it was removed before."""
+    try:
+        check = service.run(Caller(owner_id, ALL_SCOPES), smtp_id, limited=False)
+    except NotFound:
+        return None
+    except (Busy, SecretUnreadable) as error:
+        return Outcome(smtp_id, address, problem=str(error.detail))
+    except Exception as error:  # our bug, or the database: the other servers are still checked
+        return Outcome(smtp_id, address, problem=type(error).__name__)
+    return Outcome(smtp_id, address, check.id, check.report)
 
 
 def _id(value: str | None) -> str | None:
@@ -279,7 +324,7 @@ def make_due(idapp: str | None) -> None:
     try:
         count = schedule.make_due(_id(idapp))
     except NotFound:
-        raise Told(f"There is no app {idapp}.") from None
+        raise UsageError(f"There is no app {idapp}.") from None
     click.echo(f"{count} scheduled check(s) are due now.")
     if not workers.is_any_alive():
         click.echo("No worker is running: start one with 'flask --app wsgi worker'.", err=True)
@@ -295,7 +340,7 @@ def disable_smtp(idsmtp: str, until: str | None, note: str) -> None:
     try:
         moment = validators.moment(until) if until else None
     except ValueError as error:
-        raise Told(f"--until: {error}") from None
+        raise UsageError(f"--until: {error}") from None
     switches.disable(owner_id, _id(idsmtp) or "", until=moment, note=note)
     click.echo(f"{where} is off{f' until {moment:%Y-%m-%d %H:%M} UTC' if moment else ''}.")
 
@@ -313,7 +358,7 @@ def _one(idsmtp: str) -> tuple[str, str]:
     """The owner of an SMTP server, and where that is."""
     found = smtps.with_owners(smtp_id=_id(idsmtp))
     if not found:
-        raise Told(f"There is no SMTP {idsmtp}.")
+        raise UsageError(f"There is no SMTP {idsmtp}.")
     return found[0][1], found[0][2]
 
 

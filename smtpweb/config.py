@@ -71,6 +71,7 @@ class Settings:
     trusted_proxies: int = 0
     base_url: str | None = None
     keep_checks: int = 90
+    keep_days: int = 730
     demo_mailbox: Path | None = None
     webhook_egress: EgressPolicy = field(
         default_factory=lambda: EgressPolicy().for_webhooks(WEBHOOK_PORTS)
@@ -144,6 +145,7 @@ def load(environ: Mapping[str, str] | None = None, instance: Path = INSTANCE) ->
         trusted_proxies=source.read("TRUSTED_PROXIES", _whole(0, 10), 0),
         base_url=source.read("BASE_URL", _base_url),
         keep_checks=source.read("KEEP_CHECKS", _whole(0, 36500), 90),
+        keep_days=source.read("KEEP_DAYS", _whole(0, 36500), 730),
         max_apps=source.read("MAX_APPS", _whole(0, 999_999), 0),
         max_smtps=source.read("MAX_SMTPS", _whole(0, 999_999), 0),
         demo_mailbox=source.read("DEMO_MAILBOX", Path),

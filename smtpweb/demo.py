@@ -294,7 +294,7 @@ def register(servers: list[tuple[Sandbox, int]]) -> str:
 
 
 def _add_app(
-    user_id: str, name: str, sender: str, servers: list[tuple[Sandbox, int]], check_every: int
+    user_id: str, name: str, sender: str, servers: list[tuple[Sandbox, int]], checkevery: int
 ) -> None:
     app = apps.save(
         user_id,
@@ -303,7 +303,7 @@ def _add_app(
             "testemail": "test@example.com",
             "defaultfromemail": sender,
             "strategy": "PRIORITY",
-            "check_every": check_every,
+            "checkevery": checkevery,
         },
     )
     for priority, (sandbox, port) in enumerate(servers, 1):

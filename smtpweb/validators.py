@@ -22,7 +22,7 @@ from .mailcheck.core.invisible import Invisible, first_invisible, first_undrawn
 
 PORTS = (1, 65535)
 PRIORITIES = (0, 2**31 - 1)
-SCOPES = ("read", "write", "check", "secrets")
+SCOPES = ("read", "write", "check", "secrets", "probe")
 STRATEGIES = ("PRIORITY", "RANDOM")
 LANGUAGES = {"en": "English", "es": "Español"}  # of the pages, each by its native name
 ALARM_KINDS = ("email", "webhook", "apprise")
@@ -322,7 +322,7 @@ def moment(value: str) -> datetime:
     return at.replace(microsecond=at.microsecond // 1000 * 1000)
 
 
-def check_every(value: str) -> int:
+def checkevery(value: str) -> int:
     """Minutes between two scheduled checks; 0: none."""
     minutes = integer(value, 0, 24 * 60)
     if 0 < minutes < 15:
@@ -330,7 +330,7 @@ def check_every(value: str) -> int:
     return minutes
 
 
-def email_every(value: str) -> str:
+def emailevery(value: str) -> str:
     """How often a scheduled check sends a real email."""
     word = value.strip().lower()
     if word not in ("never", "daily", "always"):

@@ -97,7 +97,7 @@ def fill(app: Flask, count: int, port: int, *, hosts: int | None = None, users: 
                 name="bench",
                 testemail="a@example.com",
                 defaultfromemail="b@example.com",
-                email_every="never",
+                emailevery="never",
             )
             db.session.add(one)
             db.session.flush()

@@ -14,8 +14,8 @@ TIME = sa.DateTime(timezone=True)
 def upgrade():
     # Constant defaults: PostgreSQL adds such a column without rewriting the table.
     for column in (
-        sa.Column("check_every", sa.Integer(), nullable=False, server_default="60"),
-        sa.Column("email_every", sa.String(length=10), nullable=False, server_default="daily"),
+        sa.Column("checkevery", sa.Integer(), nullable=False, server_default="60"),
+        sa.Column("emailevery", sa.String(length=10), nullable=False, server_default="daily"),
         sa.Column("off_until", TIME, nullable=True),
         sa.Column("off_by", sa.String(length=24), nullable=True),
         sa.Column("off_note", sa.String(length=200), nullable=True),

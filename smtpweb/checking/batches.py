@@ -133,7 +133,7 @@ def standing(user_id: str, batch: Batch) -> Standing:
         .limit(SHOWN if counts.begun < total else 0)
     )
     runs = counts.begun - counts.finished > counts.queued
-    delayed = limits.used_share(user_id)[1] if counts.queued and not runs else 0
+    delayed = limits.wait(user_id) if counts.queued and not runs else 0
     return Standing(
         total,
         counts.begun,

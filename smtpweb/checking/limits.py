@@ -143,7 +143,6 @@ class WorkerLimits:
 
     checks: threading.BoundedSemaphore
     streams: Slots
-    batches: Slots
     hashing: Pool
     explanations: Allowance
 
@@ -153,7 +152,6 @@ class WorkerLimits:
         return cls(
             threading.BoundedSemaphore(config.check_slots),
             Slots(config.stream_slots, config.streams_per_user),
-            Slots(config.batch_slots),
             Pool(config.hash_slots, config.hash_queue),
             Allowance(config.explanations, config.explanations_minutes * 60),
         )
@@ -173,6 +171,11 @@ def take_slot() -> threading.BoundedSemaphore:
 
 
 # --- the share of a user -------------------------------------------------------------------
+
+
+def wait(user_id: str, kind: str = CHECK) -> int:
+    """Return the seconds until this user may start one more; 0: now."""
+    return _usage(user_id, kind).wait
 
 
 def room(user_id: str, kind: str = CHECK) -> int:

@@ -6,7 +6,7 @@ failure of the server disables it. A scheduled one that fails temporarily is rep
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from ..database.models import Check, Due, Smtp
 from ..database.session import now
@@ -14,6 +14,7 @@ from ..mailcheck import Report, Stage
 from ..mailcheck.core import report_size
 from ..registry import schedule, status
 from ..registry.status import Reason
+from . import facts
 
 HAND, BULK, SCHEDULED = "hand", "bulk", "scheduled"
 EMAIL, PROBE = "email", "probe"
@@ -31,10 +32,9 @@ def settle(smtp: Smtp, due: Due | None, check: Check, report: Report) -> None:
     check.stage, check.code, check.title = report.stage, report.code, report.title
     check.facts = report.facts
     check.report_json = report_size.within(report).to_dict()
+    facts.keep(smtp, check, report)
     is_current = check.smtp_version >= smtp.settings_version
     check.applied = is_current and report.judges
-    if is_current and report.tls is not None:
-        smtp.certificate_expires = _moment(report.tls.not_after)
     if is_current:
         repeats = _is_repeated(smtp, due, check, report)
         was_enabled = smtp.enabled
@@ -46,15 +46,6 @@ def settle(smtp: Smtp, due: Due | None, check: Check, report: Report) -> None:
             _note_email(due, check, report, moment)
             due.next_at = _next(smtp, due, report, repeats, was_enabled, moment)
     release(smtp, due, check.ends_by)
-
-
-def _moment(text: str) -> datetime | None:
-    """A time in ISO 8601 as a certificate's facts have it; None where it is none."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def release(smtp: Smtp, due: Due | None, ends_by: datetime) -> None:

@@ -83,8 +83,8 @@ def _scheduled(worker_id: str, moment: datetime, hosts: _Hosts, room: int) -> li
         if (closed := windows.closed_until(smtp)) is not None:
             due.next_at = min(closed + schedule.jittered(schedule.SOON), moment + schedule.DAY)
             continue
-        needs_email = smtp.app.email_every == "always" or (
-            smtp.app.email_every == "daily" and verdict.must_email(due, moment)
+        needs_email = smtp.app.emailevery == "always" or (
+            smtp.app.emailevery == "daily" and verdict.must_email(due, moment)
         )
         check = _begun(smtp, moment, ends_by, verdict.SCHEDULED)
         check.mode = verdict.EMAIL if needs_email else verdict.PROBE

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from sqlalchemy import select, update
 
-from ..checking import retention, verdict
+from ..checking import retention, tally, verdict
 from ..database.models import Check, Smtp
 from ..database.session import db, now, writing
 from ..registry import switches
@@ -20,7 +20,7 @@ _PASSED = timedelta(seconds=5)
 
 
 def tidy() -> None:
-    """Mend the schedule, enable what was off until now, queue lost checks anew, prune."""
+    """Mend the schedule, enable what was off until now, queue lost checks anew, prune, sum up."""
     schedule.reconcile()
     enable_in_time()
     queue_lost_checks_again()
@@ -30,6 +30,10 @@ def tidy() -> None:
     for _ in range(_REMOVED):
         if retention.prune() < retention.PORTION:
             break
+    for _ in range(_REMOVED):
+        if not retention.prune_history():
+            break
+    tally.compact()
 
 
 def enable_in_time() -> None:

@@ -104,7 +104,7 @@ def _add_lacking() -> None:
 
 
 def _first(moment: datetime) -> ColumnElement[Any]:
-    never = or_(App.check_every == 0, Smtp.off_since.is_not(None))
+    never = or_(App.checkevery == 0, Smtp.off_since.is_not(None))
     return case((never, null()), else_=rule.some_time(rule.SPREAD, start=moment))
 
 

@@ -32,8 +32,8 @@ class AppChanges(TypedDict, total=False):
     retaindata: bool
     useblacklist: bool
     useautoblacklist: bool
-    check_every: int
-    email_every: str
+    checkevery: int
+    emailevery: str
 
 
 def defaults(owner: User) -> AppChanges:
@@ -118,7 +118,7 @@ def save(
             if version is not None and app.version != version:
                 raise EditConflict(Sentence("This app was changed after you opened the form."))
             app.modified = now()
-        sender_before, every_before = app.defaultfromemail, app.check_every
+        sender_before, every_before = app.defaultfromemail, app.checkevery
         for name, value in changes.items():
             setattr(app, name, value)
         app.version += 1
@@ -130,7 +130,7 @@ def save(
             ) from None
         if app.defaultfromemail != sender_before:
             checkability.renew(app)
-        if every_before not in (None, app.check_every):
+        if every_before not in (None, app.checkevery):
             schedule.replan(app)
         return app
 

@@ -36,7 +36,7 @@ def jittered(span: timedelta) -> timedelta:
 
 def interval(app: Any) -> timedelta | None:
     """Between two scheduled checks of a server of this app; None: there are none."""
-    return timedelta(minutes=app.check_every) if app.check_every else None
+    return timedelta(minutes=app.checkevery) if app.checkevery else None
 
 
 def back_off(span: timedelta, failures: int) -> timedelta:
@@ -54,7 +54,7 @@ def plan(smtp: Smtp, app: App) -> None:
         due.email_at = moment + DAY * random.random()  # noqa: S311
         db.session.add(due)
     due.user_id, due.host, due.attempt = app.user_id, smtp.host, 0
-    is_scheduled = app.check_every and smtp.off_since is None
+    is_scheduled = app.checkevery and smtp.off_since is None
     due.next_at = moment + jittered(SOON) if is_scheduled else None
 
 

@@ -99,6 +99,7 @@ _OURS = (
     "uncheckable",
     "off_by",
     "degraded_since",
+    "good_facts",
 )  # not exposed by the API
 _COLUMNS = tuple(column for column in Smtp.__table__.columns if column.name not in _OURS)
 

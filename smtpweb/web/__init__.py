@@ -2,12 +2,13 @@
 
 from flask import Flask
 
+from ..config import settings
 from ..errors import Sentence
 from ..extensions import csrf, login_manager
 from ..monitoring.alarms import texts
 from . import errors, ops
 from .api import alarms as alarms_api  # noqa: F401  (its routes are those of views.bp)
-from .api import problems, views
+from .api import monitoring, problems, views  # noqa: F401  (likewise)
 from .http import auth, compression, i18n, security_headers
 from .pages import (  # noqa: F401  (most add their routes to blueprint.bp)
     account,
@@ -22,8 +23,11 @@ from .pages import (  # noqa: F401  (most add their routes to blueprint.bp)
     drafts,
     error,
     explain,
+    home,
     login,
+    operation,
     schedule,
+    servers,
     smtps,
 )
 from .presentation import causes, dark_theme, templating
@@ -39,7 +43,7 @@ def register(app: Flask) -> None:
     app.url_map.converters["id"] = auth.IdConverter
     for bp in (login.bp, account.bp, blueprint.bp, ops.bp, dark_theme.bp, arrival.bp, explain.bp):
         app.register_blueprint(bp)
-    if app.extensions["smtpweb.settings"].demo_mailbox is not None:
+    if settings().demo_mailbox is not None:
         app.register_blueprint(demo_mailbox.bp)
     login_manager.login_view = "login.sign_in"
     login_manager.login_message = Sentence("Sign in to see this page.")

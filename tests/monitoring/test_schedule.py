@@ -46,7 +46,7 @@ def is_about(wait: timedelta, expected: timedelta) -> bool:
     return expected * 0.88 - MINUTE / 10 < wait < expected * 1.12
 
 
-def test_a_new_server_is_checked_by_itself_with_a_probe(alice, idapp):
+def test_new_server_is_checked_by_itself_with_a_probe(alice: Person, idapp: str) -> None:
     with fake_smtp() as server:
         smtp_id = alice.make_smtp(idapp, host=server.host, port=server.port)["_id"]
         assert is_about(wait(alice, smtp_id), MINUTE)
@@ -69,24 +69,28 @@ def test_a_new_server_is_checked_by_itself_with_a_probe(alice, idapp):
 
 
 @pytest.mark.parametrize(
-    ("email_every", "is_time", "mails"),
+    ("emailevery", "is_time", "mails"),
     [("daily", True, 1), ("daily", False, 0), ("always", False, 1), ("never", True, 0)],
 )
-def test_a_real_email_is_sent_as_often_as_the_app_says(alice, idapp, email_every, is_time, mails):
+def test_real_email_is_sent_as_often_as_the_app_says(
+    alice: Person, idapp: str, emailevery: str, is_time: bool, mails: int
+) -> None:
     with fake_smtp() as server:
         alice.make_smtp(idapp, host=server.host, port=server.port)
         with alice.app.app_context():
-            db.session.get_one(App, idapp).email_every = email_every
+            db.session.get_one(App, idapp).emailevery = emailevery
             db.session.commit()
         make_due(alice.app, email_at=now() + (-MINUTE if is_time else MINUTE * 90))
         work(alice.app)
         assert len(server.mails) == mails
         make_due(alice.app)
         work(alice.app)
-        assert len(server.mails) == mails + (email_every == "always")
+        assert len(server.mails) == mails + (emailevery == "always")
 
 
-def test_a_temporary_failure_is_repeated_three_times_before_it_disables(alice, idapp):
+def test_temporary_failure_is_repeated_three_times_before_it_disables(
+    alice: Person, idapp: str
+) -> None:
     with fake_smtp(replies={"RCPT": "451 4.3.0 try later"}) as server:
         smtp_id = alice.make_smtp(idapp, host=server.host, port=server.port)["_id"]
         for minutes in (1, 5, 15):
@@ -111,7 +115,7 @@ def test_a_temporary_failure_is_repeated_three_times_before_it_disables(alice, i
     ]
 
 
-def test_one_success_ends_a_row_of_temporary_failures(alice, idapp):
+def test_one_success_ends_a_row_of_temporary_failures(alice: Person, idapp: str) -> None:
     with fake_smtp(replies={"RCPT": EachConnection("451 4.3.0 later", "250 ok")}) as server:
         smtp_id = alice.make_smtp(idapp, host=server.host, port=server.port)["_id"]
         for expected in (SmtpState.DEGRADED, SmtpState.ACTIVE):
@@ -122,7 +126,9 @@ def test_one_success_ends_a_row_of_temporary_failures(alice, idapp):
     assert alice.smtp(smtp_id)["numerrors"] == 0
 
 
-def test_a_refused_password_disables_at_once_and_is_tried_again_after_a_day(alice, idapp):
+def test_refused_password_disables_at_once_and_is_tried_again_after_a_day(
+    alice: Person, idapp: str
+) -> None:
     with fake_smtp(login=("shop", "s3cret")) as server:
         smtp_id = alice.make_smtp(
             idapp, host=server.host, port=server.port, auth=True, username="shop", password="no",
@@ -133,7 +139,7 @@ def test_a_refused_password_disables_at_once_and_is_tried_again_after_a_day(alic
     assert is_about(wait(alice, smtp_id), timedelta(days=1))
 
 
-def test_a_disabled_server_is_tried_less_and_less_often(alice, idapp):
+def test_disabled_server_is_tried_less_and_less_often(alice: Person, idapp: str) -> None:
     with fake_smtp(replies={"RCPT": "550 5.7.1 no"}) as server:
         smtp_id = alice.make_smtp(idapp, host=server.host, port=server.port)["_id"]
         for hours in (1, 2, 4, 8, 16, 24, 24):
@@ -142,7 +148,7 @@ def test_a_disabled_server_is_tried_less_and_less_often(alice, idapp):
             assert is_about(wait(alice, smtp_id), timedelta(hours=hours))
 
 
-def test_a_check_by_hand_keeps_its_contract_whatever_is_temporary(alice, idapp):
+def test_check_by_hand_keeps_its_contract_whatever_is_temporary(alice: Person, idapp: str) -> None:
     with fake_smtp(replies={"RCPT": "451 4.3.0 try later"}) as server:
         smtp_id = alice.make_smtp(idapp, host=server.host, port=server.port)["_id"]
         assert alice.post("/private/smtps/check", idsmtp=smtp_id).status_code == 406
@@ -150,14 +156,14 @@ def test_a_check_by_hand_keeps_its_contract_whatever_is_temporary(alice, idapp):
     assert alice.smtp(smtp_id)["status"] == "D"
 
 
-def test_a_probe_does_not_enable_what_takes_no_email(alice, idapp):
+def test_probe_does_not_enable_what_takes_no_email(alice: Person, idapp: str) -> None:
     with fake_smtp(replies={"dot": "550 5.7.1 spam"}) as server:
         smtp_id = alice.make_smtp(idapp, host=server.host, port=server.port)["_id"]
         alice.post("/private/smtps/check", idsmtp=smtp_id)
         assert state(alice, smtp_id) is SmtpState.DISABLED
-        for email_every in ("never", "daily"):
+        for emailevery in ("never", "daily"):
             with alice.app.app_context():
-                db.session.get_one(App, idapp).email_every = email_every
+                db.session.get_one(App, idapp).emailevery = emailevery
                 db.session.commit()
             make_due(alice.app)
             work(alice.app)
@@ -170,15 +176,15 @@ def test_a_probe_does_not_enable_what_takes_no_email(alice, idapp):
 
 
 @one_database
-def test_an_app_without_a_schedule_has_no_check_due(alice, idapp):
+def test_app_without_a_schedule_has_no_check_due(alice: Person, idapp: str) -> None:
     smtp_id = alice.make_smtp(idapp)["_id"]
     with alice.app.app_context():
         app = db.session.get_one(App, idapp)
-        app.check_every = 0
+        app.checkevery = 0
         rule.replan(app)
         db.session.commit()
         assert db.session.get_one(Due, smtp_id).next_at is None
-        app.check_every = 15
+        app.checkevery = 15
         rule.replan(app)
         db.session.commit()
     assert timedelta(0) <= wait(alice, smtp_id) + timedelta(seconds=1) < 16 * MINUTE

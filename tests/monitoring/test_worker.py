@@ -17,6 +17,7 @@ from smtpweb.app import create_app
 from smtpweb.config import load
 from smtpweb.database.models import App, Check, Due, Smtp, User, Worker
 from smtpweb.database.session import db, now
+from smtpweb.extensions import services
 from smtpweb.monitoring import engine
 from tests.conftest import cannot_run
 from tests.support import redis_server as redis_support
@@ -111,7 +112,7 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
-def test_a_worker_checks_what_is_due_and_ends_when_told(place: Place) -> None:
+def test_worker_checks_what_is_due_and_ends_when_told(place: Place) -> None:
     with fake_smtp() as server:
         place.add_due(server, 3)
         with place.worker() as running:
@@ -164,7 +165,7 @@ def test_redis_may_go_away_and_come_back_empty(tmp_path: Path, migrated: bytes) 
 def test_jobs_in_redis_are_signed_and_hold_no_secret(tmp_path: Path, migrated: bytes) -> None:
     """Whoever can write there must not make us load an object of theirs."""
     place = Place(tmp_path, migrated)
-    settings = place.app.extensions["smtpweb.settings"]
+    settings = services(place.app).settings
     huey = engine.make_huey(settings)
     assert type(huey.serializer).__name__ == "SignedSerializer"
     forged = engine.make_huey(load(place.settings | {"SMTPWEB_SECRET_KEY": "another secret key"}))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from flask import Flask
 from sqlalchemy import update
@@ -12,6 +12,7 @@ from smtpweb.database.models import Due
 from smtpweb.database.session import db, now
 from smtpweb.monitoring import workers
 from smtpweb.monitoring.carrier import Carrier
+from tests.support.matching import not_none
 
 
 def work(app: Flask, *, at_once: int = 50, is_over: Callable[[], bool] = lambda: False) -> int:
@@ -33,3 +34,8 @@ def make_due(app: Flask, *smtp_ids: str, ago: timedelta = timedelta(0), **values
 def due_row(app: Flask, smtp_id: str) -> Due:
     with app.app_context():
         return db.session.get_one(Due, smtp_id)
+
+
+def next_at_of(app: Flask, smtp_id: str) -> datetime:
+    """When the next scheduled check is; one is scheduled."""
+    return not_none(due_row(app, smtp_id).next_at)

@@ -4,6 +4,7 @@ from .accounts import ApiToken, BrowserSession, FailedLogin, Installation, User
 from .alarms import AlarmChannel, AlarmDelivery, AlarmEvent, AlarmSweep
 from .checking import Check, StartedWork, steps_of
 from .columns import new_id
+from .history import CheckDay, Tally
 from .monitoring import Due, Incident, MaintenanceWindow, StatusChange, Worker
 from .registry import (
     App,
@@ -23,6 +24,7 @@ __all__ = [
     "App",
     "BrowserSession",
     "Check",
+    "CheckDay",
     "Due",
     "FailedLogin",
     "FormDraft",
@@ -33,6 +35,7 @@ __all__ = [
     "Smtp",
     "StartedWork",
     "StatusChange",
+    "Tally",
     "User",
     "Worker",
     "encryption_of",

@@ -73,6 +73,9 @@ class Check(Base):
     # What the texts of the cause name; null in checks of before it was kept, which have only text.
     facts: Mapped[dict[str, str] | None] = mapped_column(JSON)
     report_json: Mapped[dict[str, Any] | None] = mapped_column("report", JSON)
+    # Milliseconds by stage, and "total"; what differs from the last good check, see ``facts``.
+    times: Mapped[dict[str, float] | None] = mapped_column(JSON(none_as_null=True))
+    changes: Mapped[list[dict[str, str]] | None] = mapped_column(JSON(none_as_null=True))
     # The steps so far of a check that is being followed, for whichever worker shows it.
     progress: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON)
     # The digest of the one-time link in the test email by which its reader confirms the arrival.

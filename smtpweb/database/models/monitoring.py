@@ -46,7 +46,11 @@ class StatusChange(Base):
     """
 
     __tablename__ = "status_change"
-    __table_args__ = (Index(None, "smtp_id", "at"), Index(None, "app_id", "at"))
+    __table_args__ = (
+        Index(None, "smtp_id", "at"),
+        Index(None, "app_id", "at"),
+        Index(None, "at"),  # the oldest are removed
+    )
 
     id: Mapped[Id]
     smtp_id: Mapped[str] = mapped_column(ForeignKey("smtp.id", ondelete="CASCADE"))

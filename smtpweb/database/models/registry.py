@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ...mailcheck import Encryption
@@ -48,9 +48,9 @@ class App(Base):
     useblacklist: Mapped[bool] = mapped_column(default=False)
     useautoblacklist: Mapped[bool] = mapped_column(default=False)
     # Minutes between two scheduled checks of each SMTP server; 0: none are scheduled.
-    check_every: Mapped[int] = mapped_column(default=60)
+    checkevery: Mapped[int] = mapped_column(default=60)
     # How often a scheduled check sends a real email: "never", "daily" or "always".
-    email_every: Mapped[str] = mapped_column(String(10), default="daily")
+    emailevery: Mapped[str] = mapped_column(String(10), default="daily")
     # No check is scheduled before that, because a person said so.
     off_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     off_by: Mapped[str | None] = mapped_column(String(24))
@@ -119,10 +119,10 @@ class Smtp(Base):
     off_note: Mapped[str | None] = mapped_column(String(200))
     # Scheduled checks fail temporarily since then, and are repeated before they disable it.
     degraded_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    # Until when the certificate of the last check was valid, and when a person said that the
-    # password expires.
+    # When the certificate that the last check saw expires, and the password, as its user says.
     certificate_expires: Mapped[datetime | None] = mapped_column(UtcDateTime)
     passwordexpires: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    good_facts: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     created: Mapped[Created]
     modified: Mapped[Created]
 

@@ -84,8 +84,8 @@ class Target:
     ``username`` and ``password`` are used only if ``auth`` is true. ``timeout`` is the
     deadline for the whole check in seconds, including name resolution. ``arrival_url`` is put
     into the test email: opening it confirms delivery. ``other_modes`` are tried, without
-    sending credentials or email, if the host cannot be reached in the requested mode. ``content``: what
-    to send instead of the test email.
+    sending credentials or email, if the host cannot be reached in the requested mode.
+    ``content``: what to send instead of the test email.
     """
 
     host: str

@@ -50,7 +50,8 @@ def compose(
 ) -> Message:
     """Compose the test email for ``host``. Raises ValueError if a value is unsafe in a header.
 
-    With an ``arrival_url``, the message asks its reader to open it. ``content``: what to say instead.
+    With an ``arrival_url``, the message asks its reader to open it. ``content``: what to say
+    instead.
     """
     for value in (from_name, *((content.subject, content.message_id) if content else ())):
         if (found := _UNSAFE.search(value)) is not None:

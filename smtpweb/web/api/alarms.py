@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from flask import Response, g
 
 from ... import validators
@@ -18,18 +20,18 @@ def save_alarm() -> Response:
     sent = schema.Sent()
     channel_id = sent.id("idalarm", required=False)
     app_id = sent.id("idapp")
-    changes: channels.ChannelChanges = {}
-    sent.into(changes, "kind", validators.alarm_kind, required="idalarm" not in sent)
-    sent.into(changes, "target", str, required="idalarm" not in sent)
-    sent.into(changes, "label", validators.display_name)
-    sent.into(changes, "events", validators.alarm_events)
-    sent.into(changes, "timezone", validators.timezone)
-    quiet_from = sent.text("quietfrom", validators.clock_time)
-    quiet_until = sent.text("quietuntil", validators.clock_time)
-    if quiet_from is not None:
-        changes["quiet_from"] = quiet_from
-    if quiet_until is not None:
-        changes["quiet_until"] = quiet_until
+    is_new = "idalarm" not in sent
+    values = {
+        "kind": sent.text("kind", validators.alarm_kind, required=is_new),
+        "target": sent.text("target", str, required=is_new),
+        "label": sent.text("label", validators.display_name),
+        "events": sent.text("events", validators.alarm_events),
+        "timezone": sent.text("timezone", validators.timezone),
+        "quiet_from": sent.text("quietfrom", validators.clock_time),
+        "quiet_until": sent.text("quietuntil", validators.clock_time),
+    }
+    given = {name: value for name, value in values.items() if value is not None}
+    changes = cast(channels.ChannelChanges, given)
     once = sent.once()
     sent.done()
     channel, secret = channels.save(

@@ -193,16 +193,15 @@ def smtp(row: SmtpRow, app_sender: str | None, *, secrets: bool) -> dict[str, An
         "idapp": row.app_id,
         **_members(row, fields.SMTP, hidden),
         "numerrors": row.numerrors,
-        "created": _time(row.created),
-        "modified": _time(row.modified),
+        "created": time(row.created),
+        "modified": time(row.modified),
         "status": "A" if row.enabled else "D",
     }
-    if row.passwordexpires is not None:
-        shown["passwordexpires"] = f"{row.passwordexpires:%Y-%m-%d}"
+    shown |= _extra_members(row, fields.SMTP)
     if row.off_since is not None:
         shown["off"] = {
-            "since": _time(row.off_since),
-            "until": _time(row.off_until) if row.off_until else None,
+            "since": time(row.off_since),
+            "until": time(row.off_until) if row.off_until else None,
             "note": row.off_note,
         }
     if found:
@@ -215,6 +214,17 @@ def _members(row: Any, table: Mapping[str, Field], instead: dict[str, Any]) -> d
     return {
         field.shown_as or name: instead[name] if name in instead else getattr(row, name)
         for name, field in table.items()
+        if not field.extra
+    }
+
+
+def _extra_members(row: Any, table: Mapping[str, Field]) -> dict[str, Any]:
+    """Return the members that follow the documented ones, each only if it has a value."""
+    values = {name: getattr(row, name) for name, field in table.items() if field.extra}
+    return {
+        name: f"{value:%Y-%m-%d}" if isinstance(value, datetime) else value
+        for name, value in values.items()
+        if value is not None
     }
 
 
@@ -255,7 +265,7 @@ def alarm(channel: AlarmChannel, secret: str | None = None) -> dict[str, Any]:
     last = None
     if channel.last_at is not None:
         last = {
-            "at": _time(channel.last_at),
+            "at": time(channel.last_at),
             "delivered": channel.last_delivered,
             "result": channel.last_result,
         }
@@ -272,8 +282,8 @@ def alarm(channel: AlarmChannel, secret: str | None = None) -> dict[str, Any]:
         "status": "A" if channel.off_since is None else "D",
         "reason": channel.off_reason,
         "last": last,
-        "created": _time(channel.created),
-        "modified": _time(channel.modified),
+        "created": time(channel.created),
+        "modified": time(channel.modified),
     }
     if secret is not None:
         shown["secret"] = secret
@@ -290,8 +300,8 @@ def app(row: App) -> dict[str, Any]:
         "_id": row.id,
         "iduser": row.user_id,
         **_members(row, fields.APP, {}),
-        "created": _time(row.created),
-        "modified": _time(row.modified),
+        "created": time(row.created),
+        "modified": time(row.modified),
         "status": "A",
     }
 
@@ -327,7 +337,7 @@ def reply(body: object, status: int = 200, mimetype: str = "application/json") -
     return Response(json.dumps(body, separators=(",", ":")), status, mimetype=mimetype)
 
 
-def _time(moment: datetime) -> str:
+def time(moment: datetime) -> str:
     """Return UTC without an offset: the Java client parses a LocalDateTime, which has none."""
     # Plain SQLite rows have already been converted by UtcDateTime.
     text: str = moment.replace(tzinfo=None).isoformat(timespec="milliseconds")

@@ -13,7 +13,8 @@ from ... import validators
 from ...database.models import AlarmChannel
 from ...monitoring.alarms.channels import ChannelChanges
 from ..presentation.channel_labels import clock
-from .forms import REQUIRED, Form, LineField, once_field, text_field, trimmed
+from .form_fields import REQUIRED, LineField, text_field, trimmed
+from .forms import Form, once_field
 
 TARGETS = {
     "email": lazy_gettext("Email address"),

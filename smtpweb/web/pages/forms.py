@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, cast
 
 from flask import Response, render_template, request
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from flask_wtf import FlaskForm
 from werkzeug.datastructures import MultiDict
@@ -284,9 +285,9 @@ class AppForm(Form):
             SelectChoice("RANDOM", lazy_gettext("Any active one, at random")),
         ],
     )
-    check_every = SelectField(
-        lazy_gettext("Check each server by itself"),
-        validators=[Optional(), Reads(validators.check_every)],
+    checkevery = SelectField(
+        label_of(fields.APP["checkevery"]),
+        validators=[Optional(), Reads(validators.checkevery)],
         default="60",
         choices=[
             SelectChoice("0", lazy_gettext("never")),
@@ -298,9 +299,9 @@ class AppForm(Form):
             SelectChoice("1440", lazy_gettext("every day")),
         ],
     )
-    email_every = SelectField(
-        lazy_gettext("With a real email"),
-        validators=[Optional(), Reads(validators.email_every)],
+    emailevery = SelectField(
+        label_of(fields.APP["emailevery"]),
+        validators=[Optional(), Reads(validators.emailevery)],
         default="daily",
         choices=[
             SelectChoice("never", lazy_gettext("never")),
@@ -314,10 +315,10 @@ class AppForm(Form):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        stored = self.check_every.object_data
-        if stored and stored not in {choice.value for choice in self.check_every.choices}:
+        stored = self.checkevery.object_data
+        if stored and stored not in {choice.value for choice in self.checkevery.choices}:
             minutes = _("every %(num)s minutes", num=stored)  # set by the API
-            self.check_every.choices = [*self.check_every.choices, SelectChoice(stored, minutes)]
+            self.checkevery.choices = [*self.checkevery.choices, SelectChoice(stored, minutes)]
 
     @staticmethod
     def of(app: App) -> dict[str, Any]:

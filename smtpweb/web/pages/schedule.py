@@ -22,7 +22,8 @@ from ...registry import apps, smtps, switches
 from ..http import auth
 from ..http.i18n import say
 from .blueprint import bp
-from .forms import Form, text_field
+from .form_fields import text_field
+from .forms import Form
 
 # How long something is off, in hours; "": until a person enables it.
 SPANS = [

@@ -195,7 +195,7 @@ def _app_words(app: App, summary: Summary | None, state: AppState) -> str:
     return str(APP_STATES[state].words)
 
 
-def check_state(check: Check) -> State:
+def check_state(check: Check | AnyRow) -> State:
     """Return the state of a check."""
     if check.queued is not None:
         return State(_("Queued"), "secondary", "waiting")
@@ -262,7 +262,7 @@ def now_doing(steps: Iterable[Step]) -> str:
     return str(_("Checking…"))
 
 
-def travel(check: Check) -> str:
+def travel(check: Check | AnyRow) -> str:
     """Return the time from the end of the check to the confirmation of delivery."""
     since = check.finished or check.started
     seconds = max(0.0, (check.arrived - since).total_seconds()) if check.arrived else 0.0
@@ -330,6 +330,13 @@ def days_left(until: str) -> int | None:
     return (moment - now()).days
 
 
+def heartbeat_state(alive: bool) -> State:
+    """Whether a worker is there."""
+    if alive:
+        return State(_("alive"), "success", "done")
+    return State(_("not seen"), "danger", "failed")
+
+
 def certificate_state(days: int) -> State:
     """Return the state of a certificate that expires in this many days."""
     if days < 0:
@@ -359,6 +366,21 @@ def is_past(moment: datetime) -> bool:
 def seconds_since(moment: datetime) -> int:
     """Return whole seconds since a time, at least 0."""
     return max(0, int((now() - moment).total_seconds()))
+
+
+def state_words(state: str) -> State:
+    """A state by its value in the history."""
+    return SMTP_STATES[SmtpState(state)]
+
+
+def days_until(moment: datetime) -> int:
+    """Whole days until a time, negative once it is over."""
+    return (moment - now()).days
+
+
+def share(part: float) -> str:
+    """A share from 0 to 1 in percent; only what is whole is shown as 100 %."""
+    return str(format_percent(math.floor(part * 10_000) / 10_000, "0.##%"))
 
 
 def exact(moment: datetime) -> str:

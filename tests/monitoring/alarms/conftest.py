@@ -14,6 +14,7 @@ from sqlalchemy import update
 from smtpweb.config import Settings
 from smtpweb.database.models import AlarmDelivery, AlarmEvent, Check, Smtp, StatusChange
 from smtpweb.database.session import db, now, writing
+from smtpweb.extensions import services
 from smtpweb.mailcheck import EgressPolicy, Report, Side, Stage
 from smtpweb.mailcheck.core.types import Reply
 from smtpweb.monitoring.alarms import channels, deliver_due
@@ -137,8 +138,8 @@ class Shop:
         self.change_settings(webhook_egress=policy)
 
     def change_settings(self, **changes: Any) -> None:
-        settings = self.app.extensions["smtpweb.settings"]
-        self.app.extensions["smtpweb.settings"] = dataclasses.replace(settings, **changes)
+        settings = services(self.app).settings
+        services(self.app).settings = dataclasses.replace(settings, **changes)
 
     def due_now(self) -> None:
         with self.app.app_context(), writing() as session:

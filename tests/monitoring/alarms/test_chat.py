@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 
 import pytest
 
 from smtpweb.mailcheck import EgressPolicy
 from smtpweb.monitoring.alarms.senders import chat
+from smtpweb.monitoring.alarms.senders.outcome import Message
 from tests.monitoring.alarms.conftest import Shop
 from tests.support.fake_http import DRIP, fake_hook
 
@@ -75,9 +77,9 @@ def test_process_gets_no_secret_of_the_installation(
         seen.append(options["env"])  # type: ignore[arg-type]
         raise OSError(2, "none")
 
-    monkeypatch.setattr(chat.subprocess, "run", run)
+    monkeypatch.setattr(subprocess, "run", run)
     with shop.app.app_context():
-        attempt = chat.send("json://127.0.0.1/x", chat.Message("s", ()))
+        attempt = chat.send("json://127.0.0.1/x", Message("s", ()))
     assert attempt.delivered is False
     assert set(seen[0]) <= set(chat._KEPT)
 

@@ -13,6 +13,7 @@ import pytest
 from smtpweb.database.models import AlarmChannel, AlarmEvent, AlarmSweep, App, Check, Smtp
 from smtpweb.database.session import db, now, writing
 from smtpweb.monitoring.alarms import events, notice_operator, quiet_hours, sweeps
+from smtpweb.monitoring.alarms.kinds import Kind
 from smtpweb.registry import status
 from tests.monitoring.alarms.conftest import Shop
 from tests.support.fake_http import FakeHook, fake_hook
@@ -361,7 +362,7 @@ def test_weekly_report_names_apps_uptime_changes_and_expiry(shop: Shop, backup: 
     shop.deliver()
     (mail,) = backup.mails
     parsed = email.message_from_bytes(mail[2], policy=email.policy.default)
-    text = parsed.get_content()  # type: ignore[attr-defined]
+    text = parsed.get_content()
     assert parsed["Subject"] == "Weekly report of your SMTP servers"
     assert "Läden <b>: 1 of 2 SMTP servers works, uptime 100.0" in text
     assert "broken.example.net:587 (Läden <b>): failed and was disabled" in text
@@ -415,6 +416,6 @@ def test_event_of_one_key_is_written_once(shop: Shop, hook: FakeHook) -> None:
     with shop.app.app_context(), writing() as session:
         smtp = session.get_one(Smtp, shop.broken)
         facts = events.facts_of(smtp)
-        told = [events.tell(events.Kind.LOST, "same", smtp, facts) for _ in range(2)]
+        told = [events.tell(Kind.LOST, "same", smtp, facts) for _ in range(2)]
     assert told == [True, False]
     assert len(shop.deliveries()) == 1

@@ -11,6 +11,7 @@ from standardwebhooks import Webhook
 
 from smtpweb.database.models import AlarmChannel
 from smtpweb.database.session import db
+from smtpweb.extensions import services
 from tests.support.fake_http import fake_hook
 from tests.support.people import Person
 
@@ -19,8 +20,8 @@ EVENTS = ["lost", "lastlost", "recovered", "expiring"]
 
 @pytest.fixture(autouse=True)
 def _open_loopback(app: Flask) -> None:
-    settings = app.extensions["smtpweb.settings"]
-    app.extensions["smtpweb.settings"] = dataclasses.replace(
+    settings = services(app).settings
+    services(app).settings = dataclasses.replace(
         settings, webhook_egress=settings.egress.for_webhooks("*")
     )
 
@@ -129,8 +130,8 @@ def test_test_that_arrives_switches_on_what_was_gone(alice: Person) -> None:
 
 
 def test_tests_count_against_the_share_of_checks(alice: Person, app: Flask) -> None:
-    settings = app.extensions["smtpweb.settings"]
-    app.extensions["smtpweb.settings"] = dataclasses.replace(settings, checks_per_user=1)
+    settings = services(app).settings
+    services(app).settings = dataclasses.replace(settings, checks_per_user=1)
     idapp = alice.make_app()["_id"]
     with fake_hook() as hook:
         saved = save(alice, idapp=idapp, kind="webhook", target=hook.url)

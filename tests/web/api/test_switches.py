@@ -16,7 +16,7 @@ def smtp_id(alice: Person) -> str:
     return made
 
 
-def test_an_smtp_is_turned_off_and_on(alice: Person, smtp_id: str) -> None:
+def test_smtp_is_turned_off_and_on(alice: Person, smtp_id: str) -> None:
     reply = alice.post(
         "/private/smtps/disable", idsmtp=smtp_id, until="2099-12-01T06:00:00+02:00", note="moves"
     )
@@ -35,7 +35,9 @@ def test_an_smtp_is_turned_off_and_on(alice: Person, smtp_id: str) -> None:
 @pytest.mark.parametrize(
     "until", ["2001-01-01T00:00:00", "tomorrow", "9999-12-31T23:59:59-23:00", "2099", "1e9", "∞"]
 )
-def test_a_time_that_is_none_or_has_passed_is_refused(alice, smtp_id, until) -> None:
+def test_time_that_is_none_or_has_passed_is_refused(
+    alice: Person, smtp_id: str, until: str
+) -> None:
     reply = alice.post("/private/smtps/disable", idsmtp=smtp_id, until=until)
     assert reply.status_code == 400, reply.text
     assert [fault["parameter"] for fault in reply.json["errors"]] == ["until"]
@@ -43,7 +45,9 @@ def test_a_time_that_is_none_or_has_passed_is_refused(alice, smtp_id, until) -> 
         assert db.session.get_one(Smtp, smtp_id).off_since is None
 
 
-def test_a_stranger_and_a_token_without_the_scope_are_refused(alice, charlie, smtp_id) -> None:
+def test_stranger_and_a_token_without_the_scope_are_refused(
+    alice: Person, charlie: Person, smtp_id: str
+) -> None:
     for call in ("enable", "disable"):
         path = f"/private/smtps/{call}"
         assert charlie.post(path, idsmtp=smtp_id).status_code == 406
@@ -60,6 +64,6 @@ def test_a_stranger_and_a_token_without_the_scope_are_refused(alice, charlie, sm
         ({"emailevery": "ALWAYS"}, 200), ({"emailevery": "hourly"}, 400),
     ],
 )  # fmt: skip
-def test_the_schedule_of_an_app_has_bounds(alice, changes, status) -> None:
+def test_schedule_of_an_app_has_bounds(alice: Person, changes: dict[str, str], status: int) -> None:
     reply = alice.post("/private/apps/save", name="other", **changes)
     assert reply.status_code == status, reply.text

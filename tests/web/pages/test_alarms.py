@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 from flask import Flask
 
+from smtpweb.extensions import services
 from tests.support.browser import Browser, Page
 from tests.support.fake_http import fake_hook
 from tests.support.people import Person
@@ -16,8 +17,8 @@ pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 @pytest.fixture(autouse=True)
 def _open_loopback(app: Flask) -> None:
-    settings = app.extensions["smtpweb.settings"]
-    app.extensions["smtpweb.settings"] = dataclasses.replace(
+    settings = services(app).settings
+    services(app).settings = dataclasses.replace(
         settings, webhook_egress=settings.egress.for_webhooks("*")
     )
 

@@ -8,7 +8,7 @@ from smtpweb.database.models import App, Due, Smtp
 from smtpweb.database.session import db, now
 from tests.support.browser import Browser, Form, Page, one_database, signed_in
 from tests.support.people import Person
-from tests.support.worker import due_row
+from tests.support.worker import next_at_of
 
 
 def form_with(page: Page, button: str) -> Form:
@@ -25,7 +25,9 @@ def off(alice: Person, smtp_id: str) -> bool:
         return db.session.get_one(Smtp, smtp_id).off_since is not None
 
 
-def test_the_page_of_a_server_says_when_it_is_checked_next(browser, alice, idapp):
+def test_page_of_a_server_says_when_it_is_checked_next(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     smtp_id = alice.make_smtp(idapp)["_id"]
     page = browser.get(f"/smtps/{smtp_id}")
     assert "Next check in" in page.text
@@ -34,7 +36,7 @@ def test_the_page_of_a_server_says_when_it_is_checked_next(browser, alice, idapp
     assert "None is scheduled." in browser.get(f"/smtps/{smtp_id}").text
 
 
-def test_a_server_is_turned_off_and_on(browser, alice, idapp):
+def test_server_is_turned_off_and_on(browser: Browser, alice: Person, idapp: str) -> None:
     smtp_id = alice.make_smtp(idapp)["_id"]
     page = browser.get(f"/smtps/{smtp_id}")
     form = form_with(page, "Turn off")
@@ -49,14 +51,16 @@ def test_a_server_is_turned_off_and_on(browser, alice, idapp):
     assert "is enabled" in page.text
 
 
-def test_the_schedule_of_an_app_is_edited_paused_and_resumed(browser, alice, idapp):
+def test_schedule_of_an_app_is_edited_paused_and_resumed(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     smtp_id = alice.make_smtp(idapp)["_id"]
     page = browser.get(f"/apps/{idapp}/edit")
     form = page.form()
-    form.fill(check_every="15", email_every="never")
+    form.fill(checkevery="15", emailevery="never")
     page = browser.send(page, form, "Save")
     assert "Time between two checks of a server: 15 minutes. No real email is sent." in page.text
-    assert due_row(alice.app, smtp_id).next_at < now() + timedelta(minutes=16)
+    assert next_at_of(alice.app, smtp_id) < now() + timedelta(minutes=16)
     page = press(browser, page, "Pause")
     assert "Paused until" in page.text
     with alice.app.app_context():
@@ -65,15 +69,17 @@ def test_the_schedule_of_an_app_is_edited_paused_and_resumed(browser, alice, ida
     assert "Paused until" not in page.text
 
 
-def test_a_schedule_that_the_api_set_is_kept_by_the_form(browser, alice, idapp):
+def test_schedule_that_the_api_set_is_kept_by_the_form(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
     alice.post("/private/apps/save", idapp=idapp, checkevery=17)
     page = browser.get(f"/apps/{idapp}/edit")
     browser.send(page, page.form(), "Save")
     with alice.app.app_context():
-        assert db.session.get_one(App, idapp).check_every == 17
+        assert db.session.get_one(App, idapp).checkevery == 17
 
 
-def test_windows_are_added_and_removed(browser, alice, idapp):
+def test_windows_are_added_and_removed(browser: Browser, alice: Person, idapp: str) -> None:
     alice.make_smtp(idapp)
     page = browser.get(f"/apps/{idapp}/maintenance")
     form = form_with(page, "Add window")
@@ -87,7 +93,9 @@ def test_windows_are_added_and_removed(browser, alice, idapp):
     assert browser.send(page, form, "Add window").status == 422
 
 
-def test_nobody_else_reaches_a_schedule(browser, alice, charlie, idapp):
+def test_nobody_else_reaches_a_schedule(
+    browser: Browser, alice: Person, charlie: Person, idapp: str
+) -> None:
     smtp_id = alice.make_smtp(idapp)["_id"]
     page = browser.get(f"/apps/{idapp}/maintenance")
     form = form_with(page, "Add window")
@@ -95,7 +103,8 @@ def test_nobody_else_reaches_a_schedule(browser, alice, charlie, idapp):
     page = browser.send(page, form, "Add window")
     window = page.html.split("/windows/")[1][:24]
     stranger = signed_in(alice.app, charlie)
-    token = {"csrf_token": stranger.get("/apps/new").form().values["csrf_token"], "hours": "1"}
+    values = stranger.get("/apps/new").form().values
+    token = {"csrf_token": values["csrf_token"], "hours": ["1"]}
     for path in (
         f"/smtps/{smtp_id}/disable", f"/smtps/{smtp_id}/enable", f"/apps/{idapp}/pause",
         f"/apps/{idapp}/resume", f"/windows/{window}/remove", "/schedule/due",
@@ -106,7 +115,7 @@ def test_nobody_else_reaches_a_schedule(browser, alice, charlie, idapp):
     assert not off(alice, smtp_id)
 
 
-def test_an_administrator_makes_everything_due(browser, alice, idapp):
+def test_administrator_makes_everything_due(browser: Browser, alice: Person, idapp: str) -> None:
     smtp_id = alice.make_smtp(idapp)["_id"]
     with alice.app.app_context():
         db.session.query(Due).update({"next_at": now() + timedelta(hours=1)})
@@ -115,17 +124,17 @@ def test_an_administrator_makes_everything_due(browser, alice, idapp):
     assert "No worker is running" in page.text
     page = press(browser, page, "Make everything due now")
     assert "1 check is due now." in page.text
-    assert due_row(alice.app, smtp_id).next_at <= now()
+    assert next_at_of(alice.app, smtp_id) <= now()
 
 
 @one_database
-def test_hours_that_are_none_are_refused(browser, alice, idapp):
+def test_hours_that_are_none_are_refused(browser: Browser, alice: Person, idapp: str) -> None:
     smtp_id = alice.make_smtp(idapp)["_id"]
     token = browser.get("/apps/new").form().values["csrf_token"]
     for path in (f"/smtps/{smtp_id}/disable", f"/apps/{idapp}/pause"):
         for hours in ("x", "0", "-1", "99999999", "1e3"):
-            page = browser.post(path, {"csrf_token": token, "hours": hours})
+            page = browser.post(path, {"csrf_token": token, "hours": [hours]})
             assert "Must be a whole number" in page.text
-        page = browser.post(path, {"csrf_token": token, "hours": "1", "note": "a\x00b"})
+        page = browser.post(path, {"csrf_token": token, "hours": ["1"], "note": ["a\x00b"]})
         assert "control characters" in page.text
     assert not off(alice, smtp_id)
