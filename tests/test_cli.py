@@ -381,7 +381,7 @@ def test_explain_tells_mistakes(app: Flask, tmp_path: Path) -> None:
 # --- schedule ------------------------------------------------------------------------------
 
 
-def test_a_server_is_turned_off_on_and_made_due_by_commands(app: Flask, alice: Person) -> None:
+def test_commands_turn_a_server_off_and_on_and_make_it_due(app: Flask, alice: Person) -> None:
     idapp = alice.make_app("shop")["_id"]
     smtp_id = alice.make_smtp(idapp)["_id"]
     told = flask(app, "smtps", "disable", smtp_id, "--until", "2099-01-31T18:00", "--note", "why")

@@ -196,7 +196,7 @@ def test_session_of_the_readme_works_as_it_stands_there(demo: Program, tmp_path:
     assert [(one["status"], one["numerrors"]) for one in listed] == [("A", 0)]
 
 
-def test_a_server_breaks_the_alarm_arrives_and_it_recovers(demo: Program, clone: Path) -> None:
+def test_server_breaks_its_alarm_arrives_and_it_recovers(demo: Program, clone: Path) -> None:
     """Nothing is configured: the alarm goes to the account, through the server that still works."""
     for said in ("stopped working (Demo newsletter)", "works again (Demo newsletter)"):
         until = time.monotonic() + 300

@@ -43,13 +43,13 @@ def test_rules_and_dashboard_ask_for_figures_that_there_are(expression: str) -> 
     assert names <= known()
 
 
-def test_every_alert_says_what_it_means() -> None:
+def test_alerts_say_what_they_mean() -> None:
     for group in yaml.safe_load(RULES.read_text())["groups"]:
         for rule in group["rules"]:
             assert rule["annotations"]["summary"]
             assert rule["labels"]["severity"] in ("critical", "warning", "info")
 
 
-def test_no_two_panels_of_the_dashboard_share_an_id() -> None:
+def test_panels_of_the_dashboard_have_ids_of_their_own() -> None:
     ids = [panel["id"] for panel in json.loads(DASHBOARD.read_text())["panels"]]
     assert len(ids) == len(set(ids)) > 5

@@ -2,9 +2,8 @@
 
 from flask import Flask
 
-from ..config import settings
 from ..errors import Sentence
-from ..extensions import csrf, login_manager
+from ..extensions import csrf, login_manager, services
 from ..monitoring.alarms import texts
 from . import errors, ops
 from .api import alarms as alarms_api  # noqa: F401  (its routes are those of views.bp)
@@ -43,7 +42,7 @@ def register(app: Flask) -> None:
     app.url_map.converters["id"] = auth.IdConverter
     for bp in (login.bp, account.bp, blueprint.bp, ops.bp, dark_theme.bp, arrival.bp, explain.bp):
         app.register_blueprint(bp)
-    if settings().demo_mailbox is not None:
+    if services(app).settings.demo_mailbox is not None:
         app.register_blueprint(demo_mailbox.bp)
     login_manager.login_view = "login.sign_in"
     login_manager.login_message = Sentence("Sign in to see this page.")

@@ -142,7 +142,7 @@ def test_change_is_named_and_what_varies_anyway_is_not(kind: str, value: Any, pa
     assert found == expected
 
 
-def test_what_a_check_did_not_come_to_is_no_change() -> None:
+def test_facts_that_a_check_did_not_reach_are_no_change() -> None:
     assert facts.differences(GOOD, {"address": GOOD["address"]}) == []
     assert facts.differences({}, GOOD) == []
 
@@ -171,7 +171,7 @@ def test_failed_check_names_what_changed_on_page_and_in_the_api(alice: Person) -
     assert "gone: PIPELINING" in text
 
 
-def test_nothing_is_compared_with_another_server(alice: Person) -> None:
+def test_facts_are_not_compared_with_those_of_another_server(alice: Person) -> None:
     with fake_smtp(login=("u", "p"), capabilities=["SIZE 1000"]) as one:
         smtp = shop(alice, one.port)
         alice.post("/private/smtps/check", idsmtp=smtp["_id"])

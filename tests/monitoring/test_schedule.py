@@ -115,7 +115,7 @@ def test_temporary_failure_is_repeated_three_times_before_it_disables(
     ]
 
 
-def test_one_success_ends_a_row_of_temporary_failures(alice: Person, idapp: str) -> None:
+def test_success_ends_a_row_of_temporary_failures(alice: Person, idapp: str) -> None:
     with fake_smtp(replies={"RCPT": EachConnection("451 4.3.0 later", "250 ok")}) as server:
         smtp_id = alice.make_smtp(idapp, host=server.host, port=server.port)["_id"]
         for expected in (SmtpState.DEGRADED, SmtpState.ACTIVE):

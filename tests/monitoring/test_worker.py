@@ -124,7 +124,7 @@ def test_worker_checks_what_is_due_and_ends_when_told(place: Place) -> None:
     assert place.count(Due, Due.lease_until.is_not(None)) == 0
 
 
-def test_what_a_killed_worker_had_claimed_is_checked_by_the_next_one(place: Place) -> None:
+def test_claims_of_a_killed_worker_are_checked_by_the_next_one(place: Place) -> None:
     from smtpweb.monitoring import claims
 
     with fake_smtp() as server:

@@ -298,7 +298,7 @@ def test_figures_tell_the_queue_the_lag_workers_and_certificates(app: Flask, ali
     assert 4.9 < found["smtpweb_certificate_days_least",] <= 5
 
 
-def test_no_figure_counts_the_servers(app: Flask, alice: Person) -> None:
+def test_metrics_count_no_servers(app: Flask, alice: Person) -> None:
     """What is read of a table is a counter, or is looked up in an index and cut at a limit."""
     with statements() as seen:
         figures(app)

@@ -273,7 +273,7 @@ def test_email_speaks_the_language_of_the_account(shop: Shop, backup: FakeServer
     assert "dejó de funcionar" in decoded(backup.mails[0][2])["Subject"]
 
 
-def test_many_alarms_at_once_are_one_email_and_a_webhook_for_each(
+def test_alarms_of_one_moment_are_one_email_and_a_webhook_each(
     shop: Shop, backup: FakeServer
 ) -> None:
     lost = [shop.broken, *(shop.add(f"mail{n}.example.net", 25) for n in range(5))]
@@ -294,7 +294,7 @@ def test_many_alarms_at_once_are_one_email_and_a_webhook_for_each(
 # --- who delivers ------------------------------------------------------------------------------
 
 
-def test_two_deliverers_at_once_send_once(shop: Shop) -> None:
+def test_delivery_is_sent_once_by_two_deliverers(shop: Shop) -> None:
     with fake_hook() as hook:
         shop.channel("webhook", hook.url)
         lost = [shop.broken, *(shop.add(f"mail{n}.example.net", 25) for n in range(9))]

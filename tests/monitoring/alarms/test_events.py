@@ -67,7 +67,7 @@ def test_last_server_lost_and_the_first_one_back(shop: Shop, hook: FakeHook) -> 
     assert "since" in data(hook)
 
 
-def test_another_failure_of_a_lost_server_is_told_nobody(shop: Shop, hook: FakeHook) -> None:
+def test_lost_server_that_fails_again_raises_no_alarm(shop: Shop, hook: FakeHook) -> None:
     shop.lose()
     shop.lose()
     shop.deliver()
@@ -406,7 +406,7 @@ def test_old_events_go_and_lasting_ones_stay(shop: Shop, hook: FakeHook) -> None
     assert [event.kind for event in shop.events()] == ["unsteady"]
 
 
-def test_only_one_of_many_workers_sweeps_within_an_hour(shop: Shop) -> None:
+def test_sweep_is_done_by_one_of_many_workers_within_an_hour(shop: Shop) -> None:
     with shop.app.app_context():
         turns = [sweeps._my_turn("expiry", timedelta(hours=1)) for _ in range(3)]
     assert turns == [True, False, False]

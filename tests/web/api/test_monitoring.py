@@ -101,7 +101,7 @@ def test_app_works_while_one_server_is_active(alice: Person, idapp: str) -> None
     assert (reply.status_code, reply.json["inuse"]) == (503, None)
 
 
-def test_all_servers_of_an_app_are_queued_once(alice: Person, idapp: str) -> None:
+def test_check_by_app_queues_each_server_once(alice: Person, idapp: str) -> None:
     for _ in range(3):
         alice.make_smtp(idapp)
     job = alice.post("/private/smtps/checkByApp", idapp=idapp).json
@@ -141,7 +141,7 @@ def test_job_id_far_in_the_future_is_no_error(alice: Person, idapp: str) -> None
     assert reply.status_code == 200
 
 
-def test_what_belongs_to_somebody_else_is_not_there(
+def test_monitoring_of_others_is_not_found(
     alice: Person, charlie: Person, idapp: str, idsmtp: str
 ) -> None:
     for ids in ({"idapp": idapp, "idsmtp": idsmtp}, {"idapp": NOBODYS, "idsmtp": NOBODYS}):

@@ -142,7 +142,7 @@ def test_navigation_counts_problems_and_leads_to_the_overview(
         ("sort=state&q=a.ex", ["a.example:25"]),
     ],
 )
-def test_all_servers_are_found_by(
+def test_list_of_servers_is_filtered_by(
     browser: Browser, alice: Person, query: str, found: list[str]
 ) -> None:
     first = make(alice, "A shop", "a.example")[0]

@@ -93,7 +93,7 @@ def test_windows_are_added_and_removed(browser: Browser, alice: Person, idapp: s
     assert browser.send(page, form, "Add window").status == 422
 
 
-def test_nobody_else_reaches_a_schedule(
+def test_schedule_is_hidden_from_others(
     browser: Browser, alice: Person, charlie: Person, idapp: str
 ) -> None:
     smtp_id = alice.make_smtp(idapp)["_id"]
