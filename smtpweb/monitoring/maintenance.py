@@ -73,9 +73,9 @@ def add(
     if ends <= starts:
         errors["ends"] = [Sentence("Must be after the start.")]
     elif ends - starts > most:
-        errors["ends"] = [Sentence("A window may be open for %(days)s days.", days=most.days)]
+        errors["ends"] = [Sentence("A window can last at most %(days)s days.", days=most.days)]
     elif repeat == "once" and ends <= now():
-        errors["ends"] = [Sentence("Has passed already.")]
+        errors["ends"] = [Sentence("Must not be in the past.")]
     if errors:
         raise BadInput(errors)
     accepted = validators.accept(note=(validators.note, note))

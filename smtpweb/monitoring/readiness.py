@@ -32,7 +32,7 @@ def problems(parts: tuple[str, ...] = PARTS) -> list[str]:
         except (DBAPIError, PoolTimeout) as error:
             # What a driver says can hold host names and paths: it goes to the log only.
             log.error("not ready: %s", cause(error))
-            problem = "The storage cannot be reached at this moment."
+            problem = "The database cannot be reached."
         if problem and problem not in found:
             found.append(problem)
     return found
@@ -61,5 +61,5 @@ def _redis() -> str | None:
             client.ping()
     except (redis.RedisError, OSError) as error:
         log.error("not ready: Redis: %s", type(error).__name__)
-        return "Redis cannot be reached at this moment."
+        return "Redis cannot be reached."
     return None

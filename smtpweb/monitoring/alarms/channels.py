@@ -190,7 +190,7 @@ def _refuse_too_many(user_id: str, app_id: str | None) -> None:
         AlarmChannel.user_id == user_id, AlarmChannel.app_id.is_not_distinct_from(app_id)
     )
     if (db.session.scalar(counted) or 0) >= MOST:
-        raise QuotaReached(Sentence("There may be at most %(number)s alarms here.", number=MOST))
+        raise QuotaReached(Sentence("There can be at most %(number)s alarms here.", number=MOST))
 
 
 def remove(user_id: str, channel_id: str) -> None:
@@ -243,7 +243,7 @@ def _webhook(target: str) -> tuple[str, str]:
         raise ValueError(_NO_WEBHOOK) from None
     if parts.username or parts.password:
         raise ValueError(
-            Sentence("Must hold no user name and no password: webhooks are signed instead.")
+            Sentence("Must not contain a user name or password: webhooks are signed instead.")
         )
     shown = f"[{host}]" if ":" in host else host
     authority = f"{shown}:{port}" if port else shown
@@ -265,7 +265,9 @@ def _apprise(target: str) -> tuple[str, str]:
         )
     if not _apprise_reads(target):
         raise ValueError(
-            Sentence("Apprise cannot read this URL: see its page of the service for the form.")
+            Sentence(
+                "Apprise cannot read this URL: see the format in its documentation of the service."
+            )
         )
     return target, f"{schema}://…"
 

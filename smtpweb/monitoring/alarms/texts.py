@@ -59,7 +59,9 @@ def digest(events: Sequence[AlarmEvent]) -> Message:
     return Message(
         subject,
         (
-            Paragraph((_("So many alarms came at the same time that this is one message:"),)),
+            Paragraph(
+                (_("Several alarms were due at the same time. This message combines them:"),)
+            ),
             Paragraph(tuple(lines), foreign=True),
             Paragraph((url,) if url else ()),
         ),
@@ -84,7 +86,7 @@ def _subject(event: AlarmEvent) -> Any:
         case Kind.RECOVERED:
             return _("%(smtp)s works again (%(app)s)", **named)
         case Kind.DEGRADED:
-            return _("%(smtp)s has had failures for a day (%(app)s)", **named)
+            return _("%(smtp)s has been degraded for a day (%(app)s)", **named)
         case Kind.UNSTEADY:
             return _("%(smtp)s keeps failing and recovering (%(app)s)", **named)
         case Kind.EXPIRING:
@@ -119,12 +121,14 @@ def _opening(event: AlarmEvent) -> list[str]:
             if event.repeats:
                 lines.append(_("It still does not work; this is repeated every day."))
             if event.ended is not None:
-                lines.append(_("It works again since %(moment)s.", moment=_moment(event.ended)))
+                lines.append(
+                    _("It has been working again since %(moment)s.", moment=_moment(event.ended))
+                )
         case Kind.RECOVERED:
             lines.append(
                 _(
                     "The SMTP server %(smtp)s of the app %(app)s passed its check and is active"
-                    " again. It did not work since %(since)s.",
+                    " again. It had not worked since %(since)s.",
                     smtp=smtp, app=facts["app"], since=_stored_moment(facts.get("since")),
                 )
             )  # fmt: skip
@@ -132,7 +136,7 @@ def _opening(event: AlarmEvent) -> list[str]:
         case Kind.DEGRADED:
             lines.append(
                 _(
-                    "Checks of the SMTP server %(smtp)s of the app %(app)s fail now and then since"
+                    "Some checks of the SMTP server %(smtp)s of the app %(app)s have failed since"
                     " %(since)s. It is still in use.",
                     smtp=smtp, app=facts["app"], since=_stored_moment(facts.get("since")),
                 )
@@ -141,8 +145,8 @@ def _opening(event: AlarmEvent) -> list[str]:
             lines.append(
                 _(
                     "The SMTP server %(smtp)s of the app %(app)s failed and recovered several times"
-                    " within an hour. There is no further alarm of it until its state has not"
-                    " changed for an hour; then you are told how it is.",
+                    " within an hour. No further alarm is sent until its state has not changed for"
+                    " an hour; then you get its current state.",
                     smtp=smtp, app=facts["app"],
                 )
             )  # fmt: skip
@@ -154,8 +158,8 @@ def _opening(event: AlarmEvent) -> list[str]:
         case Kind.OPERATOR:
             lines.append(
                 _(
-                    "Checks fail for a cause on the side of this installation: %(title)s. No SMTP"
-                    " server was disabled for it.",
+                    "Checks fail because of a problem on the side of this installation: %(title)s."
+                    " No SMTP server was disabled because of it.",
                     title=facts["title"],
                 )
             )
@@ -185,19 +189,19 @@ def _expiry(facts: Mapping[str, Any], smtp: str) -> list[str]:
     if facts["what"] == "certificate":
         first = _("The certificate of the SMTP server %(smtp)s of the app %(app)s expires at"
                   " %(moment)s.", smtp=smtp, app=facts["app"], moment=moment)  # fmt: skip
-        then = _("Whoever runs the server has to renew it. Afterwards every check fails, and the"
-                 " server is disabled.")  # fmt: skip
+        then = _("The operator of the server has to renew it. After that date, every"
+                 " check fails and the server is disabled.")  # fmt: skip
     else:
         first = _("The password of the SMTP server %(smtp)s of the app %(app)s expires at"
-                  " %(moment)s, as was entered with it.",
+                  " %(moment)s, according to the date entered with it.",
                   smtp=smtp, app=facts["app"], moment=moment)  # fmt: skip
-        then = _("Get a new one from the provider, and enter it with its own date.")
+        then = _("Get a new one from the provider and enter it with its expiry date.")
     return [first, then]
 
 
 def _channel_off(facts: Mapping[str, Any]) -> Any:
     if facts["reason"] == "gone":
-        return _("%(channel)s answered that it wants no more alarms (HTTP 410).",
+        return _("%(channel)s replied that it accepts no more alarms (HTTP 410).",
                  channel=facts["shown"])  # fmt: skip
     return _("No alarm could be delivered to %(channel)s for a day.", channel=facts["shown"])
 

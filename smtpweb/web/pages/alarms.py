@@ -104,7 +104,7 @@ def _form(form: AlarmForm, app: App | None) -> AnyResponse:
 def _saved(channel: AlarmChannel, secret: str | None) -> AnyResponse:
     """Back to the list; a new secret is shown instead, this once."""
     if secret is None:
-        flash(_("The alarm was saved. Send a test to see that it arrives."), "success")
+        flash(_("The alarm was saved. Send a test to make sure that it arrives."), "success")
         return redirect(_address(channel), 303)
     page = render_template("alarms/secret.html", channel=channel, secret=secret)
     return AnyResponse(page, mimetype="text/html")

@@ -1,4 +1,4 @@
-"""The first page: what needs you now, what expires next, what is queued."""
+"""The first page: what needs attention now, what expires next, what is queued."""
 
 from __future__ import annotations
 

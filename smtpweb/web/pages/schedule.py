@@ -45,7 +45,7 @@ class WindowForm(Form):
 
     starts = text_field(lazy_gettext("Starts (UTC)"), validators.moment)
     hours = SelectField(
-        lazy_gettext("Lasts"),
+        lazy_gettext("Duration"),
         choices=[
             SelectChoice(str(hours), lazy_gettext("%(num)s h", num=hours))
             for hours in (1, 2, 4, 8, 12, 24)
@@ -53,7 +53,7 @@ class WindowForm(Form):
         default="2",
     )
     repeat = SelectField(
-        lazy_gettext("Repeated"),
+        lazy_gettext("Repeats"),
         choices=[SelectChoice(name, label) for name, label in REPEATS.items()],
     )
     smtp = SelectField(lazy_gettext("For"), validators=[Optional()], default="")
@@ -126,7 +126,7 @@ def pause_app(app_id: str) -> AnyResponse:
 def resume_app(app_id: str) -> AnyResponse:
     """End the pause of an app."""
     switches.resume(auth.user().id, app_id)
-    flash(_("Scheduled checks go on."), "success")
+    flash(_("Scheduled checks have resumed."), "success")
     return redirect(url_for(".show_app", app_id=app_id), 303)
 
 

@@ -69,7 +69,7 @@ def _sent() -> dict[str, str]:
     # A provider that the user has no server of any more fits nothing, which is no mistake
     sent["provider"] = request.args.get("provider", "")
     if sent["provider"] not in ("", servers.OTHER, *servers.known_providers()):
-        errors["provider"] = [Sentence("Is not a provider that is known here.")]
+        errors["provider"] = [Sentence("Unknown provider.")]
     if errors:
         raise BadInput(errors)
     return sent
