@@ -173,7 +173,7 @@ def checks(kind: str, count: int) -> None:
 # --- claims --------------------------------------------------------------------------------
 
 
-def _claimer(url: str, key: str, seconds: float, told: Any) -> None:
+def _claimer(url: str, key: str, seconds: float, counts: Any) -> None:
     app = create_app(settings_for(url, key))
     count = 0
     with app.app_context():
@@ -187,7 +187,7 @@ def _claimer(url: str, key: str, seconds: float, told: Any) -> None:
             db.session.remove()
             count += len(claimed)
         db.engine.dispose()
-    told.put(count)
+    counts.put(count)
 
 
 def _accepted() -> Report:
@@ -205,15 +205,15 @@ def claim_rate(kind: str, count: int, processes: int, seconds: float) -> None:
         with app.app_context():
             db.engine.dispose()
         context = multiprocessing.get_context("fork")
-        told = context.Queue()
+        counts = context.Queue()
         started = time.monotonic()
         claimers = [
-            context.Process(target=_claimer, args=(url, KEY, seconds, told))
+            context.Process(target=_claimer, args=(url, KEY, seconds, counts))
             for _ in range(processes)
         ]
         for claimer in claimers:
             claimer.start()
-        total = sum(told.get() for _ in claimers)
+        total = sum(counts.get() for _ in claimers)
         for claimer in claimers:
             claimer.join()
         with app.app_context():

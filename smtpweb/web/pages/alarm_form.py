@@ -1,4 +1,4 @@
-"""The form of an alarm: its target, events and quiet hours."""
+"""The form of an alarm."""
 
 from __future__ import annotations
 
