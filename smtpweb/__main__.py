@@ -51,7 +51,7 @@ def run_all(environment: Mapping[str, str]) -> int:
     """
     received: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda given, _frame: received.append(given))
+        signal.signal(number, lambda signum, _frame: received.append(signum))
     web = _start(gunicorn(), environment)
     worker: subprocess.Popen[bytes] | None = None
     wait, start_at = _FIRST_WAIT, time.monotonic()

@@ -286,9 +286,10 @@ def register(servers: list[tuple[Sandbox, int]]) -> str:
         if app.name in (APP, STORY_APP):
             apps.remove(user.id, app.id)
     # The shop's servers are for checks by hand, so their failures cause no alarms.
-    _add_app(user.id, APP, "shop@example.com", [one for one in servers if one[0].app == APP], 0)
-    backup = [one for one in servers if one[0].shows == WORKS]
-    story = [one for one in servers if one[0].app == STORY_APP]
+    shop = [server for server in servers if server[0].app == APP]
+    _add_app(user.id, APP, "shop@example.com", shop, 0)
+    backup = [server for server in servers if server[0].shows == WORKS]
+    story = [server for server in servers if server[0].app == STORY_APP]
     _add_app(user.id, STORY_APP, "newsletter@example.com", story + backup, 15)
     return password
 
@@ -329,9 +330,9 @@ def tell_story(environment: dict[str, str]) -> None:
             time.sleep(STORY_PACE)
             try:
                 user = users.find_user(USER)
-                for one in apps.find_all(user.id, 0, 1000)[0]:
-                    if one.name == STORY_APP:
-                        schedule.make_due(one.id)
+                for demo_app in apps.find_all(user.id, 0, 1000)[0]:
+                    if demo_app.name == STORY_APP:
+                        schedule.make_due(demo_app.id)
             except (SQLAlchemyError, NotFound):
                 continue  # the database is busy, or the visitor removed the app
             finally:

@@ -168,7 +168,7 @@ def test_failed_check_names_what_changed_on_page_and_in_the_api(alice: Person) -
     assert changes["greeting"][1] == "other.example ESMTP"
     text = signed_in(alice.app, alice).get(f"/smtps/{smtp['_id']}").text
     assert "Changed since the last successful check" in text
-    assert "gone: PIPELINING" in text
+    assert "removed: PIPELINING" in text
 
 
 def test_facts_are_not_compared_with_those_of_another_server(alice: Person) -> None:

@@ -76,7 +76,7 @@ def chart(columns: Sequence[Column]) -> Chart:
     occurring = [
         (look, str(name))
         for place, (look, name, _stages) in enumerate(PARTS)
-        if any(one.parts[place] for one in drawn)
+        if any(column.parts[place] for column in drawn)
     ]
     ticks = (
         [
@@ -109,12 +109,12 @@ def _drawn(index: int, column: Column, top: float) -> Drawn:
 
 
 def _words(column: Column) -> str:
-    said = [labels.exact(column.since)]
+    phrases = [labels.exact(column.since)]
     if column.typical:
-        said.append(_("typically %(time)s", time=labels.duration(column.typical.times[TOTAL])))
+        phrases.append(_("typically %(time)s", time=labels.duration(column.typical.times[TOTAL])))
     if column.failed:
-        said.append(_("failed at %(stage)s", stage=labels.stage(column.failed.stage)))
-    return ", ".join(said)
+        phrases.append(_("failed at %(stage)s", stage=labels.stage(column.failed.stage)))
+    return ", ".join(phrases)
 
 
 def _rounded(highest: float) -> float:
