@@ -99,7 +99,7 @@ def test_readyz_is_503_while_the_storage_is_gone_and_names_no_place(
     with storage_gone(tmp_path) as app:
         reply = ask(app, "/readyz")
     assert reply.status_code == 503
-    assert reply.text == "The database cannot be reached.\n"
+    assert reply.text == "The database cannot be reached right now.\n"
 
 
 def test_readyz_is_200_at_once_after_the_database_dropped_its_connections(
@@ -342,7 +342,7 @@ def test_readiness_fails_while_redis_is_configured_and_away(app: Flask, tmp_path
     away = f"unix://{tmp_path}/secret-place.sock"
     services(app).settings = dataclasses.replace(settings, redis_url=away)
     reply = ask(app, "/readyz")
-    assert (reply.status_code, reply.text) == (503, "Redis cannot be reached.\n")
+    assert (reply.status_code, reply.text) == (503, "Redis cannot be reached right now.\n")
     assert ask(app, "/readyz?only=database").status_code == 200
 
 

@@ -30,8 +30,8 @@ def save_alarm() -> Response:
         "quiet_from": sent.text("quietfrom", validators.clock_time),
         "quiet_until": sent.text("quietuntil", validators.clock_time),
     }
-    given = {name: value for name, value in values.items() if value is not None}
-    changes = cast(channels.ChannelChanges, given)
+    present = {name: value for name, value in values.items() if value is not None}
+    changes = cast(channels.ChannelChanges, present)
     once = sent.once()
     sent.done()
     channel, secret = channels.save(

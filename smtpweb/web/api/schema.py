@@ -261,7 +261,7 @@ _FLAG = {"encryption": "starttls"}  # the API has two flags for this; only one c
 
 
 def alarm(channel: AlarmChannel, secret: str | None = None) -> dict[str, Any]:
-    """An alarm channel; ``secret`` signs its webhooks, and is shown only when it is new."""
+    """Return an alarm channel; ``secret`` signs its webhooks, and is only shown when it is new."""
     last = None
     if channel.last_at is not None:
         last = {

@@ -171,7 +171,7 @@ def test_queued_check_has_a_page_that_says_so(browser: Browser, alice: Person, i
         (check, _other) = queued(alice)
         page = browser.get(f"/checks/{check.id}")
         assert page.heading == "Check queued"
-        assert "a worker will carry it out in turn" in page.text
+        assert "a worker will run it in turn" in page.text
         work(alice.app)
         assert "accepted" in browser.get(f"/checks/{check.id}").heading
 
