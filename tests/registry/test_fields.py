@@ -162,7 +162,7 @@ _ADDED = {
             '    Field("timebetweenemails",',
         ),
     ],
-    "smtpweb/database/models.py": [
+    "smtpweb/database/models/registry.py": [
         (
             "    debug: Mapped[bool]",
             "    remark: Mapped[Name | None]\n"
