@@ -204,6 +204,10 @@ _MEANINGS = {
     "login": {"authentication-required"},
     "mechanism": {"mechanism-unavailable"},
     "authdown": {"authentication-service-down"},
+    "sandbox": {"recipient-not-authorised"},
+    "password": {"password-unfit"},
+    "resolver": {"resolver-refused"},
+    "protocol": {"protocol-fault"},
     "unclear": set(),
 }  # fmt: skip
 
@@ -220,10 +224,11 @@ class Unseen:
 
     def verdict(self, code: str) -> str:
         """Whether the cause ``code`` is "right", "generic" or "misleading" for it."""
-        if code in GENERIC and self.label != "policy":
-            return "right" if self.label == "unclear" else "generic"
+        labels = self.label.split("|")
+        if code in GENERIC and "policy" not in labels:
+            return "right" if "unclear" in labels else "generic"
         cause = causes_by_id().get(code)
-        right = _MEANINGS[self.label]
+        right = set().union(*(_MEANINGS[label] for label in labels))
         return "right" if cause is not None and cause.means & right else "misleading"
 
 
@@ -231,6 +236,13 @@ def unseen() -> Iterator[Unseen]:
     """All replies of unseen.tsv."""
     for label, host, stage, reply in _rows("unseen.tsv"):
         counted = int(hashlib.sha256(reply.encode()).hexdigest(), 16) % 2 == 0
+        yield Unseen(label, host, Stage(stage), tuple(reply.split("|")), counted)
+
+
+def found() -> Iterator[Unseen]:
+    """All replies of found.tsv."""
+    for label, host, stage, _, reply in _rows("found.tsv"):
+        counted = int(hashlib.sha256(reply.encode()).hexdigest(), 16) % 3 == 0
         yield Unseen(label, host, Stage(stage), tuple(reply.split("|")), counted)
 
 
