@@ -193,7 +193,7 @@ _MEANINGS = {
     "tls": {"tls-required"},
     "creds": {"credentials-wrong"},
     "app-password": {"app-password-required"},
-    "auth-off": {"authentication-disabled"},
+    "auth-off": {"authentication-disabled", "sign-in-policy"},
     "oauth": {"oauth-required"},
     "browser": {"browser-sign-in-required"},
     "attempts": {"too-many-attempts"},
@@ -225,11 +225,13 @@ class Unseen:
     def verdict(self, code: str) -> str:
         """Whether the cause ``code`` is "right", "generic" or "misleading" for it."""
         labels = self.label.split("|")
-        if code in GENERIC and "policy" not in labels:
-            return "right" if "unclear" in labels else "generic"
         cause = causes_by_id().get(code)
         right = set().union(*(_MEANINGS[label] for label in labels))
-        return "right" if cause is not None and cause.means & right else "misleading"
+        if cause is not None and cause.means & right:
+            return "right"
+        if code in GENERIC:
+            return "right" if "unclear" in labels else "generic"
+        return "misleading"
 
 
 def unseen() -> Iterator[Unseen]:
