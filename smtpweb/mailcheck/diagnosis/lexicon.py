@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.types import Stage
-from .common_words import FILLERS, REFUSALS, SUBJECTS
+from .common_words import FILLERS, REFUSALS, STATES, SUBJECTS
 from .phrase_language import WORDS, expanded, keys_of, pattern_of
 from .reading import Reading
 from .subjects import ACCUSED, named_in
@@ -201,6 +201,8 @@ def _weight(phrase: Phrase, words: list[str]) -> tuple[int, int]:
         return NOTHING, length
     if phrase.strength == PLAIN and telling <= REFUSALS:
         return WEAK, length
+    if phrase.strength == PLAIN and telling <= SUBJECTS | REFUSALS - STATES:
+        return VAGUE, length  # whom it refuses, but not why
     return phrase.strength, length
 
 
