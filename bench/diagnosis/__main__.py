@@ -9,17 +9,18 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 
 from smtpweb.mailcheck import Encryption, Stage
 from smtpweb.mailcheck.explain.explanation import explain
 
-from .corpus import Labelled, Unseen, Wording, replies, unseen, wordings
+from .corpus import Labelled, Unseen, Wording, found, replies, unseen, wordings
 from .scripted import Script, check, wired
 
 FLOOR_RIGHT = 0.88
 CEILING_MISLEADING = 0.02
 FLOOR_SUBMISSION = 0.97
-FLOOR_UNSEEN, CEILING_UNSEEN = 0.75, 0.09  # of the rows that are only counted
+FLOOR_COUNTED, CEILING_COUNTED = 0.78, 0.09  # of the rows that are only counted
 MAX_EXPLAIN_GAP = 0.02  # by which ``explain`` may be less right than the check
 MAX_GAP = 0.10  # between the seen and the held-back part
 
@@ -51,40 +52,60 @@ def main() -> int:
     shares = {part: shares_of(counted) for part, counted in scores.items()}
     for part, name in ((False, "seen"), (True, "held back")):
         share = shares[part]
-        print(f"{name:10} {scores[part].total():4} replies: "
+        print(f"{name:15} {scores[part].total():4} replies: "
               + ", ".join(f"{verdict} {share[verdict]:.1%}" for verdict in VERDICTS))  # fmt: skip
     submission = Counter(wording.verdict(check(script_of(wording)).code) for wording in wordings())
     of_submission = shares_of(submission)
-    print(f"{'submission':10} {submission.total():4} wordings: "
+    print(f"{'submission':15} {submission.total():4} wordings: "
           + ", ".join(f"{name} {of_submission[name]:.1%}" for name in VERDICTS))  # fmt: skip
     explained = Counter(row.verdict(explained_code(row)) for row in replies() if not row.held_back)
     explained_share = shares_of(explained)
-    print(f"{'explain':10} {explained.total():4} replies: "
+    print(f"{'explain':15} {explained.total():4} replies: "
           + ", ".join(f"{name} {explained_share[name]:.1%}" for name in VERDICTS))  # fmt: skip
-    fresh: dict[bool, Counter[str]] = {False: Counter(), True: Counter()}
-    for one in unseen():
-        code = check(script_of(one)).code
-        verdict = one.verdict(code)
-        fresh[one.counted][verdict] += 1
-        if given.show and verdict != "right" and not one.counted:
-            print(f"{verdict:10} {one.label:14} {code:30} {'|'.join(one.lines)[:170]}")
-    for part, name in ((False, "unseen"), (True, "counted")):
-        share = shares_of(fresh[part])
-        print(f"{name:10} {fresh[part].total():4} replies: "
-              + ", ".join(f"{verdict} {share[verdict]:.1%}" for verdict in VERDICTS))  # fmt: skip
+    counted_shares = []
+    confused: Counter[tuple[str, str]] = Counter()
+    for file, rows in (("unseen", unseen()), ("found", found())):
+        fresh = measured(rows, confused, show=given.show)
+        for part, name in ((False, file), (True, f"{file}, counted")):
+            share = shares_of(fresh[part])
+            figures = ", ".join(f"{verdict} {share[verdict]:.1%}" for verdict in VERDICTS)
+            print(f"{name:15} {fresh[part].total():4} replies: {figures}")
+        counted_shares.append(share)
+    print("\nconfusions (replies that are only counted)")
+    for (label, code), times in confused.most_common(10):
+        print(f"{times:3}  {label[:60]:60}  {code}")
     fine = (
         shares[False]["right"] >= FLOOR_RIGHT
         and shares[False]["misleading"] <= CEILING_MISLEADING
         and shares[True]["right"] >= shares[False]["right"] - MAX_GAP
         and of_submission["right"] >= FLOOR_SUBMISSION
         and explained_share["right"] >= shares[False]["right"] - MAX_EXPLAIN_GAP
-        and share["right"] >= FLOOR_UNSEEN
-        and share["misleading"] <= CEILING_UNSEEN
+        and all(share["right"] >= FLOOR_COUNTED for share in counted_shares)
+        and all(share["misleading"] <= CEILING_COUNTED for share in counted_shares)
     )
     return 0 if fine or given.no_floor else 1
 
 
 VERDICTS = ("right", "generic", "misleading")
+
+
+def measured(
+    rows: Iterable[Unseen], confused: Counter[tuple[str, str]] | None = None, *, show: bool = False
+) -> dict[bool, Counter[str]]:
+    """Count the verdicts of ``rows``: of the open ones, and of those that are only counted.
+
+    ``confused`` gets the confusions of the latter, without their words.
+    """
+    fresh: dict[bool, Counter[str]] = {False: Counter(), True: Counter()}
+    for row in rows:
+        code = check(script_of(row)).code
+        verdict = row.verdict(code)
+        fresh[row.counted][verdict] += 1
+        if verdict != "right" and row.counted and confused is not None:
+            confused[row.label, code] += 1
+        if show and verdict != "right" and not row.counted:
+            print(f"{verdict:10} {row.label[:24]:24} {code:30} {'|'.join(row.lines)[:160]}")
+    return fresh
 
 
 def shares_of(counted: Counter[str]) -> dict[str, float]:

@@ -92,7 +92,7 @@ _LABELS: dict[str, tuple[Stage, set[str]]] = {
 GENERIC = frozenset({
     "SMTP_GREETING_REFUSED", "SMTP_EHLO_REFUSED", "SMTP_AUTH_REFUSED", "SMTP_MAIL_REFUSED",
     "SMTP_RCPT_REFUSED", "SMTP_DATA_REFUSED", "SMTP_STARTTLS_REFUSED", "SMTP_FAILED",
-    "SMTP_TRY_LATER", "SMTP_REFUSED_BY_POLICY",
+    "SMTP_TRY_LATER", "SMTP_REFUSED_BY_POLICY", "SMTP_AUTH_REFUSED_FOR_NOW",
 })  # fmt: skip
 
 
@@ -193,7 +193,7 @@ _MEANINGS = {
     "tls": {"tls-required"},
     "creds": {"credentials-wrong"},
     "app-password": {"app-password-required"},
-    "auth-off": {"authentication-disabled"},
+    "auth-off": {"authentication-disabled", "sign-in-policy"},
     "oauth": {"oauth-required"},
     "browser": {"browser-sign-in-required"},
     "attempts": {"too-many-attempts"},
@@ -204,6 +204,10 @@ _MEANINGS = {
     "login": {"authentication-required"},
     "mechanism": {"mechanism-unavailable"},
     "authdown": {"authentication-service-down"},
+    "sandbox": {"recipient-not-authorised"},
+    "password": {"password-unfit"},
+    "resolver": {"resolver-refused"},
+    "protocol": {"protocol-fault"},
     "unclear": set(),
 }  # fmt: skip
 
@@ -220,17 +224,27 @@ class Unseen:
 
     def verdict(self, code: str) -> str:
         """Whether the cause ``code`` is "right", "generic" or "misleading" for it."""
-        if code in GENERIC and self.label != "policy":
-            return "right" if self.label == "unclear" else "generic"
+        labels = self.label.split("|")
         cause = causes_by_id().get(code)
-        right = _MEANINGS[self.label]
-        return "right" if cause is not None and cause.means & right else "misleading"
+        right = set().union(*(_MEANINGS[label] for label in labels))
+        if cause is not None and cause.means & right:
+            return "right"
+        if code in GENERIC:
+            return "right" if "unclear" in labels else "generic"
+        return "misleading"
 
 
 def unseen() -> Iterator[Unseen]:
     """All replies of unseen.tsv."""
     for label, host, stage, reply in _rows("unseen.tsv"):
         counted = int(hashlib.sha256(reply.encode()).hexdigest(), 16) % 2 == 0
+        yield Unseen(label, host, Stage(stage), tuple(reply.split("|")), counted)
+
+
+def found() -> Iterator[Unseen]:
+    """All replies of found.tsv."""
+    for label, host, stage, _, reply in _rows("found.tsv"):
+        counted = int(hashlib.sha256(reply.encode()).hexdigest(), 16) % 3 == 0
         yield Unseen(label, host, Stage(stage), tuple(reply.split("|")), counted)
 
 

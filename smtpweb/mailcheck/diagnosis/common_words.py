@@ -71,6 +71,9 @@ REFUSALS = frozenset(
     ]
 )
 
+# Those of them that say why
+STATES = frozenset(["exist", "found", "here", "invalid", "listed"])
+
 # Function words
 FILLERS = frozenset(
     [

@@ -15,10 +15,8 @@ Each entry defines one meaning (``id``); several may share an ``id`` if the stag
 - ``support``: providers' support codes for it (regular expressions).
 - ``examples``: replies that must lead to this meaning and to no other.
 
-A phrase is written as :func:`~.reading.normalised` returns it; case, accents and punctuation do
-not matter. ``a|b`` matches either word, ``[a|b]`` is optional, ``a_b`` joins words inside an
-alternative, ``word*`` matches a prefix, ``...`` matches up to six words. Addresses and hosts may
-occur between any words.
+How a phrase is written: see :mod:`~.phrase_language`. Words that say that a server refuses but not
+why (``boilerplate`` in ``words.toml``) count less than any reason beside them.
 """
 
 from __future__ import annotations
@@ -33,13 +31,14 @@ from pathlib import Path
 from typing import Any
 
 from ..core.types import Stage
-from .common_words import FILLERS, REFUSALS, SUBJECTS
-from .reading import Reading, normalised
+from .common_words import FILLERS, REFUSALS, STATES, SUBJECTS
+from .phrase_language import WORDS, expanded, keys_of, pattern_of
+from .reading import Reading
 from .subjects import ACCUSED, named_in
 
 FOLDER = Path(__file__).parent / "lexicon"
 LANGUAGES = ("en", "de", "fr", "es", "it", "pt", "ru", "zh", "ja", "nl", "pl", "tr", "ko")
-STRONG, PLAIN, WEAK, NOTHING = 3, 2, 1, 0
+STRONG, PLAIN, VAGUE, WEAK, NOTHING = 4, 3, 2, 1, 0
 
 # The client meanings that are about its address; the others are about its behavior
 _ABOUT_CLIENT = frozenset(
@@ -54,9 +53,6 @@ _ABOUT_CLIENT = frozenset(
 )
 
 _MORE_THAN_A_WORD = 8  # letters do not count here: an informative word counts four
-
-_BETWEEN = r"(?: [@#][a-z]*)* "
-_GAP = r"(?: \S+){0,6}? "
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +120,12 @@ def parties() -> dict[str, str]:
     return {entry.meaning: entry.party for entry in entries()}
 
 
+@functools.lru_cache(1)
+def boilerplate() -> tuple[re.Pattern[str], ...]:
+    """Return the patterns of words that say that a server refuses, but not why."""
+    return tuple(pattern_of(expanded(text)) for text in WORDS["boilerplate"])
+
+
 def meanings_of(reading: Reading, stage: Stage) -> tuple[Match, ...]:
     """Return the meanings of a reply's words at ``stage``, best first; () if none."""
     best: dict[str, Match] = {}
@@ -154,11 +156,14 @@ def meanings_of(reading: Reading, stage: Stage) -> tuple[Match, ...]:
         if known is None or match.rank > known.rank:
             best[entry.meaning] = match
 
+    vague = [found.span() for it in boilerplate() for found in it.finditer(reading.words)]
     for phrase in _candidates(reading.words):
         if (found := phrase.pattern.search(reading.words)) is not None:
             strength, length = _weight(phrase, found[0].split())
             if strength == NOTHING:
                 continue
+            if any(start <= found.start() and found.end() <= end for start, end in vague):
+                strength = min(strength, VAGUE)
             offer(phrase.entry, strength, length, found.start(), by_code=False, words=found[0])
     for number, entry in enumerate(entries()):
         if entry.support and any(entry.support.fullmatch(code) for code in reading.support_codes):
@@ -181,48 +186,9 @@ def _strength_for(match: Match, named: frozenset[str]) -> int:
     accused = match.party in ACCUSED and (match.party != "client" or match.meaning in _ABOUT_CLIENT)
     if not accused or match.by_code or match.party in named:
         return match.strength
-    if match.strength in (PLAIN, WEAK) and named:
+    if match.strength in (PLAIN, VAGUE, WEAK) and named:
         return NOTHING
     return NOTHING if match.strength == WEAK and match.party == "client" else match.strength
-
-
-def pattern_of(phrase: str) -> re.Pattern[str]:
-    """Compile a phrase for a search in :attr:`Reading.words`."""
-    pieces: list[str] = []
-    glue = _BETWEEN
-    for token in phrase.split():
-        if token == "...":  # noqa: S105 - not a password
-            glue = _GAP
-            continue
-        optional = token.startswith("[")
-        words = "|".join(filter(None, map(_alternative, token.strip("[]").split("|"))))
-        if not words:
-            continue  # an article, which reading.py drops
-        before = "(?<= )" if not pieces else glue
-        if optional and pieces:
-            pieces.append(f"(?:{before}(?:{words}))?")
-        elif optional:
-            continue  # an optional part before the first word adds nothing
-        else:
-            pieces.append(f"{before}(?:{words})")
-        glue = _BETWEEN
-    return re.compile("".join(pieces) + "(?= )")
-
-
-def _alternative(text: str) -> str:
-    words = []
-    for word in text.replace("_", " ").split():
-        if word[0] in "@#":
-            words.append(r"@[a-z]*" if word == "@" else r"#(?:ip|us)" if word == "#ip" else word)
-            continue
-        open_end = word.endswith("*")
-        inner = normalised(word.rstrip("*")).split()
-        if not inner:
-            continue
-        words += [re.escape(one) for one in inner]
-        if open_end:
-            words[-1] += r"\S*"
-    return _BETWEEN.join(words)
 
 
 def _weight(phrase: Phrase, words: list[str]) -> tuple[int, int]:
@@ -235,6 +201,8 @@ def _weight(phrase: Phrase, words: list[str]) -> tuple[int, int]:
         return NOTHING, length
     if phrase.strength == PLAIN and telling <= REFUSALS:
         return WEAK, length
+    if phrase.strength == PLAIN and telling <= SUBJECTS | REFUSALS - STATES:
+        return VAGUE, length  # whom it refuses, but not why
     return phrase.strength, length
 
 
@@ -276,36 +244,13 @@ def _index() -> tuple[dict[str, list[Phrase]], list[Phrase]]:
     index: dict[str, list[Phrase]] = defaultdict(list)
     always: list[Phrase] = []
     for phrase in phrases():
-        keys = _keys(phrase.text)
+        keys = keys_of(phrase.text)
         if keys:
             for key in keys:
                 index[key].append(phrase)
         else:
             always.append(phrase)
     return index, always
-
-
-def _keys(phrase: str) -> list[str]:
-    """Return words of which one must be present: the token with the fewest alternatives."""
-    best: list[str] = []
-    for token in phrase.split():
-        if token == "..." or token.startswith("["):  # noqa: S105
-            continue
-        keys = []
-        for alternative in token.split("|"):
-            whole = [
-                word
-                for part in alternative.replace("_", " ").split()
-                if part[0] not in "@#" and not part.endswith("*")
-                for word in normalised(part).split()
-            ]
-            if not whole:
-                break
-            keys.append(max(whole, key=len))
-        else:
-            if not best or (len(keys), -len(keys[0])) < (len(best), -len(best[0])):
-                best = keys
-    return best
 
 
 @functools.lru_cache(1)
@@ -321,7 +266,7 @@ def _load() -> tuple[tuple[Entry, ...], tuple[Phrase, ...]]:
                 spoken.extend(
                     Phrase(text, language, strength, pattern_of(text), number)
                     for language in LANGUAGES
-                    for text in table.get(language, ())
+                    for text in map(expanded, table.get(language, ()))
                 )
             found.append(_entry(raw, len(spoken) - before))
     return tuple(found), tuple(spoken)
@@ -338,7 +283,7 @@ def _entry(raw: dict[str, Any], count: int) -> Entry:
         codes=tuple(raw.get("codes", ())),
         support=re.compile("|".join(support), re.IGNORECASE) if support else None,
         reply_class=raw.get("class"),
-        vetoes=tuple(pattern_of(text) for text in raw.get("veto", ())),
+        vetoes=tuple(pattern_of(expanded(text)) for text in raw.get("veto", ())),
         examples=tuple(raw.get("examples", ())),
         phrases=count,
     )

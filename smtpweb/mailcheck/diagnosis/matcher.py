@@ -16,7 +16,7 @@ from ..core.raw_reply import RawReply
 from ..core.types import Side, Stage
 from . import lexicon, software
 from .catalogue import Cause, causes_by_id, causes_of
-from .lexicon import PLAIN, STRONG, WEAK, Match
+from .lexicon import PLAIN, STRONG, VAGUE, WEAK, Match
 from .providers import Provider, Role, named, provider_of, role_of
 from .reading import Ours, Reading, read
 from .rendering import FACTS, render
@@ -184,10 +184,10 @@ def _is_guess(context: _Context, meanings: tuple[Match, ...]) -> bool:
     best = meanings[0]
     if not best.backed and not best.by_code:
         return True
-    if best.strength != PLAIN or best.supported:
+    if best.strength not in (PLAIN, VAGUE) or best.supported:
         return False
     return any(
-        rival.strength == PLAIN
+        rival.strength == best.strength
         and not rival.by_code
         and rival.party != best.party
         and rival.meaning not in _VAGUE

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from bench.diagnosis.__main__ import (
+    CEILING_COUNTED,
     CEILING_MISLEADING,
+    FLOOR_COUNTED,
     FLOOR_RIGHT,
     FLOOR_SUBMISSION,
+    measured,
     script_of,
     shares_of,
 )  # fmt: skip
-from bench.diagnosis.corpus import meanings, replies, wordings
+from bench.diagnosis.corpus import Unseen, found, meanings, replies, unseen, wordings
 from bench.diagnosis.scripted import check
 from smtpweb.mailcheck import Stage
 from smtpweb.mailcheck.diagnosis.lexicon import meanings_of
@@ -35,6 +39,16 @@ def test_bench_labelled_replies_stay_above_their_floor() -> None:
 def test_bench_wordings_of_submission_stay_above_their_floor() -> None:
     counted = Counter(row.verdict(check(script_of(row)).code) for row in wordings())
     assert shares_of(counted)["right"] >= FLOOR_SUBMISSION
+
+
+@pytest.mark.parametrize("rows", [unseen, found])
+def test_bench_replies_nobody_was_shown_stay_above_their_floor(
+    rows: Callable[[], Iterator[Unseen]],
+) -> None:
+    verdicts = measured(rows())
+    assert shares_of(verdicts[True])["right"] >= FLOOR_COUNTED
+    assert shares_of(verdicts[True])["misleading"] <= CEILING_COUNTED
+    assert shares_of(verdicts[False])["right"] >= FLOOR_RIGHT
 
 
 def test_bench_meanings_are_found_by_words_alone() -> None:

@@ -13,14 +13,15 @@ from smtpweb.mailcheck import Stage
 from smtpweb.mailcheck.core.failure import Symptom
 from smtpweb.mailcheck.diagnosis.catalogue import causes, causes_by_id
 from smtpweb.mailcheck.diagnosis.lexicon import (
+    FOLDER,
     LANGUAGES,
     entries,
     meanings_of,
     parties,
-    pattern_of,
     phrases,
 )  # fmt: skip
 from smtpweb.mailcheck.diagnosis.matcher import Seen, diagnose
+from smtpweb.mailcheck.diagnosis.phrase_language import WORDS, expanded, pattern_of
 from smtpweb.mailcheck.diagnosis.reading import normalised, read
 from tests.support.replies import reply_of
 
@@ -34,6 +35,39 @@ EXAMPLES = [
 ]
 # Replies that share a loud word and mean something else: the reply, its stage, the meaning
 NEAR_MISSES = [
+    ("554 SMTP server not available if you do not have a reverse DNS mapping", "greeting",
+     "no-reverse-dns"),
+    ("421 Reverse DNS failure: try again later", "greeting", "no-reverse-dns"),
+    ("451 DNS failure: try again later", "mail", "server-trouble"),
+    ("550 5.7.1 Relaying denied. IP name possibly forged [192.0.2.7]", "rcpt", "no-reverse-dns"),
+    ("550 5.7.1 Relaying denied", "rcpt", "relay-denied"),
+    ("550 <a@example.com> sender rejected: invalid sender domain", "mail", "sender-domain-unknown"),
+    ("501 <a@example.com> sender rejected: invalid sender syntax", "mail", "sender-malformed"),
+    ("550 Invalid from: domain example.com not found in your account", "data",
+     "sender-not-verified"),
+    ("421 4.7.0 Too many errors, closing", "mail", "protocol-fault"),
+    ("421 4.7.0 Too many failed authentication errors, closing", "auth", "too-many-attempts"),
+    ("450 spamd scan error", "data", "server-trouble"),
+    ("550 spamd says this is spam", "data", "spam"),
+    ("550 not accepting mail with attachments or embedded images", "data", "attachment-policy"),
+    ("550 attachment refused: virus found", "data", "virus"),
+    ("550 domain no longer in use", "rcpt", "recipient-domain-unknown"),
+    ("550 mailbox no longer in use", "rcpt", "mailbox-disabled"),
+    ("550 Mailbox unavailable. Your IP address is blacklisted", "rcpt", "ip-listed"),
+    ("550 5.7.1 Relay denied: exceeded the max emails per hour (200 max)", "rcpt", "message-rate"),
+    ("550 relay access denied - please authenticate", "rcpt", "authentication-required"),
+    ("550 Number of 'Received:' headers exceeds the maximum", "data", "loop"),
+    ("550 Rule imposed: not allowed to send from that country", "rcpt", "geo-or-network-policy"),
+    ("550 not allowed to send from that address", "mail", "sender-not-owned"),
+    ("450 too many connections from your IP (rate controlled)", "rcpt", "too-many-connections"),
+    ("451 too many messages from your IP (rate controlled)", "rcpt", "message-rate"),
+    ("550 5.7.1 <a@example.com>: Sender address rejected: Address uses MX in private address"
+     " space (10.0.0.0/8)", "rcpt", "sender-domain-unknown"),
+    ("550 5.7.1 <b@example.org>: Recipient address rejected: Address uses MX in private address"
+     " space (10.0.0.0/8)", "rcpt", "recipient-domain-unknown"),
+    ("535 auth failed (this user authenticates too many times)", "auth", "too-many-attempts"),
+    ("550 Domain sandbox.example.com is not allowed to send: Please activate your account",
+     "data", "account-unconfirmed"),
     ("550 High probability of spam", "data", "spam"),
     ("554 You are sending spam", "rcpt", "ip-reputation"),
     ("550 sender is spammer", "mail", "sender-refused"),
@@ -201,10 +235,24 @@ def test_phrases_match_their_own_words() -> None:
         ("list*", "listed", True),
         ("用户不存在", "该用户不存在!", True),
         ("boîte pleine", "BOITE PLEINE", True),
+        ("<mailbox> is <full>", "inbox is over quota", True),
+        ("<mailbox> is <full>", "message is over quota", False),
+        ("address <refused>|empty", "address not permitted", True),
+        ("address <refused>|empty", "address empty", True),
     ],
 )
 def test_pattern_of_a_phrase(phrase: str, text: str, matches: bool) -> None:
-    assert bool(pattern_of(phrase).search(normalised(text))) is matches
+    assert bool(pattern_of(expanded(phrase)).search(normalised(text))) is matches
+
+
+def test_classes_of_words_are_used_and_are_written_as_replies_are_read() -> None:
+    raw = "".join(path.read_text(encoding="utf-8") for path in FOLDER.glob("*.toml"))
+    raw += "".join(WORDS["boilerplate"])
+    for name, words in WORDS["classes"].items():
+        assert f"<{name}>" in raw
+        for word in words:
+            spoken = word.replace("_", " ")
+            assert normalised(spoken).split() == spoken.split(), word
 
 
 CONTEXTS = [

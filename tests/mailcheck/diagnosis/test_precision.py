@@ -38,6 +38,28 @@ def test_meaning_follows_whom_the_reply_names(stage: str, reply: str, code: str)
 
 
 @pytest.mark.parametrize(
+    ("stage", "reply", "code"),
+    [
+        ("rcpt", "550 Requested action not taken: mailbox unavailable. Your IP is blacklisted",
+         "SMTP_CLIENT_BLOCKLISTED"),
+        ("rcpt", "550 Recipient address rejected: domain not found", "SMTP_RCPT_DOMAIN_UNKNOWN"),
+        ("data", "554 Message rejected: attachment type not allowed", "SMTP_DATA_ATTACHMENT"),
+        ("rcpt", "550 Relaying denied. IP name possibly forged [192.0.2.7]",
+         "SMTP_CLIENT_NO_REVERSE_DNS"),
+        ("greeting", "554 Connection refused, no reverse DNS", "SMTP_CLIENT_NO_REVERSE_DNS"),
+        ("greeting", "421 Service not available: too many connections from you",
+         "SMTP_TOO_MANY_CONNECTIONS"),
+        ("data", "451 Temporarily deferred due to poor reputation of your IP",
+         "SMTP_CLIENT_REPUTATION"),
+        ("rcpt", "550 Relaying denied", "SMTP_RCPT_RELAY_DENIED"),
+        ("greeting", "554 Connection refused", "SMTP_CLIENT_REFUSED"),
+    ],
+)  # fmt: skip
+def test_reason_counts_more_than_the_refusal(stage: str, reply: str, code: str) -> None:
+    assert found(stage, reply, **MX).id == code
+
+
+@pytest.mark.parametrize(
     ("stage", "reply"),
     [
         ("data", "554 Our spam team sits in Berlin and likes tea"),
