@@ -108,9 +108,14 @@ class Sent:
 
 
 def refuse_in_query(*names: str) -> None:
-    """Raise :class:`BadInput` for parameters that must not be in a URL, which proxies log."""
+    """Raise :class:`BadInput` for parameters that must not be in a URL, which proxies log.
+
+    In any case of their letters: a parameter that is not read is logged all the same.
+    """
     in_query = {
-        name for name, value in _decode_form(request.query_string, "utf-8", "query string") if value
+        name.strip().casefold()
+        for name, value in _decode_form(request.query_string, "utf-8", "query string")
+        if value
     }
     faults = {
         name: [
@@ -229,6 +234,8 @@ def explanation(found: Explanation) -> dict[str, Any]:
         "steps": list(diagnosis.steps) if diagnosis else [],
         "temporary": diagnosis and diagnosis.temporary,
         "side": diagnosis and diagnosis.side,
+        "confidence": diagnosis and diagnosis.confidence,
+        "alsoPossible": list(diagnosis.also_possible) if diagnosis else [],
         "link": (diagnosis and diagnosis.link) or None,
         "stage": found.stage,
         "reply": reply and {"code": reply.code, "enhanced": reply.enhanced, "text": reply.text},
