@@ -81,7 +81,7 @@ def main() -> int:
     for wrapper, counted in wrapped.items():
         if counted[False]:
             print(f"  in {wrapper}: the same cause in {counted[True] / counted.total():.1%}")
-    all_wrapped = sum(wrapped.values(), Counter())
+    all_wrapped = sum(wrapped.values(), Counter[bool]())
     share_wrapped = all_wrapped[True] / all_wrapped.total()
     print(f"{'wrapped':10} {all_wrapped.total():4} texts:   the same cause {share_wrapped:.1%}")
     fresh: dict[bool, Counter[str]] = {False: Counter(), True: Counter()}

@@ -66,7 +66,7 @@ def test_bench_replies_in_wrappers_lead_to_the_same_cause() -> None:
     counted = same_cause_in_wrappers(step=20)
     for name, same in counted.items():
         assert same[True] / same.total() >= 0.85, name
-    everything = sum(counted.values(), Counter())
+    everything = sum(counted.values(), Counter[bool]())
     assert everything[True] / everything.total() >= FLOOR_WRAPPED
 
 
