@@ -34,6 +34,8 @@ EXAMPLES = [
 ]
 # Replies that share a loud word and mean something else: the reply, its stage, the meaning
 NEAR_MISSES = [
+    ("551 User not local; please authenticate to relay", "rcpt", "recipient-unknown"),
+    ("550 Recipient address changed by policy: user unknown", "rcpt", "recipient-unknown"),
     ("550 High probability of spam", "data", "spam"),
     ("554 You are sending spam", "rcpt", "ip-reputation"),
     ("550 sender is spammer", "mail", "sender-refused"),
