@@ -75,12 +75,12 @@ def main() -> int:
         for name, is_right in outcomes.of_case(case, report).items():
             fixed[name][is_right] += 1
     right_of = {name: counted[True] / counted.total() for name, counted in fixed.items()}
-    for name, counted in fixed.items():
-        print(f"{name:10} {counted.total():4} labels:  right {right_of[name]:.1%}")
+    for name, answers in fixed.items():
+        print(f"{name:10} {answers.total():4} labels:  right {right_of[name]:.1%}")
     wrapped = same_cause_in_wrappers()
-    for wrapper, counted in wrapped.items():
-        if counted[False]:
-            print(f"  in {wrapper}: the same cause in {counted[True] / counted.total():.1%}")
+    for wrapper, same in wrapped.items():
+        if same[False]:
+            print(f"  in {wrapper}: the same cause in {same[True] / same.total():.1%}")
     all_wrapped = sum(wrapped.values(), Counter[bool]())
     share_wrapped = all_wrapped[True] / all_wrapped.total()
     print(f"{'wrapped':10} {all_wrapped.total():4} texts:   the same cause {share_wrapped:.1%}")
