@@ -34,7 +34,7 @@ class Said:
 def _dialogue(said: Said, client: str, server: str, refused: str = "") -> str:
     """Write the session up to the reply; each argument is a prefix of lines."""
     lines = [f"{server}220 mx.example.net ESMTP"]
-    steps = (
+    steps: tuple[tuple[Stage | None, str, list[str]], ...] = (
         (Stage.EHLO, "EHLO app.example.com", ["250-mx.example.net", "250 AUTH PLAIN LOGIN"]),
         (Stage.AUTH, "AUTH PLAIN AGEAYg==", ["235 2.7.0 ok"]),
         (Stage.MAIL, "MAIL FROM:<app@example.com>", ["250 2.1.0 ok"]),
