@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging.config
 import sys
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -25,7 +26,11 @@ from .config import settings
 from .database.models import Check, User
 from .database.session import cause
 from .errors import BadInput, Busy, NotFound, SecretUnreadable, SmtpwebError
+from .mailcheck import Report
 from .mailcheck.core.modes import ENCRYPTION_NAMES
+from .mailcheck.diagnosis.catalogue import causes_by_id
+from .mailcheck.diagnosis.matcher import Diagnosis
+from .mailcheck.diagnosis.rendering import render
 from .mailcheck.explain.explanation import MAX_TEXT
 from .monitoring import engine, outcomes, schedule, workers
 from .monitoring.outcomes import Outcome
@@ -242,6 +247,7 @@ def _outcome(check: Check) -> str:
         lines = [f"{failed}. {report.title} ({report.code})"]
         if report.reply:
             lines.append(f"The server said: {report.reply.code} {report.reply.text}")
+        lines += _how_sure(report)
         lines += [f"Next: {step}" for step in report.advice]
         lines += [
             f"Works: port {mode.port} with {ENCRYPTION_NAMES[mode.encryption]}"
@@ -274,6 +280,8 @@ def explain_error(file: BinaryIO, host: str, provider: str) -> None:
     click.echo(f"    {diagnosis.meaning}")
     if found.reply:
         click.echo(f"    The server said: {found.reply.code} {found.reply.text}".rstrip())
+    for line in _how_sure(diagnosis):
+        click.echo(f"    {line}")
     for step in diagnosis.steps:
         click.echo(f"    Next: {step}")
     if diagnosis.link:
@@ -281,6 +289,14 @@ def explain_error(file: BinaryIO, host: str, provider: str) -> None:
     if found.asks:
         options = " or ".join(f"--{name}" for name in found.asks)
         click.echo(f"    The answer depends on the server: give {options}.")
+
+
+def _how_sure(found: Report | Diagnosis) -> Iterator[str]:
+    if found.confidence in ("likely", "unclear"):
+        yield f"Confidence: {found.confidence}"
+    for code in found.also_possible:
+        if cause := causes_by_id().get(code):
+            yield f"It can also be: {render(cause, found.facts).title} ({code})"
 
 
 @smtps_group.command("export")

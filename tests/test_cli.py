@@ -346,7 +346,14 @@ def test_explain_names_the_cause_of_a_file_or_of_standard_input(app: Flask, tmp_
         assert found.exit_code == 0
         assert "(SMTP_AUTH_WRONG_CREDENTIALS)" in found.stdout
         assert "The server said: 535 Error: authentication failed" in found.stdout
+        assert "Confidence: likely" in found.stdout
+        assert "It can also be: The account needs an app password (SMTP_AUTH_APP" in found.stdout
         assert "Next: " in found.stdout and "give --host or --provider" in found.stdout
+
+
+def test_explain_says_nothing_of_confidence_where_it_is_certain(app: Flask) -> None:
+    found = flask(app, "smtps", "explain", given="452 4.2.2 The mailbox is over quota")
+    assert "Confidence" not in found.stdout and "can also be" not in found.stdout
 
 
 def test_explain_takes_host_and_provider(app: Flask) -> None:

@@ -31,6 +31,7 @@ OPTIONAL = (
     "smtpweb/monitoring/",
     "tests/monitoring/",
 )
+OPTIONAL_TESTS = ("tests/monitoring",)
 _PATH = re.compile(r"`((?:[\w.-]+/)*[\w.-]+(?:/|\.(?:py|toml|md|json|po|html|css)))`")
 _STEP = re.compile(r"^\d+\. (.*(?:\n   .*)*)", re.MULTILINE)
 
@@ -53,6 +54,14 @@ def test_usual_changes_each_have_a_recipe() -> None:
     assert set(recipes()) == USUAL_CHANGES
     for title in USUAL_CHANGES:
         assert len([paths for paths in steps(title) if paths]) >= 2, title
+
+
+@pytest.mark.parametrize("title", sorted(USUAL_CHANGES))
+def test_recipe_ends_with_a_command_that_can_be_run(title: str) -> None:
+    last = recipes()[title].strip().rsplit("\n\n", 1)[-1]
+    (arguments,) = re.findall(r'`make test ARGS="([^"]+)"', last)
+    for name in arguments.split():
+        assert name.startswith(OPTIONAL_TESTS) or (ROOT / name).exists(), name
 
 
 @pytest.mark.parametrize("title", sorted(USUAL_CHANGES))

@@ -7,6 +7,7 @@ holds for the seen part alone is over-fitted.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -14,13 +15,17 @@ from collections.abc import Iterable
 from smtpweb.mailcheck import Encryption, Stage
 from smtpweb.mailcheck.explain.explanation import explain
 
-from .corpus import Labelled, Unseen, Wording, found, replies, unseen, wordings
+from . import outcomes
+from .corpus import Labelled, Unseen, Wording, cases, found, replies, unseen, wordings
 from .scripted import Script, check, wired
+from .wrappers import FIRST_LINE_ALONE, WRAPPERS, Said
 
 FLOOR_RIGHT = 0.88
 CEILING_MISLEADING = 0.02
 FLOOR_SUBMISSION = 0.97
 FLOOR_COUNTED, CEILING_COUNTED = 0.78, 0.09  # of the rows that are only counted
+FLOOR_SIDE, FLOOR_TEMPORARY = 0.95, 0.97
+FLOOR_WRAPPED = 0.97  # replies in a wrapper that lead to the cause of the reply alone
 MAX_EXPLAIN_GAP = 0.02  # by which ``explain`` may be less right than the check
 MAX_GAP = 0.10  # between the seen and the held-back part
 
@@ -34,8 +39,12 @@ def main() -> int:
     scores: dict[bool, Counter[str]] = {False: Counter(), True: Counter()}
     by_label: dict[str, Counter[str]] = defaultdict(Counter)
     confusions: Counter[tuple[str, str]] = Counter()
+    fixed: dict[str, Counter[bool]] = {"side": Counter(), "temporary": Counter()}
     for row in replies():
-        code = check(script_of(row)).code
+        report = check(script_of(row))
+        code = report.code
+        for name, is_right in outcomes.of_label(row.label, report).items():
+            fixed[name][is_right] += 1
         verdict = row.verdict(code)
         scores[row.held_back][verdict] += 1
         by_label[row.label][verdict] += 1
@@ -62,6 +71,20 @@ def main() -> int:
     explained_share = shares_of(explained)
     print(f"{'explain':15} {explained.total():4} replies: "
           + ", ".join(f"{name} {explained_share[name]:.1%}" for name in VERDICTS))  # fmt: skip
+    for case_name, case in cases().items():
+        report = check(outcomes.script_of_case(case_name, case))
+        for name, is_right in outcomes.of_case(case, report).items():
+            fixed[name][is_right] += 1
+    right_of = {name: counted[True] / counted.total() for name, counted in fixed.items()}
+    for name, answers in fixed.items():
+        print(f"{name:10} {answers.total():4} labels:  right {right_of[name]:.1%}")
+    wrapped = same_cause_in_wrappers()
+    for wrapper, same in wrapped.items():
+        if same[False]:
+            print(f"  in {wrapper}: the same cause in {same[True] / same.total():.1%}")
+    all_wrapped = sum(wrapped.values(), Counter[bool]())
+    share_wrapped = all_wrapped[True] / all_wrapped.total()
+    print(f"{'wrapped':10} {all_wrapped.total():4} texts:   the same cause {share_wrapped:.1%}")
     counted_shares = []
     confused: Counter[tuple[str, str]] = Counter()
     for file, rows in (("unseen", unseen()), ("found", found())):
@@ -80,6 +103,9 @@ def main() -> int:
         and shares[True]["right"] >= shares[False]["right"] - MAX_GAP
         and of_submission["right"] >= FLOOR_SUBMISSION
         and explained_share["right"] >= shares[False]["right"] - MAX_EXPLAIN_GAP
+        and right_of["side"] >= FLOOR_SIDE
+        and right_of["temporary"] >= FLOOR_TEMPORARY
+        and share_wrapped >= FLOOR_WRAPPED
         and all(share["right"] >= FLOOR_COUNTED for share in counted_shares)
         and all(share["misleading"] <= CEILING_COUNTED for share in counted_shares)
     )
@@ -122,6 +148,25 @@ def explained_code(row: Labelled) -> str:
         given += f" (in reply to {command} command)"
     found = explain(given, host="mx.example.net", port=25).diagnosis
     return found.id if found is not None else "SMTP_FAILED"
+
+
+def same_cause_in_wrappers(step: int = 1) -> dict[str, Counter[bool]]:
+    """Count, for each wrapper, whether ``explain`` names the cause of the reply alone.
+
+    Every ``step``-th of the replies that are not held back. The reply alone is given with the
+    stage at which it came.
+    """
+    counted: dict[str, Counter[bool]] = {name: Counter() for name in WRAPPERS}
+    seen = [row for row in replies() if not row.held_back][::step]
+    for row in seen:
+        whole = Said(row.stage, tuple(wired(list(row.lines))))
+        first = Said(row.stage, (f"{whole.code} {whole.texts[0]}",))
+        for name, wrap in WRAPPERS.items():
+            said = first if name in FIRST_LINE_ALONE else whole
+            alone = explained_code(dataclasses.replace(row, lines=said.lines))
+            found = explain(wrap(said), host="mx.example.net", port=25).diagnosis
+            counted[name][found is not None and found.id == alone] += 1
+    return counted
 
 
 _COMMANDS = {

@@ -9,9 +9,10 @@ from __future__ import annotations
 import base64
 import binascii
 import html
+import itertools
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 MIN_LETTERS = 6  # fewer would match across ordinary words
 MAX_DEPTH = 3  # nested encodings
@@ -20,8 +21,9 @@ MAX_DECODED = 96 * 1024  # characters, of one text and everything it decodes to
 _SEPARATORS = re.compile(r"[\W_]+")
 _BASE64_RUN = re.compile(r"[A-Za-z0-9+/_-]{8,}", re.ASCII)
 _BASE32_RUN = re.compile(r"[A-Za-z2-7]{16,}", re.ASCII)
-_NUMBER = r"(?:0[xX][0-9A-Fa-f]{1,2}|[0-9]{1,3})"
+_NUMBER = r"(?:0[xX][0-9A-Fa-f]{1,2}|0[oO][0-7]{1,3}|[0-9]{1,4})"
 _NUMBERS = re.compile(rf"{_NUMBER}(?:[\s,;:.|-]{{1,4}}{_NUMBER}){{3,}}", re.ASCII)
+_OCTAL = re.compile(r"(?:0o)?[0-7]+")
 _HEX_RUN = re.compile(
     r"(?:(?:0[xX])?[0-9A-Fa-f]{2}[\s,;:.-]{0,3}){4,}", re.ASCII
 )  # "73 65", "73:65", "0x73, 0x65"
@@ -30,7 +32,8 @@ _PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
 _QUOTED = re.compile(rb"=([0-9A-Fa-f]{2})|=[ \t]*(?:\r?\n|\xef\xbf\xbd| )")  # RFC 2045 6.7
 _XTEXT = re.compile(rb"\+([0-9A-Fa-f]{2})")  # RFC 3461 4
 _BACKSLASH = re.compile(
-    rb"\\(?:[xX]\{?([0-9A-Fa-f]{2})\}?|([0-7]{3})|u\{?([0-9A-Fa-f]{4,6})\}?|U([0-9A-Fa-f]{8})|([^\w\s]))"
+    rb"\\(?:[xX]([0-9A-Fa-f]{2})|(?:o\{)?([0-7]{1,3})\}?|[xXuU]\{([0-9A-Fa-f]{1,6})\}"
+    rb"|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|([^\w\s]))"
 )
 _CODE_POINT = re.compile(rb"[uU]\+([0-9A-Fa-f]{4,6})[\s,;]?")
 
@@ -133,12 +136,12 @@ def _octet(found: re.Match[bytes]) -> bytes:
 
 
 def _escape(found: re.Match[bytes]) -> bytes:
-    octet, octal, short, long, itself = found.groups()
+    octet, octal, braced, short, long, itself = found.groups()
     if octet:
         return bytes.fromhex(octet.decode())
     if octal:
         return bytes([int(octal, 8) & 0xFF])
-    return itself or _character(short or long)
+    return itself or _character(braced or short or long)
 
 
 def _character(digits: bytes) -> bytes:
@@ -160,9 +163,18 @@ def _unescaped(text: str) -> Iterator[str]:
 
 def _numbers(text: str) -> Iterator[str]:
     for found in _NUMBERS.findall(text):
-        octets = [int(one, 16 if one[:2].lower() == "0x" else 10) for one in
-                  re.findall(_NUMBER, found)]  # fmt: skip
-        yield _text(bytes(octet for octet in octets if octet < 256))
+        numbers = [number.lower() for number in re.findall(_NUMBER, found)]
+        yield _octets(int(number, 16 if "x" in number else 10)
+                      for number in numbers if "o" not in number)  # fmt: skip
+        for is_octal, group in itertools.groupby(
+            numbers, lambda number: bool(_OCTAL.fullmatch(number))
+        ):
+            if is_octal:
+                yield _octets(int(number.removeprefix("0o"), 8) for number in group)
+
+
+def _octets(numbers: Iterable[int]) -> str:
+    return _text(bytes(number for number in numbers if number < 256))
 
 
 def _hexadecimal(text: str) -> Iterator[str]:

@@ -102,7 +102,8 @@ class Secrets:
     def _all_encodings(self) -> frozenset[str]:
         letters = encodings.squeezed(self._password)
         spelled = {letters, letters[::-1]} if len(letters) >= encodings.MIN_LETTERS else set()
-        return frozenset(spelled | encodings.encodings_of(self._raw))
+        encoded = encodings.encodings_of(self._raw)
+        return frozenset(spelled | encoded | {form[::-1] for form in encoded})
 
     def scrubbed(self, text: str) -> str:
         """Return ``text`` with every form of the credentials replaced."""

@@ -23,7 +23,6 @@ from .rendering import FACTS, render
 
 __all__ = ["FACTS", "Confidence", "Diagnosis", "Seen", "diagnose"]
 
-_SUBMISSION_PORTS = frozenset({465, 587, 2465, 2525, 2587})
 _MAX_ALSO = 2
 _CLEAR_LEAD = 4  # one informative word more than the rival
 # These say how, not why, so they contradict nothing
@@ -263,7 +262,7 @@ def _derived(seen: Seen, reading: Reading | None) -> dict[str, Any]:
         "authenticated": authenticated,
         "encrypted": bool(facts.get("encrypted", False)),
         "mx": mx,
-        "submission": port in _SUBMISSION_PORTS,
+        "role": str(role or ""),
         "software": software.of(str(facts.get("banner", "")), reading),
     }
     if reading is not None:
@@ -288,6 +287,8 @@ def _facts_to_say(seen: Seen, reading: Reading | None, provider: Provider | None
         said["deadline"] = "reached"
     if provider is not None:
         said["provider"] = provider.name
+        if provider.host and provider.host != seen.facts.get("host"):
+            said["submission_host"] = provider.host
         for kind, url in provider.links.items():
             said[f"{kind}_page"] = url
         said |= _notices(provider)

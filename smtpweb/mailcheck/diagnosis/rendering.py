@@ -43,6 +43,7 @@ FACTS = {
     "code": "none",
     "pointer": "",
     "list": "",
+    "submission_host": "",
     "app_password_page": "",
     "settings_page": "",
     "sender_page": "",

@@ -1,6 +1,7 @@
 """Hide credentials in a pasted text before anything parses or shows it.
 
-Every quantifier is bounded, so that the running time depends only on the length of the text.
+The running time depends only on the length of the text: quantifiers are bounded, or what they
+match is consumed.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ import re
 import urllib.parse
 
 from ..core.redaction import HIDDEN
+from . import arguments, assignments
+from .found_secrets import FoundSecrets
+from .unwrapping import content
 
-MAX_REPEATED = 32  # secrets to look for in the rest of the text
-_SHORTEST_REPEATED = 6  # characters; shorter ones would match inside ordinary words
+_MAX_DEPTH = 2  # encodings in encodings
 
 _MECHANISMS = frozenset(
     {
@@ -22,9 +25,10 @@ _MECHANISMS = frozenset(
         "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256-PLUS", "PLAIN-CLIENTTOKEN",
     }
 )  # fmt: skip
+_BASE64 = r"[A-Za-z0-9+/_-]"
 _AUTH = re.compile(
     r"(\bAUTH[ \t]{1,4}(?:PLAIN|LOGIN|CRAM-MD5|DIGEST-MD5|NTLM|GSSAPI|XOAUTH2?|OAUTHBEARER"
-    r"|EXTERNAL|SCRAM-[A-Z0-9-]{1,16})[ \t]{1,4})([A-Za-z0-9+/_-]{2,4096}={0,2})",
+    rf"|EXTERNAL|SCRAM-[A-Z0-9-]{{1,16}})[ \t]{{1,4}})({_BASE64}{{2,}}={{0,2}})",
     re.IGNORECASE | re.ASCII,
 )
 # What a client sends after 334, or after AUTH without an initial response
@@ -33,189 +37,234 @@ _CHALLENGE = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _OFFER = re.compile(r"\b250[ -](?:X-)?AUTH\b", re.IGNORECASE | re.ASCII)
-_LAST_TOKEN = re.compile(
-    r"(?<![A-Za-z0-9+/=])([A-Za-z0-9+/]{2,4096}={0,2})((?:\\[rn]|\W){0,12})$", re.ASCII
-)
+_LAST_TOKEN = re.compile(r"(\S+?)((?:\\[rn]){0,4}[\"'\s,;)\]]{0,12})$")
 _CODE = re.compile(r"[2-5][0-9][0-9](?:[ -]|$)", re.ASCII)
-_KEY = (
-    r"(?:pass(?:word|wd|phrase|code)?|pwd|secret(?:[_-]?key)?|api[_-]?key|apikey"
-    r"|(?:access|refresh|auth|client|bearer)?[_-]?token|credentials?|private[_-]?key)"
-)
-_SETTING = re.compile(
-    rf"({_KEY}[A-Za-z0-9_]{{0,12}}[\])]{{0,2}}\\{{0,4}}[\"'`]?"
-    r"[ \t]{0,20}(?:=>|:=|[:=])[ \t]{0,20}"
-    r"(?:[urb]{1,2}(?=[\"']))?)"
-    r"(\\{0,4}\"[^\"\n]{1,300}\"|\\{0,4}'[^'\n]{1,300}'|[a-z]{4} [a-z]{4} [a-z]{4} [a-z]{4}\b"
-    r"|[^\s\"'`,;<>{}\[\]()]{1,300})",
-    re.IGNORECASE,
-)
-_OPTION = re.compile(
-    r"((?:^|\s)(?:--?(?:auth-)?pass(?:word)?|-ap|--?auth-pass|--oauth2-bearer)[ \t=]{1,8})"
-    r"(\"[^\"\n]{1,300}\"|'[^'\n]{1,300}'|[^\s\"']{1,300})",
-    re.IGNORECASE | re.MULTILINE,
-)
-_USER_OPTION = re.compile(
-    r"((?:^|\s)(?:-u|--user|--proxy-user)[ \t=]{1,8}[\"']?[^\s:\"']{1,200}:)([^\s\"']{1,300})",
-    re.MULTILINE,
-)
-_URL = re.compile(
-    r"(\b[a-z][a-z0-9+.-]{1,20}://[^\s/:\"'<>]{0,200}:)([^\s\"'<>]{1,300})(?=@[\w\[.-])",
-    re.IGNORECASE | re.ASCII,
-)
+_FOLDED = re.compile(rf"[ \t]*({_BASE64}+={{0,2}})[ \t\r]*")  # a further line of a response
+_MIN_FOLDED = 40  # characters of a line that goes on in the next
+
 _HEADER = re.compile(
-    r"((?:Proxy-)?Authorization[\"']?[ \t]{0,4}[:=][ \t]{0,4}[\"']?)([^\r\n\"']{1,4096})"
-    r"|(\bBearer[ \t]{1,4})([A-Za-z0-9._~+/=-]{8,4096})",
+    r"((?:Proxy-)?Authorization[\"']?[ \t]{0,4}[:=][ \t]{0,4}[\"']?)([^\r\n\"']+)"
+    r"|(\bBearer[ \t]{1,4})([A-Za-z0-9._~+/=-]{8,})",
     re.IGNORECASE,
 )
-_COOKIE = re.compile(
-    r"((?:Set-)?Cookie[\"']?[ \t]{0,4}:[ \t]{0,4})([^\r\n]{1,4096})", re.IGNORECASE
+_COOKIE = re.compile(r"((?:Set-)?Cookie[\"']?[ \t]{0,4}:[ \t]{0,4})([^\r\n]+)", re.IGNORECASE)
+_PRIVATE_KEY = re.compile(
+    r"(-----BEGIN (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----)"
+    r"((?:(?!-----BEGIN)[\s\S])*?)(?=-----END|\Z)"
+    r"|(\bPrivate-Lines: [0-9]{1,4})((?:\s+[A-Za-z0-9+/=]{8,})+)"
 )
-# <password>x</password>; name="password" value="x"; netrc, msmtprc; Postfix's sasl_passwd
-_ELEMENT = re.compile(rf"(<[A-Za-z0-9_.:-]{{0,40}}{_KEY}>)([^<>\n]{{1,300}})", re.IGNORECASE)
-_ATTRIBUTE = re.compile(
-    rf"([\"'][A-Za-z0-9_.-]{{0,60}}{_KEY}[\"'][ \t]{{1,4}}value[ \t]{{0,2}}=[ \t]{{0,2}}[\"'])"
-    r"([^\"'\n]{1,300})",
-    re.IGNORECASE,
-)
-_LINE = re.compile(
-    r"^([ \t]{0,20}(?:pass(?:word|wd)?)[ \t]{1,20})([^\s:=]{1,300})[ \t]{0,20}$",
-    re.IGNORECASE | re.MULTILINE,
-)
-_PASSWD_MAP = re.compile(
-    r"^([ \t]{0,20}\[?[\w.-]{1,255}\]?(?::[0-9]{2,5})?[ \t]{1,20}[^\s:]{1,200}@[^\s:]{1,200}:)"
-    r"(\S{1,300})[ \t]{0,20}$",
-    re.MULTILINE,
-)
-# server.login("user", "x"), PlainAuth("", "user", "x", host)
-_CALL = re.compile(
-    r"\b(?:login|authenticate(?:Async)?|NetworkCredential|PlainAuth|LoginAuth|CRAMMD5Auth"
-    r"|PasswordAuthentication|setPassword|Credentials(?:::new)?|start)\(([^()\n]{1,400})\)",
-    re.IGNORECASE,
-)
-_STRING = re.compile(r"\"[^\"\n]{0,300}\"|'[^'\n]{0,300}'")
 _KNOWN_KEYS = re.compile(
-    r"(?<![A-Za-z0-9_.-])(?:SG\.[\w-]{8,80}\.[\w-]{8,80}|re_[A-Za-z0-9_]{12,80}"
-    r"|x(?:keysib|smtpsib)-[A-Za-z0-9-]{16,120}|key-[0-9a-f]{32}|AKIA[A-Z0-9]{16}"
-    r"|mlsn\.[A-Za-z0-9]{16,100}|smw_[\w-]{16,100}|ya29\.[\w-]{16,300}|sk[_-][A-Za-z0-9_-]{16,100}"
-    r"|gh[opsu]_[A-Za-z0-9]{20,100}|GOCSPX-[\w-]{16,60}"
-    r"|eyJ[\w-]{8,2000}\.[\w-]{4,4000}(?:\.[\w-]{0,2000})?)",
+    r"(?<![A-Za-z0-9_.-])(?:SG\.[\w-]{8,}\.[\w-]{8,}|re_[A-Za-z0-9_]{12,}"
+    r"|x(?:keysib|smtpsib)-[A-Za-z0-9-]{16,}|key-[0-9a-f]{32}|(?:AKIA|ASIA)[A-Z0-9]{16}"
+    r"|[0-9a-f]{32}-[0-9a-f]{8}-[0-9a-f]{8}|mlsn\.[A-Za-z0-9]{16,}|md-[A-Za-z0-9_-]{22}"
+    r"|smw_[\w-]{16,}|ya29\.[\w-]{16,}|1//[\w-]{30,}|AIza[\w-]{35}|sk[_-][A-Za-z0-9_-]{16,}"
+    r"|gh[opsu]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[abps]-[\w-]{10,}"
+    r"|api-[A-F0-9]{32}|GOCSPX-[\w-]{16,}|(?:EwA|EwB|0\.A)[\w.+/-]{60,}"
+    r"|eyJ[\w-]{8,}\.[\w-]{4,}(?:\.[\w-]*)*)",
     re.ASCII,
 )
-_RUN = re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{12,1024}={0,2}", re.ASCII)
-_NO_SECRETS = frozenset(
-    {
-        "true", "false", "null", "none", "nil", "undefined", "yes", "no", "required", "not", "the",
-        "your", "is", "was", "wrong", "invalid", "incorrect", "failed", "error", "expired",
-        "hidden", "redacted",
-    }
-)  # fmt: skip
+_RUN = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{12,}={0,2}", re.ASCII)
+_BLOCK = re.compile(
+    r"(?:^[ \t]*[A-Za-z0-9+/]{40,100}[ \t\r]*\n){1,}[ \t]*[A-Za-z0-9+/]+={0,2}", re.MULTILINE
+)
+# {"auth": "base64 of user:password"}, _auth=..., SMTP_AUTH=user:password
+_USER_AND_PASSWORD = re.compile(
+    r"(auth[\"']?[ \t]{0,4}[:=][ \t]{0,4}[\"']?)([^\s\"']{4,})", re.IGNORECASE
+)
+# The manifest of a Kubernetes Secret, as YAML or JSON
+_MANIFEST = re.compile(r"[\"']?kind[\"']?[ \t]*:[ \t]*[\"']?Secret\b")
+_DATA = re.compile(
+    r"^([ \t]*[\"']?(?:data|stringData)[\"']?[ \t]*:[ \t]*\{?)[ \t\r]*$", re.MULTILINE
+)
+_ENTRY = re.compile(r"([ \t]+[\"']?[\w.-]{1,120}[\"']?[ \t]*:[ \t]*)(\S.*?)([, \t\r]*)")
+_FORM_FIELD = re.compile(r"(^|[?&])([^&=?]{1,200})=([^&]+)")
+_PERCENT = re.compile(r"[^\s\"'<>]+")
 
 
 def masked(text: str) -> str:
     """Return ``text`` with every credential replaced that its context reveals."""
-    secrets: set[str] = set()
+    secrets = FoundSecrets()
+    return secrets.removed_from(_masked(text, secrets, 0))
+
+
+def _masked(text: str, secrets: FoundSecrets, depth: int) -> str:
+    text = _PRIVATE_KEY.sub(lambda found: (found[1] or found[3]) + HIDDEN, text)
+    if depth < _MAX_DEPTH:
+        text = _BLOCK.sub(lambda found: _decoded_block(found, secrets, depth), text)
+        text = _RUN.sub(lambda found: _decoded_run(found, secrets, depth), text)
+        text = _PERCENT.sub(lambda found: _percent_decoded(found, secrets, depth), text)
     text = _AUTH.sub(lambda found: _initial_response(found, secrets), text)
     text = _answers_to_challenges(text, secrets)
-    for pattern in (_URL, _USER_OPTION, _OPTION):
-        text = pattern.sub(lambda found: found[1] + _hide(found[2], secrets), text)
+    text = arguments.hidden(text, secrets)
     text = _HEADER.sub(
-        lambda found: (found[1] or found[3]) + _hide(found[2] or found[4], secrets), text
+        lambda found: (found[1] or found[3]) + secrets.hide(found[2] or found[4]), text
     )
     text = _COOKIE.sub(lambda found: found[1] + HIDDEN, text)
-    for pattern in (_ELEMENT, _ATTRIBUTE, _PASSWD_MAP):
-        text = pattern.sub(lambda found: found[1] + _hide(found[2], secrets), text)
-    text = _LINE.sub(_line, text)
-    text = _CALL.sub(lambda found: _arguments(found, secrets), text)
-    text = _SETTING.sub(lambda found: _setting(found, secrets), text)
-    text = _KNOWN_KEYS.sub(HIDDEN, text)
-    text = _RUN.sub(_credentials_in_base64, text)
-    repeated = sorted(
-        (one for one in secrets if len(one) >= _SHORTEST_REPEATED and one not in HIDDEN), key=len
-    )
-    for secret in reversed(repeated[-MAX_REPEATED:]):
-        text = text.replace(secret, HIDDEN)
-    return text
+    text = _manifest(text, secrets)
+    text = assignments.hidden(text, secrets)
+    text = _USER_AND_PASSWORD.sub(lambda found: _user_and_password(found, secrets), text)
+    return _KNOWN_KEYS.sub(lambda found: secrets.hide(found[0]), text)
 
 
-def _hide(secret: str, secrets: set[str]) -> str:
-    secrets.add(secret)
-    secrets.add(urllib.parse.unquote(secret))
-    return HIDDEN
-
-
-def _initial_response(found: re.Match[str], secrets: set[str]) -> str:
+def _initial_response(found: re.Match[str], secrets: FoundSecrets) -> str:
     token = found[2]
     if token.upper() in _MECHANISMS or _is_word(token):
         return found[0]  # "250-AUTH PLAIN LOGIN", "AUTH LOGIN command trace suppressed"
-    _keep_decoded(token, secrets)
-    return found[1] + _hide(token, secrets)
+    _add_decoded(token, secrets)
+    return found[1] + secrets.hide(token)
 
 
 def _is_word(token: str) -> bool:
     return token.isalpha() and (token.islower() or token.isupper() or token.istitle())
 
 
-def _keep_decoded(token: str, secrets: set[str]) -> None:
-    password = _decoded(token).rpartition(b"\0")[2].decode("utf-8", "replace")
+def _add_decoded(token: str, secrets: FoundSecrets) -> None:
+    raw = _decoded(token)
+    password = raw.rpartition(b"\0")[2].decode("utf-8", "replace")
     if password.isprintable() and "\N{REPLACEMENT CHARACTER}" not in password:
         secrets.add(password)
+    if bearer := re.search(rb"auth=Bearer ([\x21-\x7e]+)", raw):
+        secrets.add(bearer[1].decode())
 
 
-def _answers_to_challenges(text: str, secrets: set[str]) -> str:
+def _answers_to_challenges(text: str, secrets: FoundSecrets) -> str:
     lines = text.split("\n")
-    awaited = False
+    awaited = goes_on = False
     for number, line in enumerate(lines):
         bare = line.rstrip("\r \t")
         if not bare.strip("\"' \t,;"):  # empty, or the end of a literal that contained a line end
             continue
-        # Only look at the end: the line may be long, and the response comes last
-        found = _LAST_TOKEN.search(bare[-5000:]) if awaited else None
-        if found and not _CODE.search(bare[:80]):
-            start = len(bare) - len(bare[-5000:])
-            _keep_decoded(found[1], secrets)
-            secrets.add(found[1])
-            lines[number] = bare[: start + found.start(1)] + HIDDEN + found[2]
+        folded = _FOLDED.fullmatch(line) if goes_on else None
+        if folded is not None:
+            secrets.add(folded[1])
+            lines[number] = line[: folded.start(1)] + HIDDEN
+            goes_on = len(folded[1]) >= _MIN_FOLDED
+            continue
+        goes_on = False
+        if awaited and not _CODE.search(bare[:80]):
+            lines[number], last = _without_answer(bare, secrets)
+            goes_on = len(last) >= _MIN_FOLDED
+        elif found := _AUTH_HIDDEN.search(bare):
+            goes_on = found is not None
         end = bare[-300:]
         awaited = _CHALLENGE.search(end) is not None and not _OFFER.search(end)
     return "\n".join(lines)
 
 
-def _line(found: re.Match[str]) -> str:
-    return found[0] if found[2].lower().strip(".") in _NO_SECRETS else found[1] + HIDDEN
+_AUTH_HIDDEN = re.compile(
+    rf"\bAUTH[ \t]{{1,4}}[A-Z0-9-]{{3,24}}[ \t]{{1,4}}{re.escape(HIDDEN)}$", re.IGNORECASE
+)
 
 
-def _arguments(found: re.Match[str], secrets: set[str]) -> str:
-    """Hide the password argument: the last string, or the one before the host in Go."""
-    strings = list(_STRING.finditer(found[1]))
-    if "auth(" in found[0].lower() and len(strings) > 3:
-        strings = strings[:3]
-    if len(strings) < (1 if found[0].lower().startswith("setpassword") else 2):
+def _without_answer(line: str, secrets: FoundSecrets) -> tuple[str, str]:
+    """Hide what a client answered at the end of ``line``, in base64 or as it was typed."""
+    said = content(line)
+    if said != line.strip() and " " in said and line.endswith(said):
+        secrets.add(said)
+        return line[: len(line) - len(said)] + HIDDEN, said
+    found = _LAST_TOKEN.search(line)
+    if found is None:
+        return line, ""
+    token = found[1].lstrip("\"'<>(")
+    if not token:
+        return line, ""
+    _add_decoded(token, secrets)
+    start = found.end(1) - len(token)
+    return line[:start] + secrets.hide(token) + found[2], token
+
+
+def _user_and_password(found: re.Match[str], secrets: FoundSecrets) -> str:
+    value = found[2]
+    raw = _decoded(value)
+    is_encoded = b":" in raw and raw.isascii() and raw.decode("ascii").isprintable()
+    user, colon, password = value.partition(":")
+    if is_encoded:
+        secrets.add(raw.partition(b":")[2].decode("ascii"))
+        return found[1] + secrets.hide(value)
+    if colon and password and user and not password.startswith("//"):
+        return f"{found[1]}{user}:{secrets.hide(password)}"
+    return found[0]
+
+
+def _manifest(text: str, secrets: FoundSecrets) -> str:
+    """Hide all values in the manifest of a Kubernetes Secret, whatever their names are."""
+    if not _MANIFEST.search(text):
+        return text
+    lines = text.split("\n")
+    inside = False
+    for number, line in enumerate(lines):
+        if inside and (entry := _ENTRY.fullmatch(line)):
+            value, quote = entry[2], ""
+            if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
+                value, quote = value[1:-1], value[0]
+            _add_decoded(value, secrets)
+            lines[number] = f"{entry[1]}{quote}{secrets.hide(value)}{quote}{entry[3]}"
+        elif line.strip():
+            inside = _DATA.match(line) is not None
+    return "\n".join(lines)
+
+
+def _decoded_block(found: re.Match[str], secrets: FoundSecrets, depth: int) -> str:
+    token = "".join(found[0].split())
+    return HIDDEN if _holds_credentials(token, secrets, depth) else found[0]
+
+
+def _decoded_run(found: re.Match[str], secrets: FoundSecrets, depth: int) -> str:
+    return HIDDEN if _holds_credentials(found[0], secrets, depth) else found[0]
+
+
+def _holds_credentials(token: str, secrets: FoundSecrets, depth: int) -> bool:
+    """Check for a PLAIN, XOAUTH2 or OAUTHBEARER response, or a file with credentials, in base64."""
+    raw = _decoded(token)
+    if _is_plain(raw) or b"\x01auth=" in raw:
+        _add_decoded(token, secrets)
+        return True
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        return False
+    if not text or not all(char.isprintable() or char in "\r\n\t" for char in text):
+        return False
+    return _masked(text, secrets, depth + 1) != text
+
+
+def _is_plain(raw: bytes) -> bool:
+    """Check for a response of PLAIN (RFC 4616): two NULs, and a user name between them."""
+    parts = raw.split(b"\0")
+    if len(parts) != 3 or not parts[1]:
+        return False
+    try:
+        return parts[1].decode().isprintable()
+    except UnicodeDecodeError:
+        return False
+
+
+def _percent_decoded(found: re.Match[str], secrets: FoundSecrets, depth: int) -> str:
+    token = found[0]
+    if "%" not in token:
+        return token
+    token = _FORM_FIELD.sub(lambda field: _form_field(field, secrets), token)
+    if _masked(token, FoundSecrets(), _MAX_DEPTH) != token:
+        return token  # masked as it is
+    decoded = urllib.parse.unquote(token)
+    # A blank or quote that was encoded ends no value, except in JSON
+    for characters, stand_ins in ((" \t\n\r\"'`", "␠␉␊␍␢␣␤"), ("", "")):
+        guarded = decoded.translate(str.maketrans(characters, stand_ins))
+        if _masked(guarded, FoundSecrets(), depth + 1) != guarded:
+            plain = _masked(guarded, secrets, depth + 1)
+            return plain.translate(str.maketrans(stand_ins, characters))
+    return token
+
+
+def _form_field(found: re.Match[str], secrets: FoundSecrets) -> str:
+    name = urllib.parse.unquote(found[2])
+    if name == found[2] or not re.search(assignments.KEY, name, re.IGNORECASE):
         return found[0]
-    password = strings[-1]
-    start = found.start(1) - found.start() + password.start() + 1
-    end = start + len(password[0]) - 2
-    return found[0][:start] + _hide(password[0][1:-1], secrets) + found[0][end:]
-
-
-def _setting(found: re.Match[str], secrets: set[str]) -> str:
-    value = found[2].strip("\\\"'")
-    word = value.lower().rstrip(".")
-    if word in _NO_SECRETS or _CODE.match(value) or word.startswith(("http", "*", HIDDEN)):
-        return found[0]
-    secrets.add(value)
-    quote = found[2][-1] if found[2][-1] in "\"'" else ""
-    before = found[2][: len(found[2]) - len(found[2].lstrip("\\\"'"))]
-    return f"{found[1]}{before}{HIDDEN}{quote}"
-
-
-def _credentials_in_base64(found: re.Match[str]) -> str:
-    """Hide a run with a PLAIN, XOAUTH2 or OAUTHBEARER response, wherever it occurs."""
-    raw = _decoded(found[0])
-    return HIDDEN if raw.count(b"\0") == 2 or b"\x01auth=" in raw else found[0]
+    return f"{found[1]}{found[2]}={secrets.hide(found[3])}"
 
 
 def _decoded(token: str) -> bytes:
-    bare = token.rstrip("=")
+    bare = token.rstrip("=").replace("-", "+").replace("_", "/")
     try:
         return base64.b64decode(bare + "=" * (-len(bare) % 4))
     except (binascii.Error, ValueError):

@@ -44,6 +44,16 @@ _BARE = re.compile(
     r"|got(?: code)?|statuscode)[\"']?[ \t]{0,2}[:=]?[ \t]{0,2}[\"']?([45][0-9][0-9])\b",
     re.IGNORECASE,
 )
+_LINE_STARTS = frozenset(
+    {"", "<", "-", "|", '"', "'", "<-", "<**", "<~*", "<<<", "S:", "S >", "Server:"}
+)
+_COMMAND_EXCEPTION = re.compile(
+    rf"\bSmtpCommandException: (?!\s*at )([^\n]{{3,{MAX_LINE}}})", re.IGNORECASE
+)
+_PASSES = re.compile(
+    r"try(?:ing)? again|temporar|later|gr[ae]ylist|defer|busy|too many connections|over quota",
+    re.IGNORECASE,
+)
 _PHPMAILER = re.compile(
     rf"Detail: ([^\n]{{0,{MAX_LINE}}}?) ?SMTP code: ([45][0-9][0-9])"
     rf"(?: Additional SMTP info: ({_ENHANCED}))?",
@@ -99,7 +109,7 @@ def reply_in(text: str) -> Found | None:
                 break
     if best is not None:
         return Found(_read(text, best[1]), best[1].start())
-    return _dot_net(text) or _bare(text)
+    return _dot_net(text) or _mailkit(text) or _bare(text)
 
 
 def _score(text: str, found: re.Match[str]) -> int:
@@ -117,7 +127,7 @@ def _score(text: str, found: re.Match[str]) -> int:
         return 6 if not before.strip() or _MARKED.search(before) else 5
     if after[0] not in " -\t" or not words or not (words[0].isalnum() or words[0] in "<[\"'#*-("):
         return 0
-    at_start = before.rpartition("\n")[2].strip() in ("", "<", "-", "|", '"', "'")
+    at_start = before.rpartition("\n")[2].strip() in _LINE_STARTS
     if at_start:
         return 4
     if _MARKED.search(before):
@@ -204,6 +214,18 @@ def _dot_net(text: str) -> Found | None:
         if words in before:
             return Found(_reply(str(code), [said]), start)
     return enhanced_alone_in(said)
+
+
+def _mailkit(text: str) -> Found | None:
+    """Return the reply in MailKit's exception, which shows the text but not the code."""
+    found = _COMMAND_EXCEPTION.search(text)
+    if found is None:
+        return None
+    said = found[1].strip()
+    enhanced = re.match(_ENHANCED, said)
+    passes = enhanced[0][0] == "4" if enhanced else _PASSES.search(said) is not None
+    code = _CODE_OF_ENHANCED.get(enhanced[0] if enhanced else "") or (451 if passes else 550)
+    return Found(_reply(str(code), [said]), found.start())
 
 
 def _bare(text: str) -> Found | None:

@@ -103,9 +103,14 @@ class Sent:
 
 
 def refuse_in_query(*names: str) -> None:
-    """Raise :class:`BadInput` for parameters that must not be in a URL, which proxies log."""
+    """Raise :class:`BadInput` for parameters that must not be in a URL, which proxies log.
+
+    In any case of their letters: a parameter that is not read is logged all the same.
+    """
     in_query = {
-        name for name, value in _decode_form(request.query_string, "utf-8", "query string") if value
+        name.strip().casefold()
+        for name, value in _decode_form(request.query_string, "utf-8", "query string")
+        if value
     }
     faults = {
         name: [

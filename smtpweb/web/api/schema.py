@@ -91,6 +91,8 @@ def explanation(found: Explanation) -> dict[str, Any]:
         "steps": list(diagnosis.steps) if diagnosis else [],
         "temporary": diagnosis and diagnosis.temporary,
         "side": diagnosis and diagnosis.side,
+        "confidence": diagnosis and diagnosis.confidence,
+        "alsoPossible": list(diagnosis.also_possible) if diagnosis else [],
         "link": (diagnosis and diagnosis.link) or None,
         "stage": found.stage,
         "reply": reply and {"code": reply.code, "enhanced": reply.enhanced, "text": reply.text},

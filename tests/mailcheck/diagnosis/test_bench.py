@@ -7,17 +7,22 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from bench.diagnosis import outcomes
 from bench.diagnosis.__main__ import (
     CEILING_COUNTED,
     CEILING_MISLEADING,
     FLOOR_COUNTED,
     FLOOR_RIGHT,
+    FLOOR_SIDE,
     FLOOR_SUBMISSION,
+    FLOOR_TEMPORARY,
+    FLOOR_WRAPPED,
     measured,
+    same_cause_in_wrappers,
     script_of,
     shares_of,
 )  # fmt: skip
-from bench.diagnosis.corpus import Unseen, found, meanings, replies, unseen, wordings
+from bench.diagnosis.corpus import Unseen, cases, found, meanings, replies, unseen, wordings
 from bench.diagnosis.scripted import check
 from smtpweb.mailcheck import Stage
 from smtpweb.mailcheck.diagnosis.lexicon import meanings_of
@@ -49,6 +54,34 @@ def test_bench_replies_nobody_was_shown_stay_above_their_floor(
     assert shares_of(verdicts[True])["right"] >= FLOOR_COUNTED
     assert shares_of(verdicts[True])["misleading"] <= CEILING_COUNTED
     assert shares_of(verdicts[False])["right"] >= FLOOR_RIGHT
+
+
+def test_bench_side_and_temporary_stay_above_their_floor() -> None:
+    fixed: dict[str, Counter[bool]] = {"side": Counter(), "temporary": Counter()}
+    found = [
+        outcomes.of_label(row.label, check(script_of(row)))
+        for row in replies()
+        if not row.held_back
+    ]
+    found += [
+        outcomes.of_case(case, check(outcomes.script_of_case(name, case)))
+        for name, case in cases().items()
+    ]
+    for right in found:
+        for name, is_right in right.items():
+            fixed[name][is_right] += 1
+    for name, floor in (("side", FLOOR_SIDE), ("temporary", FLOOR_TEMPORARY)):
+        assert fixed[name].total() > 300
+        assert fixed[name][True] / fixed[name].total() >= floor, name
+
+
+def test_bench_replies_in_wrappers_lead_to_the_same_cause() -> None:
+    """Every 20th reply in every wrapper; ``python -m bench.diagnosis`` counts them all."""
+    counted = same_cause_in_wrappers(step=20)
+    for name, same in counted.items():
+        assert same[True] / same.total() >= 0.85, name
+    everything = sum(counted.values(), Counter[bool]())
+    assert everything[True] / everything.total() >= FLOOR_WRAPPED
 
 
 def test_bench_meanings_are_found_by_words_alone() -> None:

@@ -78,3 +78,58 @@ def test_reply_that_holds_the_password_leaves_it_out_of_the_facts() -> None:
     report = check(Script(Stage.AUTH, ["550 xyzzy https://example.org/correct%20horse"]))
     assert "horse" not in str(report.facts)
     assert "horse" not in " ".join(report.advice)
+
+
+@pytest.mark.parametrize(
+    ("host", "code", "said", "unsaid"),
+    [
+        ("smtp.postmarkapp.com", "SMTP_AUTH_RELAY_CREDENTIALS", "Postmark", "two-step"),
+        ("live.smtp.mailtrap.io", "SMTP_AUTH_RELAY_CREDENTIALS", "Mailtrap", "app password"),
+        ("sandbox.smtp.mailtrap.io", "SMTP_AUTH_RELAY_CREDENTIALS", "Mailtrap", "app password"),
+        ("in-v3.mailjet.com", "SMTP_AUTH_RELAY_CREDENTIALS", "Mailjet", "app password"),
+        ("mail.example.com", "SMTP_AUTH_WRONG_CREDENTIALS", "app password", "issues"),
+    ],
+)
+def test_wrong_credentials_at_a_relay_are_not_those_of_a_mailbox(
+    host: str, code: str, said: str, unsaid: str
+) -> None:
+    report = check(Script(Stage.AUTH, ["535 5.7.8 Error: authentication failed"], host=host))
+    text = " ".join([report.title, report.meaning, *report.advice])
+    assert report.code == code
+    assert said in text and unsaid not in text
+
+
+@pytest.mark.parametrize(
+    ("host", "sends"),
+    [
+        ("aspmx.l.google.com", "smtp.gmail.com"),
+        ("example-com.mail.protection.outlook.com", "smtp.office365.com"),
+    ],
+)
+def test_host_that_only_receives_is_named_with_the_one_that_sends(host: str, sends: str) -> None:
+    no_auth = Script(Stage.ACCEPTED, None, host=host, port=25, ehlo=["SIZE 100", "STARTTLS"])
+    relay = Script(Stage.RCPT, ["550 5.7.1 Relaying denied"], host=host, port=25, auth=False)
+    for script in (no_auth, relay):
+        report = check(script)
+        assert (report.code, report.side) == ("SMTP_HOST_RECEIVES_ONLY", "settings")
+        assert sends in report.advice[0]
+
+
+def test_host_of_nobody_known_is_not_said_to_only_receive() -> None:
+    for port in (25, 587):
+        denied = Script(Stage.RCPT, ["550 5.7.1 Relaying denied"], port=port, auth=False)
+        assert check(denied).code == "SMTP_RCPT_RELAY_DENIED"
+
+
+@pytest.mark.parametrize("stage", [Stage.GREETING, Stage.MAIL, Stage.RCPT, Stage.DATA])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Internal resources are temporarily unavailable", "Internal resource unavailable",
+        "Internal resources temporarily unavailable, try again later",
+    ],
+)  # fmt: skip
+def test_server_short_of_resources_is_not_said_to_greylist(stage: Stage, words: str) -> None:
+    report = check(Script(stage, [f"451 4.3.0 {words}"]))
+    assert report.code in ("SMTP_SERVER_PROBLEM", "SMTP_SERVER_BUSY")
+    assert (report.side, report.temporary) == ("smtp", True)

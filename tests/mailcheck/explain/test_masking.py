@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import base64
+import re
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from smtpweb.mailcheck.explain.explanation import explain, readable
 from smtpweb.mailcheck.explain.masking import masked
+from tests.support.echoes import echoes
+from tests.support.pasted_credentials import AMBIGUOUS, BARE, PEM, QUOTED, b64
 
 SECRET = "Tr0ub4dor-and-3"
 PLAIN = base64.b64encode(f"\0shop@example.org\0{SECRET}".encode()).decode()
@@ -150,3 +153,102 @@ def test_secret_is_masked_in_any_surrounding(before: str, after: str) -> None:
 def test_initial_response_of_plain_is_masked_anywhere(password: bytes, written: str) -> None:
     token = base64.b64encode(b"\0shop\0" + password).decode()
     assert token not in readable(written.format(token))
+
+
+# --- whatever holds a credential -----------------------------------------------------------
+
+SECRETS = (
+    SECRET, "p@ss/w:rd;x1", "a&b=c#d%e2", "pa)ss(w]0rd{}", "-dash-9x", "x!y*z+1,5", "abcdefgh",
+)  # fmt: skip
+WITH_BLANKS_AND_QUOTES = ('it\'s "q" 5x-aaaa', "x y z 12345", "back\\slash1", "$HOME`id`9")
+
+
+def _words(secret: str) -> list[str]:
+    return [secret, *(word for word in re.split(r"[^A-Za-z0-9]+", secret) if len(word) >= 5)]
+
+
+def _shown(text: str) -> str:
+    return f"{explain(text)!r}\n{readable(text)}"
+
+
+@pytest.mark.parametrize("secret", [*SECRETS, *WITH_BLANKS_AND_QUOTES])
+@pytest.mark.parametrize("holder", QUOTED)
+def test_quoted_credential_is_masked_in_all_that_holds_one(holder: str, secret: str) -> None:
+    shown = _shown(QUOTED[holder](secret))
+    for part in (*_words(secret), b64(secret)):
+        assert part not in shown, shown
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+@pytest.mark.parametrize("holder", BARE)
+def test_bare_credential_is_masked_in_all_that_holds_one(holder: str, secret: str) -> None:
+    shown = _shown(BARE[holder](secret))
+    for part in (*_words(secret), b64(secret)):
+        assert part not in shown, shown
+
+
+_PRINTABLE = st.characters(min_codepoint=0x20, max_codepoint=0x7E)
+_ANY_SECRET = st.text(_PRINTABLE, min_size=6, max_size=24).map(lambda text: f"q7{text.strip()}Z9x")
+_BARE_SECRET = st.text(
+    st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="\"'`\\"),
+    min_size=6, max_size=24,
+).map(lambda text: f"q7{text}Z9x")  # fmt: skip
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.sampled_from(sorted(QUOTED)), _ANY_SECRET, st.sampled_from(["", "535 5.7.8 no\n", "x "]))
+def test_quoted_secret_of_any_letters_is_masked(holder: str, secret: str, before: str) -> None:
+    shown = _shown(f"{before}{QUOTED[holder](secret)}\n535 5.7.8 no")
+    assert secret not in shown and "q7" not in shown and "Z9x" not in shown
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.sampled_from(sorted(BARE)), _BARE_SECRET)
+def test_bare_secret_of_any_letters_is_masked(holder: str, secret: str) -> None:
+    if holder in AMBIGUOUS:
+        assume(not re.search(r"[,;&|][A-Za-z_].*[=:]", secret))
+    shown = _shown(f"{BARE[holder](secret)}\n535 5.7.8 no")
+    assert secret not in shown and "q7" not in shown and "Z9x" not in shown
+
+
+@pytest.mark.parametrize("begin", PEM)
+@pytest.mark.parametrize("line_end", ["\n", "\\n", "\r\n"])
+@pytest.mark.parametrize("whole", [True, False], ids=["whole", "cut"])
+def test_private_key_is_masked(begin: str, line_end: str, whole: bool) -> None:
+    lines = [begin, "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC", "kdHVzc2xlIHN0dWZm", "zz9=="]
+    if whole:
+        lines.append(begin.replace("BEGIN", "END"))
+    shown = _shown(f"key: {line_end.join(lines)}")
+    for line in lines[1:4]:
+        assert line not in shown
+
+
+def test_certificate_stays() -> None:
+    text = (
+        "-----BEGIN CERTIFICATE-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\n-----END CERTIFICATE-----"
+    )
+    assert masked(text) == text
+
+
+@pytest.mark.parametrize("secret", ["Tr0ub4dor-and-3", "correct horse 9"])
+@pytest.mark.parametrize("encoding", sorted(echoes("")))
+def test_repeated_credential_is_masked_in_every_known_encoding(encoding: str, secret: str) -> None:
+    """A server that answers with the password that it was sent."""
+    encoded = echoes(secret)[encoding]
+    shown = _shown(f"password={secret}\n535 5.7.8 {encoded} is not welcome")
+    assert encoded not in shown and secret not in shown
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from(sorted(echoes(""))), _BARE_SECRET)
+def test_repeated_secret_of_any_letters_is_masked_in_every_known_encoding(
+    encoding: str, secret: str
+) -> None:
+    encoded = echoes(secret)[encoding]
+    assert encoded not in _shown(f"MAIL_PASSWORD={secret}\n535 5.7.8 no {encoded} no")
+
+
+def test_bearer_token_of_any_length_is_masked_to_its_end() -> None:
+    token = "eyJ" + "QUJDREVGR0hJSktM" * 400 + ".c2VjcmV0.dGFpbA"
+    for text in (f"Bearer {token}", f"access_token={token}", f'{{"token": "{token}"}}', token):
+        assert "dGFpbA" not in masked(text) and "QUJD" not in masked(text)

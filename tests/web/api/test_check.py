@@ -94,6 +94,25 @@ def test_failure_answers_406_disables_and_counts(alice: Person, idapp: str) -> N
     assert (smtp["status"], smtp["numerrors"]) == ("A", 0)
 
 
+@pytest.mark.parametrize(
+    ("said", "confidence", "also"),
+    [
+        ("535 5.7.8 authentication failed", "likely",
+         ["SMTP_AUTH_APP_PASSWORD", "SMTP_AUTH_NOT_ENABLED"]),
+        ("535 Zonk", "unclear", []),
+        ("535 5.7.9 Application-specific password required", "certain", []),
+    ],
+)  # fmt: skip
+def test_failure_says_how_sure_its_cause_is(
+    alice: Person, idapp: str, said: str, confidence: str, also: list[str]
+) -> None:
+    with fake_smtp(login=("shop", "s3cret"), replies={"AUTH": said}) as server:
+        smtp_id = register(alice, idapp, server, auth="true", username="shop", password="s3cret")
+        problem = check(alice, smtp_id).json
+    assert (problem["stage"], problem["confidence"]) == ("auth", confidence)
+    assert problem["alsoPossible"] == also
+
+
 def test_alternative_mode_that_works_is_in_the_answer(alice: Person, idapp: str) -> None:
     with fake_smtp(tls="starttls") as server:
         settings = services(alice.app).settings

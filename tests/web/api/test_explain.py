@@ -29,6 +29,8 @@ def test_explain_names_the_cause(alice: Person) -> None:
         "code": 535, "enhanced": "5.7.8", "text": "Error: authentication failed"
     }  # fmt: skip
     assert found["asks"] == ["host", "provider"]
+    assert found["confidence"] == "likely"
+    assert found["alsoPossible"] == ["SMTP_AUTH_APP_PASSWORD", "SMTP_AUTH_NOT_ENABLED"]
 
 
 @pytest.mark.parametrize(
@@ -55,6 +57,20 @@ def test_explain_says_when_it_does_not_understand(alice: Person) -> None:
     found = alice.post(PATH, text="Hello, this is my shopping list.").json
     assert found["understood"] is False
     assert found["code"] is None and found["reply"] is None and found["steps"] == []
+    assert found["confidence"] is None and found["alsoPossible"] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "confidence"),
+    [
+        ("452 4.2.2 The mailbox is over quota", "certain"),
+        ("550 5.7.1 Zonk", "unclear"),
+        ("Nov 20 10:11:12 mail postfix/smtp[1]: A: status=sent (250 2.0.0 Ok: queued)", "certain"),
+    ],
+)
+def test_explain_says_how_sure_it_is(alice: Person, text: str, confidence: str) -> None:
+    found = alice.post(PATH, text=text).json
+    assert (found["confidence"], found["alsoPossible"]) == (confidence, [])
 
 
 @pytest.mark.parametrize(

@@ -230,6 +230,28 @@ def test_diagnosis_is_there_as_text_without_any_secret(
         assert secret not in text
 
 
+@pytest.mark.parametrize(
+    ("language", "likely", "other"),
+    [
+        ("en", "This is the likely cause", "It can also be: The account needs an app password"),
+        ("es", "Es la causa probable", "También puede ser: La cuenta"),
+    ],
+)
+def test_page_and_ticket_say_how_sure_the_cause_is(
+    browser: Browser, alice: Person, idapp: str, language: str, likely: str, other: str
+) -> None:
+    replies = {"AUTH": "535 5.7.8 authentication failed"}
+    with fake_smtp(tls="starttls", login=("shop", SECRET), replies=replies) as server:
+        trust(alice.app, server)
+        given = for_server(server, host="localhost", encryption="starttls")
+        page = browser.result(browser.submit(f"/apps/{idapp}/smtps/new", CHECK, **given))
+    browser.client.environ_base["HTTP_ACCEPT_LANGUAGE"] = language
+    page = browser.get(page.url)
+    ticket = "".join(page.by_id("diagnosis").itertext())
+    for text in (page.text.replace(ticket, ""), ticket):
+        assert likely in text and other in text
+
+
 def test_alternative_mode_that_works_is_one_button_away(
     browser: Browser, alice: Person, idapp: str
 ) -> None:

@@ -40,6 +40,24 @@ def test_explain_needs_no_account(guest: Browser) -> None:
 
 
 @ON_SQLITE
+@pytest.mark.parametrize(
+    ("language", "likely", "other"),
+    [
+        ("en", "This is the likely cause", "It can also be: The account needs an app password"),
+        ("es", "Es la causa probable", "También puede ser: La cuenta"),
+    ],
+)
+def test_explain_says_how_sure_it_is(
+    guest: Browser, language: str, likely: str, other: str
+) -> None:
+    guest.client.environ_base["HTTP_ACCEPT_LANGUAGE"] = language
+    page = paste(guest, REFUSED)
+    assert likely in page.text and other in page.text
+    certain = paste(guest, "452 4.2.2 The mailbox is over quota").text
+    assert likely not in certain and other[:10] not in certain
+
+
+@ON_SQLITE
 def test_explain_asks_for_the_provider_and_uses_it(guest: Browser) -> None:
     page = paste(guest, REFUSED)
     assert "The answer depends on the server" in page.text
