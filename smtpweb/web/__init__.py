@@ -20,6 +20,7 @@ from .pages import (  # noqa: F401  (most add their routes to blueprint.bp)
     explain,
     login,
     smtps,
+    use,
 )
 from .presentation import dark_theme, templating
 

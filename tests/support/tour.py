@@ -115,6 +115,8 @@ def _furnish(servers: ExitStack) -> dict[str, str]:
     refused, accepted = checked["refused"], checked["accepted"]
     return {
         "apps": "/apps",
+        "use-app": f"/apps/{shop.id}/use",
+        "use-smtp": f"/smtps/{refused.smtp_id}/use?in=phpmailer",
         "new-app": "/apps/new",
         "app": f"/apps/{shop.id}",
         "batch": f"/apps/{shop.id}/checks?since=0",

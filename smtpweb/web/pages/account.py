@@ -91,7 +91,12 @@ def make_token() -> AnyResponse:
                 password=form.confirm_password.data or "",
                 network=auth.network(),
             )
-            return form.page("account/token.html", token=token)
+            return form.page(
+                "account/token.html",
+                token=token,
+                label=form.accepted["label"],
+                done=url_for(".show"),
+            )
     return _page(token_form=form)
 
 

@@ -199,8 +199,8 @@ ENGLISH = re.compile(
 )
 _NOT_PROSE = {"code", "pre", "blockquote", "script", "option"}
 _NAMES = re.compile(
-    # commands, examples, scopes of tokens, and names of parameters before their fault
-    r"\S+@\S+|MAIL FROM|RCPT TO|\S*example\.com|Mail Send|^page:|PRIORITY"
+    # commands, examples, scopes of tokens, libraries, and names of parameters before their fault
+    r"\S+@\S+|MAIL FROM|RCPT TO|\S*example\.com|Mail Send|^page:|PRIORITY|Flask-Mail|Jakarta Mail"
     r"|(read|write|check|secrets) \(\w.*?\)"
 )
 
