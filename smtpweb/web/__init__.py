@@ -19,7 +19,9 @@ from .pages import (  # noqa: F401  (most add their routes to blueprint.bp)
     error,
     explain,
     login,
+    offers,
     smtps,
+    start,
     use,
 )
 from .presentation import dark_theme, templating
@@ -33,7 +35,8 @@ def register(app: Flask) -> None:
         app.register_blueprint(api)
         app.register_blueprint(api, url_prefix="/api", name=f"{api.name}_base")
     app.url_map.converters["id"] = auth.IdConverter
-    for bp in (login.bp, account.bp, blueprint.bp, ops.bp, dark_theme.bp, arrival.bp, explain.bp):
+    public = (login.bp, ops.bp, dark_theme.bp, arrival.bp, explain.bp, offers.bp)
+    for bp in (*public, account.bp, blueprint.bp):
         app.register_blueprint(bp)
     login_manager.login_view = "login.sign_in"
     login_manager.login_message = Sentence("Sign in to see this page.")

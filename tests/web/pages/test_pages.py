@@ -50,7 +50,7 @@ def test_page_of_somebody_elses_row_is_not_found(
     pages.append(pages[4] + "/check")
     for path in (page for page in pages if page.count("/") > 2):
         assert stranger.post(path, {"csrf_token": [token], "name": ["mine"]}).status == 404
-    assert "Create your first app" in stranger.get("/apps").links()
+    assert "Set up your first SMTP server" in stranger.get("/apps").links()
     assert (count(alice.app, App), count(alice.app, Smtp), count(alice.app, Check)) == (1, 1, 1)
 
 
