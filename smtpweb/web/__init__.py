@@ -9,6 +9,7 @@ from .api import problems, views
 from .http import auth, compression, i18n, security_headers
 from .pages import (  # noqa: F401  (most add their routes to blueprint.bp)
     account,
+    appearance,
     apps,
     arrival,
     batches,
@@ -35,7 +36,7 @@ def register(app: Flask) -> None:
         app.register_blueprint(api)
         app.register_blueprint(api, url_prefix="/api", name=f"{api.name}_base")
     app.url_map.converters["id"] = auth.IdConverter
-    public = (login.bp, ops.bp, dark_theme.bp, arrival.bp, explain.bp, offers.bp)
+    public = (login.bp, ops.bp, dark_theme.bp, arrival.bp, explain.bp, offers.bp, appearance.bp)
     for bp in (*public, account.bp, blueprint.bp):
         app.register_blueprint(bp)
     login_manager.login_view = "login.sign_in"
