@@ -13,7 +13,7 @@ from ...extensions import babel
 from ...validators import LANGUAGES
 
 COOKIE = "smtpweb_language"
-API_PREFIXES = ("/private/", "/auth/", "/api/")
+API_PREFIXES = ("/private/", "/auth/", "/api/", "/probe/")
 
 
 def register(app: Flask) -> None:

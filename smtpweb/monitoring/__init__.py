@@ -1,0 +1,1 @@
+"""Check SMTP servers on schedule, record what changes, and notify people."""

@@ -1,0 +1,1 @@
+"""Senders of alarms: one module for each kind of channel."""
