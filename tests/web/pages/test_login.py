@@ -60,7 +60,7 @@ def test_set_up_makes_an_administrator_who_is_signed_in(browser: Browser) -> Non
 @one_database
 @pytest.mark.parametrize("spell", [str.lower, lambda code: f"  {code.replace('-', ' ')} "])
 def test_set_up_code_may_be_typed_without_care(browser: Browser, spell: Callable[..., Any]) -> None:
-    assert set_up(browser, code=spell(code_of(browser.app))).url == "/apps"
+    assert set_up(browser, code=spell(code_of(browser.app))).url == "/start"
 
 
 @one_database
