@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask_babel import lazy_gettext
-from wtforms import BooleanField, SelectChoice, SelectMultipleField, SubmitField
+from wtforms import SelectChoice, SubmitField
 from wtforms.validators import InputRequired, Optional
 from wtforms.widgets import CheckboxInput, ListWidget
 
@@ -15,6 +15,7 @@ from ...monitoring.alarms.channels import ChannelChanges
 from ..presentation.channel_labels import clock
 from .form_fields import REQUIRED, LineField, text_field, trimmed
 from .forms import Form, once_field
+from .noted_fields import BooleanField, SelectMultipleField
 
 TARGETS = {
     "email": lazy_gettext("Email address"),

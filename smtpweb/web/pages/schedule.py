@@ -9,7 +9,7 @@ from flask import abort, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext, ngettext
 from werkzeug.wrappers import Response as AnyResponse
-from wtforms import SelectChoice, SelectField, SubmitField
+from wtforms import SelectChoice, SubmitField
 from wtforms.validators import Optional
 
 from ... import validators
@@ -24,6 +24,7 @@ from ..http.i18n import say
 from .blueprint import bp
 from .form_fields import text_field
 from .forms import Form
+from .noted_fields import SelectField
 
 # How long something is off, in hours; "" means until somebody enables it.
 SPANS = [
