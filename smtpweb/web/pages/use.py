@@ -24,7 +24,6 @@ from .noted_fields import PasswordField
 
 # A program is set up once, so its token lives longer than one for trying things out.
 TOKEN_LIFE = timedelta(days=365)
-_EXAMPLE_URL = "https://smtpweb.example.com"
 
 
 class ListTokenForm(Form):
@@ -119,7 +118,7 @@ def _page(app: App, sent: SecretsTokenForm | None = None) -> AnyResponse:
         total=total,
         list_form=ListTokenForm(sent=False),
         fetch_recipes=snippets.LIST_RECIPES,
-        fetch=snippets.for_list(fetch, auth.base_url() or _EXAMPLE_URL, app.id),
+        fetch=snippets.for_list(fetch, auth.shown_url(), app.id),
         **(_server_context(app, smtp) if smtp else {"snippet": None}),
     )
 
