@@ -24,9 +24,7 @@ _HTTP_TITLES = {
     415: Sentence("This kind of file is not accepted"),
 }
 _HTTP_DETAILS = {
-    400: Sentence(
-        "The browser sent something that this page does not expect. Nothing was changed."
-    ),
+    400: Sentence("The browser sent what this page does not expect. Nothing was changed."),
     404: Sentence("There is no page at this address. If you typed it, check its spelling."),
     405: Sentence(
         "It is the address of a button, which does something only when it is pressed on its page."
@@ -81,7 +79,8 @@ def _render(problem: Problem) -> str:
         status=problem.status_of_page,
         again=problem.status_of_page == 503 and is_get,
         retry=_retry_url(problem.status_of_page),
-        parent=_nearest_page() if problem.status_of_page in (404, 405) else "",
+        # Above an object that does not exist, there is nothing to see either.
+        parent=_nearest_page() if problem.members.get("type") == "about:blank" else "",
         sent=not is_get,
     )
 
