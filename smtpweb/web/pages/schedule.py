@@ -114,7 +114,7 @@ def pause_app(app_id: str) -> AnyResponse:
     try:
         until = _until()
         if until is None:
-            raise BadInput({"hours": [Sentence("Choose how long.")]})
+            raise BadInput({"hours": [Sentence("Select how long.")]})
         switches.pause(auth.user().id, app_id, until=until, note=request.form.get("note", ""))
     except BadInput as error:
         _flash(error)
