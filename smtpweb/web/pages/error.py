@@ -24,7 +24,6 @@ _HTTP_TITLES = {
     415: Sentence("This kind of file is not accepted"),
 }
 _HTTP_DETAILS = {
-    400: Sentence("The browser sent what this page does not expect. Nothing was changed."),
     404: Sentence("There is no page at this address. If you typed it, check its spelling."),
     405: Sentence(
         "It is the address of a button, which does something only when it is pressed on its page."
