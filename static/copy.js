@@ -10,7 +10,8 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   const select = () => {
     if (source.select) source.select();
     else {
-      source.closest("details").open = true;
+      const details = source.closest("details");
+      if (details) details.open = true;
       getSelection().selectAllChildren(source);
     }
     source.focus();

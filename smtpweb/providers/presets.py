@@ -14,6 +14,9 @@ from ..mailcheck import Encryption, Mode
 
 FILE = Path(__file__).with_suffix(".toml")
 
+# Offered first to somebody who registers a first SMTP server
+USUAL = ("gmail", "microsoft", "ses", "sendgrid", "brevo", "mailgun", "mailjet", "postmark")
+
 _USERS = {
     "address": Sentence("Your full email address."),
     "local": Sentence("Only the part of your address before the @."),
@@ -78,6 +81,18 @@ class Preset:
     also: re.Pattern[str] | None
 
     @property
+    def needs(self) -> Sentence:
+        """What to have at hand before entering the credentials."""
+        if self.password_form == "same":  # noqa: S105 - a kind of password
+            return Sentence("The server's API token, which is both user name and password.")
+        return self.password
+
+    @property
+    def host_is_known(self) -> bool:
+        """Whether the file names its hosts in full."""
+        return not any(host.startswith(".") for host in self.hosts.values())
+
+    @property
     def is_relay(self) -> bool:
         """Whether it sends for its customers' domains, which it requires to be verified."""
         return self.own_from == "verified"
@@ -107,6 +122,11 @@ class Choice:
 def presets() -> tuple[Preset, ...]:
     """Return all providers, in the order of the file."""
     return tuple(map(_preset, tomllib.loads(FILE.read_text(encoding="utf-8"))["provider"]))
+
+
+def of_id(preset_id: str) -> Preset | None:
+    """Return the provider with this id."""
+    return next((preset for preset in presets() if preset.id == preset_id), None)
 
 
 @functools.lru_cache(1)

@@ -12,6 +12,7 @@ from .http import auth, compression, i18n, security_headers
 from .pages import (  # noqa: F401  (most add their routes to blueprint.bp)
     account,
     alarms,
+    appearance,
     apps,
     arrival,
     batches,
@@ -24,10 +25,13 @@ from .pages import (  # noqa: F401  (most add their routes to blueprint.bp)
     explain,
     home,
     login,
+    offers,
     operation,
     schedule,
     servers,
     smtps,
+    start,
+    use,
 )
 from .presentation import causes, dark_theme, templating
 
@@ -40,7 +44,8 @@ def register(app: Flask) -> None:
         app.register_blueprint(api)
         app.register_blueprint(api, url_prefix="/api", name=f"{api.name}_base")
     app.url_map.converters["id"] = auth.IdConverter
-    for bp in (login.bp, account.bp, blueprint.bp, ops.bp, dark_theme.bp, arrival.bp, explain.bp):
+    public = (login.bp, ops.bp, dark_theme.bp, arrival.bp, explain.bp, offers.bp, appearance.bp)
+    for bp in (*public, account.bp, blueprint.bp):
         app.register_blueprint(bp)
     if services(app).settings.demo_mailbox is not None:
         app.register_blueprint(demo_mailbox.bp)

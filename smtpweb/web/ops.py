@@ -25,6 +25,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from ..database.session import cause
 from ..monitoring import metrics, readiness
 from .api import openapi
+from .http import auth
+from .presentation import quoting
 
 log = logging.getLogger(__name__)
 
@@ -152,4 +154,7 @@ def description() -> Response:
 @bp.get("/docs")
 def docs() -> str:
     """The same description as an HTML page."""
-    return render_template("docs.html", api=openapi.document(), calls=openapi.calls())
+    address = quoting.shell(auth.shown_url())
+    return render_template(
+        "docs.html", api=openapi.document(), calls=openapi.calls(), address=address
+    )

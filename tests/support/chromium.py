@@ -80,10 +80,11 @@ class Watched:
         self.page.get_by_label("Password", exact=True).fill(PASSWORD)
         self.page.get_by_label("Confirm password").fill(PASSWORD)
         self.page.get_by_role("button", name="Create account").click()
-        self.heading("Apps")
+        self.heading("Set up your first SMTP server")
+        self.page.goto(f"{url}/apps")
 
     def make_app(self) -> None:
-        self.page.get_by_role("link", name="Create your first app").click()
+        self.page.get_by_role("link", name="Create an app without a server").click()
         self.page.get_by_label("Name", exact=True).fill("shop")
         self.page.get_by_label("Default From address").fill("shop@example.com")
         self.page.get_by_role("button", name="Save").click()

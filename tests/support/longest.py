@@ -17,7 +17,15 @@ from smtpweb.accounts import tokens, users
 from smtpweb.accounts.tokens import ALL_SCOPES
 from smtpweb.app import create_app
 from smtpweb.checking import arrival
-from smtpweb.database.models import App, Check, Smtp, new_id
+from smtpweb.database.models import (
+    AlarmChannel,
+    App,
+    Check,
+    MaintenanceWindow,
+    Smtp,
+    Worker,
+    new_id,
+)
 from smtpweb.database.session import db, now
 from smtpweb.mailcheck import Encryption, Mode, Outcome, Reply, Report, Side, Stage, Step
 from smtpweb.mailcheck.core.types import AddressOutcome, Line, Notice, ServerText, TlsFacts
@@ -58,7 +66,7 @@ def longest(folder: Path) -> Iterator[tuple[str, dict[str, Longest]]]:
 
 def _furnish(sign: str) -> Longest:
     name = sign * 100
-    user = users.create_user(name, ADDRESS, PASSWORD)
+    user = users.create_user(name, ADDRESS, PASSWORD, is_admin=True)
     for label in (sign * 200, "short"):
         tokens.personal_token(user, label, ALL_SCOPES)
     token_id = tokens.personal_tokens(user)[-1].id
@@ -84,13 +92,46 @@ def _furnish(sign: str) -> Longest:
     failed = _check(user.id, smtps[0], _report(sign, accepted=False))
     accepted = _check(user.id, smtps[1], _report(sign, accepted=True), digest=digest)
     running = _check(user.id, smtps[2], None)
+    alarms = [
+        AlarmChannel(
+            user_id=user.id, app_id=app_id, kind=kind, label=sign * 200, shown=sign * 300,
+            events="lost", timezone="America/Argentina/ComodRivadavia", quiet_from=0,
+            quiet_until=1439, last_at=now(), last_delivered=False, last_result=sign * 300,
+        )
+        for app_id, kind in ((app.id, "webhook"), (app.id, "email"), (None, "apprise"))
+    ]  # fmt: skip
+    db.session.add_all(alarms)
+    for app_id, smtp_id in ((app.id, None), (None, smtps[0].id)):
+        db.session.add(
+            MaintenanceWindow(
+                app_id=app_id, smtp_id=smtp_id, starts=now(), ends=now() + timedelta(days=1),
+                repeat="weekly", by=user.id, note=sign * 200,
+            )
+        )  # fmt: skip
+    db.session.add(Worker(name="w" * 100, version="9" * 20, seen=now(), started=now()))
     db.session.commit()
     pages = {
+        "home": "/",
+        "servers": "/smtps",
+        "servers filtered": f"/smtps?q={sign * 100}",
+        "operation": "/operation",
+        "schedule": "/schedule",
+        "maintenance": f"/apps/{app.id}/maintenance",
+        "alarms": "/account/alarms",
+        "alarms of an app": f"/apps/{app.id}/alarms",
+        "new alarm": "/account/alarms/new/webhook",
+        "new alarm of an app": f"/apps/{app.id}/alarms/new/apprise",
+        "edit alarm": f"/alarms/{alarms[0].id}/edit",
+        "remove alarm": f"/alarms/{alarms[1].id}/remove",
+        "explain": "/explain",
         "apps": "/apps",
         "apps filtered": f"/apps?q={sign * 100}",
         "app": f"/apps/{app.id}",
         "app filtered": f"/apps/{app.id}?q={sign * 100}&state=disabled",
         "app without servers": f"/apps/{second.id}",
+        "use app": f"/apps/{app.id}/use?in=django",
+        "use app without servers": f"/apps/{second.id}/use",
+        "use server": f"/smtps/{smtps[0].id}/use?in=phpmailer",
         "new app": "/apps/new",
         "edit app": f"/apps/{app.id}/edit",
         "remove app": f"/apps/{app.id}/remove",
@@ -108,6 +149,11 @@ def _furnish(sign: str) -> Longest:
         "failed": f"/checks/{failed.id}",
         "accepted": f"/checks/{accepted.id}",
         "running": f"/checks/{running.id}",
+        "start": "/start",
+        "start provider": "/start/ses",
+        "start other": f"/start/other?host={HOST}&username={sign * 200}&defaultfromemail={ADDRESS}",
+        "start find": "/start/find",
+        "offers": "/offers",
         "account": "/account",
         "revoke": f"/account/tokens/{token_id}",
         "refused": f"/apps?sort={sign * 300}",

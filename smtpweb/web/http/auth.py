@@ -138,6 +138,11 @@ def base_url() -> str | None:
     return url if _URL.fullmatch(url) else None
 
 
+def shown_url() -> str:
+    """Return the base URL for examples on a page: a made-up one if that of the request is bad."""
+    return base_url() or "https://smtpweb.example.com"
+
+
 def network() -> str:
     """Return the network that the request came from, for counting failed sign-ins."""
     return users.network_of(request.remote_addr)

@@ -1,4 +1,4 @@
-"""The language of a page: the one set in the account, otherwise the browser's."""
+"""The language of a page: that of the account, else of a cookie, else the browser's."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ...errors import Sentence
 from ...extensions import babel
 from ...validators import LANGUAGES
 
+COOKIE = "smtpweb_language"
 API_PREFIXES = ("/private/", "/auth/", "/api/", "/probe/")
 
 
@@ -62,8 +63,9 @@ def _choose() -> str:
         chosen = session.get("language")
     else:
         chosen = current_user.language if current_user.is_authenticated else None
-    if chosen in LANGUAGES:
-        return str(chosen)
+    for wanted in (chosen, request.cookies.get(COOKIE)):
+        if wanted in LANGUAGES:
+            return str(wanted)
     for tag, quality in request.accept_languages:  # most preferred first; "es-MX" counts as "es"
         asked = tag.partition("-")[0].lower()
         if asked in LANGUAGES and quality > 0:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, flash, redirect, render_template, url_for
+from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_babel import refresh
 from werkzeug.datastructures import MultiDict
@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from ...accounts import tokens, users
 from ..http import auth, i18n
 from . import drafts
+from .appearance import return_url
 from .forms import Form, LanguageForm, PasswordForm, ProfileForm, TokenForm
 from .login import enter
 
@@ -53,7 +54,8 @@ def change_language() -> AnyResponse:
             i18n.remember(auth.user())
             refresh()  # so that this response already uses it
             flash(_("Language set to English."), "success")
-            return redirect(url_for(".show"), 303)
+            # The switch in the footer returns to its page.
+            return redirect(return_url() if "back" in request.form else url_for(".show"), 303)
     return _page(language_form=form)
 
 
@@ -91,7 +93,12 @@ def make_token() -> AnyResponse:
                 password=form.confirm_password.data or "",
                 network=auth.network(),
             )
-            return form.page("account/token.html", token=token)
+            return form.page(
+                "account/token.html",
+                token=token,
+                label=form.accepted["label"],
+                done=url_for(".show"),
+            )
     return _page(token_form=form)
 
 

@@ -22,12 +22,14 @@ from ...registry import drafts
 from ..http import auth, form_owner
 from .forms import AppForm, Form, LanguageForm, ProfileForm, TokenForm
 from .smtp_form import SmtpForm
+from .start_form import StartForm
 
 _FORMS: dict[str, type[Form]] = {
     "pages.new_app": AppForm,
     "pages.edit_app": AppForm,
     "pages.new_smtp": SmtpForm,
     "pages.edit_smtp": SmtpForm,
+    "pages.start_at": StartForm,
     "account.change_profile": ProfileForm,
     "account.change_language": LanguageForm,
     "account.make_token": TokenForm,
@@ -93,7 +95,7 @@ def _typed(kind: type[Form]) -> dict[str, list[str]]:
         for name in names
         if name in request.form and name != "csrf_token"
     }
-    if kind is SmtpForm:
+    if kind in (SmtpForm, StartForm):
         _drop_hidden_secrets(kept)
     return {
         name: values

@@ -50,10 +50,7 @@ def set_up() -> AnyResponse:
                 form.accepted["name"], form.accepted["email"], form.password.data
             )
             enter(user)
-            flash(
-                _("Welcome. Start by creating the app that you want to send email from."), "success"
-            )
-            return redirect(url_for("pages.list_apps"), 303)
+            return redirect(url_for("pages.start"), 303)
     return form.page("login/set_up.html")
 
 

@@ -221,6 +221,10 @@ class SmtpForm(Form):
 
         The input is untrusted: invalid values are left out, and the page says so.
         """
+        typed = address.get("provider", "")[:100]
+        if "host" not in address and presets.named(typed):
+            self.provider.data = typed
+            self.fill_preset()
         read = {}
         for name, rule in _FROM_ADDRESS.items():
             if name in address:

@@ -1,7 +1,9 @@
-"""Bootstrap's dark colours for systems that prefer them, without any script.
+"""Dark colours without any script: for systems that prefer them, or for readers who chose them.
 
-Bootstrap switches by an attribute that only a script can set. Its few dark rules are served again
-for ``:root``; the layout links them with ``media="(prefers-color-scheme: dark)"``.
+Bootstrap switches by an attribute, and cannot follow the system without a script. Its few dark
+rules are served again for ``:root``. The layout links them, and ours, for systems that prefer dark
+colours, for everybody if the reader chose dark, and not at all if the reader chose light; so the
+first paint already has the right colours.
 """
 
 from __future__ import annotations
@@ -10,8 +12,10 @@ import functools
 import re
 from pathlib import Path
 
-from flask import Blueprint, Response, current_app
+from flask import Blueprint, Response, current_app, request
 
+COOKIE = "smtpweb_theme"
+THEMES = ("light", "dark")  # without a choice, the browser decides
 _RULE = re.compile(r"([^{}]*)\{([^{}]*)\}")
 _DARK = "[data-bs-theme=dark]"
 
@@ -24,6 +28,12 @@ def rules() -> Response:
     response = Response(made_from(source()), mimetype="text/css")
     response.headers["Cache-Control"] = "no-cache"
     return response
+
+
+def chosen() -> str:
+    """Return the theme that the reader chose in this browser, "" for the system's."""
+    theme = request.cookies.get(COOKIE, "")
+    return theme if theme in THEMES else ""
 
 
 def source() -> Path:

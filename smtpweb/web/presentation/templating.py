@@ -12,6 +12,7 @@ from flask_login import current_user
 from jinja2 import StrictUndefined
 
 from ...registry import overview
+from ...validators import LANGUAGES
 from ..http import form_owner
 from . import causes, channel_labels, confidence, dark_theme, labels, past, remedies
 
@@ -41,6 +42,8 @@ def register(app: Flask) -> None:
         "fixes": remedies,
         "current_user": current_user,
         "form_owner": form_owner.token,
+        "chosen_theme": dark_theme.chosen,
+        "languages": LANGUAGES,
         "count_problems": overview.count_problems,
     }
     folders = {"static": app.static_folder}

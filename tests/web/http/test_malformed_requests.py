@@ -44,7 +44,7 @@ def is_ours(path: str, reply: tuple[int, str, str]) -> None:
         assert '"status":400' in body.replace(" ", "")
     else:
         assert kind.startswith("text/html")
-        assert "Bad Request" in body
+        assert "The request could not be understood" in body
         assert "<nav" in body or "<header" in body  # our layout, not the server's
 
 

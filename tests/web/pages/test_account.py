@@ -10,7 +10,7 @@ from smtpweb.accounts import users
 from smtpweb.database.models import ApiToken, BrowserSession, User
 from smtpweb.database.secret_box import digest_of
 from smtpweb.database.session import db, now
-from tests.support.browser import Browser, Page, one_database, signed_in
+from tests.support.browser import Browser, Page, one_database, signed_in, words
 from tests.support.people import PASSWORD, Person, Visitor
 
 NEW_PASSWORD = "seven quiet lanterns drift"
@@ -284,3 +284,25 @@ def test_language_that_no_page_speaks_is_refused(alice: Person) -> None:
     assert page.status == 422
     assert list(page.errors()) == ["language"]
     assert browser.get("/account").one("html").get("lang") == "en"
+
+
+@one_database
+def test_account_page_shows_profile_then_security_then_tokens(alice: Person) -> None:
+    page = signed_in(alice.app, alice).get("/account")
+    order = [words(one) for one in page.all("h2")]
+    assert order.index("Name and email") < order.index("Security")
+    assert order[-1] == "Personal tokens"
+
+
+@one_database
+def test_revoking_asks_first_and_says_when_the_token_was_used(alice: Person) -> None:
+    personal = alice.with_scopes("read")
+    browser = signed_in(alice.app, alice)
+    link = browser.get("/account").links()["Revoke…"]
+    assert "never" in browser.get(link).text
+    personal.get("/private/apps/findAll", page=0, size=1)
+    asked = browser.get(link)
+    assert "Last used" in asked.text
+    assert "never" not in asked.text
+    assert "Cancel" in asked.links()
+    assert personal.get("/private/apps/findAll", page=0, size=1).status_code == 200

@@ -14,7 +14,8 @@ from tests.support.people import Person
 def test_first_page_is_the_list_of_apps(browser: Browser) -> None:
     page = browser.get("/")
     assert page.url == "/apps"
-    assert page.links()["Create your first app"] == "/apps/new"
+    assert page.links()["Set up your first SMTP server"] == "/start"
+    assert page.links()["Create an app without a server"] == "/apps/new"
 
 
 def test_app_is_created_and_leads_to_its_first_smtp(browser: Browser, alice: Person) -> None:

@@ -105,7 +105,7 @@ def test_srv_records_are_proposed_and_probed_and_fill_the_form(
         assert form.value("host") == "localhost"
         assert (form.value("port"), form.value("encryption")) == (str(tls.port), "implicit")
         assert form.value("smtp_login") == "ana@example.org"
-        assert form.value("defaultfromemail") == ""  # the app has a From of its own
+        assert form.value("defaultfromemail") == "ana@example.org"  # the app's From is another
         assert "Not saved yet" in page.text
         browser.send(page, form.fill(auth=False), SAVE)
         (smtp,) = alice.smtps(idapp)

@@ -51,7 +51,7 @@ def test_fresh_installation_leads_every_visitor_to_the_set_up_page(
 
 def test_set_up_makes_an_administrator_who_is_signed_in(browser: Browser) -> None:
     page = set_up(browser)
-    assert page.url == "/apps"
+    assert page.url == "/start"
     with browser.app.app_context():
         user = users.find_user("ana")
         assert (user.name, user.email, user.is_admin) == ("Ana", "ana@example.com", True)
@@ -60,7 +60,7 @@ def test_set_up_makes_an_administrator_who_is_signed_in(browser: Browser) -> Non
 @one_database
 @pytest.mark.parametrize("spell", [str.lower, lambda code: f"  {code.replace('-', ' ')} "])
 def test_set_up_code_may_be_typed_without_care(browser: Browser, spell: Callable[..., Any]) -> None:
-    assert set_up(browser, code=spell(code_of(browser.app))).url == "/apps"
+    assert set_up(browser, code=spell(code_of(browser.app))).url == "/start"
 
 
 @one_database
@@ -238,7 +238,9 @@ def test_signing_out_twice_does_no_harm(alice: Person) -> None:
 
 
 def test_signing_out_takes_a_post(alice: Person) -> None:
-    assert signed_in(alice.app, alice).get("/logout", status=405).heading == "Method Not Allowed"
+    assert signed_in(alice.app, alice).get("/logout", status=405).heading == (
+        "Nothing to show at this address"
+    )
 
 
 def test_session_cookie_is_kept_from_scripts_and_other_sites(
@@ -293,3 +295,10 @@ def test_json_body_with_a_good_token_is_just_an_empty_form(alice: Person) -> Non
     token = browser.get("/apps/new").form().value("csrf_token")
     reply = browser.client.post("/apps/new", json=[1, 2], headers={"X-CSRFToken": token})
     assert reply.status_code == 422
+
+
+@one_database
+def test_sign_in_page_says_what_smtpweb_is_and_how_to_get_back_in(alice: Person) -> None:
+    page = Browser(alice.app).get("/login")
+    assert "checks each by really sending an email" in page.text
+    assert "flask --app wsgi users password NAME --password-stdin" in page.text

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import pytest
+from flask import Flask
 from playwright.sync_api import Browser, Page
+from werkzeug.exceptions import NotFound
 
+from smtpweb.web.http.i18n import API_PREFIXES
 from tests.support.longest import ADDRESS, HOST, SCRIPTS, Longest, longest
 from tests.support.people import PASSWORD
 
@@ -47,6 +51,33 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, d
 def problems(page: Page, name: str) -> list[str]:
     page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
     return [f"{name}: {one}" for one in page.evaluate(_PROBLEMS)]
+
+
+# What has no layout of its own: redirects, data, the first account of an empty installation,
+# and pages that exist only for the demo.
+_NO_PAGE = {
+    "account.back", "appearance.choose", "login.set_up", "pages.back_to_use", "pages.fix_smtp",
+    "pages.follow_check", "pages.show_arrival", "probes.description", "probes.healthz",
+    "probes.metrics", "probes.readyz", "static", "bootstrap.static", "dark.rules",
+}  # fmt: skip
+
+
+def test_pages_are_all_tried_with_the_longest_values(
+    installed: tuple[str, dict[str, Longest]], app: Flask
+) -> None:
+    routes = app.url_map.bind("")
+    tried = {"login.sign_in"}
+    for path in installed[1]["latin"].pages.values():
+        try:
+            tried.add(routes.match(urlsplit(path).path, method="GET")[0])
+        except NotFound:
+            continue
+    pages = {
+        rule.endpoint
+        for rule in app.url_map.iter_rules()
+        if "GET" in (rule.methods or ()) and not f"{rule.rule}/".startswith(API_PREFIXES)
+    }
+    assert pages - _NO_PAGE - tried == set()
 
 
 @pytest.mark.parametrize("width", WIDTHS)

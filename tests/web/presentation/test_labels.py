@@ -199,8 +199,8 @@ ENGLISH = re.compile(
 )
 _NOT_PROSE = {"code", "pre", "blockquote", "script", "option"}
 _NAMES = re.compile(
-    # commands, examples, scopes of tokens, and names of parameters before their fault
-    r"\S+@\S+|MAIL FROM|RCPT TO|\S*example\.com|Mail Send|^page:|PRIORITY"
+    # commands, examples, scopes of tokens, libraries, and names of parameters before their fault
+    r"\S+@\S+|MAIL FROM|RCPT TO|\S*example\.com|Mail Send|^page:|PRIORITY|Flask-Mail|Jakarta Mail"
     r"|(read|write|check|secrets) \(\w.*?\)"
 )
 
@@ -263,6 +263,7 @@ def test_pages_are_in_spanish_for_a_spanish_browser(alice: Person, idapp: str) -
         "token": [token],
     }
     ids["token_id"] = [token_id]
+    ids["provider"] = ["ses", "other"]
     ids["channel_id"] = [
         alice.post("/private/alarms/save", idapp=idapp, kind=kind, target=target).json["_id"]
         for kind, target in (("email", "a@example.com"), ("webhook", "https://a.example/x"))

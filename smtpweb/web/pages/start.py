@@ -1,0 +1,64 @@
+"""The first run: choose a provider, enter the credentials, see the test email arrive."""
+
+from __future__ import annotations
+
+from flask import abort, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from ...errors import Sentence
+from ...mailcheck import Encryption
+from ...providers import preflight, presets
+from ...providers.presets import Preset
+from ...providers.settings import Settings
+from ...registry import first_run
+from ..http import auth
+from . import checks, drafts
+from .blueprint import bp
+from .discovery import FindForm
+from .start_form import StartForm, initial
+
+OTHER = "other"
+
+
+@bp.get("/start")
+def start() -> AnyResponse | str:
+    """Choose a provider: the usual ones as tiles, all others in a list."""
+    chosen = request.args.get("provider")
+    if chosen:
+        return redirect(url_for(".start_at", provider=chosen))
+    usual = [presets.of_id(preset_id) for preset_id in presets.USUAL]
+    return render_template(
+        "start/choose.html",
+        usual=usual,
+        others=sorted(
+            (one for one in presets.presets() if one not in usual),
+            key=lambda one: one.name.casefold(),
+        ),
+        form=FindForm(sent=False),
+    )
+
+
+@bp.route("/start/<provider>", methods=["GET", "POST"])
+def start_at(provider: str) -> AnyResponse:
+    """Enter the credentials, then check the server and follow the check."""
+    preset = presets.of_id(provider)
+    if preset is None and provider != OTHER:
+        abort(404)
+    user = auth.user()
+    form = StartForm(preset, initial(preset, user.email, request.args), typed=drafts.restored())
+    if form.validate_on_submit():
+        with form.catches():
+            smtp = first_run.create(
+                user.id, form.app_changes(), form.smtp_changes(), once=form.once()
+            )
+            return checks.start(smtp.id, "")
+    return form.page("start/credentials.html", preset=preset, notice=_notice(preset))
+
+
+def _notice(preset: Preset | None) -> Sentence | None:
+    """Return what prevents or will prevent the use of this provider."""
+    if preset is None:
+        return None
+    host = next(iter(preset.hosts.values()))
+    found = preflight.warnings(Settings(host, None, Encryption.STARTTLS, auth=True))
+    return next((one.text for one in found if one.code == "BASIC_AUTH_ENDS"), None)
