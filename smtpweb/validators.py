@@ -35,6 +35,9 @@ _KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
 _OBJECT_ID = re.compile(r"[0-9a-f]{24}")
 _ENDS_IN_NUMBER = re.compile(r"(?:^|\.)(?:[0-9]+|0x[0-9a-f]*)\.?$", re.ASCII | re.IGNORECASE)
 _MAIL_ADDRESS = re.compile(r"(?:mailto:)?[^@/:]+@[^@/:]+", re.IGNORECASE)
+_LONGEST_NOTE = 1000
+_MOST_TAGS = 10
+_LONGEST_TAG = 30
 _MOST_PASTED = 2000  # a URL with a user name and a password is longer than any host
 # The most common messages of email-validator, and our wording, which can be translated. What
 # follows the beginning of its sentence is ``rest``.
@@ -249,6 +252,42 @@ def app_name(value: str) -> str:
     if not 1 <= len(name) <= 100:
         raise ValueError(Sentence("Must have 1 to 100 characters."))
     return name
+
+
+def smtp_name(value: str) -> str:
+    """Validate the name of an SMTP server, which appears in the subject of test emails."""
+    return app_name(value)
+
+
+def smtp_note(value: str) -> str:
+    """Validate a note of several lines; line ends are returned as newlines."""
+    lines = re.sub(r"\r\n?", "\n", value).strip().split("\n")
+    for line in lines:
+        text(line.replace("\t", " "), most=_LONGEST_NOTE)
+    note = "\n".join(lines)
+    if len(note) > _LONGEST_NOTE:
+        raise ValueError(Sentence("Must have at most %(most)s characters.", most=_LONGEST_NOTE))
+    return note
+
+
+def tags(value: str) -> str:
+    """Validate tags separated by commas; they are returned separated by ", ", each only once."""
+    named: dict[str, str] = {}
+    for tag in text(value, most=1000).split(","):
+        words = " ".join(tag.split())
+        if words:
+            named.setdefault(words.casefold(), words)
+    if not named:
+        raise ValueError(Sentence("Enter words separated by commas."))
+    if len(named) > _MOST_TAGS or any(len(tag) > _LONGEST_TAG for tag in named.values()):
+        raise ValueError(
+            Sentence(
+                "At most %(number)s tags of at most %(most)s characters.",
+                number=_MOST_TAGS,
+                most=_LONGEST_TAG,
+            )
+        )
+    return ", ".join(named.values())
 
 
 def user_name(value: str) -> str:

@@ -26,7 +26,7 @@ from ..database.session import AnyRow, cause, db, fetch, now, writing
 from ..errors import Busy, NotFound, SecretUnreadable, Sentence, TooMany
 from ..extensions import services
 from ..mailcheck import Stage
-from ..registry import apps
+from ..registry import apps, names
 from . import runner, service
 from .limits import Slots
 
@@ -71,8 +71,8 @@ class Batch:
 class Standing:
     """Progress of a batch. ``rows``: the newest check of each server that has one, in order.
 
-    Rows are (smtp_id, host, port, id, started, finished, ends_by, accepted, stage, code, title).
-    ``waiting``: (id, host, port) of servers without a check, at most ``SHOWN``. ``queued``: a
+    Rows are (smtp_id, ``names.COLUMNS``, id, started, finished, ends_by, accepted, stage, code, title).
+    ``waiting``: (id, ``names.COLUMNS``) of servers without a check, at most ``SHOWN``. ``queued``: a
     process is running it; ``abandoned``: a process did, and was stopped. ``delayed_for``: seconds
     for which a limit delays the next check.
     """
@@ -119,7 +119,7 @@ def standing(user_id: str, batch: Batch) -> Standing:
     total = db.session.scalar(select(func.count()).select_from(Smtp).where(batch.holds())) or 0
     found = fetch(
         select(
-            Check.smtp_id, Smtp.host, Smtp.port, Check.id, Check.started, Check.finished,
+            Check.smtp_id, *names.COLUMNS, Check.id, Check.started, Check.finished,
             Check.ends_by, Check.accepted, Check.stage, Check.code, Check.title, Check.facts,
             Check.arrived,
         )
@@ -129,7 +129,7 @@ def standing(user_id: str, batch: Batch) -> Standing:
         .limit(SHOWN)
     )  # fmt: skip
     waiting = fetch(
-        select(Smtp.id, Smtp.host, Smtp.port)
+        select(Smtp.id, *names.COLUMNS)
         .where(batch.holds(), _unchecked(batch))
         .order_by(Smtp.priority, Smtp.created, Smtp.id)
         .limit(SHOWN)

@@ -176,7 +176,10 @@ class Smtp(Base):
     """
 
     __tablename__ = "smtp"
-    __table_args__ = (Index(None, "app_id", "priority", "created"),)
+    __table_args__ = (
+        Index(None, "app_id", "priority", "created"),
+        Index(None, "host", "port"),  # for finding duplicates
+    )
 
     id: Mapped[Id]
     app_id: Mapped[str] = mapped_column(ForeignKey("app.id", ondelete="CASCADE"))
@@ -196,6 +199,9 @@ class Smtp(Base):
     debug: Mapped[bool] = mapped_column(default=False)
     defaultfromemail: Mapped[Email | None]
     defaultfromname: Mapped[Name | None]
+    name: Mapped[str | None] = mapped_column(String(100))
+    note: Mapped[str | None] = mapped_column(String(1000))
+    tags: Mapped[str | None] = mapped_column(String(400))  # separated by ", "
     enabled: Mapped[bool] = mapped_column(default=True)
     numerrors: Mapped[int] = mapped_column(default=0)
     version: Mapped[int] = mapped_column(default=1)

@@ -26,7 +26,8 @@ class Field:
     ``spellings``: alternative names of the API parameter; the API shows the value
     under ``shown_as``. ``exported``: in every export; a ``secret`` only when secrets are requested.
     ``binds_password``: a change would send a stored password to another server or in another
-    way. ``label``: of its own form field, if it has one.
+    way. ``label``: of its own form field, if it has one. ``is_ours``: unknown to QUEUEMAIL.DEV, so
+    the API shows it after the members documented there.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Field:
     exported: bool = True
     secret: bool = False
     binds_password: bool = False
+    is_ours: bool = False
 
     @property
     def is_flag(self) -> bool:
@@ -73,6 +75,9 @@ SMTP = _by_name(
         spellings=("defaulfromemail",),
     ),
     Field("defaultfromname", validators.display_name, Sentence("From name")),
+    Field("name", validators.smtp_name, Sentence("Name"), is_ours=True),
+    Field("note", validators.smtp_note, Sentence("Note"), is_ours=True),
+    Field("tags", validators.tags, Sentence("Tags"), is_ours=True),
 )  # fmt: skip
 APP = _by_name(
     Field("name", validators.app_name, Sentence("Name"), required=True),

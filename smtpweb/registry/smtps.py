@@ -31,7 +31,7 @@ from ..database.session import AnyRow, AnySelect, db, fetch, now, writing
 from ..errors import BadInput, EditConflict, NotFound, QuotaReached, SecretUnreadable, Sentence
 from ..providers import credentials, preflight
 from ..providers.settings import Warning
-from . import apps, checkability, destination, fields, priorities
+from . import apps, checkability, destination, fields, names, priorities
 from .destination import Fate
 from .idempotency import Once, claim
 
@@ -53,6 +53,9 @@ class SmtpChanges(TypedDict, total=False):
     debug: bool
     defaultfromemail: str | None
     defaultfromname: str | None
+    name: str | None
+    note: str | None
+    tags: str | None
 
 
 # --- find ----------------------------------------------------------------------------------
@@ -74,9 +77,9 @@ def find(user_id: str, smtp_id: str) -> Smtp:
 def with_owners(
     *, smtp_id: str | None = None, app_id: str | None = None
 ) -> Sequence[tuple[str, str, str]]:
-    """Return (id, owner's id, "host:port") of all servers, an app's, or one: for administrators."""
+    """Return (id, owner's id, name) of all servers, an app's, or one: for administrators."""
     statement = (
-        select(Smtp.id, owner_id.label("owner_id"), Smtp.host, Smtp.port)
+        select(Smtp.id, owner_id.label("owner_id"), *names.COLUMNS)
         .join(Smtp.app)
         .order_by(owner_id, App.name, Smtp.priority, Smtp.created, Smtp.id)
     )
@@ -84,7 +87,7 @@ def with_owners(
         statement = statement.where(Smtp.id == smtp_id)
     if app_id is not None:
         statement = statement.where(Smtp.app_id == app_id)
-    return [(row.id, row.owner_id, f"{row.host}:{row.port}") for row in fetch(statement)]
+    return [(row.id, row.owner_id, names.with_address(row)) for row in fetch(statement)]
 
 
 _OURS = (
@@ -309,7 +312,7 @@ def reorder(user_id: str, app_id: str, seen: Mapping[str, int]) -> list[AnyRow]:
     """Rearrange these SMTP servers, in the order of ``seen``, among their current positions.
 
     ``seen``: the displayed version of each server. Returns all SMTP servers of the app in their
-    new order, as rows (id, host, port, priority, created, version) from before the change. Raises
+    new order, as rows (id, priority, created, version, ``names.COLUMNS``) from before the change. Raises
     :class:`EditConflict` unless all still have the version seen, and :class:`NotFound`.
     """
     with writing():
@@ -338,7 +341,7 @@ def _line(user_id: str, app_id: str, seen: Mapping[str, int]) -> list[AnyRow]:
         raise NotFound("App")
     # Rows, not entities: there may be ten thousand, only a few of which change.
     locked = db.session.execute(
-        select(Smtp.id, Smtp.host, Smtp.port, Smtp.priority, Smtp.created, Smtp.version)
+        select(Smtp.id, Smtp.priority, Smtp.created, Smtp.version, *names.COLUMNS)
         .where(Smtp.app_id == app_id)
         .order_by(Smtp.id)
         .with_for_update()

@@ -43,12 +43,12 @@ def test_types_and_columns_are_those_of_the_table(
 STORED = {
     "priority": 10, "host": "mail.example.net", "port": 587, "username": "shop", "auth": True,
     "starttls": True, "ssltls": False, "debug": False, "defaultfromemail": None,
-    "defaultfromname": None,
+    "defaultfromname": None, "name": None, "note": None, "tags": None,
 }  # fmt: skip
 OTHER = {
     "priority": 3, "host": "evil.example", "port": 25, "username": "other", "auth": False,
     "starttls": False, "ssltls": True, "debug": True, "defaultfromemail": "a@b.example",
-    "defaultfromname": "Shop",
+    "defaultfromname": "Shop", "name": "Relay", "note": "of Ana", "tags": "EU",
 }  # fmt: skip
 
 

@@ -191,15 +191,20 @@ def smtp(row: SmtpRow, app_sender: str | None, *, secrets: bool) -> dict[str, An
     shown: dict[str, Any] = {
         "_id": row.id,
         "idapp": row.app_id,
-        **_members(row, fields.SMTP, hidden),
+        **_members(row, _DOCUMENTED, hidden),
         "numerrors": row.numerrors,
         "created": _time(row.created),
         "modified": _time(row.modified),
         "status": "A" if row.enabled else "D",
+        **_members(row, _OURS, {}),
     }
     if found:
         shown["warnings"] = warnings(found)
     return shown
+
+
+_DOCUMENTED = {name: field for name, field in fields.SMTP.items() if not field.is_ours}
+_OURS = {name: field for name, field in fields.SMTP.items() if field.is_ours}
 
 
 def _members(row: Any, table: Mapping[str, Field], instead: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from ... import validators
 from ...errors import BadInput, EditConflict, Sentence
-from ...registry import apps, overview, smtps
+from ...registry import apps, duplicates, names, overview, smtps
 from ..http import auth
 from ..presentation.sparkline import bar
 from . import drafts
@@ -79,6 +79,7 @@ def show_app(app_id: str) -> str:
             (smtp, marks[smtp.id][0] if marks[smtp.id] else None, bar(marks[smtp.id]))
             for smtp in found
         ],
+        doubles=duplicates.of(auth.user().id, [smtp.id for smtp in found]),
         positions=overview.positions(app.id, [smtp.id for smtp in found]),
         wanted=asked,
         address=address_of(asked, overview.SMTP_SORTS),
@@ -111,7 +112,7 @@ def order_smtps(app_id: str) -> AnyResponse:
             return redirect(url_for(".show_app", app_id=app.id, page=page + 1), 303)
         return _to_row(app.id, moved, place - 1, told, "warning")
     place = next(index for index, smtp in enumerate(line) if smtp.id == moved)
-    name = f"{line[place].host}:{line[place].port}"
+    name = names.shown(line[place])
     told = _("%(smtp)s is now number %(place)d of %(total)d.", smtp=name, place=place + 1,
              total=len(line))  # fmt: skip
     return _to_row(app.id, moved, place, told, "success")

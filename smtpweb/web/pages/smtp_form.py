@@ -28,6 +28,7 @@ from ..http.i18n import say
 from .form_fields import (
     HostField,
     LineField,
+    LinesField,
     Reads,
     add_others,
     field_of,
@@ -96,6 +97,9 @@ class SmtpForm(Form):
     defaultfromemail = field_of(fields.SMTP["defaultfromemail"])
     defaultfromname = field_of(fields.SMTP["defaultfromname"])
     priority = field_of(fields.SMTP["priority"], required=True)
+    name = field_of(fields.SMTP["name"])
+    note = field_of(fields.SMTP["note"], LinesField)
+    tags = field_of(fields.SMTP["tags"])
     version = HiddenField(validators=[Optional(), Reads(version_number)])
     once_key = once_field()
     save_and_check = SubmitField()

@@ -14,7 +14,7 @@ from ...checking import service
 from ...database.models import App, Smtp
 from ...database.session import db
 from ...extensions import services
-from ...registry import apps, overview, smtps
+from ...registry import apps, duplicates, names, overview, smtps
 from ..http import auth
 from ..http.i18n import say
 from ..presentation import causes, remedies
@@ -59,6 +59,7 @@ def show_smtp(smtp_id: str) -> str:
         smtp=smtp,
         app=smtp.app,
         warnings=_warnings(smtp),
+        doubles=duplicates.of(auth.user().id, [smtp.id]).get(smtp.id, ()),
         last=newest[0] if newest else None,
         summary=overview.summaries([smtp.app_id]).get(smtp.app_id),
         drawn=bar(overview.marks([smtp.id])[smtp.id]),
@@ -132,7 +133,7 @@ def remove_smtp(smtp_id: str) -> AnyResponse:
     """Remove an SMTP server."""
     smtp = smtps.find(auth.user().id, smtp_id)
     smtps.remove(auth.user().id, smtp.id)
-    flash(_("%(name)s was deleted.", name=f"{smtp.host}:{smtp.port}"), "success")
+    flash(_("%(name)s was deleted.", name=names.shown(smtp)), "success")
     return redirect(url_for(".show_app", app_id=smtp.app_id), 303)
 
 
