@@ -71,10 +71,10 @@ class Batch:
 class Standing:
     """Progress of a batch. ``rows``: the newest check of each server that has one, in order.
 
-    Rows are (smtp_id, ``names.COLUMNS``, id, started, finished, ends_by, accepted, stage, code, title).
-    ``waiting``: (id, ``names.COLUMNS``) of servers without a check, at most ``SHOWN``. ``queued``: a
-    process is running it; ``abandoned``: a process did, and was stopped. ``delayed_for``: seconds
-    for which a limit delays the next check.
+    Rows are (smtp_id, ``names.COLUMNS``, id, started, finished, ends_by, accepted, stage, code,
+    title). ``waiting``: (id, ``names.COLUMNS``) of servers without a check, at most ``SHOWN``.
+    ``queued``: a process is running it; ``abandoned``: a process did, and was stopped.
+    ``delayed_for``: seconds for which a limit delays the next check.
     """
 
     total: int

@@ -19,7 +19,7 @@ from ..errors import Busy, NotFound, Sentence
 from ..mailcheck import Report, Target
 from ..mailcheck.core import report_size
 from ..mailcheck.core.failure import Symptom
-from ..registry import checkability, smtps
+from ..registry import checkability, housekeeping, smtps
 from . import arrival, limits, retention
 
 log = logging.getLogger(__name__)
@@ -154,6 +154,7 @@ def _finish(begun: Check, report: Report) -> Check:
     if smtp is None:
         raise NotFound("SMTP")  # removed in the meantime, along with its checks
     retention.prune()
+    housekeeping.tidy()
     return begun
 
 

@@ -156,6 +156,9 @@ class App(Base):
     useblacklist: Mapped[bool] = mapped_column(default=False)
     useautoblacklist: Mapped[bool] = mapped_column(default=False)
     version: Mapped[int] = mapped_column(default=1)
+    # Deleted on a page, and nobody's until that is undone or it is deleted for good. An SMTP server
+    # that was deleted alone is in such an app, too. The API deletes at once.
+    removed: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
     created: Mapped[Created]
     modified: Mapped[Created]
 
@@ -339,6 +342,21 @@ class FormDraft(Base):
     path: Mapped[str] = mapped_column(String(200))
     sealed: Mapped[str] = mapped_column(Sealed)
     created: Mapped[Created]
+
+
+class UndoableAct(Base):
+    """What a user did on a page and can undo for some minutes; see ``registry.acts``.
+
+    ``facts``: what it takes to undo it, without secrets.
+    """
+
+    __tablename__ = "undoable_act"
+
+    id: Mapped[Id]
+    user_id: Mapped[str] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
+    kind: Mapped[str] = mapped_column(String(20))
+    facts: Mapped[dict[str, Any]] = mapped_column(JSON)
+    created: Mapped[datetime] = mapped_column(UtcDateTime, default=now, index=True)
 
 
 def steps_of(progress: list[dict[str, Any]] | None) -> tuple[Step, ...]:

@@ -9,7 +9,6 @@ from ..database.models import Smtp, hides_username
 from ..database.rows import SmtpNamed
 from ..providers import presets
 
-
 # What a row needs to have a name
 COLUMNS = (Smtp.name, Smtp.host, Smtp.port, Smtp.auth, Smtp.username, Smtp.username_is_secret)
 

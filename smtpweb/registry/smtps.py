@@ -1,24 +1,19 @@
-"""SMTP servers as registered: save, find, reorder, remove; ``checking`` does the rest.
+"""SMTP servers as registered: save, find, remove; ``checking`` does the rest.
 
 Every query starts from the owner, and other users' servers are not found.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TypedDict
 
 from sqlalchemy import (
-    JSON,
     ColumnElement,
-    Integer,
     Select,
     and_,
-    cast,
     func,
-    literal,
     select,
-    update,
 )
 
 from .. import installation
@@ -27,11 +22,11 @@ from ..accounts.ownership import may_see_app, owner_id, visible_smtps
 from ..config import settings
 from ..database.models import ApiToken, App, Smtp, new_id
 from ..database.rows import SmtpPassword, SmtpSettings, TokenAndSmtp, with_tokens_and_smtps
-from ..database.session import AnyRow, AnySelect, db, fetch, now, writing
+from ..database.session import AnySelect, db, fetch, now, writing
 from ..errors import BadInput, EditConflict, NotFound, QuotaReached, SecretUnreadable, Sentence
 from ..providers import credentials, preflight
 from ..providers.settings import Warning
-from . import apps, checkability, destination, fields, names, priorities
+from . import apps, checkability, destination, fields, names
 from .destination import Fate
 from .idempotency import Once, claim
 
@@ -81,6 +76,7 @@ def with_owners(
     statement = (
         select(Smtp.id, owner_id.label("owner_id"), *names.COLUMNS)
         .join(Smtp.app)
+        .where(App.removed.is_(None))
         .order_by(owner_id, App.name, Smtp.priority, Smtp.created, Smtp.id)
     )
     if smtp_id is not None:
@@ -199,7 +195,7 @@ def save(
                 first_id = claim(user_id, once, "smtps/save", content, smtp_id)
                 if first_id != smtp_id:
                     return find(user_id, first_id)
-            _refuse_too_many(app)
+            refuse_too_many(app)
             moment = now()
             smtp = Smtp(
                 id=smtp_id, app_id=app.id, version=0, created=moment, modified=moment,
@@ -238,7 +234,7 @@ def save(
         return smtp
 
 
-def _refuse_too_many(app: App) -> None:
+def refuse_too_many(app: App) -> None:
     """Refuse to exceed ``SMTPWEB_MAX_SMTPS`` SMTP servers in the app."""
     most = settings().max_smtps
     if not most:
@@ -303,76 +299,6 @@ def remove(user_id: str, smtp_id: str) -> None:
     """Remove the SMTP server and its history; raise :class:`NotFound`."""
     with writing() as session:
         session.delete(find_for_update(user_id, smtp_id))
-
-
-# --- reorder -------------------------------------------------------------------------------
-
-
-def reorder(user_id: str, app_id: str, seen: Mapping[str, int]) -> list[AnyRow]:
-    """Rearrange these SMTP servers, in the order of ``seen``, among their current positions.
-
-    ``seen``: the displayed version of each server. Returns all SMTP servers of the app in their
-    new order, as rows (id, priority, created, version, ``names.COLUMNS``) from before the change. Raises
-    :class:`EditConflict` unless all still have the version seen, and :class:`NotFound`.
-    """
-    with writing():
-        line = _line(user_id, app_id, seen)
-        by_id = {smtp.id: smtp for smtp in line}
-        turn = iter(seen)
-        return _renumber([by_id[next(turn)] if smtp.id in seen else smtp for smtp in line])
-
-
-def move(
-    user_id: str, app_id: str, seen: Mapping[str, int], smtp_id: str, step: int
-) -> list[AnyRow]:
-    """Move one server of ``seen`` by ``step`` positions in its app; else like :func:`reorder`."""
-    with writing():
-        line = _line(user_id, app_id, seen)
-        here = next(index for index, smtp in enumerate(line) if smtp.id == smtp_id)
-        there = min(max(here + step, 0), len(line) - 1)
-        line.insert(there, line.pop(here))
-        return _renumber(line)
-
-
-def _line(user_id: str, app_id: str, seen: Mapping[str, int]) -> list[AnyRow]:
-    """Lock and return the app's servers in order of use; refuse outdated versions in ``seen``."""
-    # Serialise reordering; servers may be added meanwhile, as they have no position yet.
-    if db.session.scalar(apps.owned(user_id, app_id).with_for_update(key_share=True)) is None:
-        raise NotFound("App")
-    # Rows, not entities: there may be ten thousand, only a few of which change.
-    locked = db.session.execute(
-        select(Smtp.id, Smtp.priority, Smtp.created, Smtp.version, *names.COLUMNS)
-        .where(Smtp.app_id == app_id)
-        .order_by(Smtp.id)
-        .with_for_update()
-    )
-    line = sorted(locked, key=lambda smtp: (smtp.priority, smtp.created, smtp.id))
-    versions = {smtp.id: smtp.version for smtp in line}
-    if any(versions.get(smtp_id) != version for smtp_id, version in seen.items()):
-        raise EditConflict(Sentence("These SMTP servers were changed after you opened the page."))
-    return line
-
-
-def _renumber(line: list[AnyRow]) -> list[AnyRow]:
-    """Assign priorities that put the SMTP servers into this order.
-
-    This counts as an edit for open forms, but does not invalidate check results: the settings
-    that a check tests stay the same.
-    """
-    changed = priorities.renumber(
-        [priorities.Place(smtp.priority, smtp.created, smtp.id) for smtp in line]
-    )
-    if changed:
-        # One statement and one parameter for any number: both databases can read JSON as a table
-        name = "json_each" if db.engine.dialect.name == "sqlite" else "json_each_text"
-        new = getattr(func, name)(literal(changed, JSON)).table_valued("key", "value", name="new")
-        db.session.execute(
-            update(Smtp)
-            .where(Smtp.id == new.c.key)
-            .values(priority=cast(new.c.value, Integer), version=Smtp.version + 1, modified=now()),
-            execution_options={"synchronize_session": False},
-        )
-    return line
 
 
 def find_for_update(user_id: str, smtp_id: str) -> Smtp:

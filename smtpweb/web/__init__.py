@@ -20,6 +20,8 @@ from .pages import (  # noqa: F401  (most add their routes to blueprint.bp)
     explain,
     login,
     smtps,
+    transfers,
+    undo,
 )
 from .presentation import dark_theme, templating
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, redirect, request, url_for
+from flask import Blueprint, Response, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from ... import validators
 from ...errors import BadInput, Sentence
+from ...registry import housekeeping
 from ...registry.overview import Wanted
 from ..http import auth
 from . import drafts
@@ -20,6 +21,14 @@ bp.before_request(drafts.require_login)
 def home() -> AnyResponse:
     """Redirect to the list of apps."""
     return redirect(url_for(".list_apps"))
+
+
+@bp.after_request
+def tidy(response: Response) -> Response:
+    """Delete what has expired, on requests that write anyway."""
+    if request.method == "POST":
+        housekeeping.tidy()
+    return response
 
 
 def page_number() -> int:

@@ -14,12 +14,12 @@ from ...checking import service
 from ...database.models import App, Smtp
 from ...database.session import db
 from ...extensions import services
-from ...registry import apps, duplicates, names, overview, smtps
+from ...registry import apps, duplicates, names, overview, removals, smtps
 from ..http import auth
 from ..http.i18n import say
 from ..presentation import causes, remedies
 from ..presentation.sparkline import bar
-from . import checks, drafts
+from . import checks, drafts, undo
 from .blueprint import bp, page_number
 from .smtp_form import SmtpForm
 
@@ -132,9 +132,9 @@ def ask_to_remove_smtp(smtp_id: str) -> str:
 def remove_smtp(smtp_id: str) -> AnyResponse:
     """Remove an SMTP server."""
     smtp = smtps.find(auth.user().id, smtp_id)
-    smtps.remove(auth.user().id, smtp.id)
-    flash(_("%(name)s was deleted.", name=names.shown(smtp)), "success")
-    return redirect(url_for(".show_app", app_id=smtp.app_id), 303)
+    app_id, told = smtp.app_id, _("%(name)s was deleted.", name=names.shown(smtp))
+    undo.tell(told, removals.remove_smtp(auth.user().id, smtp.id))
+    return redirect(url_for(".show_app", app_id=app_id), 303)
 
 
 def _form(form: SmtpForm, app: App) -> AnyResponse:
