@@ -84,6 +84,10 @@ _NOT_FOUND = {
         Sentence("Token not found"),
         Sentence("There is no token with this id in your account."),
     ),
+    "Alarm": (
+        Sentence("Alarm not found"),
+        Sentence("There is no Alarm with this id in your account."),
+    ),
     "Link": (
         Sentence("Link not found"),
         Sentence("This link is incomplete, or its check was deleted."),
@@ -91,6 +95,10 @@ _NOT_FOUND = {
     "Act": (
         Sentence("Too late to undo"),
         Sentence("An action can be undone for 10 minutes, and only once."),
+    ),
+    "Window": (
+        Sentence("Window not found"),
+        Sentence("There is no maintenance window with this id in your account."),
     ),
     "User": (Sentence("User not found"), Sentence("There is no user with this name.")),
 }

@@ -9,15 +9,19 @@ from __future__ import annotations
 from sqlalchemy import ColumnElement, Select, and_, select
 from sqlalchemy.orm import InstrumentedAttribute, contains_eager
 
-from ..database.models import App, Check, Smtp
+from ..database.models import AlarmChannel, App, Check, Smtp
 
 # For commands of the administrator, which list the apps of all users with their owners.
 owner_id: InstrumentedAttribute[str] = App.user_id
 
 
+# The condition, for a WHERE of what is done for all users, that an app is not deleted.
+is_kept: ColumnElement[bool] = App.removed.is_(None)
+
+
 def may_see_app(user_id: str | InstrumentedAttribute[str]) -> ColumnElement[bool]:
     """The condition, for a WHERE or a JOIN on ``App``, that the user may see the app."""
-    return and_(App.user_id == user_id, App.removed.is_(None))
+    return and_(App.user_id == user_id, is_kept)
 
 
 def removed_apps(user_id: str) -> Select[App]:
@@ -48,4 +52,14 @@ def visible_checks(user_id: str) -> Select[Check]:
         .join(Smtp.app)
         .options(contains_eager(Check.smtp).contains_eager(Smtp.app))
         .where(may_see_app(user_id))
+    )
+
+
+def visible_channels(user_id: str) -> Select[AlarmChannel]:
+    """The alarm channels that the user may see: their own, each with its app if it is of one."""
+    return (
+        select(AlarmChannel)
+        .outerjoin(AlarmChannel.app)
+        .options(contains_eager(AlarmChannel.app))
+        .where(AlarmChannel.user_id == user_id)
     )

@@ -26,6 +26,9 @@ class Act(StrEnum):
     ORDER = "order"  # of the SMTP servers of an app
     MOVE = "move"  # of an SMTP server to another app
     COPY = "copy"  # of an SMTP server
+    SWITCH = "switch"  # an SMTP server off or on
+    PAUSE = "pause"  # the schedule of an app, or resume it
+    WINDOW = "window"  # remove a maintenance window
     DELETE_SMTP = "delete smtp"
     DELETE_APP = "delete app"
 

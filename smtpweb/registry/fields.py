@@ -26,8 +26,8 @@ class Field:
     ``spellings``: alternative names of the API parameter; the API shows the value
     under ``shown_as``. ``exported``: in every export; a ``secret`` only when secrets are requested.
     ``binds_password``: a change would send a stored password to another server or in another
-    way. ``label``: of its own form field, if it has one. ``is_ours``: unknown to QUEUEMAIL.DEV, so
-    the API shows it after the members documented there.
+    way. ``extra``: the API shows it after the documented members, only if it has a value.
+    ``label``: of its own form field, if it has one.
     """
 
     name: str
@@ -39,8 +39,8 @@ class Field:
     shown_as: str = ""
     exported: bool = True
     secret: bool = False
+    extra: bool = False
     binds_password: bool = False
-    is_ours: bool = False
 
     @property
     def is_flag(self) -> bool:
@@ -75,9 +75,13 @@ SMTP = _by_name(
         spellings=("defaulfromemail",),
     ),
     Field("defaultfromname", validators.display_name, Sentence("From name")),
-    Field("name", validators.smtp_name, Sentence("Name"), is_ours=True),
-    Field("note", validators.smtp_note, Sentence("Note"), is_ours=True),
-    Field("tags", validators.tags, Sentence("Tags"), is_ours=True),
+    Field("name", validators.smtp_name, Sentence("Name"), extra=True),
+    Field("note", validators.smtp_note, Sentence("Note"), extra=True),
+    Field("tags", validators.tags, Sentence("Tags"), extra=True),
+    Field(
+        "passwordexpires", validators.date, Sentence("Password or secret expires on"),
+        exported=False, extra=True,
+    ),
 )  # fmt: skip
 APP = _by_name(
     Field("name", validators.app_name, Sentence("Name"), required=True),
@@ -90,6 +94,8 @@ APP = _by_name(
     Field("retaindata", validators.flag, None, False),
     Field("useblacklist", validators.flag, None, False),
     Field("useautoblacklist", validators.flag, None, False),
+    Field("checkevery", validators.checkevery, Sentence("Check its SMTP servers"), 60),
+    Field("emailevery", validators.emailevery, Sentence("Send a real email"), "daily"),
 )  # fmt: skip
 
 SPELLINGS = {

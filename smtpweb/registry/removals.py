@@ -6,13 +6,13 @@ A deleted app stays with all that belongs to it, sealed as it was, but marked: n
 
 from __future__ import annotations
 
-from sqlalchemy import delete, select
+from sqlalchemy import Select, delete, select, update
 
 from ..accounts.ownership import apps_of_owner, removed_apps
-from ..database.models import App, Smtp, User, new_id
+from ..database.models import App, Check, Due, Smtp, User, new_id
 from ..database.session import db, now, writing
 from ..errors import NotFound
-from . import acts, apps, fields, names, smtps
+from . import acts, apps, fields, names, schedule, smtps
 from .acts import Act
 
 
@@ -24,11 +24,12 @@ def remove_smtp(user_id: str, smtp_id: str) -> str:
         holder_id = new_id()
         holder = App(
             id=holder_id, user_id=app.user_id, name=_unused(holder_id), testemail=app.testemail,
-            removed=now(), **fields.defaults(fields.APP),
+            removed=now(), **fields.defaults(fields.APP) | {"checkevery": 0},
         )  # fmt: skip
         session.add(holder)
         session.flush()
         smtp.app = holder
+        _rest(select(Smtp.id).where(Smtp.id == smtp.id))
         return acts.remember(
             user_id, Act.DELETE_SMTP, smtp=smtp.id, holder=holder_id, app=app.id,
             name=names.shown(smtp),
@@ -41,6 +42,7 @@ def remove_app(user_id: str, app_id: str) -> str:
         app = apps.find_for_update(user_id, app_id)
         name = app.name
         app.removed, app.name = now(), _unused(app.id)
+        _rest(select(Smtp.id).where(Smtp.app_id == app.id))
         return acts.remember(user_id, Act.DELETE_APP, app=app.id, name=name)
 
 
@@ -60,6 +62,7 @@ def restore_smtp(user_id: str, smtp_id: str, holder_id: str, app_id: str) -> Smt
     smtp.app = app
     db.session.flush()
     db.session.execute(delete(App).where(App.id == holder.id))
+    schedule.plan(smtp, app)
     return smtp
 
 
@@ -79,6 +82,8 @@ def restore_app(user_id: str, app_id: str, name: str) -> App:
         suffix = f" ({number})"
         free = name[: 100 - len(suffix)] + suffix
     app.removed, app.name = None, free
+    db.session.flush()
+    schedule.replan(app)
     return app
 
 
@@ -88,6 +93,15 @@ def forget_old() -> None:
         delete(App).where(App.removed < now() - acts.KEPT),
         execution_options={"synchronize_session": False},
     )
+
+
+def _rest(smtp_ids: Select[str]) -> None:
+    """Schedule no more checks of these servers, and drop those that are queued."""
+    for statement in (
+        update(Due).where(Due.smtp_id.in_(smtp_ids)).values(next_at=None),
+        delete(Check).where(Check.smtp_id.in_(smtp_ids), Check.queued.is_not(None)),
+    ):
+        db.session.execute(statement, execution_options={"synchronize_session": False})
 
 
 def _removed(user_id: str, app_id: str) -> App:

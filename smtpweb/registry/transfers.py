@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from .. import installation
-from ..database.models import App, Smtp, new_id
+from ..database.models import App, Smtp, StatusChange, new_id
 from ..database.session import db, now, writing
 from ..errors import BadInput, EditConflict, NotFound, Sentence
 from ..validators import PRIORITIES
-from . import acts, apps, checkability, fields, smtps
+from . import acts, apps, checkability, fields, schedule, smtps, status
 from .acts import Act
 from .idempotency import Once, claim
+from .status import Reason
 
 # Kept beside the password, see providers.credentials
 _NOTED = ("username_is_secret", "password_findings")
@@ -50,6 +51,7 @@ def copy(
         made.uncheckable = checkability.prevented_by(made, app.defaultfromemail)
         session.add(made)
         session.flush()
+        schedule.plan(made, app)
         return made, acts.remember(
             user_id, Act.COPY, smtp=copy_id, version=made.version, app=original.app_id
         )
@@ -72,8 +74,7 @@ def move(user_id: str, smtp_id: str, app_id: str) -> tuple[Smtp, str]:
             "settings_version": smtp.settings_version,
         }  # fmt: skip
         priority = _last(app.id, smtp)
-        _put(smtp, app, priority)
-        smtp.settings_version, smtp.judged = smtp.version, False
+        _put(smtp, app, priority, user_id, None)
         return smtp, acts.remember(
             user_id, Act.MOVE, smtp=smtp.id, version=smtp.version, before=before
         )
@@ -92,11 +93,8 @@ def undo_move(user_id: str, smtp_id: str, version: int, before: Mapping[str, Any
     app = apps.find_to_fill(user_id, before["app"])
     smtp = _unchanged(user_id, smtp_id, version)
     smtps.refuse_too_many(app)
-    _put(smtp, app, before["priority"])
-    if smtp.judged:  # by a check in the other app
-        smtp.settings_version, smtp.judged = smtp.version, False
-    else:
-        smtp.settings_version, smtp.judged = before["settings_version"], before["judged"]
+    # The results of before apply again, unless a check in the other app came later
+    _put(smtp, app, before["priority"], user_id, None if smtp.judged else before)
     return smtp
 
 
@@ -109,10 +107,23 @@ def _both(user_id: str, smtp_id: str, app_id: str) -> tuple[App, Smtp]:
     return app, smtp
 
 
-def _put(smtp: Smtp, app: App, priority: int) -> None:
-    smtp.app, smtp.priority, smtp.modified = app, priority, now()
-    smtp.version += 1
-    smtp.uncheckable = checkability.prevented_by(smtp, app.defaultfromemail)
+def _put(
+    smtp: Smtp, app: App, priority: int, user_id: str, before: Mapping[str, Any] | None
+) -> None:
+    """Put a server into an app, with its history; ``before``: which results apply there."""
+    with status.changing(smtp, Reason.EDITED, by=user_id):
+        smtp.app, smtp.priority, smtp.modified = app, priority, now()
+        smtp.version += 1
+        smtp.settings_version = before["settings_version"] if before else smtp.version
+        smtp.judged = bool(before and before["judged"])
+        smtp.degraded_since = None
+        smtp.uncheckable = checkability.prevented_by(smtp, app.defaultfromemail)
+    db.session.flush()
+    db.session.execute(
+        update(StatusChange).where(StatusChange.smtp_id == smtp.id).values(app_id=app.id),
+        execution_options={"synchronize_session": False},
+    )
+    schedule.plan(smtp, app)
 
 
 def _unchanged(user_id: str, smtp_id: str, version: int) -> Smtp:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from ..database.models import UndoableAct
 from ..database.session import writing
-from . import acts, order, removals, transfers
+from . import acts, order, removals, switches, transfers
 from .acts import Act
 
 
@@ -41,6 +41,14 @@ def _undo(user_id: str, act: UndoableAct) -> Undone:
         case Act.COPY:
             transfers.undo_copy(user_id, facts["smtp"], facts["version"])
             return Undone(kind, facts["app"])
+        case Act.SWITCH:
+            smtp = switches.undo_switch(user_id, facts["smtp"], facts["before"], facts["after"])
+            return Undone(kind, smtp.app_id, smtp.id)
+        case Act.PAUSE:
+            app = switches.undo_hold(user_id, facts["app"], facts["before"], facts["after"])
+            return Undone(kind, app.id)
+        case Act.WINDOW:
+            return Undone(kind, switches.undo_removal_of_window(user_id, facts["window"]).id)
         case Act.DELETE_SMTP:
             smtp = removals.restore_smtp(user_id, facts["smtp"], facts["holder"], facts["app"])
             return Undone(kind, smtp.app_id, smtp.id)

@@ -8,10 +8,11 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from ... import validators
 from ...errors import BadInput, EditConflict, Sentence
+from ...monitoring.alarms import channels
 from ...registry import acts, apps, duplicates, names, order, overview, removals
 from ..http import auth
 from ..presentation.sparkline import bar
-from . import drafts, undo
+from . import drafts, schedule, undo
 from .blueprint import address_of, bp, page_number, wanted
 from .forms import AppForm
 
@@ -76,6 +77,7 @@ def show_app(app_id: str) -> str:
         "apps/show.html",
         app=app,
         summary=overview.summaries([app.id]).get(app.id),
+        alarms_off=channels.switched_off(auth.user().id, app.id),
         smtps=[
             (smtp, marks[smtp.id][0] if marks[smtp.id] else None, bar(marks[smtp.id]))
             for smtp in found
@@ -90,6 +92,7 @@ def show_app(app_id: str) -> str:
         total=total,
         page=page,
         pages=-(-total // SMTPS_PER_PAGE),
+        **schedule.about_app(app),
     )
 
 

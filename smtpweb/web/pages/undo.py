@@ -20,6 +20,9 @@ _DONE = {
     Act.ORDER: lazy_gettext("The order is as it was before."),
     Act.MOVE: lazy_gettext("The SMTP server was moved back."),
     Act.COPY: lazy_gettext("The copy was deleted."),
+    Act.SWITCH: lazy_gettext("It is switched as it was before."),
+    Act.PAUSE: lazy_gettext("Scheduled checks are as they were before."),
+    Act.WINDOW: lazy_gettext("The maintenance window is back."),
     Act.DELETE_SMTP: lazy_gettext("The SMTP server is back, with its checks and its password."),
     Act.DELETE_APP: lazy_gettext("The app is back, with its SMTP servers and their checks."),
 }

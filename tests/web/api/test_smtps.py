@@ -21,7 +21,7 @@ from tests.support.people import Person, Visitor
 MEMBERS = [
     "_id", "idapp", "priority", "host", "port", "username", "password", "auth", "starttls",
     "sslTls", "debug", "defaultfromemail", "defaultfromname", "numerrors", "created", "modified",
-    "status", "name", "note", "tags",
+    "status",
 ]  # fmt: skip
 FULL: dict[str, Any] = {
     "priority": 50,

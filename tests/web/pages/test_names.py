@@ -44,7 +44,7 @@ def test_name_is_cleared_by_its_form_and_kept_by_the_api(
     assert {name: smtp[name] for name in GIVEN} == GIVEN
     browser.submit(f"/smtps/{smtp['_id']}/edit", SAVE, auth=False, name="", note=" ", tags="")
     smtp = alice.smtp(smtp["_id"])
-    assert {name: smtp[name] for name in GIVEN} == dict.fromkeys(GIVEN)
+    assert not GIVEN.keys() & smtp.keys()
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_name_is_the_provider_and_the_user_name_by_default(
     if given:
         given = given | {"password": "s3cret"}
     smtp = alice.make_smtp(idapp, host=host, port=587, starttls="true", **given)
-    assert smtp["name"] is None
+    assert "name" not in smtp
     page = browser.get(f"/smtps/{smtp['_id']}")
     assert page.heading == shown
     assert "s3cret" not in page.html
