@@ -30,3 +30,5 @@ def upgrade():
     )
     op.create_index(op.f("ix_undoable_act_user_id"), "undoable_act", ["user_id"])
     op.create_index(op.f("ix_undoable_act_created"), "undoable_act", ["created"])
+    op.add_column("check", sa.Column("cancelled", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("check", sa.Column("recipient", sa.String(length=254), nullable=True))

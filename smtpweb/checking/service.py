@@ -148,6 +148,20 @@ def _finish(begun: Check, report: Report) -> Check:
     return begun
 
 
+def cancel(user_id: str, check_id: str) -> bool:
+    """Cancel a check that is running; return False if it has ended. Raises :class:`NotFound`.
+
+    Its SMTP server stays claimed until the conversation has ended, which takes a moment.
+    """
+    with writing():
+        check = find(user_id, check_id)
+        db.session.refresh(check, with_for_update=True)
+        if not is_under_way(check) or check.queued is not None or check.cancelled is not None:
+            return False
+        check.cancelled = check.ends_by = now()
+        return True
+
+
 def release(begun: Check) -> None:
     """Release the SMTP server of a check that ends without a result."""
     with writing():

@@ -98,6 +98,8 @@ APP = _by_name(
     Field("emailevery", validators.emailevery, Sentence("Send a real email"), "daily"),
 )  # fmt: skip
 
+# What a server is called: no check depends on it
+LABELS = frozenset({"name", "note", "tags"})
 SPELLINGS = {
     spelling: field.name
     for field in (*SMTP.values(), *APP.values())

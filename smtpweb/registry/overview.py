@@ -249,7 +249,7 @@ def marks(smtp_ids: Sequence[str]) -> Mapping[str, Sequence[AnyRow]]:
             Check.id, Check.smtp_id, Check.smtp_version, Check.started, Check.ends_by,
             Check.queued, Check.finished, Check.accepted, Check.stage, Check.code, Check.title,
             Check.facts,
-            Check.arrived,
+            Check.arrived, Check.cancelled, Check.recipient,
         )
         .select_from(bars)
         .join(Check, and_(Check.smtp_id == bars.c.id, Check.started >= bars.c.oldest))

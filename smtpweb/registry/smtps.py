@@ -185,11 +185,13 @@ def save(
     *,
     version: int | None = None,
     once: Once | None = None,
+    keep_password: bool = False,
 ) -> Smtp:
     """Create an SMTP server in the app (host and port required), or edit the one with this id.
 
     ``version``: refuse with :class:`EditConflict` unless the server still has this version.
-    ``once``: if the same request has already created a server, return that one. Raises
+    ``once``: if the same request has already created a server, return that one.
+    ``keep_password``: its user wants to, if :func:`.destination.is_proven`. Raises
     :class:`NotFound`, :class:`BadInput`, :class:`QuotaReached` and, with ``once``,
     :class:`KeyReused`.
     """
@@ -221,7 +223,10 @@ def save(
             smtp.modified = now()
         moved = destination.moves(smtp, changes)
         fate = destination.fate_of_password(smtp, changes)
+        if fate is Fate.NEEDED_AGAIN and keep_password and destination.is_proven(smtp, changes):
+            fate, moved = Fate.KEPT, False
         hid_username = smtp.hides_username
+        only_labels = is_edit and _changes_only_labels(smtp, changes)
         for name, value in changes.items():
             if not fields.SMTP[name].secret:
                 setattr(smtp, name, value)
@@ -241,6 +246,8 @@ def save(
             # It was the password until now, and may still be valid elsewhere
             smtp.username_is_secret = True
         smtp.version += 1
+        if only_labels:
+            return smtp  # the results of checks still apply
         edited = status.changing(smtp, Reason.EDITED, by=user_id) if is_edit else nullcontext()
         with edited:
             smtp.settings_version, smtp.judged = smtp.version, False
@@ -249,6 +256,16 @@ def save(
         session.flush()
         schedule.plan(smtp, app)
         return smtp
+
+
+def _changes_only_labels(smtp: Smtp, changes: SmtpChanges) -> bool:
+    """Whether an edit changes how a server is called, and nothing that a check tests."""
+    changed = {
+        name
+        for name, value in changes.items()
+        if fields.SMTP[name].secret or value != getattr(smtp, name)
+    }
+    return bool(changed) and changed <= fields.LABELS
 
 
 def refuse_too_many(app: App) -> None:

@@ -47,6 +47,14 @@ def show_check(check_id: str) -> str:
     )
 
 
+@bp.post("/checks/<id:check_id>/cancel")
+def cancel_check(check_id: str) -> AnyResponse:
+    """Cancel a check that is running."""
+    if not service.cancel(auth.user().id, check_id):
+        flash(_("The check had ended already."), "info")
+    return redirect(url_for(".show_check", check_id=check_id), 303)
+
+
 @bp.get("/checks/<id:check_id>/arrival")
 def show_arrival(check_id: str) -> dict[str, bool]:
     """Return whether delivery of the test email was confirmed, for the script of the page."""

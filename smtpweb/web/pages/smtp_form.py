@@ -95,6 +95,12 @@ class SmtpForm(Form):
         name="smtp_secret",
     )
     passwordexpires = field_of(fields.SMTP["passwordexpires"])
+    keep_password = BooleanField(
+        lazy_gettext(
+            "Keep the stored password: it is the same host, and the last check has verified its"
+            " certificate on this port"
+        )
+    )
     defaultfromemail = field_of(fields.SMTP["defaultfromemail"])
     defaultfromname = field_of(fields.SMTP["defaultfromname"])
     priority = field_of(fields.SMTP["priority"], required=True)
@@ -247,6 +253,15 @@ class SmtpForm(Form):
             return False
         fate = destination.fate_of_password(self.smtp, self._where_it_goes())
         return fate is Fate.NEEDED_AGAIN
+
+    @property
+    def can_keep_password(self) -> bool:
+        """Whether to ask if the stored password may be sent to another port of the same host."""
+        return bool(
+            self.smtp
+            and self.needs_password
+            and destination.is_proven(self.smtp, self._where_it_goes())
+        )
 
     @property
     def keeps_username(self) -> bool:

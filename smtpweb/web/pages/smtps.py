@@ -109,7 +109,14 @@ def edit_smtp(smtp_id: str) -> AnyResponse:
     elif form.validate_on_submit():
         with form.catches():
             version = form.accepted.get("version")
-            saved = smtps.save(user.id, smtp.app_id, form.changes(), smtp.id, version=version)
+            saved = smtps.save(
+                user.id,
+                smtp.app_id,
+                form.changes(),
+                smtp.id,
+                version=version,
+                keep_password=form.keep_password.data,
+            )
             return _after_save(saved, form)
         if form.conflict:
             form.compare(SmtpForm.of(smtps.find(user.id, smtp_id)))
