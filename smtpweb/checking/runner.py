@@ -37,12 +37,17 @@ _ORDER = {stage: place for place, stage in enumerate(Stage)}
 # --- running -------------------------------------------------------------------------------
 
 
-def start(caller: Caller, smtp_id: str, base_url: str | None = None) -> str:
+def start(
+    caller: Caller,
+    smtp_id: str,
+    base_url: str | None = None,
+    recipient: str | None = None,
+) -> str:
     """Start a check in the background; return its id. Raises whatever ``service.run`` raises."""
     app = cast(Flask, current_app._get_current_object())  # type: ignore[attr-defined]
     slots = limits.take_slot()
     try:
-        begun, target = service.begin(caller, smtp_id, base_url=base_url)
+        begun, target = service.begin(caller, smtp_id, base_url=base_url, recipient=recipient)
         db.session.expunge(begun)  # from here on it belongs to the thread
         check_id = begun.id
         try:

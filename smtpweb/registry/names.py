@@ -25,6 +25,12 @@ def shown(smtp: SmtpNamed) -> str:
     return provider.name
 
 
+def label(smtp: SmtpNamed) -> str:
+    """Return the name for whoever is not its user: without the user name."""
+    provider = presets.of_host(smtp.host)
+    return smtp.name or (provider.name if provider else address(smtp))
+
+
 def address(smtp: SmtpNamed) -> str:
     """Return the address of an SMTP server or row: "host:port"."""
     return f"{smtp.host}:{smtp.port}"

@@ -20,6 +20,7 @@ from .pages import (  # noqa: F401  (most add their routes to blueprint.bp)
     demo_mailbox,
     discovery,
     drafts,
+    elsewhere,
     error,
     explain,
     home,
