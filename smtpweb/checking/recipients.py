@@ -21,7 +21,8 @@ _FOR_ANYBODY = frozenset({
     "163.com", "126.com", "aol.com", "duck.com", "fastmail.com", "free.fr", "freenet.de", "gmx.at",
     "gmx.ch", "gmx.com", "gmx.de", "gmx.net", "googlemail.com", "hey.com", "hotmail.com",
     "icloud.com", "laposte.net", "libero.it", "live.com", "mac.com", "mail.com", "mail.ru",
-    "me.com", "msn.com", "orange.fr", "outlook.com", "pm.me", "proton.me", "protonmail.com", "qq.com",
+    "me.com", "msn.com", "orange.fr", "outlook.com", "pm.me", "proton.me", "protonmail.com",
+    "qq.com",
     "t-online.de", "tuta.com", "tutanota.com", "virgilio.it", "web.de", "yahoo.com", "yandex.com",
     "yandex.ru", "ymail.com", "zoho.com",
 })  # fmt: skip

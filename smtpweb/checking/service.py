@@ -71,9 +71,8 @@ def begin(
         if recipient is not None:
             recipient = recipients.accept(caller.user_id, recipient)
             limits.take_share(caller.user_id, limits.ELSEWHERE, new_id(), moment)
-        target = target_of(
-            smtp, link, recipient=recipient
-        )  # before any write, as the password may be unreadable
+        # Before any write, as the password may be unreadable
+        target = target_of(smtp, link, recipient=recipient)
         begun = Check(
             id=check_id,
             smtp_id=smtp.id,

@@ -12,7 +12,7 @@ from ...monitoring.alarms import channels
 from ...registry import acts, apps, duplicates, names, order, overview, removals
 from ..http import auth
 from ..presentation.sparkline import bar
-from . import drafts, schedule, undo
+from . import drafts, messages, schedule
 from .blueprint import address_of, bp, page_number, wanted
 from .forms import AppForm
 
@@ -127,7 +127,7 @@ def _to_row(
     app_id: str, smtp_id: str, place: int, told: str, tone: str, act_id: str = ""
 ) -> AnyResponse:
     """Redirect to the row at this position, from 0, and show the result of its move there."""
-    undo.tell(told, act_id, f"row-{tone}-{smtp_id}")
+    messages.tell(told, act_id, f"row-{tone}-{smtp_id}")
     page = place // SMTPS_PER_PAGE  # the row may have moved to another page
     where = url_for(".show_app", app_id=app_id, page=page + 1 if page else None)
     return redirect(f"{where}#smtp-{smtp_id}", 303)
@@ -185,5 +185,5 @@ def remove_app(app_id: str) -> AnyResponse:
     """Remove an app."""
     app = apps.find(auth.user().id, app_id)
     told = _("%(app)s was deleted.", app=app.name)
-    undo.tell(told, removals.remove_app(auth.user().id, app.id))
+    messages.tell(told, removals.remove_app(auth.user().id, app.id))
     return redirect(url_for(".list_apps"), 303)

@@ -11,6 +11,7 @@ from ...database.session import cause, db
 from ...errors import Sentence
 from ..errors import Problem
 from ..http import i18n
+from . import drafts
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ def _render(problem: Problem) -> str:
         detail=_detail(problem),
         status=problem.status_of_page,
         again=problem.status_of_page == 503 and request.method == "GET",
+        form_again=drafts.shown_again() if problem.status_of_page in (429, 503) else None,
     )
 
 

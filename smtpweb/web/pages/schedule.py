@@ -21,7 +21,7 @@ from ...monitoring import maintenance, schedule, workers
 from ...registry import apps, names, smtps, switches
 from ..http import auth
 from ..http.i18n import say
-from . import undo
+from . import messages
 from .blueprint import bp
 from .form_fields import text_field
 from .forms import Form
@@ -95,7 +95,7 @@ def disable_smtp(smtp_id: str) -> AnyResponse:
     except BadInput as error:
         _flash(error)
     else:
-        undo.tell(_("%(smtp)s is off. No check enables it.", smtp=names.shown(smtp)), act_id)
+        messages.tell(_("%(smtp)s is off. No check enables it.", smtp=names.shown(smtp)), act_id)
     return redirect(url_for(".show_smtp", smtp_id=smtp_id), 303)
 
 
@@ -103,7 +103,7 @@ def disable_smtp(smtp_id: str) -> AnyResponse:
 def enable_smtp(smtp_id: str) -> AnyResponse:
     """Enable an SMTP server, whoever disabled it."""
     smtp, act_id = switches.enable_undoably(auth.user().id, smtp_id)
-    undo.tell(_("%(smtp)s is enabled.", smtp=names.shown(smtp)), act_id)
+    messages.tell(_("%(smtp)s is enabled.", smtp=names.shown(smtp)), act_id)
     return redirect(url_for(".show_smtp", smtp_id=smtp.id), 303)
 
 
@@ -119,14 +119,14 @@ def pause_app(app_id: str) -> AnyResponse:
     except BadInput as error:
         _flash(error)
     else:
-        undo.tell(_("Scheduled checks are paused."), act_id)
+        messages.tell(_("Scheduled checks are paused."), act_id)
     return redirect(url_for(".show_app", app_id=app_id), 303)
 
 
 @bp.post("/apps/<id:app_id>/resume")
 def resume_app(app_id: str) -> AnyResponse:
     """End the pause of an app."""
-    undo.tell(_("Scheduled checks go on."), switches.resume_undoably(auth.user().id, app_id))
+    messages.tell(_("Scheduled checks go on."), switches.resume_undoably(auth.user().id, app_id))
     return redirect(url_for(".show_app", app_id=app_id), 303)
 
 
@@ -141,8 +141,8 @@ def _until() -> datetime | None:
 
 
 def _flash(error: BadInput) -> None:
-    for messages in error.errors.values():
-        for message in messages:
+    for texts in error.errors.values():
+        for message in texts:
             flash(say(message), "warning")
 
 
@@ -191,7 +191,7 @@ def remove_window(window_id: str) -> AnyResponse:
     user = auth.user()
     window, act_id = maintenance.remove(user.id, window_id)
     app_id = window.app_id or smtps.find(user.id, window.smtp_id or "").app_id
-    undo.tell(_("The window was removed."), act_id)
+    messages.tell(_("The window was removed."), act_id)
     return redirect(url_for(".show_windows", app_id=app_id), 303)
 
 

@@ -21,7 +21,7 @@ from ..http import auth
 from ..http.i18n import say
 from ..presentation import causes, chart, remedies
 from ..presentation.sparkline import bar
-from . import checks, drafts, schedule, undo
+from . import checks, drafts, messages, schedule
 from .blueprint import bp, page_number
 from .smtp_form import SmtpForm
 
@@ -165,7 +165,7 @@ def remove_smtp(smtp_id: str) -> AnyResponse:
     """Remove an SMTP server."""
     smtp = smtps.find(auth.user().id, smtp_id)
     app_id, told = smtp.app_id, _("%(name)s was deleted.", name=names.shown(smtp))
-    undo.tell(told, removals.remove_smtp(auth.user().id, smtp.id))
+    messages.tell(told, removals.remove_smtp(auth.user().id, smtp.id))
     return redirect(url_for(".show_app", app_id=app_id), 303)
 
 

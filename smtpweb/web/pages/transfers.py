@@ -13,7 +13,7 @@ from ...errors import SecretUnreadable
 from ...registry import apps, fields, names, smtps, transfers
 from ..http import auth
 from ..http.i18n import say
-from . import undo
+from . import messages
 from .blueprint import bp
 from .form_fields import field_of
 from .forms import Form, once_field
@@ -57,12 +57,12 @@ def _copy(smtp: Smtp, form: TransferForm) -> AnyResponse:
         auth.user().id, smtp.id, form.app.data, name=name, once=form.once()
     )
     told = _("%(name)s was copied. Nothing was checked yet.", name=names.shown(smtp))
-    undo.tell(told, act_id)
+    messages.tell(told, act_id)
     return redirect(url_for(".show_smtp", smtp_id=made.id), 303)
 
 
 def _move(smtp: Smtp, form: TransferForm) -> AnyResponse:
     moved, act_id = transfers.move(auth.user().id, smtp.id, form.app.data)
     told = _("%(name)s was moved to %(app)s.", name=names.shown(moved), app=moved.app.name)
-    undo.tell(told, act_id)
+    messages.tell(told, act_id)
     return redirect(url_for(".show_smtp", smtp_id=moved.id), 303)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from flask import flash, redirect, url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
@@ -26,13 +24,6 @@ _DONE = {
     Act.DELETE_SMTP: lazy_gettext("The SMTP server is back, with its checks and its password."),
     Act.DELETE_APP: lazy_gettext("The app is back, with its SMTP servers and their checks."),
 }
-
-
-def tell(text: str, act_id: str, category: str = "success") -> None:
-    """Say on the next page what was done, and offer to undo it if there is an act."""
-    # A template gets what was flashed as it is, whatever the type hint says
-    message = {"text": text, "act_id": act_id} if act_id else text
-    flash(cast(str, message), category)
 
 
 @bp.post("/undo/<id:act_id>")
