@@ -59,7 +59,25 @@ function fill(form, values) {
 
 const differs = (form, values) => JSON.stringify(valuesOf(form)) !== JSON.stringify(values);
 const versionOf = (form) => form.elements.version?.value ?? "";
-const show = (form, id) => form.prepend(document.getElementById(id).content.cloneNode(true));
+
+// A message at the top of a form; with a link, if there is something to discard.
+function say(form, tone, text, link) {
+  form.querySelector("[data-said]")?.remove();
+  const box = document.createElement("div");
+  box.className = `alert alert-${tone}`;
+  box.dataset.said = "";
+  box.setAttribute("role", tone === "warning" ? "alert" : "status");
+  box.append(text);
+  if (link) {
+    const discard = document.createElement("a");
+    discard.href = location.pathname;
+    discard.dataset.discard = "";
+    discard.textContent = link;
+    box.append(" ", discard);
+  }
+  form.prepend(box);
+  return box;
+}
 
 async function isReachable() {
   try {
@@ -74,6 +92,7 @@ function watch(form) {
   const key = PREFIX + form.dataset.owner + form.action;
   let changed = form.dataset.unsaved === "changed";
   let sending = false;
+  const words = document.getElementById("tab-draft").dataset;
 
   const kept = read(key);
   if (changed) write(key, { at: Date.now(), version: versionOf(form), values: valuesOf(form) });
@@ -82,7 +101,7 @@ function watch(form) {
     const isSaved = kept.sent && (kept.version === "" || kept.version !== versionOf(form));
     if (!isSaved && differs(form, kept.values)) {
       fill(form, kept.values);
-      show(form, "tab-draft");
+      say(form, "info", words.restored, words.discard);
       changed = true;
     } else sessionStorage.removeItem(key);
   }
@@ -103,10 +122,8 @@ function watch(form) {
     if (sending) return; // the second time round: it can be reached
     const button = event.submitter;
     event.preventDefault();
-    document.getElementById("unreachable-said")?.remove();
     if (!(await isReachable())) {
-      show(form, "unreachable");
-      document.getElementById("unreachable-said").scrollIntoView({ block: "nearest" });
+      say(form, "warning", words.unreachable).scrollIntoView({ block: "nearest" });
       return;
     }
     sending = true;

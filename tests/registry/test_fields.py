@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +45,13 @@ STORED = {
     "priority": 10, "host": "mail.example.net", "port": 587, "username": "shop", "auth": True,
     "starttls": True, "ssltls": False, "debug": False, "defaultfromemail": None,
     "defaultfromname": None, "name": None, "note": None, "tags": None,
+    "passwordexpires": None,
 }  # fmt: skip
 OTHER = {
     "priority": 3, "host": "evil.example", "port": 25, "username": "other", "auth": False,
     "starttls": False, "ssltls": True, "debug": True, "defaultfromemail": "a@b.example",
     "defaultfromname": "Shop", "name": "Relay", "note": "of Ana", "tags": "EU",
+    "passwordexpires": datetime(2030, 1, 31, tzinfo=UTC),
 }  # fmt: skip
 
 
@@ -161,7 +164,7 @@ _ADDED = {
             '    Field("timebetweenemails",',
         ),
     ],
-    "smtpweb/database/models.py": [
+    "smtpweb/database/models/registry.py": [
         (
             "    debug: Mapped[bool]",
             "    remark: Mapped[Name | None]\n"

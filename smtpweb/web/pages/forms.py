@@ -50,7 +50,8 @@ from .noted_fields import (
     notes_of,
 )
 
-AGAIN, CANCEL, UNTOUCHED = "again", "cancel", "untouched"  # HTML names
+# HTML names, unlike those of all fields
+AGAIN, CANCEL, UNTOUCHED = "show_again", "cancel", "untouched"
 SAME = lazy_gettext("Must be the same as above.")
 
 
