@@ -9,9 +9,10 @@ import pytest
 from sqlalchemy import text
 
 from smtpweb import installation
-from smtpweb.database.models import App, Check, Smtp, UndoableAct
+from smtpweb.database.models import App, Check, Due, Smtp, UndoableAct
 from smtpweb.database.session import db, now
 from smtpweb.extensions import services
+from smtpweb.monitoring import claims
 from smtpweb.registry import acts, export_import, smtps
 from tests.support.browser import Browser, Page, signed_in, words
 from tests.support.databases import ON_SQLITE
@@ -222,3 +223,75 @@ def test_undo_does_not_exceed_a_limit(browser: Browser, alice: Person, idapp: st
     second = delete(browser, f"/apps/{idapp}")
     alice.make_app("other")
     assert "Nothing was undone. An account can have at most 1" in undo(browser, second).text
+
+
+def press_action(browser: Browser, path: str, action: str, **fields: str) -> Page:
+    values = {name: [value] for name, value in fields.items()}
+    return browser.post(f"{path}/{action}", token(browser) | values)
+
+
+def test_server_that_was_turned_off_is_on_again_with_its_state(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
+    smtp = alice.make_smtp(idapp)
+    path = f"/smtps/{smtp['_id']}"
+    page = press_action(browser, path, "disable", hours="24", note="Moving house")
+    assert "is off. No check enables it." in page.text
+    assert "off" in alice.smtp(smtp["_id"])
+    page = undo(browser, page)
+    assert "It is switched as it was before." in page.text
+    assert alice.smtp(smtp["_id"]) == smtp
+    page = press_action(browser, path, "disable", hours="24", note="Moving house")
+    off = alice.smtp(smtp["_id"])["off"]
+    page = undo(browser, press_action(browser, path, "enable"))
+    assert alice.smtp(smtp["_id"])["off"] == off
+    assert alice.smtp(smtp["_id"])["status"] == "D"
+
+
+def test_switch_that_was_switched_again_is_not_undone(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
+    smtp = alice.make_smtp(idapp)
+    path = f"/smtps/{smtp['_id']}"
+    first = press_action(browser, path, "disable", hours="", note="")
+    press_action(browser, path, "disable", hours="4", note="for longer")
+    assert "Nothing was undone. It was switched" in undo(browser, first).text
+    assert alice.smtp(smtp["_id"])["off"]["note"] == "for longer"
+
+
+def test_pause_and_removed_window_come_back(browser: Browser, alice: Person, idapp: str) -> None:
+    alice.make_smtp(idapp)
+    path = f"/apps/{idapp}"
+    page = press_action(browser, path, "pause", hours="24", note="Moving house")
+    assert "Moving house" in page.text
+    page = undo(browser, page)
+    assert "Scheduled checks are as they were before." in page.text
+    assert "Moving house" not in page.text
+    page = browser.submit(f"{path}/maintenance", note="Every night")
+    form = next(one for one in page.all("form") if (one.get("action") or "").endswith("/remove"))
+    page = browser.post(form.get("action") or "", token(browser))
+    assert "Every night" not in page.text
+    page = undo(browser, page)
+    assert "The maintenance window is back." in page.text
+    assert "Every night" in browser.get(f"{path}/maintenance").text
+
+
+def test_deleted_servers_are_not_scheduled(browser: Browser, alice: Person, idapp: str) -> None:
+    first, second = (alice.make_smtp(idapp, port=port)["_id"] for port in (25, 26))
+    page = delete(browser, f"/smtps/{first}")
+    assert planned(alice) == {first: False, second: True}
+    delete(browser, f"/apps/{idapp}")
+    assert planned(alice) == {first: False, second: False}
+    with alice.app.app_context():
+        db.session.query(Due).update({"next_at": now() - timedelta(hours=1)})
+        db.session.commit()
+        assert claims.claim("f" * 24, 10) == []
+    app = browser.get("/apps")
+    undo(browser, app)
+    undo(browser, page)
+    assert planned(alice) == {first: True, second: True}
+
+
+def planned(alice: Person) -> dict[str, bool]:
+    with alice.app.app_context():
+        return {due.smtp_id: due.next_at is not None for due in db.session.query(Due)}

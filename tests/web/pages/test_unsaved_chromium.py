@@ -62,7 +62,9 @@ def fill(page: Page) -> None:
 
 
 def comes_back(page: Page) -> None:
-    expect(page.get_by_text(re.compile("Your earlier input is back|This is what you entered before"))).to_be_visible()
+    expect(
+        page.get_by_text(re.compile("Your earlier input is back|This is what you entered before"))
+    ).to_be_visible()
     expect(page.get_by_label("Host")).to_have_value("mail.example.net")
     expect(page.get_by_label("Implicit TLS (SMTPS, port 465)")).to_be_checked()
     expect(page.get_by_label("User name")).to_have_value("shop")
