@@ -44,9 +44,6 @@ _NO_ZONE = Sentence("Must be the name of a time zone, such as Europe/Madrid.")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _ENDS_IN_NUMBER = re.compile(r"(?:^|\.)(?:[0-9]+|0x[0-9a-f]*)\.?$", re.ASCII | re.IGNORECASE)
 _MAIL_ADDRESS = re.compile(r"(?:mailto:)?[^@/:]+@[^@/:]+", re.IGNORECASE)
-_LONGEST_NOTE = 1000
-_MOST_TAGS = 10
-_LONGEST_TAG = 30
 _MOST_PASTED = 2000  # a URL with a user name and a password is longer than any host
 # The most common messages of email-validator, and our wording, which can be translated. What
 # follows the beginning of its sentence is ``rest``.
@@ -263,42 +260,6 @@ def app_name(value: str) -> str:
     return name
 
 
-def smtp_name(value: str) -> str:
-    """Validate the name of an SMTP server, which appears in the subject of test emails."""
-    return app_name(value)
-
-
-def smtp_note(value: str) -> str:
-    """Validate a note of several lines; line ends are returned as newlines."""
-    lines = re.sub(r"\r\n?", "\n", value).strip().split("\n")
-    for line in lines:
-        text(line.replace("\t", " "), most=_LONGEST_NOTE)
-    note = "\n".join(lines)
-    if len(note) > _LONGEST_NOTE:
-        raise ValueError(Sentence("Must have at most %(most)s characters.", most=_LONGEST_NOTE))
-    return note
-
-
-def tags(value: str) -> str:
-    """Validate tags separated by commas; they are returned separated by ", ", each only once."""
-    named: dict[str, str] = {}
-    for tag in text(value, most=1000).split(","):
-        words = " ".join(tag.split())
-        if words:
-            named.setdefault(words.casefold(), words)
-    if not named:
-        raise ValueError(Sentence("Enter words separated by commas."))
-    if len(named) > _MOST_TAGS or any(len(tag) > _LONGEST_TAG for tag in named.values()):
-        raise ValueError(
-            Sentence(
-                "At most %(number)s tags of at most %(most)s characters.",
-                number=_MOST_TAGS,
-                most=_LONGEST_TAG,
-            )
-        )
-    return ", ".join(named.values())
-
-
 def user_name(value: str) -> str:
     """Validate an account name: 1 to 100 visible characters, no leading or trailing spaces."""
     name = text(value, most=100).strip()
@@ -340,12 +301,12 @@ def idempotency_key(value: str) -> str:
 
 
 def note(value: str) -> str:
-    """What a person says of why something was turned off; one line."""
+    """Return a note, such as why a server was turned off, in one line."""
     return text(value, most=200).strip()
 
 
 def moment(value: str) -> datetime:
-    """A time in ISO 8601, UTC where it names no zone."""
+    """Return a time in ISO 8601; UTC if it has no time zone."""
     try:
         at = datetime.fromisoformat(value.strip())
     except ValueError:
@@ -362,7 +323,7 @@ def moment(value: str) -> datetime:
 
 
 def checkevery(value: str) -> int:
-    """Minutes between two scheduled checks; 0: none."""
+    """Return the minutes between two scheduled checks; 0 for none."""
     minutes = integer(value, 0, 24 * 60)
     if 0 < minutes < 15:
         raise ValueError(Sentence("Must be 0, or from 15 to 1440."))
@@ -370,7 +331,7 @@ def checkevery(value: str) -> int:
 
 
 def emailevery(value: str) -> str:
-    """How often a scheduled check sends a real email."""
+    """Return how often a scheduled check sends a real email."""
     word = value.strip().lower()
     if word not in ("never", "daily", "always"):
         raise ValueError(Sentence("Must be never, daily or always."))
@@ -399,14 +360,14 @@ def language(value: str) -> str:
 
 
 def alarm_kind(value: str) -> str:
-    """How an alarm gets to where it goes."""
+    """Return the kind of an alarm channel."""
     if value.lower() not in ALARM_KINDS:
         raise ValueError(Sentence("Must be one of %(list)s.", list=", ".join(ALARM_KINDS)))
     return value.lower()
 
 
 def alarm_events(value: str) -> str:
-    """What a channel is told, separated by commas; returned separated by blanks, in our order."""
+    """Return the events of a channel, given separated by commas, separated by spaces in order."""
     words = {word.strip().lower() for word in value.split(",") if word.strip()}
     if not words or not words <= set(ALARM_EVENTS):
         raise ValueError(
@@ -416,7 +377,7 @@ def alarm_events(value: str) -> str:
 
 
 def clock_time(value: str) -> int:
-    """A time of the day such as 22:30, as minutes since midnight."""
+    """Return a time of day such as 22:30 as minutes since midnight."""
     found = _CLOCK.fullmatch(value)
     if not found or int(found[1]) > 23 or int(found[2]) > 59:
         raise ValueError(Sentence("Must be a time of the day such as 22:30."))
@@ -424,7 +385,7 @@ def clock_time(value: str) -> int:
 
 
 def timezone(value: str) -> str:
-    """The name of a time zone, such as Europe/Madrid."""
+    """Return the name of a time zone, such as Europe/Madrid."""
     if not _ZONE.fullmatch(value):
         raise ValueError(_NO_ZONE)
     try:
@@ -435,7 +396,7 @@ def timezone(value: str) -> str:
 
 
 def date(value: str) -> datetime:
-    """A date such as 2027-01-31: the beginning of that day, UTC."""
+    """Return the beginning of a date such as 2027-01-31, in UTC."""
     try:
         if not _DATE.fullmatch(value):
             raise ValueError

@@ -204,7 +204,7 @@ def test_server_breaks_its_alarm_arrives_and_it_recovers(demo: Program, clone: P
             assert time.monotonic() < until, demo.output
             time.sleep(1)
         (line,) = [line for line in demo.output.splitlines() if said in line]
-        assert line.startswith("Mail for demo@example.com from newsletter@example.com: ")
+        assert line.startswith("Email for demo@example.com from newsletter@example.com: ")
     mails = sorted((clone / "instance/demo/mailbox").glob("*.eml"))
     parsed = [email.message_from_bytes(m.read_bytes(), policy=email.policy.default) for m in mails]
     texts = [mail.get_content() for mail in parsed]

@@ -41,9 +41,9 @@ def keep(smtp: Smtp, check: Check, report: Report) -> None:
         smtp.certificate_expires = _moment(report.tls.not_after)
     if is_current and seen:
         settings = f"{smtp.host}:{smtp.port} {smtp.encryption}"
-        good = smtp.good_facts or {}
-        if good.get("settings") == settings:
-            check.changes = differences(good, seen) or None
+        before = smtp.good_facts or {}
+        if before.get("settings") == settings:
+            check.changes = differences(before, seen) or None
         if report.accepted:
             smtp.good_facts = seen | {"settings": settings}
     _add_to_day(check, report)

@@ -32,7 +32,7 @@ def problems(parts: tuple[str, ...] = PARTS) -> list[str]:
         except (DBAPIError, PoolTimeout) as error:
             # Messages of drivers can contain host names and paths, so they are only logged.
             log.error("not ready: %s", cause(error))
-            problem = "The database cannot be reached."
+            problem = "The database cannot be reached right now."
         if problem and problem not in sentences:
             sentences.append(problem)
     return sentences
@@ -61,5 +61,5 @@ def _redis() -> str | None:
             client.ping()
     except (redis.RedisError, OSError) as error:
         log.error("not ready: Redis: %s", type(error).__name__)
-        return "Redis cannot be reached."
+        return "Redis cannot be reached right now."
     return None

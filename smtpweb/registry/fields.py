@@ -14,6 +14,7 @@ from typing import Any
 
 from .. import validators
 from ..errors import Sentence
+from . import labels
 
 Rule = Callable[[str], Any]
 
@@ -75,9 +76,9 @@ SMTP = _by_name(
         spellings=("defaulfromemail",),
     ),
     Field("defaultfromname", validators.display_name, Sentence("From name")),
-    Field("name", validators.smtp_name, Sentence("Name"), extra=True),
-    Field("note", validators.smtp_note, Sentence("Note"), extra=True),
-    Field("tags", validators.tags, Sentence("Tags"), extra=True),
+    Field("name", labels.smtp_name, Sentence("Name"), extra=True),
+    Field("note", labels.smtp_note, Sentence("Note"), extra=True),
+    Field("tags", labels.tags, Sentence("Tags"), extra=True),
     Field(
         "passwordexpires", validators.date, Sentence("Password or secret expires on"),
         exported=False, extra=True,

@@ -342,7 +342,7 @@ def test_readiness_fails_while_redis_is_configured_and_away(app: Flask, tmp_path
     away = f"unix://{tmp_path}/secret-place.sock"
     services(app).settings = dataclasses.replace(settings, redis_url=away)
     reply = ask(app, "/readyz")
-    assert (reply.status_code, reply.text) == (503, "Redis cannot be reached at this moment.\n")
+    assert (reply.status_code, reply.text) == (503, "Redis cannot be reached right now.\n")
     assert ask(app, "/readyz?only=database").status_code == 200
 
 

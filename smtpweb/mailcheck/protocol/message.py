@@ -69,7 +69,7 @@ def compose(
     eight_bit = sender.utf8 or recipient.utf8
     text_part = content.text if content else _test_text(host, port, arrival_url)
     if content is not None and not _is_plain(content.text):
-        # Quoted-printable goes through every server, whatever the text holds (RFC 2045 6.7)
+        # Quoted-printable passes every server, whatever the text contains (RFC 2045 6.7).
         charset, encoding = "utf-8", "quoted-printable"
     else:
         charset, encoding = ("utf-8", "8bit") if eight_bit else ("us-ascii", "7bit")
@@ -107,7 +107,7 @@ def _is_plain(text: str) -> bool:
 
 
 def _encoded(text: str) -> list[str]:
-    """The text in quoted-printable, line by line."""
+    """Return the lines of a text in quoted-printable."""
     return quopri.encodestring(text.encode("utf-8", "replace")).decode("ascii").split("\n")
 
 
@@ -150,7 +150,7 @@ def _display_name(name: str) -> str:
 
 
 def _unstructured(text: str) -> str:
-    """A subject: as it is where that is short ASCII, else in encoded words, folded."""
+    """Return a subject unchanged if it is short ASCII, otherwise as folded encoded words."""
     if text.isascii() and len(text) < 68:
         return text
     return Header(text, "utf-8", header_name="Subject", maxlinelen=72).encode(linesep="\r\n")

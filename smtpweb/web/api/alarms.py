@@ -9,7 +9,7 @@ from flask import Response, g
 from ... import validators
 from ...monitoring.alarms import channels
 from ..http import auth
-from . import schema
+from . import parameters, schema
 from .views import bp
 
 
@@ -17,7 +17,7 @@ from .views import bp
 @auth.needs("write")
 def save_alarm() -> Response:
     """Create an alarm of an app, or edit the one with ``idalarm``."""
-    sent = schema.Sent()
+    sent = parameters.Sent()
     channel_id = sent.id("idalarm", required=False)
     app_id = sent.id("idapp")
     is_new = "idalarm" not in sent
@@ -30,8 +30,8 @@ def save_alarm() -> Response:
         "quiet_from": sent.text("quietfrom", validators.clock_time),
         "quiet_until": sent.text("quietuntil", validators.clock_time),
     }
-    given = {name: value for name, value in values.items() if value is not None}
-    changes = cast(channels.ChannelChanges, given)
+    present = {name: value for name, value in values.items() if value is not None}
+    changes = cast(channels.ChannelChanges, present)
     once = sent.once()
     sent.done()
     channel, secret = channels.save(
@@ -44,7 +44,7 @@ def save_alarm() -> Response:
 @auth.needs("read")
 def find_alarms_by_app() -> Response:
     """List the alarms of an app, oldest first."""
-    sent = schema.Sent()
+    sent = parameters.Sent()
     app_id = sent.id("idapp")
     sent.done()
     listed = channels.of_app(g.caller.user_id, app_id)
@@ -71,7 +71,7 @@ def test_alarm() -> Response:
 
 
 def _alarm_id() -> str:
-    sent = schema.Sent()
+    sent = parameters.Sent()
     channel_id = sent.id("idalarm")
     sent.done()
     return channel_id

@@ -19,7 +19,7 @@ from ...errors import BadInput, Sentence
 from ...monitoring import standing
 from ...registry import apps, smtps
 from ..http import auth
-from . import problems, schema
+from . import parameters, problems, schema
 from .views import bp
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -31,7 +31,7 @@ _JOB = re.compile(r"([0-9a-f]{24})-([0-9]{1,14})", re.ASCII)  # app, millisecond
 @auth.needs("read")
 def find_checks() -> Response:
     """List one page of the checks of an SMTP server, newest first."""
-    sent = schema.Sent()
+    sent = parameters.Sent()
     smtp_id = sent.id("idsmtp")
     number = sent.text("page", lambda value: validators.integer(value, 0, 10**6), required=True)
     size = sent.text("size", lambda value: validators.integer(value, 1, 1000), required=True)
@@ -73,7 +73,7 @@ def _check(row: Check) -> dict[str, Any]:
 @auth.needs("read")
 def show_status() -> Response:
     """Show the state of an app: 200 while one of its SMTP servers works, otherwise 503."""
-    sent = schema.Sent()
+    sent = parameters.Sent()
     app_id = sent.id("idapp")
     sent.done()
     app = apps.find(g.caller.user_id, app_id)
@@ -91,7 +91,7 @@ def show_status() -> Response:
 @auth.needs("check")
 def check_by_app() -> Response:
     """Queue a check of every SMTP server of an app."""
-    sent = schema.Sent()
+    sent = parameters.Sent()
     app_id = sent.id("idapp")
     sent.done()
     batch = Batch(apps.find(g.caller.user_id, app_id).id, now())
@@ -110,7 +110,7 @@ def check_by_app() -> Response:
 @auth.needs("read")
 def show_progress() -> Response:
     """Show the progress of a bulk check."""
-    sent = schema.Sent()
+    sent = parameters.Sent()
     batch = sent.text("idjob", _batch, required=True)
     sent.done()
     if batch is None:  # as above
@@ -149,7 +149,7 @@ def probe() -> Response:
 
     No check is started, because authenticating at every scrape could lock accounts.
     """
-    sent = schema.Sent()
+    sent = parameters.Sent()
     smtp_id = sent.id("idsmtp")
     sent.done()
     smtp = smtps.find(g.caller.user_id, smtp_id)

@@ -60,7 +60,7 @@ def failed_check(check: Check) -> Response:
 
 
 def nothing_works(members: dict[str, Any]) -> Response:
-    """The status of an app that can send nothing, as far as checks say."""
+    """Return the response for an app without a working SMTP server."""
     response = _document(
         503,
         "No SMTP server works",

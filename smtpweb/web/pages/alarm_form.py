@@ -1,4 +1,4 @@
-"""The form of an alarm: its target, events and quiet hours."""
+"""The form of an alarm."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class AlarmForm(Form):
     label = text_field(lazy_gettext("Label"), validators.display_name, required=False)
     events = SelectMultipleField(
         lazy_gettext("Notify me when"),
-        [InputRequired(lazy_gettext("Choose at least one."))],
+        [InputRequired(lazy_gettext("Select at least one."))],
         choices=[
             SelectChoice("lost", lazy_gettext("an SMTP server stops working")),
             SelectChoice(

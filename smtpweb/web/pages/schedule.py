@@ -114,7 +114,7 @@ def pause_app(app_id: str) -> AnyResponse:
     try:
         until = _until()
         if until is None:
-            raise BadInput({"hours": [Sentence("Choose how long.")]})
+            raise BadInput({"hours": [Sentence("Select how long.")]})
         note = request.form.get("note", "")
         act_id = switches.pause_undoably(auth.user().id, app_id, until=until, note=note)
     except BadInput as error:
