@@ -188,7 +188,7 @@ class _Blocking:
 
     def _together(self, need: Together) -> tuple[Any, ...]:
         with ThreadPoolExecutor(len(need.courses), "smtpweb") as threads:
-            return tuple(threads.map(_Blocking(self._stop).run, need.courses))
+            return tuple(threads.map(lambda steps: drive(steps, self._stop), need.courses))
 
     def _resolve(self, need: Resolve) -> tuple[Address, ...]:
         future = RESOLVER.look_up(need.host, need.until)

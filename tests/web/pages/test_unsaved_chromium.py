@@ -133,12 +133,17 @@ def test_cancelled_form_does_not_ask_and_comes_back_from_the_server(
 ) -> None:
     url, program = served
     asked: list[str] = []
+
+    def answer(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
     with chromium.new_context(viewport=DESKTOP) as context:
         tab = Watched(context)
         tab.set_up(url, program)
         tab.make_app()
         page = tab.page
-        page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+        page.on("dialog", answer)
         page.goto(f"{page.url}/smtps/new")
         fill(page)
         page.get_by_role("button", name="Cancel").click()
