@@ -92,6 +92,10 @@ _NOT_FOUND = {
         Sentence("Link not found"),
         Sentence("This link is incomplete, or its check was deleted."),
     ),
+    "Act": (
+        Sentence("Too late to undo"),
+        Sentence("An action can be undone for 10 minutes, and only once."),
+    ),
     "Window": (
         Sentence("Window not found"),
         Sentence("There is no maintenance window with this id in your account."),

@@ -2,8 +2,6 @@
 // away for printing.
 (() => {
   const OFTEN = 4000;
-  const SELDOM = 30000; // once it has not come for some minutes
-  const PATIENCE = 5 * 60000;
   const LIMIT = 60 * 60000; // then only where the reader comes back to the page
 
   const arrival = document.getElementById("arrival");
@@ -36,8 +34,7 @@
         // The network is away, or the reader signed out: look again later.
       }
     }
-    const waited = Date.now() - began;
-    if (waited < LIMIT) timer = setTimeout(look, waited < PATIENCE ? OFTEN : SELDOM);
+    if (Date.now() - began < LIMIT) timer = setTimeout(look, OFTEN);
   }
 
   if (arrival?.dataset.awaited) {

@@ -6,7 +6,7 @@ exist.
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, Select, and_, select
 from sqlalchemy.orm import InstrumentedAttribute, contains_eager
 
 from ..database.models import AlarmChannel, App, Check, Smtp
@@ -15,14 +15,28 @@ from ..database.models import AlarmChannel, App, Check, Smtp
 owner_id: InstrumentedAttribute[str] = App.user_id
 
 
+# The condition, for a WHERE of what is done for all users, that an app is not deleted.
+is_kept: ColumnElement[bool] = App.removed.is_(None)
+
+
 def may_see_app(user_id: str | InstrumentedAttribute[str]) -> ColumnElement[bool]:
     """The condition, for a WHERE or a JOIN on ``App``, that the user may see the app."""
-    return App.user_id == user_id
+    return and_(App.user_id == user_id, is_kept)
+
+
+def removed_apps(user_id: str) -> Select[App]:
+    """The apps that the user has deleted and that can still be restored."""
+    return select(App).where(App.user_id == user_id, App.removed.is_not(None))
 
 
 def visible_apps(user_id: str) -> Select[App]:
     """The apps that the user may see."""
     return select(App).where(may_see_app(user_id))
+
+
+def apps_of_owner(app: App) -> Select[App]:
+    """All apps of an app's owner, also those that are deleted."""
+    return select(App).where(App.user_id == app.user_id)
 
 
 def visible_smtps(user_id: str) -> Select[Smtp]:

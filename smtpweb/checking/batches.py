@@ -18,7 +18,7 @@ from ..accounts.tokens import Caller
 from ..database.models import Check, Smtp, new_id
 from ..database.session import AnyRow, db, fetch, now, writing
 from ..mailcheck import Stage
-from ..registry import apps
+from ..registry import apps, names
 from . import limits, verdict
 
 SHOWN = 500  # rows of each kind that are read for the page of a batch
@@ -61,10 +61,10 @@ class Batch:
 class Standing:
     """The progress of a batch. ``rows``: the newest check of each SMTP server that has one.
 
-    Rows are (smtp_id, host, port, id, started, ends_by, queued, finished, accepted, stage, code,
-    title, arrived). ``left``: how many servers have no check; ``waiting``: (id, host, port) of
-    these, at most ``SHOWN``. ``queued``: checks waiting for a worker; ``delayed_for``: seconds
-    for which a limit delays the next one.
+    Rows are (smtp_id, ``names.COLUMNS``, id, started, ends_by, queued, finished, accepted, stage,
+    code, title, arrived). ``left``: how many servers have no check; ``waiting``: (id,
+    ``names.COLUMNS``) of these, at most ``SHOWN``. ``queued``: checks waiting for a worker;
+    ``delayed_for``: seconds for which a limit delays the next one.
     """
 
     total: int
@@ -95,7 +95,8 @@ def standing(user_id: str, batch: Batch) -> Standing:
         select(
             Check.smtp_id, Check.id, Check.started, Check.ends_by, Check.queued, Check.finished,
             Check.accepted, Check.stage, Check.code, Check.title, Check.facts, Check.arrived,
-            Smtp.host, Smtp.port,
+            Check.cancelled,
+            *names.COLUMNS,
             func.row_number()
             .over(partition_by=Check.smtp_id, order_by=(Check.started.desc(), Check.id.desc()))
             .label("place"),
@@ -124,7 +125,7 @@ def standing(user_id: str, batch: Batch) -> Standing:
         select(newest).where(row.place == 1).order_by(is_queued, row.started, row.id).limit(SHOWN)
     )
     waiting = fetch(
-        select(Smtp.id, Smtp.host, Smtp.port)
+        select(Smtp.id, *names.COLUMNS)
         .where(
             batch.holds(),
             ~select(Check.id).where(Check.smtp_id == Smtp.id, batch.counts()).exists(),

@@ -30,7 +30,8 @@ from ..extensions import services
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-CHECK, SEARCH = "check", "search"
+CHECK, SEARCH, ELSEWHERE = "check", "search", "elsewhere"
+ELSEWHERE_AT_MOST = 5  # emails to other addresses within ``SMTPWEB_CHECKS_MINUTES``
 SEARCH_LEASE = timedelta(seconds=30)  # a search takes at most 13 s, see discovery.find
 _MOST_KEYS = 10_000  # networks or users whose explanations are counted
 _NEXT_LOOK = 5  # seconds after which a running one may have ended
@@ -40,10 +41,16 @@ _UNDER_WAY = {
     SEARCH: Sentence(
         "You already have %(number)s searches running. Wait until one of them is done."
     ),
+    ELSEWHERE: Sentence(
+        "You already have %(number)s checks running. Wait until one of them is done."
+    ),
 }
 _STARTED = {
     CHECK: Sentence("You can run at most %(number)s checks in %(minutes)s minutes."),
     SEARCH: Sentence("You can run at most %(number)s searches in %(minutes)s minutes."),
+    ELSEWHERE: Sentence(
+        "You can send at most %(number)s emails to other addresses in %(minutes)s minutes."
+    ),
 }
 
 
@@ -213,7 +220,7 @@ def take_share(user_id: str, kind: str, work_id: str, until: datetime) -> None:
     if config.checks_at_once and usage.under_way >= config.checks_at_once:
         raise TooMany(Sentence(_UNDER_WAY[kind], number=usage.under_way), _NEXT_LOOK)
     if usage.wait:
-        numbers = {"number": config.checks_per_user, "minutes": config.checks_minutes}
+        numbers = {"number": _most(kind), "minutes": config.checks_minutes}
         raise TooMany(Sentence(_STARTED[kind], **numbers), usage.wait)
     if usage.outdated:
         db.session.execute(
@@ -242,7 +249,7 @@ def _usage(user_id: str, kind: str) -> _Usage:
         select(StartedWork.started)
         .where(*mine, StartedWork.started > opened)
         .order_by(StartedWork.started.desc())
-        .offset(max(0, config.checks_per_user - 1))
+        .offset(max(0, _most(kind) - 1))
         .limit(1)
     )
     row = db.session.execute(
@@ -293,3 +300,9 @@ def search(user_id: str) -> Iterator[None]:
 def _window(config: Settings) -> timedelta:
     """Return the period in which a user's work is counted; zero if its number has no limit."""
     return timedelta(minutes=config.checks_minutes if config.checks_per_user else 0)
+
+
+def _most(kind: str) -> int:
+    """Return how much of this kind a user may start within the window."""
+    most = settings().checks_per_user
+    return min(most, ELSEWHERE_AT_MOST) if kind == ELSEWHERE else most

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from typing import cast
 
 from flask import Flask, current_app
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from .. import mailcheck
@@ -24,7 +24,7 @@ from ..accounts.tokens import Caller
 from ..database.models import Check, steps_of
 from ..database.session import AnyRow, cause, db, fetch, writing
 from ..errors import Busy, NotFound, Sentence, TooMany
-from ..mailcheck import Report, Stage, Step, Target
+from ..mailcheck import Report, Stage, Step, Stop, Stopped, Target
 from . import limits, service
 
 log = logging.getLogger(__name__)
@@ -37,12 +37,17 @@ _ORDER = {stage: place for place, stage in enumerate(Stage)}
 # --- running -------------------------------------------------------------------------------
 
 
-def start(caller: Caller, smtp_id: str, base_url: str | None = None) -> str:
+def start(
+    caller: Caller,
+    smtp_id: str,
+    base_url: str | None = None,
+    recipient: str | None = None,
+) -> str:
     """Start a check in the background; return its id. Raises whatever ``service.run`` raises."""
     app = cast(Flask, current_app._get_current_object())  # type: ignore[attr-defined]
     slots = limits.take_slot()
     try:
-        begun, target = service.begin(caller, smtp_id, base_url=base_url)
+        begun, target = service.begin(caller, smtp_id, base_url=base_url, recipient=recipient)
         db.session.expunge(begun)  # from here on it belongs to the thread
         check_id = begun.id
         try:
@@ -83,6 +88,8 @@ class _Background(threading.Thread):
         try:
             with self._app.app_context():
                 service.carry_out(self._begun, self._target, self._watched)
+        except Stopped:
+            log.info("check %s was cancelled", self._begun.id)
         except NotFound:
             log.info("check %s: its SMTP was removed meanwhile", self._begun.id)
         except SQLAlchemyError as error:
@@ -95,12 +102,15 @@ class _Background(threading.Thread):
     def _watched(self, target: Target) -> Report:
         """Check in a further thread, which never waits for the database writes made here."""
         written: tuple[Step, ...] = ()
+        stop = Stop()
         with ThreadPoolExecutor(1, "asks") as asking:
-            report = asking.submit(mailcheck.check, target, self._note)
+            report = asking.submit(mailcheck.check, target, self._note, stop)
             while not wait([report], PACE).done:
                 if self._steps != written:
                     written = self._steps
                     _write(self._begun.id, written)
+                if _is_cancelled(self._begun.id):
+                    stop.set()
             return report.result()
 
     def _note(self, step: Step) -> None:
@@ -121,6 +131,14 @@ def _write(check_id: str, steps: tuple[Step, ...]) -> None:
             )
     except SQLAlchemyError as error:
         log.warning("check %s: its progress was not written: %s", check_id, cause(error))
+
+
+def _is_cancelled(check_id: str) -> bool:
+    """Whether its user has cancelled the check; false if the database does not answer."""
+    try:
+        return bool(fetch(select(Check.cancelled.is_not(None)).where(Check.id == check_id))[0][0])
+    except (SQLAlchemyError, IndexError):  # deleted meanwhile: its end will say so
+        return False
 
 
 # --- following -----------------------------------------------------------------------------

@@ -18,8 +18,8 @@ from ..database.session import AnyRow, db, now, writing
 from ..errors import Busy, NotFound, Sentence
 from ..mailcheck import Purpose, Report, Target
 from ..mailcheck.core.failure import Symptom
-from ..registry import checkability, smtps
-from . import arrival, limits, retention, verdict
+from ..registry import checkability, housekeeping, smtps
+from . import arrival, limits, recipients, retention, verdict, wording
 
 log = logging.getLogger(__name__)
 
@@ -43,9 +43,17 @@ def run(
 
 
 def begin(
-    caller: Caller, smtp_id: str, *, base_url: str | None = None, limited: bool = True
+    caller: Caller,
+    smtp_id: str,
+    *,
+    base_url: str | None = None,
+    limited: bool = True,
+    recipient: str | None = None,
 ) -> tuple[Check, Target | Report]:
-    """Claim the SMTP server and read everything the check needs, in one transaction."""
+    """Claim the SMTP server and read everything the check needs, in one transaction.
+
+    ``recipient``: one email to this address of the user's; see :mod:`.recipients`.
+    """
     moment = now()
     base_url = settings().base_url or base_url
     link, digest = arrival.new_link(base_url) if base_url else ("", None)
@@ -60,7 +68,11 @@ def begin(
         check_id = new_id()
         if limited:
             limits.take_share(caller.user_id, limits.CHECK, check_id, ends_by)
-        target = target_of(smtp, link)  # before any write, as the password may be unreadable
+        if recipient is not None:
+            recipient = recipients.accept(caller.user_id, recipient)
+            limits.take_share(caller.user_id, limits.ELSEWHERE, new_id(), moment)
+        # Before any write, as the password may be unreadable
+        target = target_of(smtp, link, recipient=recipient)
         begun = Check(
             id=check_id,
             smtp_id=smtp.id,
@@ -69,6 +81,7 @@ def begin(
             started=moment,
             ends_by=ends_by,
             arrival_digest=digest if isinstance(target, Target) else None,
+            recipient=recipient,
         )
         smtp.checking_until = ends_by
         session.add(begun)
@@ -98,26 +111,34 @@ def is_under_way(check: Check | AnyRow) -> bool:
     return check.finished is None and (check.queued is not None or check.ends_by > now())
 
 
-def target_of(smtp: Smtp, arrival_url: str, purpose: Purpose = Purpose.EMAIL) -> Target | Report:
+def target_of(
+    smtp: Smtp,
+    arrival_url: str,
+    purpose: Purpose = Purpose.EMAIL,
+    recipient: str | None = None,
+) -> Target | Report:
     """Return what to check, as plain values; or the report if it need not be attempted.
+
+    ``recipient``: instead of the app's test address.
 
     Raises :class:`SecretUnreadable`.
     """
     app, config = smtp.app, settings()
+    rcpt_to = recipient or app.testemail
     mail_from = checkability.sender(smtp, app.defaultfromemail)
     if not mail_from:
         return mailcheck.not_tried(
             Symptom.NO_FROM,
             host=smtp.host,
             port=smtp.port,
-            rcpt_to=app.testemail,
+            rcpt_to=rcpt_to,
             encryption=smtp.encryption,
         )
     return Target(
         host=smtp.host,
         port=smtp.port,
         mail_from=mail_from,
-        rcpt_to=app.testemail,
+        rcpt_to=rcpt_to,
         encryption=smtp.encryption,
         auth=smtp.auth,
         username=smtp.username or "",
@@ -128,6 +149,7 @@ def target_of(smtp: Smtp, arrival_url: str, purpose: Purpose = Purpose.EMAIL) ->
         policy=config.egress,
         ca_file=config.ca_file,
         arrival_url=arrival_url,
+        content=wording.content_of(smtp, arrival_url, now()),
         purpose=purpose,
     )
 
@@ -145,7 +167,22 @@ def _finish(begun: Check, report: Report) -> Check:
     if smtp is None:
         raise NotFound("SMTP")  # removed in the meantime, along with its checks
     retention.prune()
+    housekeeping.tidy()
     return begun
+
+
+def cancel(user_id: str, check_id: str) -> bool:
+    """Cancel a check that is running; return False if it has ended. Raises :class:`NotFound`.
+
+    Its SMTP server stays claimed until the conversation has ended, which takes a moment.
+    """
+    with writing():
+        check = find(user_id, check_id)
+        db.session.refresh(check, with_for_update=True)
+        if not is_under_way(check) or check.queued is not None or check.cancelled is not None:
+            return False
+        check.cancelled = check.ends_by = now()
+        return True
 
 
 def release(begun: Check) -> None:

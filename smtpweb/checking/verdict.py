@@ -32,8 +32,9 @@ def settle(smtp: Smtp, due: Due | None, check: Check, report: Report) -> None:
     check.stage, check.code, check.title = report.stage, report.code, report.title
     check.facts = report.facts
     check.report_json = report_size.within(report).to_dict()
-    facts.keep(smtp, check, report)
-    is_current = check.smtp_version >= smtp.settings_version
+    if check.recipient is None:  # else it says as much about that address as about the server
+        facts.keep(smtp, check, report)
+    is_current = check.recipient is None and check.smtp_version >= smtp.settings_version
     check.applied = is_current and report.judges
     if is_current:
         repeats = _is_repeated(smtp, due, check, report)

@@ -1,6 +1,7 @@
 """Check one SMTP server and diagnose failures. Independent of Flask and the database."""
 
 from .core.egress import EgressPolicy, EgressRuleError
+from .core.failure import Stopped
 from .core.modes import Encryption, Mode
 from .core.types import (
     Content,
@@ -16,7 +17,7 @@ from .core.types import (
 )
 from .drivers.aio import check_async, check_many
 from .drivers.probe import Answer, probe
-from .drivers.sync import check
+from .drivers.sync import Stop, check
 from .flow.not_tried import not_tried
 
 __all__ = [
@@ -34,6 +35,8 @@ __all__ = [
     "Side",
     "Stage",
     "Step",
+    "Stop",
+    "Stopped",
     "Target",
     "check",
     "check_async",

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Select, bindparam, delete, func, or_, select, text, update
 from sqlalchemy.orm import contains_eager
 
+from ..accounts.ownership import is_kept
 from ..checking import arrival, limits, service, verdict
 from ..config import settings
 from ..database.models import Check, Due, MaintenanceWindow, Smtp, new_id
@@ -197,7 +198,7 @@ def _smtps(ids: Sequence[str]) -> Select[Smtp]:
         select(Smtp)
         .join(Smtp.app)
         .options(contains_eager(Smtp.app))
-        .where(Smtp.id.in_(ids))
+        .where(Smtp.id.in_(ids), is_kept)
         .with_for_update(of=Smtp, skip_locked=True)
         .execution_options(populate_existing=True)
     )

@@ -7,10 +7,11 @@ from datetime import timedelta
 
 from sqlalchemy import select, update
 
+from ..accounts.ownership import is_kept
 from ..checking import retention, tally, verdict
 from ..database.models import Check, Smtp
 from ..database.session import db, now, writing
-from ..registry import switches
+from ..registry import housekeeping, switches
 from . import incidents, schedule, workers
 
 log = logging.getLogger(__name__)
@@ -34,12 +35,16 @@ def tidy() -> None:
         if not retention.prune_history():
             break
     tally.compact()
+    housekeeping.tidy()
 
 
 def enable_in_time() -> None:
     """Enable the servers that were turned off until a time that has passed."""
     ids = db.session.scalars(
-        select(Smtp.id).where(Smtp.off_until.is_not(None), Smtp.off_until <= now()).limit(1000)
+        select(Smtp.id)
+        .join(Smtp.app)
+        .where(Smtp.off_until.is_not(None), Smtp.off_until <= now(), is_kept)
+        .limit(1000)
     ).all()
     for smtp_id in ids:
         switches.end_of_pause(smtp_id)

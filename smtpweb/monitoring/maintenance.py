@@ -11,7 +11,7 @@ from .. import validators
 from ..database.models import MaintenanceWindow, Smtp
 from ..database.session import db, now, writing
 from ..errors import BadInput, NotFound, Sentence
-from ..registry import apps, smtps
+from ..registry import apps, smtps, switches
 
 REPEATS = ("once", "daily", "weekly")
 LONGEST = timedelta(days=7)
@@ -97,8 +97,11 @@ def add(
         return window
 
 
-def remove(user_id: str, window_id: str) -> MaintenanceWindow:
-    """Remove a window of one of the user's apps; raise :class:`NotFound`."""
+def remove(user_id: str, window_id: str) -> tuple[MaintenanceWindow, str]:
+    """Remove a window of one of the user's apps; return it and the id to undo it.
+
+    Raises :class:`NotFound`.
+    """
     with writing() as session:
         window = session.get(MaintenanceWindow, window_id)
         if window is None:
@@ -111,4 +114,4 @@ def remove(user_id: str, window_id: str) -> MaintenanceWindow:
         except NotFound:
             raise NotFound("Window") from None
         session.delete(window)
-        return window
+        return window, switches.remember_window(user_id, window)

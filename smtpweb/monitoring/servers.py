@@ -61,6 +61,9 @@ def _conditions(wanted: Filter, hosts: Sequence[str]) -> list[ColumnElement[bool
             case((Smtp.username_is_secret.is_(False), Smtp.username)),
             App.name.expression,
             Smtp.defaultfromemail.expression,
+            Smtp.name.expression,
+            Smtp.note.expression,
+            Smtp.tags.expression,
         )
         text = wanted.text.lower()
         conditions.append(

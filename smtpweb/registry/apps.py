@@ -105,7 +105,7 @@ def save(
                     return find(user_id, first_id)
             moment = now()
             owner = session.get_one(User, user_id, with_for_update=bool(settings().max_apps))
-            _refuse_too_many(user_id)
+            refuse_too_many(user_id)
             app = App(
                 id=app_id, user_id=user_id, version=0, created=moment, modified=moment,
                 **fields.defaults(fields.APP),
@@ -114,7 +114,7 @@ def save(
                 setattr(app, name, value)
             session.add(app)
         else:
-            app = _for_update(user_id, app_id)
+            app = find_for_update(user_id, app_id)
             if version is not None and app.version != version:
                 raise EditConflict(Sentence("This app was changed after you opened the form."))
             app.modified = now()
@@ -135,8 +135,8 @@ def save(
         return app
 
 
-def _refuse_too_many(user_id: str) -> None:
-    """Refuse to exceed ``SMTPWEB_MAX_APPS``; the owner's row must be locked."""
+def refuse_too_many(user_id: str) -> None:
+    """Refuse one app more than ``SMTPWEB_MAX_APPS``; the owner's row must be locked."""
     most = settings().max_apps
     if most and count(user_id) >= most:
         raise QuotaReached(Sentence("An account can have at most %(number)s apps.", number=most))
@@ -151,10 +151,11 @@ def count(user_id: str) -> int:
 def remove(user_id: str, app_id: str) -> None:
     """Remove the app with its SMTP servers and their history; raise :class:`NotFound`."""
     with writing() as session:
-        session.delete(_for_update(user_id, app_id))
+        session.delete(find_for_update(user_id, app_id))
 
 
-def _for_update(user_id: str, app_id: str) -> App:
+def find_for_update(user_id: str, app_id: str) -> App:
+    """Like :func:`find`, but in its current state, and locked until this write ends."""
     app = db.session.scalar(
         owned(user_id, app_id).with_for_update(), execution_options={"populate_existing": True}
     )

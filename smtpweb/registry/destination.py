@@ -6,11 +6,16 @@ from collections.abc import Mapping
 from enum import Enum, auto
 from typing import Any
 
-from ..database.models import Smtp
+from sqlalchemy import select
+
+from ..database.models import Check, Smtp, encryption_of
+from ..database.session import db
+from ..mailcheck import Encryption, Mode
 from ..mailcheck.core.addresses import parse_host
 from . import fields
 
 _BOUND = tuple(field.name for field in fields.SMTP.values() if field.binds_password)
+_BOUND_ELSEWHERE = frozenset(_BOUND) - {"port", "starttls", "ssltls"}
 
 
 class Fate(Enum):
@@ -46,6 +51,32 @@ def fate_of_password(smtp: Smtp, changes: Mapping[str, Any]) -> Fate:
     if not moves(smtp, changes):
         return Fate.KEPT
     return Fate.NEEDED_AGAIN if auth else Fate.FORGOTTEN
+
+
+def is_proven(smtp: Smtp, changes: Mapping[str, Any]) -> bool:
+    """Check whether the last check has seen the same server where these changes lead.
+
+    Then its user may decide to keep the password: only the port and the kind of TLS change, and
+    that check found the same host there, with a valid certificate.
+    """
+    others = _BOUND_ELSEWHERE & changes.keys()
+    if any(_same(name, changes[name]) != _same(name, getattr(smtp, name)) for name in others):
+        return False
+    starttls, ssltls = (bool(changes.get(n, getattr(smtp, n))) for n in ("starttls", "ssltls"))
+    mode = Mode(changes.get("port", smtp.port), encryption_of(starttls, ssltls))
+    newest = db.session.scalar(
+        select(Check)
+        .where(Check.smtp_id == smtp.id, Check.finished.is_not(None))
+        .order_by(Check.started.desc(), Check.id)
+        .limit(1)
+    )
+    report = newest.report if newest else None
+    return (
+        report is not None
+        and mode.encryption is not Encryption.NONE
+        and report.host == smtp.host
+        and mode in report.alternatives
+    )
 
 
 def _same(name: str, value: Any) -> Any:

@@ -36,7 +36,7 @@ def keep(user_id: str, path: str, values: Values) -> bool:
         with writing() as session:
             if session.get(User, user_id) is None:
                 return False
-            session.execute(delete(FormDraft).where(FormDraft.created < now() - KEPT))
+            forget_old()
             session.execute(delete(FormDraft).where(mine, FormDraft.path == path))
             newest = select(FormDraft.id).where(mine).order_by(FormDraft.created.desc())
             others = list(session.scalars(newest.offset(MOST - 1)))
@@ -47,6 +47,11 @@ def keep(user_id: str, path: str, values: Values) -> bool:
     except IntegrityError:  # the same form was submitted twice at the same moment
         return False
     return True
+
+
+def forget_old() -> None:
+    """Delete the drafts that are too old to be restored, in the caller's write transaction."""
+    db.session.execute(delete(FormDraft).where(FormDraft.created < now() - KEPT))
 
 
 def take(user_id: str, path: str) -> Values | None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from .. import validators
 from ..errors import Sentence
+from . import labels
 
 Rule = Callable[[str], Any]
 
@@ -75,6 +76,9 @@ SMTP = _by_name(
         spellings=("defaulfromemail",),
     ),
     Field("defaultfromname", validators.display_name, Sentence("From name")),
+    Field("name", labels.smtp_name, Sentence("Name"), extra=True),
+    Field("note", labels.smtp_note, Sentence("Note"), extra=True),
+    Field("tags", labels.tags, Sentence("Tags"), extra=True),
     Field(
         "passwordexpires", validators.date, Sentence("Password or secret expires on"),
         exported=False, extra=True,
@@ -95,6 +99,8 @@ APP = _by_name(
     Field("emailevery", validators.emailevery, Sentence("Send a real email"), "daily"),
 )  # fmt: skip
 
+# What a server is called: no check depends on it
+LABELS = frozenset({"name", "note", "tags"})
 SPELLINGS = {
     spelling: field.name
     for field in (*SMTP.values(), *APP.values())

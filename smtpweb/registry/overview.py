@@ -16,13 +16,13 @@ from ..accounts.ownership import may_see_app, visible_apps, visible_smtps
 from ..database.models import App, Check, Smtp
 from ..database.session import AnyRow, UtcDateTime, db, now
 from ..mailcheck import Stage
-from . import states
+from . import names, states
 from .states import AppState, SmtpState
 
 APP_STATES = ("", "problems")
 APP_SORTS = ("name", "state", "created")
 SMTP_STATES = ("", *(state.value for state in SmtpState))
-SMTP_SORTS = ("priority", "host", "checked")
+SMTP_SORTS = ("priority", "name", "host", "checked")
 TALLIED = timedelta(days=30)
 MARKS = 30  # the number of latest checks that a bar shows for an SMTP server
 
@@ -57,7 +57,7 @@ def _holds(column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
 class Summary(NamedTuple):
     """State of an app with SMTP servers: the number in each state, and the server in use.
 
-    ``in_use`` is its first enabled SMTP server as (id, "host:port"), if any.
+    ``in_use`` is its first enabled SMTP server as (id, name), if any.
     """
 
     total: int
@@ -128,7 +128,7 @@ def summaries(app_ids: Sequence[str]) -> dict[str, Summary]:
         .subquery()
     )
     rows = db.session.execute(
-        select(standing, Smtp.host, Smtp.port).outerjoin(Smtp, Smtp.id == standing.c.used)
+        select(standing, *names.COLUMNS).outerjoin(Smtp, Smtp.id == standing.c.used)
     )
     return {
         row.app_id: Summary(
@@ -138,7 +138,7 @@ def summaries(app_ids: Sequence[str]) -> dict[str, Summary]:
             row.unchecked,
             row.uncheckable,
             row.off,
-            (row.used, f"{row.host}:{row.port}") if row.used else None,
+            (row.used, names.shown(row)) if row.used else None,
             on_backup=row.used is not None and row.used != row.first,
         )
         for row in rows
@@ -189,12 +189,17 @@ def find_smtps(app: App, wanted: Wanted, page: int, size: int) -> tuple[list[Smt
             case((Smtp.username_is_secret.is_(False), Smtp.username)),
             Smtp.defaultfromemail.expression,
             Smtp.defaultfromname.expression,
+            Smtp.name.expression,
+            Smtp.note.expression,
+            Smtp.tags.expression,
         )
         statement = statement.where(or_(*(_holds(column, wanted.text) for column in columns)))
     if wanted.state:
         statement = statement.where(states.smtp_is(SmtpState(wanted.state)))
     order: tuple[Any, ...] = _BY_PRIORITY
-    if wanted.sort == "host":
+    if wanted.sort == "name":
+        order = (func.lower(func.coalesce(Smtp.name, Smtp.host)), Smtp.port, *_BY_PRIORITY)
+    elif wanted.sort == "host":
         order = (func.lower(Smtp.host), Smtp.port, *_BY_PRIORITY)
     elif wanted.sort == "checked":
         last = select(func.max(Check.started)).where(Check.smtp_id == Smtp.id).correlate(Smtp)
@@ -244,7 +249,7 @@ def marks(smtp_ids: Sequence[str]) -> Mapping[str, Sequence[AnyRow]]:
             Check.id, Check.smtp_id, Check.smtp_version, Check.started, Check.ends_by,
             Check.queued, Check.finished, Check.accepted, Check.stage, Check.code, Check.title,
             Check.facts,
-            Check.arrived,
+            Check.arrived, Check.cancelled, Check.recipient,
         )
         .select_from(bars)
         .join(Check, and_(Check.smtp_id == bars.c.id, Check.started >= bars.c.oldest))

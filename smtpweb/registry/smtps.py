@@ -1,39 +1,34 @@
-"""SMTP servers as registered: save, find, reorder, remove; ``checking`` does the rest.
+"""SMTP servers as registered: save, find, remove; ``checking`` does the rest.
 
 Every query starts from the owner, and other users' servers are not found.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from datetime import datetime
 from typing import TypedDict
 
 from sqlalchemy import (
-    JSON,
     ColumnElement,
-    Integer,
     Select,
     and_,
-    cast,
     func,
-    literal,
     select,
-    update,
 )
 
 from .. import installation
 from ..accounts import tokens
-from ..accounts.ownership import may_see_app, owner_id, visible_smtps
+from ..accounts.ownership import is_kept, may_see_app, owner_id, visible_smtps
 from ..config import settings
 from ..database.models import ApiToken, App, Smtp, new_id
 from ..database.rows import SmtpPassword, SmtpSettings, TokenAndSmtp, with_tokens_and_smtps
-from ..database.session import AnyRow, AnySelect, db, fetch, now, writing
+from ..database.session import AnySelect, db, fetch, now, writing
 from ..errors import BadInput, EditConflict, NotFound, QuotaReached, SecretUnreadable, Sentence
 from ..providers import credentials, preflight
 from ..providers.settings import Warning
-from . import apps, checkability, destination, fields, priorities, schedule, status
+from . import apps, checkability, destination, fields, names, schedule, status
 from .destination import Fate
 from .idempotency import Once, claim
 from .status import Reason
@@ -56,6 +51,9 @@ class SmtpChanges(TypedDict, total=False):
     debug: bool
     defaultfromemail: str | None
     defaultfromname: str | None
+    name: str | None
+    note: str | None
+    tags: str | None
     passwordexpires: datetime | None
 
 
@@ -78,17 +76,18 @@ def find(user_id: str, smtp_id: str) -> Smtp:
 def with_owners(
     *, smtp_id: str | None = None, app_id: str | None = None
 ) -> Sequence[tuple[str, str, str]]:
-    """Return (id, owner's id, "host:port") of all servers, an app's, or one: for administrators."""
+    """Return (id, owner's id, name) of all servers, an app's, or one: for administrators."""
     statement = (
-        select(Smtp.id, owner_id.label("owner_id"), Smtp.host, Smtp.port)
+        select(Smtp.id, owner_id.label("owner_id"), *names.COLUMNS)
         .join(Smtp.app)
+        .where(is_kept)
         .order_by(owner_id, App.name, Smtp.priority, Smtp.created, Smtp.id)
     )
     if smtp_id is not None:
         statement = statement.where(Smtp.id == smtp_id)
     if app_id is not None:
         statement = statement.where(Smtp.app_id == app_id)
-    return [(row.id, row.owner_id, f"{row.host}:{row.port}") for row in fetch(statement)]
+    return [(row.id, row.owner_id, names.with_address(row)) for row in fetch(statement)]
 
 
 _OURS = (
@@ -186,11 +185,13 @@ def save(
     *,
     version: int | None = None,
     once: Once | None = None,
+    keep_password: bool = False,
 ) -> Smtp:
     """Create an SMTP server in the app (host and port required), or edit the one with this id.
 
     ``version``: refuse with :class:`EditConflict` unless the server still has this version.
-    ``once``: if the same request has already created a server, return that one. Raises
+    ``once``: if the same request has already created a server, return that one.
+    ``keep_password``: its user wants to, if :func:`.destination.is_proven`. Raises
     :class:`NotFound`, :class:`BadInput`, :class:`QuotaReached` and, with ``once``,
     :class:`KeyReused`.
     """
@@ -204,7 +205,7 @@ def save(
                 first_id = claim(user_id, once, "smtps/save", content, smtp_id)
                 if first_id != smtp_id:
                     return find(user_id, first_id)
-            _refuse_too_many(app)
+            refuse_too_many(app)
             moment = now()
             smtp = Smtp(
                 id=smtp_id, app_id=app.id, version=0, created=moment, modified=moment,
@@ -222,7 +223,10 @@ def save(
             smtp.modified = now()
         moved = destination.moves(smtp, changes)
         fate = destination.fate_of_password(smtp, changes)
+        if fate is Fate.NEEDED_AGAIN and keep_password and destination.is_proven(smtp, changes):
+            fate, moved = Fate.KEPT, False
         hid_username = smtp.hides_username
+        only_labels = is_edit and _changes_only_labels(smtp, changes)
         for name, value in changes.items():
             if not fields.SMTP[name].secret:
                 setattr(smtp, name, value)
@@ -242,6 +246,8 @@ def save(
             # It was the password until now, and may still be valid elsewhere
             smtp.username_is_secret = True
         smtp.version += 1
+        if only_labels:
+            return smtp  # the results of checks still apply
         edited = status.changing(smtp, Reason.EDITED, by=user_id) if is_edit else nullcontext()
         with edited:
             smtp.settings_version, smtp.judged = smtp.version, False
@@ -252,7 +258,17 @@ def save(
         return smtp
 
 
-def _refuse_too_many(app: App) -> None:
+def _changes_only_labels(smtp: Smtp, changes: SmtpChanges) -> bool:
+    """Whether an edit changes how a server is called, and nothing that a check tests."""
+    changed = {
+        name
+        for name, value in changes.items()
+        if fields.SMTP[name].secret or value != getattr(smtp, name)
+    }
+    return bool(changed) and changed <= fields.LABELS
+
+
+def refuse_too_many(app: App) -> None:
     """Refuse to exceed ``SMTPWEB_MAX_SMTPS`` SMTP servers in the app."""
     most = settings().max_smtps
     if not most:
@@ -317,76 +333,6 @@ def remove(user_id: str, smtp_id: str) -> None:
     """Remove the SMTP server and its history; raise :class:`NotFound`."""
     with writing() as session:
         session.delete(find_for_update(user_id, smtp_id))
-
-
-# --- reorder -------------------------------------------------------------------------------
-
-
-def reorder(user_id: str, app_id: str, seen: Mapping[str, int]) -> list[AnyRow]:
-    """Rearrange these SMTP servers, in the order of ``seen``, among their current positions.
-
-    ``seen``: the displayed version of each server. Returns all SMTP servers of the app in their
-    new order, as rows (id, host, port, priority, created, version) from before the change. Raises
-    :class:`EditConflict` unless all still have the version seen, and :class:`NotFound`.
-    """
-    with writing():
-        line = _line(user_id, app_id, seen)
-        by_id = {smtp.id: smtp for smtp in line}
-        turn = iter(seen)
-        return _renumber([by_id[next(turn)] if smtp.id in seen else smtp for smtp in line])
-
-
-def move(
-    user_id: str, app_id: str, seen: Mapping[str, int], smtp_id: str, step: int
-) -> list[AnyRow]:
-    """Move one server of ``seen`` by ``step`` positions in its app; else like :func:`reorder`."""
-    with writing():
-        line = _line(user_id, app_id, seen)
-        here = next(index for index, smtp in enumerate(line) if smtp.id == smtp_id)
-        there = min(max(here + step, 0), len(line) - 1)
-        line.insert(there, line.pop(here))
-        return _renumber(line)
-
-
-def _line(user_id: str, app_id: str, seen: Mapping[str, int]) -> list[AnyRow]:
-    """Lock and return the app's servers in order of use; refuse outdated versions in ``seen``."""
-    # Serialise reordering; servers may be added meanwhile, as they have no position yet.
-    if db.session.scalar(apps.owned(user_id, app_id).with_for_update(key_share=True)) is None:
-        raise NotFound("App")
-    # Rows, not entities: there may be ten thousand, only a few of which change.
-    locked = db.session.execute(
-        select(Smtp.id, Smtp.host, Smtp.port, Smtp.priority, Smtp.created, Smtp.version)
-        .where(Smtp.app_id == app_id)
-        .order_by(Smtp.id)
-        .with_for_update()
-    )
-    line = sorted(locked, key=lambda smtp: (smtp.priority, smtp.created, smtp.id))
-    versions = {smtp.id: smtp.version for smtp in line}
-    if any(versions.get(smtp_id) != version for smtp_id, version in seen.items()):
-        raise EditConflict(Sentence("These SMTP servers were changed after you opened the page."))
-    return line
-
-
-def _renumber(line: list[AnyRow]) -> list[AnyRow]:
-    """Assign priorities that put the SMTP servers into this order.
-
-    This counts as an edit for open forms, but does not invalidate check results: the settings
-    that a check tests stay the same.
-    """
-    changed = priorities.renumber(
-        [priorities.Place(smtp.priority, smtp.created, smtp.id) for smtp in line]
-    )
-    if changed:
-        # One statement and one parameter for any number: both databases can read JSON as a table
-        name = "json_each" if db.engine.dialect.name == "sqlite" else "json_each_text"
-        new = getattr(func, name)(literal(changed, JSON)).table_valued("key", "value", name="new")
-        db.session.execute(
-            update(Smtp)
-            .where(Smtp.id == new.c.key)
-            .values(priority=cast(new.c.value, Integer), version=Smtp.version + 1, modified=now()),
-            execution_options={"synchronize_session": False},
-        )
-    return line
 
 
 def find_for_update(user_id: str, smtp_id: str) -> Smtp:

@@ -21,6 +21,7 @@ from .pages import (  # noqa: F401  (most add their routes to blueprint.bp)
     demo_mailbox,
     discovery,
     drafts,
+    elsewhere,
     error,
     explain,
     home,
@@ -31,6 +32,8 @@ from .pages import (  # noqa: F401  (most add their routes to blueprint.bp)
     servers,
     smtps,
     start,
+    transfers,
+    undo,
     use,
 )
 from .presentation import causes, dark_theme, templating

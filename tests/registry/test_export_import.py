@@ -20,7 +20,7 @@ from tests.support.people import PASSWORD
 SMTP = {
     "priority": 3, "host": "mail.example.net", "port": 587, "username": "ñandú", "auth": True,
     "starttls": True, "ssltls": False, "debug": True, "defaultfromemail": "from@example.com",
-    "defaultfromname": "Tienda ñ",
+    "defaultfromname": "Tienda ñ", "name": "Relé", "note": "one\ntwo", "tags": "EU, prod",
 }  # fmt: skip
 DOCUMENT = {
     "format": "smtpweb",

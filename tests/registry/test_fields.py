@@ -44,12 +44,13 @@ def test_types_and_columns_are_those_of_the_table(
 STORED = {
     "priority": 10, "host": "mail.example.net", "port": 587, "username": "shop", "auth": True,
     "starttls": True, "ssltls": False, "debug": False, "defaultfromemail": None,
-    "defaultfromname": None, "passwordexpires": None,
+    "defaultfromname": None, "name": None, "note": None, "tags": None, "passwordexpires": None,
 }  # fmt: skip
 OTHER = {
     "priority": 3, "host": "evil.example", "port": 25, "username": "other", "auth": False,
     "starttls": False, "ssltls": True, "debug": True, "defaultfromemail": "a@b.example",
-    "defaultfromname": "Shop", "passwordexpires": datetime(2027, 1, 31, tzinfo=UTC),
+    "defaultfromname": "Shop", "name": "Relay", "note": "of Ana", "tags": "EU",
+    "passwordexpires": datetime(2027, 1, 31, tzinfo=UTC),
 }  # fmt: skip
 
 

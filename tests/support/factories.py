@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import Flask
 
+from smtpweb.accounts.ownership import is_kept
 from smtpweb.checking import limits
 from smtpweb.database.models import App, Check, Smtp, StartedWork
 from smtpweb.database.session import db, now
@@ -49,8 +50,9 @@ def forget_default_from(app: Flask, idapp: str) -> None:
 
 
 def only_smtp(app: Flask) -> Smtp:
+    """Return the only SMTP server that is not deleted."""
     with app.app_context():
-        return db.session.query(Smtp).one()
+        return db.session.query(Smtp).join(Smtp.app).filter(is_kept).one()
 
 
 def only_check(app: Flask) -> Check:

@@ -82,7 +82,8 @@ def _furnish(sign: str) -> Longest:
             app_id=app.id, host=HOST, port=65535, username=sign * (1024 // len(sign.encode())),
             auth=True, starttls=True, ssltls=number == 1, priority=2147483647 - number,
             defaultfromemail=ADDRESS, defaultfromname=sign * 200, enabled=number != 0,
-            numerrors=2147483647, judged=True,
+            numerrors=2147483647, judged=True, name=sign * 100 if number % 2 else None,
+            note=sign * 1000, tags=", ".join(f"{sign * 29}{tag}" for tag in range(10)),
         )
         for number in range(5)
     ]  # fmt: skip
@@ -143,6 +144,8 @@ def _furnish(sign: str) -> Longest:
         "server accepted": f"/smtps/{smtps[1].id}",
         "edit server": f"/smtps/{smtps[0].id}/edit",
         "edit server filled in": f"/smtps/{smtps[0].id}/edit?host=x.example&username=x&port=25",
+        "copy or move server": f"/smtps/{smtps[1].id}/transfer",
+        "send elsewhere": f"/smtps/{smtps[1].id}/elsewhere",
         "remove server": f"/smtps/{smtps[0].id}/remove",
         "remove one": f"/smtps/{smtps[3].id}/remove",
         "remove another": f"/smtps/{smtps[4].id}/remove",

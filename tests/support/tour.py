@@ -147,6 +147,8 @@ def _furnish(servers: ExitStack) -> dict[str, str]:
         "smtp-accepted": f"/smtps/{accepted.smtp_id}",
         "smtp-fresh": f"/smtps/{fresh.id}",
         "edit-smtp": f"/smtps/{refused.smtp_id}/edit",
+        "transfer-smtp": f"/smtps/{refused.smtp_id}/transfer",
+        "send-elsewhere": f"/smtps/{refused.smtp_id}/elsewhere",
         "remove-smtp": f"/smtps/{accepted.smtp_id}/remove",
         "check-refused": f"/checks/{refused.id}",
         "check-accepted": f"/checks/{accepted.id}",

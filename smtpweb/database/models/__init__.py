@@ -11,6 +11,7 @@ from .registry import (
     FormDraft,
     IdempotencyKey,
     Smtp,
+    UndoableAct,
     encryption_of,
     hides_username,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "StartedWork",
     "StatusChange",
     "Tally",
+    "UndoableAct",
     "User",
     "Worker",
     "encryption_of",

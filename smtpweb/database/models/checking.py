@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from ...mailcheck import Outcome, Report, Stage, Step
 from ..session import Base, UtcDateTime
 from .accounts import User
-from .columns import Created, Id, Time, only_where
+from .columns import Created, Email, Id, Time, only_where
 from .registry import Smtp
 
 
@@ -63,6 +63,10 @@ class Check(Base):
     started: Mapped[Created]
     ends_by: Mapped[Time]
     finished: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # Its user cancelled it: it ends without a result, unless that was faster.
+    cancelled: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # One email to another address than the app's: the outcome says nothing about the server.
+    recipient: Mapped[Email | None]
     accepted: Mapped[bool | None]
     # Whether the outcome changed the SMTP server: false if it was edited during the check, or if
     # the cause was on our side.

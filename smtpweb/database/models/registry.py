@@ -56,6 +56,9 @@ class App(Base):
     off_by: Mapped[str | None] = mapped_column(String(24))
     off_note: Mapped[str | None] = mapped_column(String(200))
     version: Mapped[int] = mapped_column(default=1)
+    # Deleted on a page, and nobody's until that is undone or it is deleted for good. An SMTP server
+    # that was deleted alone is in such an app, too. The API deletes at once.
+    removed: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
     created: Mapped[Created]
     modified: Mapped[Created]
 
@@ -78,6 +81,7 @@ class Smtp(Base):
     __tablename__ = "smtp"
     __table_args__ = (
         Index(None, "app_id", "priority", "created"),
+        Index(None, "host", "port"),  # for finding duplicates
         Index("ix_smtp_off_until", "off_until", **only_where("off_until IS NOT NULL")),
         *(
             Index(f"ix_smtp_{name}", name, **only_where(f"{name} IS NOT NULL"))
@@ -103,6 +107,9 @@ class Smtp(Base):
     debug: Mapped[bool] = mapped_column(default=False)
     defaultfromemail: Mapped[Email | None]
     defaultfromname: Mapped[Name | None]
+    name: Mapped[str | None] = mapped_column(String(100))
+    note: Mapped[str | None] = mapped_column(String(1000))
+    tags: Mapped[str | None] = mapped_column(String(400))  # separated by ", "
     enabled: Mapped[bool] = mapped_column(default=True)
     numerrors: Mapped[int] = mapped_column(default=0)
     version: Mapped[int] = mapped_column(default=1)
@@ -182,3 +189,18 @@ class FormDraft(Base):
     path: Mapped[str] = mapped_column(String(200))
     sealed: Mapped[str] = mapped_column(Sealed)
     created: Mapped[Created]
+
+
+class UndoableAct(Base):
+    """What a user did on a page and can undo for some minutes; see ``registry.acts``.
+
+    ``facts``: what it takes to undo it, without secrets.
+    """
+
+    __tablename__ = "undoable_act"
+
+    id: Mapped[Id]
+    user_id: Mapped[str] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
+    kind: Mapped[str] = mapped_column(String(20))
+    facts: Mapped[dict[str, Any]] = mapped_column(JSON)
+    created: Mapped[datetime] = mapped_column(UtcDateTime, default=now, index=True)

@@ -79,6 +79,10 @@ class Symptom(enum.StrEnum):
     OUR_BUG = "our bug"
 
 
+class Stopped(BaseException):
+    """A check that its caller stopped; no code of a check catches it."""
+
+
 class Failure(Exception):
     """The end of a check. ``facts`` are plain values that the catalogue may match on or name."""
 

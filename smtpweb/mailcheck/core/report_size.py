@@ -72,6 +72,7 @@ def _without_texts(report: Report) -> Report:
         report,
         transcript=_remarked(lines, "the report was too long: its texts are cut"),
         capabilities=(),
+        message="",
         title=_cut(report.title),
         meaning=_cut(report.meaning),
         advice=tuple(map(_cut, report.advice)),

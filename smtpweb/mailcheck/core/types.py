@@ -217,6 +217,7 @@ class Report:
     rcpt_to: str = ""
     message_id: str = ""
     queue_id: ServerText = ServerText("")
+    message: str = ""  # the email as it was sent, with its link masked; "" if it was not
     link: str = ""  # page with more about the cause, or ""
     encryption: Encryption | None = None  # None in reports from before this was stored
     credential: str = ""  # "login" or "password" if only that one is wrong

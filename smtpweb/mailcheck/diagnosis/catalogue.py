@@ -15,6 +15,8 @@ Each entry is one cause: when it applies, and the texts for people. The format:
 - ``title``, ``meaning``, ``steps``: may name facts in braces; a step that names a fact in
   ``rendering.OPTIONAL`` is omitted if the fact is unknown. ``link``: where to read more;
   ``page``: the kind of the provider's own page (:data:`~.providers.LINKS`) that takes precedence.
+- ``still``: numbers (from 1) of the steps that hold even if the same host works in another mode;
+  all others are refuted by that, or made unnecessary.
 - ``examples``: real failures; each must lead to this entry, which the tests check.
 """
 
@@ -53,6 +55,7 @@ class Cause:
     link: str = ""
     page: str = ""
     also: tuple[str, ...] = ()
+    still: tuple[int, ...] = ()
     rank: int = 0
     examples: tuple[dict[str, Any], ...] = ()
 
@@ -116,6 +119,7 @@ def _cause(entry: dict[str, Any]) -> Cause:
         values[name] = tuple(_list(values.get(name)))
     values["means"] = frozenset(_list(values.get("means")))
     values["also"] = tuple(values.get("also", ()))
+    values["still"] = tuple(values.get("still", ()))
     values["provider"] = frozenset(_list(values.get("provider")))
     values["steps"] = tuple(values["steps"])
     values["examples"] = tuple(values.get("examples", ()))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import select
 import selectors
 import socket
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
@@ -26,7 +28,7 @@ from ..core.effects import (
     Together,
 )
 from ..core.egress import Address
-from ..core.failure import Symptom
+from ..core.failure import Stopped, Symptom
 from ..core.recorder import Watch
 from ..core.types import Report, Target
 from ..flow.check import course
@@ -35,33 +37,70 @@ from ..net.happy_eyeballs import Race
 from ..net.resolver import RESOLVER
 
 
-def check(target: Target, watch: Watch | None = None) -> Report:
+class Stop:
+    """Ends a check from another thread, whatever it is waiting for."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._sockets: set[socket.socket] = set()
+        self._is_set = False
+
+    def set(self) -> None:
+        """Stop: :func:`check` raises :class:`Stopped` soon, and sends nothing more."""
+        with self._lock:
+            self._is_set = True
+            for sock in self._sockets:
+                with contextlib.suppress(OSError):  # the server was faster
+                    sock.shutdown(socket.SHUT_RDWR)
+
+    def refuse(self) -> None:
+        """Raise :class:`Stopped` if it is set."""
+        if self._is_set:
+            raise Stopped
+
+    def watch(self, sock: socket.socket) -> None:
+        """Shut this socket down when it is set."""
+        with self._lock:
+            self._sockets.add(sock)
+        self.refuse()
+
+    def forget(self, sock: socket.socket) -> None:
+        """Forget a socket that is about to be closed."""
+        with self._lock:
+            self._sockets.discard(sock)
+
+
+def check(target: Target, watch: Watch | None = None, stop: Stop | None = None) -> Report:
     """Check one SMTP server by sending a test email.
 
     Returns within ``target.timeout`` plus a little. ``watch`` is called with each :class:`Step`
     as it starts (``UNDER_WAY``) and ends; a stage may be reported again if the conversation
     started over. Whatever the server does or the target contains, the result is a report;
-    nothing is raised.
+    nothing is raised but :class:`Stopped`, and only after ``stop`` was set.
     """
-    return drive(course(target, watch=watch))
+    return drive(course(target, watch=watch), stop)
 
 
 T = TypeVar("T")
 
+_PACE = 0.25  # seconds between two looks at whether to stop, where no socket can say so
 
-def drive(steps: Asks[T]) -> T:
+
+def drive(steps: Asks[T], stop: Stop | None = None) -> T:
     """Carry out the requests of ``steps`` one after the other."""
-    return _Blocking().run(steps)
+    return _Blocking(stop or Stop()).run(steps)
 
 
 class _Blocking:
-    def __init__(self) -> None:
+    def __init__(self, stop: Stop) -> None:
+        self._stop = stop
         self._open: set[socket.socket] = set()
 
     def run(self, steps: Asks[T]) -> T:
         try:
             need = next(steps)
             while True:
+                self._stop.refuse()
                 try:
                     answer = self._carry_out(need)
                 except Exception as error:  # the core handles the ones it expects
@@ -73,6 +112,7 @@ class _Blocking:
             return result
         finally:
             for sock in self._open:
+                self._stop.forget(sock)
                 sock.close()
 
     def _carry_out(self, need: Need) -> object:
@@ -82,16 +122,17 @@ class _Blocking:
             case Glance():
                 return sockets.glance(need.handle)
             case Resolve():
-                return _resolve(need)
+                return self._resolve(need)
             case Connect():
                 return self._connect(need)
             case HangUp():
                 sockets.send_at_once(need.handle, need.data)
                 self._open.discard(need.handle)
+                self._stop.forget(need.handle)
                 need.handle.close()
                 return None
             case Together():
-                return _together(need)
+                return self._together(need)
 
     def _connect(self, need: Connect) -> Connected:
         race = Race(need.addresses, time.monotonic(), need.until, need.each)
@@ -103,7 +144,8 @@ class _Blocking:
                     self._start_due(race, need.port, selector, attempts)
                     if race.is_over:
                         break  # all failed immediately: nothing left to wait for
-                    wait = max(0.0, race.wake() - time.monotonic())
+                    self._stop.refuse()
+                    wait = min(max(0.0, race.wake() - time.monotonic()), _PACE)
                     for key, _ in selector.select(wait):
                         address: Address = key.data
                         word = sockets.outcome(attempts[address], address)
@@ -140,21 +182,24 @@ class _Blocking:
     ) -> Connected:
         sock = attempts.pop(address)
         self._open.add(sock)
+        self._stop.watch(sock)
         race.won(address, time.monotonic())
         return Connected(sock, address, sockets.own_address(sock), race.outcomes())
 
+    def _together(self, need: Together) -> tuple[Any, ...]:
+        with ThreadPoolExecutor(len(need.courses), "smtpweb") as threads:
+            return tuple(threads.map(lambda steps: drive(steps, self._stop), need.courses))
 
-def _together(need: Together) -> tuple[Any, ...]:
-    with ThreadPoolExecutor(len(need.courses), "smtpweb") as threads:
-        return tuple(threads.map(lambda steps: _Blocking().run(steps), need.courses))
-
-
-def _resolve(need: Resolve) -> tuple[Address, ...]:
-    future = RESOLVER.look_up(need.host, need.until)
-    try:
-        return future.result(max(0.0, need.until - time.monotonic()))
-    except NotYet:
-        raise NotResolved(Symptom.RESOLVER_SLOW) from None
+    def _resolve(self, need: Resolve) -> tuple[Address, ...]:
+        future = RESOLVER.look_up(need.host, need.until)
+        while True:
+            self._stop.refuse()
+            left = max(0.0, need.until - time.monotonic())
+            try:
+                return future.result(min(left, _PACE))
+            except NotYet:
+                if not left:
+                    raise NotResolved(Symptom.RESOLVER_SLOW) from None
 
 
 def _exchange(sock: socket.socket, data: bytes, until: float) -> bytes:

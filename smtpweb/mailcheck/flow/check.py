@@ -348,6 +348,9 @@ class _Course:
             mail_from=cleaned(target.mail_from),
             rcpt_to=cleaned(target.rcpt_to),
             message_id=session.message.message_id if session and session.message else "",
+            message=session.message.shown
+            if session and session.message and session.was_sent
+            else "",
             queue_id=record.said(session.queue_id if session else ""),
             link=diagnosis.link,
             encryption=target.encryption,

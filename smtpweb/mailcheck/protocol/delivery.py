@@ -200,6 +200,7 @@ def _expect(klass: int, answer: RawReply) -> None:
 def _content(session: Session, message: Message, grouped: bool) -> Asks[RawReply]:
     link = session.link
     yield from link.expect_quiet()
+    session.was_sent = True
     link.say(message.data, f"(the test mail, {message.size} octets, and a lone dot)")
     if grouped:
         # RFC 2920 3.1 allows QUIT here; we do not wait for its reply (RFC 5321 4.1.1.10: SHOULD)

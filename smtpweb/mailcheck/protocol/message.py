@@ -23,6 +23,7 @@ _HEADERS = (
     "From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted", "MIME-Version",
     "Content-Type", "Content-Transfer-Encoding",
 )  # fmt: skip
+MASK = "********"  # instead of a secret in what is shown
 _PHRASE = re.compile(
     r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+( [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*", re.ASCII
 )
@@ -31,11 +32,15 @@ _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]|=\?")
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message: ``data`` is sent after 354, with the final dot; ``size`` is without it."""
+    """A message: ``data`` is sent after 354, with the final dot; ``size`` is without it.
+
+    ``shown``: its headers and its body as text, with the token of the arrival link masked.
+    """
 
     data: bytes
     size: int
     message_id: str
+    shown: str
 
 
 def compose(
@@ -62,13 +67,14 @@ def compose(
     own_part = content.message_id if content else f"{secrets.token_hex(16)}.check"
     message_id = f"<{own_part}@{domain.strip('.')}>"
     eight_bit = sender.utf8 or recipient.utf8
-    if content is not None:
+    text_part = content.text if content else _test_text(host, port, arrival_url)
+    if content is not None and not _is_plain(content.text):
         # Quoted-printable passes every server, whatever the text contains (RFC 2045 6.7).
         charset, encoding = "utf-8", "quoted-printable"
     else:
         charset, encoding = ("utf-8", "8bit") if eight_bit else ("us-ascii", "7bit")
     subject = content.subject if content else "Test email from an SMTP server check"
-    lines = [
+    head = [
         f"From: {_display_name(from_name)}<{sender.address}>",
         f"To: <{recipient.address}>",
         f"Subject: {_unstructured(subject)}",
@@ -79,13 +85,25 @@ def compose(
         f"Content-Type: text/plain; charset={charset}",
         f"Content-Transfer-Encoding: {encoding}",
         "",
-        *(_encoded(content.text) if content else _test_text(host, port, arrival_url)),
     ]
-    text = re.sub(r"\r\n|\r|\n", "\r\n", "\n".join(lines) + "\n")
+
+    def assemble(body: str) -> str:
+        lines = [*head, *(_encoded(body) if encoding == "quoted-printable" else body.split("\n"))]
+        return re.sub(r"\r\n|\r|\n", "\r\n", "\n".join(lines) + "\n")
+
+    text = assemble(text_part)
     _recheck(text)
+    token = arrival_url.rpartition("/")[2]
+    masked = text_part.replace(token, MASK) if token else text_part
     stuffed = re.sub(r"^\.", "..", text, flags=re.MULTILINE)  # RFC 5321 4.5.2
     raw = stuffed.encode("utf-8" if eight_bit else "ascii")
-    return Message(raw + b".\r\n", len(raw), message_id)
+    shown = assemble(masked).replace("\r\n", "\n")
+    return Message(raw + b".\r\n", len(raw), message_id, shown)
+
+
+def _is_plain(text: str) -> bool:
+    """Whether a text can be sent as it is (RFC 5322 2.1.1)."""
+    return text.isascii() and all(len(line) <= 900 for line in text.split("\n"))
 
 
 def _encoded(text: str) -> list[str]:
@@ -93,8 +111,8 @@ def _encoded(text: str) -> list[str]:
     return quopri.encodestring(text.encode("utf-8", "replace")).decode("ascii").split("\n")
 
 
-def _test_text(host: str, port: int, arrival_url: str) -> list[str]:
-    return [
+def _test_text(host: str, port: int, arrival_url: str) -> str:
+    lines = [
         "This is a test email. It was sent to find out whether this SMTP server accepts mail:",
         "",
         f"    host {host}",
@@ -102,6 +120,7 @@ def _test_text(host: str, port: int, arrival_url: str) -> list[str]:
         "",
         *_closing(arrival_url),
     ]
+    return "\n".join(lines)
 
 
 def _closing(arrival_url: str) -> list[str]:

@@ -59,6 +59,7 @@ class Session:
     authenticated: bool = False
     tls: TlsFacts | None = None
     message: Message | None = None
+    was_sent: bool = False  # the message, whatever the server said to it
     queue_id: ServerText = ServerText("")  # noqa: RUF009 - an immutable str
 
     @property

@@ -24,7 +24,7 @@ from ...database.models import (
 )
 from ...database.session import db, now
 from ...mailcheck.diagnosis import catalogue
-from ...registry import states, status
+from ...registry import names, states, status
 from ...registry.states import SmtpState
 from . import quiet_hours
 from .kinds import Kind, wants
@@ -111,7 +111,7 @@ def facts_of(smtp: Smtp, change: StatusChange | None = None) -> dict[str, Any]:
     counted = select(func.count(), func.count().filter(usable())).where(Smtp.app_id == smtp.app_id)
     total, working = db.session.execute(counted).one()
     in_use = db.session.execute(
-        select(Smtp.host, Smtp.port)
+        select(*names.COLUMNS)
         .where(Smtp.app_id == smtp.app_id, usable())
         .order_by(Smtp.priority, Smtp.created, Smtp.id)
         .limit(1)
@@ -119,11 +119,12 @@ def facts_of(smtp: Smtp, change: StatusChange | None = None) -> dict[str, Any]:
     name = db.session.scalar(select(App.name).where(App.id == smtp.app_id))
     return {
         "app": name,
+        "name": smtp.name,  # not the default one: a user name is not for every channel
         "host": smtp.host,
         "port": smtp.port,
         "total": total,
         "working": working,
-        "inuse": f"{in_use.host}:{in_use.port}" if in_use else None,
+        "inuse": in_use.name or names.address(in_use) if in_use else None,
         "check": change.check_id if change else None,
         "code": change.cause if change else None,
     }

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import delete, exists, select, update
 
+from ...accounts.ownership import is_kept
 from ...config import settings
 from ...database.models import AlarmChannel, AlarmEvent, AlarmSweep, Smtp
 from ...database.session import db, now, writing
@@ -108,10 +109,12 @@ def _degraded() -> None:
     )
     statement = (
         select(Smtp)
+        .join(Smtp.app)
         .where(
             Smtp.degraded_since <= now() - DEGRADED_AFTER,
             states.smtp_is(SmtpState.DEGRADED),
             ~lasting,
+            is_kept,
         )
         .order_by(Smtp.id)
         .limit(PORTION)
@@ -148,7 +151,8 @@ def _expiring() -> None:
         moment = now()
         statement = (
             select(Smtp)
-            .where(column > moment, column <= moment + timedelta(days=EXPIRY_DAYS[0]))
+            .join(Smtp.app)
+            .where(column > moment, column <= moment + timedelta(days=EXPIRY_DAYS[0]), is_kept)
             .order_by(Smtp.id)
             .limit(PORTION)
         )

@@ -75,7 +75,7 @@ def subject_of(event: AlarmEvent) -> str:
 
 def _subject(event: AlarmEvent) -> Any:
     facts, kind = event.facts, Kind(event.kind)
-    names = {"smtp": f"{facts.get('host')}:{facts.get('port')}", "app": facts.get("app")}
+    names = {"smtp": _server(facts), "app": facts.get("app")}
     match kind:
         case Kind.LOST if facts.get("new"):
             return _("%(smtp)s does not work (%(app)s)", **names)
@@ -106,7 +106,7 @@ def _subject(event: AlarmEvent) -> Any:
 
 def _opening(event: AlarmEvent) -> list[str]:
     facts, kind = event.facts, Kind(event.kind)
-    smtp = f"{facts.get('host')}:{facts.get('port')}"
+    smtp = _server(facts)
     lines = []
     match kind:
         case Kind.LOST | Kind.LAST_LOST:
@@ -314,3 +314,9 @@ def _moment(moment: datetime) -> str:
 
 def _stored_moment(text: str | None) -> str:
     return _moment(datetime.fromisoformat(text)) if text else _moment(now())
+
+
+def _server(facts: Mapping[str, Any]) -> str:
+    """What to call the server of an event: its name and address, or only its address."""
+    where = f"{facts.get('host')}:{facts.get('port')}"
+    return f"{facts['name']} ({where})" if facts.get("name") else where

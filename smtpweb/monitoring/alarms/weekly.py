@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from ...accounts.ownership import visible_apps, visible_smtps
 from ...database.models import AlarmEvent, App, Smtp, StatusChange
 from ...database.session import db
+from ...registry import names
 from .events import WORKING, usable
 
 WEEK = timedelta(days=7)
@@ -91,7 +92,7 @@ def uptime(app_id: str, since: datetime, until: datetime) -> float | None:
 
 def _changes(app_ids: list[str], since: datetime, until: datetime) -> list[str]:
     changes = db.session.execute(
-        select(StatusChange.at, StatusChange.after, Smtp.host, Smtp.port, App.name)
+        select(StatusChange.at, StatusChange.after, App.name.label("app_name"), *names.COLUMNS)
         .join(Smtp, Smtp.id == StatusChange.smtp_id)
         .join(App, App.id == StatusChange.app_id)
         .where(
@@ -110,7 +111,7 @@ def _changes(app_ids: list[str], since: datetime, until: datetime) -> list[str]:
     }
     report = ["", _("What changed:")]
     report += [
-        f"- {row.at:%Y-%m-%d %H:%M} {row.host}:{row.port} ({row.name}): {words[row.after]}"
+        f"- {row.at:%Y-%m-%d %H:%M} {names.shown(row)} ({row.app_name}): {words[row.after]}"
         for row in reversed(changes[:MOST])
     ]
     if len(changes) > MOST:
@@ -134,5 +135,5 @@ def _expiring(event: AlarmEvent, until: datetime) -> list[str]:
             statement = statement.where(Smtp.app_id == event.app_id)
         for smtp in db.session.scalars(statement):
             moment: datetime = getattr(smtp, column.key)
-            lines.append(f"- {moment:%Y-%m-%d} {smtp.host}:{smtp.port} ({smtp.app.name}): {words}")
+            lines.append(f"- {moment:%Y-%m-%d} {names.shown(smtp)} ({smtp.app.name}): {words}")
     return ["", _("What expires within 30 days:"), *lines] if lines else []

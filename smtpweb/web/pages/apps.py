@@ -9,10 +9,10 @@ from werkzeug.wrappers import Response as AnyResponse
 from ... import validators
 from ...errors import BadInput, EditConflict, Sentence
 from ...monitoring.alarms import channels
-from ...registry import apps, overview, smtps
+from ...registry import acts, apps, duplicates, names, order, overview, removals
 from ..http import auth
 from ..presentation.sparkline import bar
-from . import drafts, schedule
+from . import drafts, messages, schedule
 from .blueprint import address_of, bp, page_number, wanted
 from .forms import AppForm
 
@@ -33,6 +33,7 @@ def list_apps() -> str:
         summaries=overview.summaries([app.id for app in found]),
         wanted=asked,
         address=address_of(asked, overview.APP_SORTS),
+        deletions=acts.deletions(auth.user().id),
         total=total,
         page=page,
         pages=-(-total // APPS_PER_PAGE),
@@ -81,6 +82,8 @@ def show_app(app_id: str) -> str:
             (smtp, marks[smtp.id][0] if marks[smtp.id] else None, bar(marks[smtp.id]))
             for smtp in found
         ],
+        deletions=acts.deletions(auth.user().id, app.id),
+        doubles=duplicates.of(auth.user().id, [smtp.id for smtp in found]),
         positions=overview.positions(app.id, [smtp.id for smtp in found]),
         wanted=asked,
         address=address_of(asked, overview.SMTP_SORTS),
@@ -101,9 +104,9 @@ def order_smtps(app_id: str) -> AnyResponse:
     seen, moved, step = _order_sent()
     try:
         if step:
-            line = smtps.move(user.id, app.id, seen, moved, step)
+            line, undo_id = order.move(user.id, app.id, seen, moved, step)
         else:
-            line = smtps.reorder(user.id, app.id, seen)
+            line, undo_id = order.reorder(user.id, app.id, seen)
     except EditConflict:
         told = _(
             "The order changed in another window; nothing was moved. The current order is shown."
@@ -114,15 +117,17 @@ def order_smtps(app_id: str) -> AnyResponse:
             return redirect(url_for(".show_app", app_id=app.id, page=page + 1), 303)
         return _to_row(app.id, moved, place - 1, told, "warning")
     place = next(index for index, smtp in enumerate(line) if smtp.id == moved)
-    name = f"{line[place].host}:{line[place].port}"
+    name = names.shown(line[place])
     told = _("%(smtp)s is now number %(place)d of %(total)d.", smtp=name, place=place + 1,
              total=len(line))  # fmt: skip
-    return _to_row(app.id, moved, place, told, "success")
+    return _to_row(app.id, moved, place, told, "success", undo_id)
 
 
-def _to_row(app_id: str, smtp_id: str, place: int, told: str, tone: str) -> AnyResponse:
+def _to_row(
+    app_id: str, smtp_id: str, place: int, told: str, tone: str, act_id: str = ""
+) -> AnyResponse:
     """Redirect to the row at this position, from 0, and show the result of its move there."""
-    flash(told, f"row-{tone}-{smtp_id}")
+    messages.tell(told, act_id, f"row-{tone}-{smtp_id}")
     page = place // SMTPS_PER_PAGE  # the row may have moved to another page
     where = url_for(".show_app", app_id=app_id, page=page + 1 if page else None)
     return redirect(f"{where}#smtp-{smtp_id}", 303)
@@ -179,6 +184,6 @@ def ask_to_remove_app(app_id: str) -> str:
 def remove_app(app_id: str) -> AnyResponse:
     """Remove an app."""
     app = apps.find(auth.user().id, app_id)
-    apps.remove(auth.user().id, app.id)
-    flash(_("%(app)s was deleted.", app=app.name), "success")
+    told = _("%(app)s was deleted.", app=app.name)
+    messages.tell(told, removals.remove_app(auth.user().id, app.id))
     return redirect(url_for(".list_apps"), 303)

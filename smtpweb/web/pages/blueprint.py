@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, request
+from flask import Blueprint, Response, request
 
 from ... import validators
 from ...errors import BadInput, Sentence
+from ...registry import housekeeping
 from ...registry.overview import Wanted
 from ..http import auth
 from . import drafts
@@ -13,6 +14,14 @@ from . import drafts
 bp = Blueprint("pages", __name__)
 bp.url_value_preprocessor(auth.require_utf8)
 bp.before_request(drafts.require_login)
+
+
+@bp.after_request
+def tidy(response: Response) -> Response:
+    """Delete what has expired, on requests that write anyway."""
+    if request.method == "POST":
+        housekeeping.tidy()
+    return response
 
 
 def page_number() -> int:

@@ -47,6 +47,14 @@ def show_check(check_id: str) -> str:
     )
 
 
+@bp.post("/checks/<id:check_id>/cancel")
+def cancel_check(check_id: str) -> AnyResponse:
+    """Cancel a check that is running."""
+    if not service.cancel(auth.user().id, check_id):
+        flash(_("The check had ended already."), "info")
+    return redirect(url_for(".show_check", check_id=check_id), 303)
+
+
 @bp.get("/checks/<id:check_id>/arrival")
 def show_arrival(check_id: str) -> dict[str, bool]:
     """Return whether delivery of the test email was confirmed, for the script of the page."""
@@ -73,13 +81,14 @@ def follow_check(check_id: str) -> Response:
     return response
 
 
-def start(smtp_id: str, done: str) -> AnyResponse:
+def start(smtp_id: str, done: str, recipient: str | None = None) -> AnyResponse:
     """Start a check and redirect to its page.
 
     ``done``: what succeeded before, for the message if the check cannot be started.
+    ``recipient``: instead of the app's test address; raises :class:`BadInput` if refused.
     """
     try:
-        check_id = runner.start(auth.page_caller(), smtp_id, auth.base_url())
+        check_id = runner.start(auth.page_caller(), smtp_id, auth.base_url(), recipient)
     except (Busy, TooMany, SecretUnreadable) as error:
         # Not an error page: the settings were saved, so redirect to the page that shows them.
         told = [done, say(error.detail)]

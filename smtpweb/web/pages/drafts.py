@@ -1,4 +1,4 @@
-"""Restore a form that was sent without a valid session, except for its passwords.
+"""Restore a form that was not saved, except for its passwords.
 
 Every form contains its signed owner. If it is sent after the session has ended, or with a CSRF
 token of an earlier session, its values are stored for that user and restored on the page of the
@@ -12,15 +12,30 @@ import re
 from flask import flash, redirect, request, url_for
 from flask_babel import gettext as _
 from flask_login import current_user
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as AnyResponse
 from wtforms import PasswordField, SubmitField
 
 from ... import validators
+from ...errors import NotFound
 from ...providers import presets
-from ...registry import drafts
+from ...registry import drafts, smtps
 from ..http import auth, form_owner
-from .forms import AppForm, Form, LanguageForm, ProfileForm, TokenForm
+from ..presentation import labels
+from . import messages
+from .forms import (
+    AGAIN,
+    CANCEL,
+    UNTOUCHED,
+    AppForm,
+    Form,
+    LanguageForm,
+    ProfileForm,
+    TokenForm,
+    digest_of_values,
+    is_shown,
+)
 from .smtp_form import SmtpForm
 from .start_form import StartForm
 
@@ -36,11 +51,52 @@ _FORMS: dict[str, type[Form]] = {
 }
 
 
+# Where the button "Cancel" leads
+_LEFT_FOR = {
+    "pages.new_app": "pages.list_apps",
+    "pages.edit_app": "pages.show_app",
+    "pages.new_smtp": "pages.show_app",
+    "pages.edit_smtp": "pages.show_smtp",
+}
+
+
 def require_login() -> AnyResponse | None:
     """Guard the pages: redirect a visitor who is not signed in to the sign-in page."""
     if current_user.is_authenticated:
-        return None
+        return _cancelled()
     return rescue() or auth.require_login()
+
+
+def _cancelled() -> AnyResponse | None:
+    """Leave a form by its *Cancel* button; what was changed in it is kept for some minutes."""
+    kind = _FORMS.get(request.endpoint or "")
+    leave = _LEFT_FOR.get(request.endpoint or "")
+    if kind is None or leave is None or CANCEL not in request.form:
+        return None
+    form = kind(sent=False)
+    values = {field.name: request.form.getlist(field.name) for field in form if is_shown(field)}
+    if digest_of_values(values) != request.form.get(UNTOUCHED) and drafts.keep(
+        auth.user().id, request.path, _typed(kind, auth.user().id)
+    ):
+        messages.lead_back(
+            _("Nothing was saved. What you entered is kept for 10 minutes, except for passwords."),
+            request.path,
+        )
+    return redirect(url_for(leave, **request.view_args or {}), 303)
+
+
+def shown_again() -> list[tuple[str, str]] | None:
+    """Return the hidden fields that show a form again that could not be saved, or None."""
+    kind = _FORMS.get(request.endpoint or "")
+    if kind is None or request.method != "POST":
+        return None
+    values = _typed(kind, form_owner.sent())
+    fixed = {AGAIN: ["1"], "csrf_token": request.form.getlist("csrf_token")}
+    return [
+        (name, "\n".join(map(labels.printable, value.splitlines())))
+        for name, found in (values | fixed).items()
+        for value in found
+    ]
 
 
 def rescue() -> AnyResponse | None:
@@ -52,7 +108,7 @@ def rescue() -> AnyResponse | None:
     signed_in = current_user.is_authenticated
     if owner is None or (signed_in and auth.user().id != owner):
         return None
-    if not drafts.keep(owner, request.path, _typed(kind)):
+    if not drafts.keep(owner, request.path, _typed(kind, owner)):
         return None
     if signed_in:
         return redirect(request.path, 303)
@@ -79,7 +135,7 @@ def taken(path: str) -> MultiDict[str, str] | None:
     return None if values is None else MultiDict(values)
 
 
-def _typed(kind: type[Form]) -> dict[str, list[str]]:
+def _typed(kind: type[Form], owner: str | None) -> dict[str, list[str]]:
     """Return the submitted values of this form, without those that are or may contain secrets."""
     fields = list(kind(sent=False))
     secrets = [
@@ -97,6 +153,8 @@ def _typed(kind: type[Form]) -> dict[str, list[str]]:
     }
     if kind in (SmtpForm, StartForm):
         _drop_hidden_secrets(kept)
+        if _may_hide_name(owner):
+            kept.pop("smtp_login", None)
     return {
         name: values
         for name, values in kept.items()
@@ -126,6 +184,19 @@ def _drop_hidden_secrets(kept: dict[str, list[str]]) -> None:
     if any(preset and preset.password_form == "same" for preset in known):  # noqa: S105
         for name in ("smtp_login", "pasted_username"):
             kept.pop(name, None)  # the provider's token is also its user name
+
+
+def _may_hide_name(owner: str | None) -> bool:
+    """Return whether the form is that of a server whose stored user name must not be shown."""
+    smtp_id = (request.view_args or {}).get("smtp_id")
+    if smtp_id is None:
+        return False
+    try:
+        return owner is None or smtps.find(owner, smtp_id).hides_username
+    except NotFound:
+        return False
+    except SQLAlchemyError:  # the database is away: then it is not known
+        return True
 
 
 def _plain(host: str) -> str:

@@ -12,6 +12,7 @@ from ...database.session import cause, db
 from ...errors import Sentence
 from ..errors import Problem
 from ..http import i18n
+from . import drafts
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +82,7 @@ def _render(problem: Problem) -> str:
         # Above an object that does not exist, there is nothing to see either.
         parent=_nearest_page() if problem.members.get("type") == "about:blank" else "",
         sent=not is_get,
+        form_again=drafts.shown_again() if problem.status_of_page in (429, 503) else None,
     )
 
 

@@ -9,6 +9,7 @@ from flask_babel import LazyString, lazy_gettext
 from flask_babel import gettext as _
 from wtforms import Field, ValidationError
 from wtforms.validators import DataRequired, Optional
+from wtforms.widgets import TextArea
 
 from ... import validators
 from ...mailcheck import Encryption
@@ -45,6 +46,15 @@ class LineField(StringField):
 
     def _value(self) -> str:
         return printable(self.data or "")
+
+
+class LinesField(LineField):
+    """Several lines of text."""
+
+    widget = TextArea()
+
+    def _value(self) -> str:
+        return "\n".join(map(printable, (self.data or "").splitlines()))
 
 
 def trimmed(value: str | None) -> str | None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import secrets
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, cast
 
+import wtforms
 from flask import Response, render_template, request
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
@@ -47,6 +50,8 @@ from .noted_fields import (
     notes_of,
 )
 
+# HTML names, unlike those of all fields
+AGAIN, CANCEL, UNTOUCHED = "show_again", "cancel", "untouched"
 SAME = lazy_gettext("Must be the same as above.")
 
 
@@ -68,10 +73,23 @@ class Form(FlaskForm):
         # Only posted forms: Flask-WTF would also read a JSON body of any shape.
         posted = request.form if sent and request.method == "POST" else typed
         super().__init__(formdata=posted, data=data)
-        self.restored = typed is not None and posted is typed
+        self.is_again = posted is request.form and AGAIN in request.form
+        self.restored = self.is_again or (typed is not None and posted is typed)
         self.accepted: dict[str, Any] = {}
         self.conflict = False
         self._refusal: TooMany | None = None
+
+    def is_submitted(self) -> bool:
+        """Whether the form was sent in order to be saved, not only to be shown again."""
+        return not self.is_again and bool(super().is_submitted())
+
+    @property
+    def untouched(self) -> str:
+        """What tells, when the form is cancelled, that nothing was changed; "" if it was."""
+        if self.restored or self.errors or self.is_submitted() or getattr(self, "unsaved", None):
+            return ""
+        shown = [field for field in self if is_shown(field)]
+        return digest_of_values({field.name: sent_values(field) for field in shown})
 
     def catches(self) -> Catch:
         """Return a context manager that turns the errors of an operation into form errors."""
@@ -136,6 +154,30 @@ class Form(FlaskForm):
             status = 409 if self.conflict else 422
         html = render_template(template, form=self, **context)
         return Response(html, status, headers, mimetype="text/html")
+
+
+def is_shown(field: Field) -> bool:
+    """Whether a field is shown with a value that can be kept."""
+    apart = wtforms.PasswordField | wtforms.SubmitField | wtforms.HiddenField
+    return not isinstance(field, apart)
+
+
+def sent_values(field: Field) -> list[str]:
+    """Return what a browser sends for a visible field that nobody has changed."""
+    match field:
+        case wtforms.BooleanField():
+            return ["y"] if field.data else []
+        case wtforms.SelectMultipleField():
+            return list(field.data or ())
+        case wtforms.SelectField():  # or a radio field
+            return [str(field.data)] if field.data is not None else []
+    return [str(field._value())]
+
+
+def digest_of_values(values: Mapping[str, list[str]]) -> str:
+    """Return a digest of the values of a form; it is compared, and trusted with nothing."""
+    plain = {name: [one.split() for one in found] for name, found in values.items() if any(found)}
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
 
 
 class Catch:

@@ -18,9 +18,10 @@ from ...database.models import App, Smtp
 from ...database.session import now
 from ...errors import BadInput, Sentence
 from ...monitoring import maintenance, schedule, workers
-from ...registry import apps, smtps, switches
+from ...registry import apps, names, smtps, switches
 from ..http import auth
 from ..http.i18n import say
+from . import messages
 from .blueprint import bp
 from .form_fields import text_field
 from .forms import Form
@@ -89,22 +90,21 @@ def about_app(app: App) -> dict[str, Any]:
 def disable_smtp(smtp_id: str) -> AnyResponse:
     """Turn an SMTP server off."""
     try:
-        smtp = switches.disable(
+        smtp, act_id = switches.disable_undoably(
             auth.user().id, smtp_id, until=_until(), note=request.form.get("note", "")
         )
     except BadInput as error:
         _flash(error)
     else:
-        name = f"{smtp.host}:{smtp.port}"
-        flash(_("%(smtp)s is off. No check enables it.", smtp=name), "success")
+        messages.tell(_("%(smtp)s is off. No check enables it.", smtp=names.shown(smtp)), act_id)
     return redirect(url_for(".show_smtp", smtp_id=smtp_id), 303)
 
 
 @bp.post("/smtps/<id:smtp_id>/enable")
 def enable_smtp(smtp_id: str) -> AnyResponse:
     """Enable an SMTP server, whether a person or a check disabled it."""
-    smtp = switches.enable(auth.user().id, smtp_id)
-    flash(_("%(smtp)s is enabled.", smtp=f"{smtp.host}:{smtp.port}"), "success")
+    smtp, act_id = switches.enable_undoably(auth.user().id, smtp_id)
+    messages.tell(_("%(smtp)s is enabled.", smtp=names.shown(smtp)), act_id)
     return redirect(url_for(".show_smtp", smtp_id=smtp.id), 303)
 
 
@@ -115,19 +115,20 @@ def pause_app(app_id: str) -> AnyResponse:
         until = _until()
         if until is None:
             raise BadInput({"hours": [Sentence("Select how long.")]})
-        switches.pause(auth.user().id, app_id, until=until, note=request.form.get("note", ""))
+        note = request.form.get("note", "")
+        act_id = switches.pause_undoably(auth.user().id, app_id, until=until, note=note)
     except BadInput as error:
         _flash(error)
     else:
-        flash(_("Scheduled checks are paused."), "success")
+        messages.tell(_("Scheduled checks are paused."), act_id)
     return redirect(url_for(".show_app", app_id=app_id), 303)
 
 
 @bp.post("/apps/<id:app_id>/resume")
 def resume_app(app_id: str) -> AnyResponse:
     """End the pause of an app."""
-    switches.resume(auth.user().id, app_id)
-    flash(_("Scheduled checks have resumed."), "success")
+    act_id = switches.resume_undoably(auth.user().id, app_id)
+    messages.tell(_("Scheduled checks have resumed."), act_id)
     return redirect(url_for(".show_app", app_id=app_id), 303)
 
 
@@ -142,8 +143,8 @@ def _until() -> datetime | None:
 
 
 def _flash(error: BadInput) -> None:
-    for messages in error.errors.values():
-        for message in messages:
+    for texts in error.errors.values():
+        for message in texts:
             flash(say(message), "warning")
 
 
@@ -155,7 +156,7 @@ def show_windows(app_id: str) -> AnyResponse:
     """Show the maintenance windows of an app and its servers, with a form to add one."""
     user = auth.user()
     app = apps.find(user.id, app_id)
-    servers = {smtp.id: f"{smtp.host}:{smtp.port}" for smtp in app.smtps[:MOST_LISTED]}
+    servers = {smtp.id: names.with_address(smtp) for smtp in app.smtps[:MOST_LISTED]}
     form = WindowForm()
     form.smtp.choices = [
         SelectChoice("", _("all servers of the app")),
@@ -190,9 +191,9 @@ MOST_LISTED = 500  # servers that can be selected for a window
 def remove_window(window_id: str) -> AnyResponse:
     """Remove a maintenance window."""
     user = auth.user()
-    window = maintenance.remove(user.id, window_id)
+    window, act_id = maintenance.remove(user.id, window_id)
     app_id = window.app_id or smtps.find(user.id, window.smtp_id or "").app_id
-    flash(_("The window was removed."), "success")
+    messages.tell(_("The window was removed."), act_id)
     return redirect(url_for(".show_windows", app_id=app_id), 303)
 
 

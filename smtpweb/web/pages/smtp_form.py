@@ -28,6 +28,7 @@ from ..http.i18n import say
 from .form_fields import (
     HostField,
     LineField,
+    LinesField,
     Reads,
     add_others,
     field_of,
@@ -94,9 +95,18 @@ class SmtpForm(Form):
         name="smtp_secret",
     )
     passwordexpires = field_of(fields.SMTP["passwordexpires"])
+    keep_password = BooleanField(
+        lazy_gettext(
+            "Keep the stored password: it is the same host, and the last check has verified its"
+            " certificate on this port"
+        )
+    )
     defaultfromemail = field_of(fields.SMTP["defaultfromemail"])
     defaultfromname = field_of(fields.SMTP["defaultfromname"])
     priority = field_of(fields.SMTP["priority"], required=True)
+    name = field_of(fields.SMTP["name"])
+    note = field_of(fields.SMTP["note"], LinesField)
+    tags = field_of(fields.SMTP["tags"])
     version = HiddenField(validators=[Optional(), Reads(version_number)])
     once_key = once_field()
     save_and_check = SubmitField()
@@ -249,6 +259,15 @@ class SmtpForm(Form):
         return fate is Fate.NEEDED_AGAIN
 
     @property
+    def can_keep_password(self) -> bool:
+        """Whether to ask if the stored password may be sent to another port of the same host."""
+        return bool(
+            self.smtp
+            and self.needs_password
+            and destination.is_proven(self.smtp, self._where_it_goes())
+        )
+
+    @property
     def keeps_username(self) -> bool:
         """Whether to keep the stored user name, which the form must not show."""
         return bool(self.smtp and self.smtp.hides_username and not self.username.data)
@@ -391,6 +410,16 @@ class SmtpForm(Form):
         """Return the usual port of the chosen encryption, if any."""
         chosen = self.encryption.data
         return USUAL_PORTS[Encryption(chosen)] if chosen in set(Encryption) else None
+
+    @property
+    def hosts_with_secret_names(self) -> list[str]:
+        """The hosts whose user names are as secret as passwords, for the page's script."""
+        return sorted(
+            host
+            for preset in presets.presets()
+            if preset.password_form == "same"  # noqa: S105
+            for host in preset.hosts.values()
+        )
 
     @property
     def usual_ports(self) -> dict[str, str]:

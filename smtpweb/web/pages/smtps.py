@@ -16,12 +16,12 @@ from ...database.session import db
 from ...errors import BadInput, Sentence
 from ...extensions import services
 from ...monitoring import history
-from ...registry import apps, overview, smtps
+from ...registry import apps, duplicates, names, overview, removals, smtps
 from ..http import auth
 from ..http.i18n import say
 from ..presentation import causes, chart, remedies
 from ..presentation.sparkline import bar
-from . import checks, drafts, schedule
+from . import checks, drafts, messages, schedule
 from .blueprint import bp, page_number
 from .smtp_form import SmtpForm
 
@@ -61,6 +61,7 @@ def show_smtp(smtp_id: str) -> str:
         smtp=smtp,
         app=smtp.app,
         warnings=_warnings(smtp),
+        doubles=duplicates.of(auth.user().id, [smtp.id]).get(smtp.id, ()),
         last=newest[0] if newest else None,
         summary=overview.summaries([smtp.app_id]).get(smtp.app_id),
         drawn=bar(overview.marks([smtp.id])[smtp.id]),
@@ -108,7 +109,14 @@ def edit_smtp(smtp_id: str) -> AnyResponse:
     elif form.validate_on_submit():
         with form.catches():
             version = form.accepted.get("version")
-            saved = smtps.save(user.id, smtp.app_id, form.changes(), smtp.id, version=version)
+            saved = smtps.save(
+                user.id,
+                smtp.app_id,
+                form.changes(),
+                smtp.id,
+                version=version,
+                keep_password=form.keep_password.data,
+            )
             return _after_save(saved, form)
         if form.conflict:
             form.compare(SmtpForm.of(smtps.find(user.id, smtp_id)))
@@ -156,9 +164,9 @@ def ask_to_remove_smtp(smtp_id: str) -> str:
 def remove_smtp(smtp_id: str) -> AnyResponse:
     """Remove an SMTP server."""
     smtp = smtps.find(auth.user().id, smtp_id)
-    smtps.remove(auth.user().id, smtp.id)
-    flash(_("%(name)s was deleted.", name=f"{smtp.host}:{smtp.port}"), "success")
-    return redirect(url_for(".show_app", app_id=smtp.app_id), 303)
+    app_id, told = smtp.app_id, _("%(name)s was deleted.", name=names.shown(smtp))
+    messages.tell(told, removals.remove_smtp(auth.user().id, smtp.id))
+    return redirect(url_for(".show_app", app_id=app_id), 303)
 
 
 def _form(form: SmtpForm, app: App) -> AnyResponse:

@@ -55,7 +55,7 @@ def said(report: Report | None) -> Report | None:
             for one in report.addresses
         ),
     )
-    words = _words(report.code, report.facts)
+    words = _words(report.code, report.facts, found_mode=bool(report.alternatives))
     if words is None:
         return report
     tls = report.tls
@@ -93,10 +93,15 @@ def texts() -> Iterator[str]:
     yield from ("login", "password", "another address", "SMTP over TLS", "not readable")
 
 
-def _words(code: str | None, facts: Mapping[str, str] | None) -> Rendered | None:
+def _words(
+    code: str | None, facts: Mapping[str, str] | None, *, found_mode: bool = False
+) -> Rendered | None:
+    """Render a cause; with ``found_mode``, only the steps that still hold beside that."""
     cause = causes_by_id().get(code or "")
     if cause is None or not facts:
         return None
+    if found_mode:
+        cause = dataclasses.replace(cause, steps=tuple(cause.steps[n - 1] for n in cause.still))
     if spoken() == "en":
         return render(cause, facts)
     said = {name: _fact(name, value) for name, value in facts.items()}

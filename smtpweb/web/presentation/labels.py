@@ -152,7 +152,9 @@ def since_last_check(smtp: Smtp, last: Check | AnyRow | None) -> str:
         return ""
     if last.smtp_version < smtp.settings_version:
         return str(_("changed since the last check"))
-    return str(_("last check interrupted")) if last.finished is None else ""
+    if last.finished is None:
+        return str(_("last check cancelled") if last.cancelled else _("last check interrupted"))
+    return ""
 
 
 def app_state(app: App, summary: Summary | None) -> State:
@@ -202,6 +204,8 @@ def check_state(check: Check | AnyRow) -> State:
     if check.finished is None:
         if is_under_way(check):
             return State(_("Running"), "info", "clock")
+        if check.cancelled:
+            return State(_("Cancelled"), "secondary", "skipped")
         return State(_("Interrupted"), "warning", "alert")
     if check.arrived and check.accepted:
         return State(

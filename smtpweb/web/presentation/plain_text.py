@@ -19,7 +19,7 @@ def text(check: Check, report: Report) -> str:
     paragraphs = (
         _head(check, report),
         [report.meaning, *confidence.sentences(report)],
-        [f"{number}. {step}" for number, step in enumerate(report.advice, 1)],
+        [f"{number}. {step}" for number, step in enumerate(_to_do(report), 1)],
         _under(_("Warnings"), [str(notice) for notice in report.warnings]),
         _under(_("Stages"), _stages(report)),
         _under(_("Addresses"), _addresses(report)),
@@ -28,6 +28,17 @@ def text(check: Check, report: Report) -> str:
         _under(_("Transcript (milliseconds since the start)"), _transcript(report)),
     )
     return "\n\n".join("\n".join(lines) for lines in map(list, paragraphs) if lines)
+
+
+def _to_do(report: Report) -> Iterator[str]:
+    for mode in report.alternatives:
+        yield _(
+            "Use port %(port)s with %(mode)s: there the same host answers with a valid certificate."
+            " No credentials and no email were sent there.",
+            port=mode.port,
+            mode=labels.ENCRYPTION[mode.encryption],
+        )
+    yield from report.advice
 
 
 def _under(title: str, lines: list[str]) -> list[str]:

@@ -11,7 +11,7 @@ from flask import Flask, Response, request
 from flask_login import current_user
 from jinja2 import StrictUndefined
 
-from ...registry import overview
+from ...registry import names, overview
 from ...validators import LANGUAGES
 from ..http import form_owner
 from . import causes, channel_labels, confidence, dark_theme, labels, past, remedies
@@ -40,6 +40,7 @@ def register(app: Flask) -> None:
         "causes": causes,
         "confidence": confidence.sentences,
         "fixes": remedies,
+        "names": names,
         "current_user": current_user,
         "form_owner": form_owner.token,
         "chosen_theme": dark_theme.chosen,

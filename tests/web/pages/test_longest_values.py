@@ -114,6 +114,7 @@ def _refused(page: Page, url: str, share: Longest, sign: str) -> Iterator[str]:
     page.goto(url + share.pages["edit app"])
     page.locator("input[name=testemail]").fill(sign * 250)
     page.locator("main [type=submit]").click()
+    page.locator(".errors").wait_for()
     yield from problems(page, "app refused")
     page.goto(url + share.pages["new server"])
     page.locator("#provider").fill(sign * 300)
@@ -125,6 +126,7 @@ def _refused(page: Page, url: str, share: Longest, sign: str) -> Iterator[str]:
     yield from problems(page, "several providers")
     page.locator("#host").fill(sign * 250)
     page.locator("[name=save]").click()
+    page.locator(".errors").wait_for()
     yield from problems(page, "server refused")
 
 
@@ -139,7 +141,7 @@ def _sent(page: Page, url: str, share: Longest, sign: str) -> Iterator[str]:
     page.locator("input[name=host]").fill(HOST.replace("w", "m", 1))
     page.locator("input[name=smtp_secret]").fill("x" * 1024)
     page.locator("[name=save]").last.click()
-    page.wait_for_load_state()
+    page.wait_for_url(url + share.pages["edit server"].removesuffix("/edit"))
     yield from problems(page, "saved")
     page.goto(url + share.pages["account"])
     page.locator("form[action$='/account/tokens'] input[name=label]").fill(sign * 199)

@@ -220,7 +220,7 @@ def test_warnings_stand_at_their_fields_after_saving_and_forbid_nothing(
         **typed(host="smtp.gmail.com", port="465", smtp_login="shop", smtp_secret="mein Hund "),
     )  # fmt: skip
     smtp = only_smtp(alice.app)
-    assert page.heading == "smtp.gmail.com:465"
+    assert page.heading == "Gmail · shop"
     assert "Saved with warnings, not checked." in page.text
     for text in (
         "Port 465 usually uses implicit TLS",
