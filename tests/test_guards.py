@@ -26,7 +26,7 @@ PUBLIC = {
     "api_login.login", "api_login_base.login",
     "login.set_up", "login.sign_in",
     "received.ask", "received.confirm",
-    "explain.explain",
+    "explain.explain", "offers.show", "appearance.choose",
     "probes.healthz", "probes.readyz", "probes.metrics", "probes.description", "probes.docs",
 }  # fmt: skip
 UNKNOWN = "f" * 24

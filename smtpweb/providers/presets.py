@@ -179,6 +179,16 @@ def is_secret_name(host: str, username: str | None, password: str | None) -> boo
     return password is not None and username.strip() == password.strip()
 
 
+def hosts_with_secret_names() -> list[str]:
+    """Return the hosts whose user names are as secret as passwords."""
+    return sorted(
+        host
+        for preset in presets()
+        if preset.password_form == "same"  # noqa: S105
+        for host in preset.hosts.values()
+    )
+
+
 def of_domain(domain: str) -> Choice | None:
     """Return the provider that gives its users addresses in this domain."""
     return _by_domain().get(domain.lower())

@@ -411,20 +411,5 @@ class SmtpForm(Form):
         chosen = self.encryption.data
         return USUAL_PORTS[Encryption(chosen)] if chosen in set(Encryption) else None
 
-    @property
-    def hosts_with_secret_names(self) -> list[str]:
-        """The hosts whose user names are as secret as passwords, for the page's script."""
-        return sorted(
-            host
-            for preset in presets.presets()
-            if preset.password_form == "same"  # noqa: S105
-            for host in preset.hosts.values()
-        )
-
-    @property
-    def usual_ports(self) -> dict[str, str]:
-        """The usual port of each encryption, for the page's script."""
-        return {mode.value: str(port) for mode, port in USUAL_PORTS.items()}
-
 
 OTHERS_OF_SMTP = add_others(SmtpForm, fields.SMTP)

@@ -11,6 +11,8 @@ from flask import Flask, Response, request
 from flask_login import current_user
 from jinja2 import StrictUndefined
 
+from ...mailcheck.core.modes import USUAL_PORTS
+from ...providers import presets
 from ...registry import names, overview
 from ...validators import LANGUAGES
 from ..http import form_owner
@@ -41,6 +43,8 @@ def register(app: Flask) -> None:
         "confidence": confidence.sentences,
         "fixes": remedies,
         "names": names,
+        "secret_name_hosts": presets.hosts_with_secret_names,
+        "usual_ports": {mode.value: str(port) for mode, port in USUAL_PORTS.items()},
         "current_user": current_user,
         "form_owner": form_owner.token,
         "chosen_theme": dark_theme.chosen,
