@@ -34,6 +34,7 @@ function isSecret(form, field) {
   const passwords = [...form.querySelectorAll("input[type=password]")].map((one) => one.value.trim());
   if (passwords.some((one) => one && field.value.includes(one))) return true;
   if (field.name !== "smtp_login") return false;
+  if (!form.dataset.secretNames) return true; // a form that does not say which names are
   const host = form.elements.host.value.trim().toLowerCase();
   return "hidesName" in form.dataset || JSON.parse(form.dataset.secretNames).includes(host);
 }

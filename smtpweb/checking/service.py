@@ -178,7 +178,10 @@ def cancel(user_id: str, check_id: str) -> bool:
     """
     with writing():
         check = find(user_id, check_id)
-        db.session.refresh(check, with_for_update=True)
+        # Only its own row: PostgreSQL refuses to lock the optional side of a join
+        db.session.refresh(
+            check, ["finished", "queued", "ends_by", "cancelled"], with_for_update=True
+        )
         if not is_under_way(check) or check.queued is not None or check.cancelled is not None:
             return False
         check.cancelled = check.ends_by = now()

@@ -68,7 +68,6 @@ NEAR_MISSES = [
     ("535 auth failed (this user authenticates too many times)", "auth", "too-many-attempts"),
     ("550 Domain sandbox.example.com is not allowed to send: Please activate your account",
      "data", "account-unconfirmed"),
-    ("551 User not local; please authenticate to relay", "rcpt", "recipient-unknown"),
     ("550 Recipient address changed by policy: user unknown", "rcpt", "recipient-unknown"),
     ("550 High probability of spam", "data", "spam"),
     ("554 You are sending spam", "rcpt", "ip-reputation"),

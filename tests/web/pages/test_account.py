@@ -272,7 +272,7 @@ def test_language_of_an_account_wins_over_the_browsers_until_it_is_given_back(
     assert "Idioma cambiado a español." in page.text
     assert elsewhere.get("/apps").one("html").get("lang") == "es"
     # Error pages ask no storage, and know it all the same.
-    assert browser.get("/nothing", status=404).heading == "No encontrado"
+    assert browser.get("/nothing", status=404).heading == "Página no encontrada"
     assert change(browser, "language", language="").one("html").get("lang") == "en"
 
 
