@@ -107,7 +107,7 @@ def test_sandbox_server_shows_its_failure(demo: Program, clone: Path) -> None:
     elif "SMTP_CONNECT_LOCALHOST_IN_CONTAINER" in seen["wrong port"]:
         expected["wrong port"] = (406, "connect", "SMTP_CONNECT_LOCALHOST_IN_CONTAINER")
     assert seen == expected
-    received = "Email for test@example.com from shop@example.com: Test email"
+    received = "Email for test@example.com from shop@example.com: [smtpweb] Demo shop"
     assert demo.output.count(received) == 1
 
     # The console stands for the mailbox.
