@@ -118,7 +118,8 @@ def _refused(page: Page, url: str, share: Longest, sign: str) -> Iterator[str]:
     yield from problems(page, "app refused")
     page.goto(url + share.pages["new server"])
     page.locator("#provider").fill(sign * 300)
-    page.locator("[name=use]").click()
+    with page.expect_navigation():
+        page.locator("[name=use]").click()
     yield from problems(page, "no such provider")
     page.locator("#provider").fill("ses")
     page.locator("[name=use]").click()
@@ -134,8 +135,8 @@ def _sent(page: Page, url: str, share: Longest, sign: str) -> Iterator[str]:
     """What a page says of what was done."""
     page.goto(url + share.pages["find"])
     page.locator("input[name=email]").fill(ADDRESS)
-    page.locator("main [type=submit]").click()
-    page.wait_for_load_state()
+    with page.expect_navigation():
+        page.locator("main [type=submit]").click()
     yield from problems(page, "found")
     page.goto(url + share.pages["edit server"])
     page.locator("input[name=host]").fill(HOST.replace("w", "m", 1))
@@ -150,6 +151,6 @@ def _sent(page: Page, url: str, share: Longest, sign: str) -> Iterator[str]:
     yield from problems(page, "new token")
     first = page.viewport_size == {"width": WIDTHS[0], "height": 800}
     page.goto(url + share.pages["remove one" if first else "remove another"])
-    page.locator("main button.btn-danger").click()
-    page.wait_for_load_state()
+    with page.expect_navigation():
+        page.locator("main button.btn-danger").click()
     yield from problems(page, "removed")
