@@ -40,7 +40,7 @@ def test_theme_is_chosen_by_a_visitor_and_kept_in_a_cookie(visitor: Browser) -> 
     page = visitor.get("/docs")
     assert (scheme(page), dark_sheets(page)) == ("light dark", [DARK, DARK])
     page = visitor.get("/appearance?theme=dark&back=/docs")
-    assert (page.url, scheme(page), dark_sheets(page)) == ("/docs", "dark", [None, None])
+    assert (page.url, scheme(page), dark_sheets(page)) == ("/docs", "dark", ["all", "all"])
     page = visitor.get("/appearance?theme=light&back=/docs")
     assert (page.url, scheme(page), dark_sheets(page)) == ("/docs", "light", [])
     page = visitor.get("/appearance?theme=&back=/docs")
