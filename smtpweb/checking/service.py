@@ -18,7 +18,7 @@ from ..database.session import AnyRow, db, now, writing
 from ..errors import Busy, NotFound, Sentence
 from ..mailcheck import Purpose, Report, Target
 from ..mailcheck.core.failure import Symptom
-from ..registry import checkability, housekeeping, smtps
+from ..registry import checkability, smtps
 from . import arrival, limits, recipients, retention, verdict, wording
 
 log = logging.getLogger(__name__)
@@ -167,7 +167,6 @@ def _finish(begun: Check, report: Report) -> Check:
     if smtp is None:
         raise NotFound("SMTP")  # removed in the meantime, along with its checks
     retention.prune()
-    housekeeping.tidy()
     return begun
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Select, bindparam, delete, func, or_, select, text, update
+from sqlalchemy import Select, bindparam, delete, func, or_, select, update
 from sqlalchemy.orm import contains_eager
 
 from ..accounts.ownership import is_kept
@@ -25,14 +25,13 @@ from ..errors import SecretUnreadable, TooMany
 from ..mailcheck import Purpose, Report, Target, not_tried
 from ..mailcheck.core.failure import Symptom
 from ..registry import schedule
-from . import maintenance
+from . import host_places, maintenance
+from .host_places import HostPlaces
 
-PER_HOST = 2  # checks at a time
 HOST_SPACING = timedelta(seconds=0.5)  # between two pairs of checks of a busy host
 LEASE_MARGIN = timedelta(seconds=30)  # beyond the deadline of a check
 _BUSY_AGAIN = timedelta(seconds=30)  # until the next attempt if a check by hand is running
 _HEAVY_SHARE = 4  # a user with more than 1/4 of what is due waits for the others
-_MOST_LOCKS = 64  # on hosts, per claim
 _MOST_USERS = 100  # whose queued checks are considered in one claim
 
 
@@ -53,7 +52,7 @@ def claim(worker_id: str, room: int) -> list[Claim]:
     moment = now()
     claims: list[Claim] = []
     with writing():
-        hosts = _Hosts(moment)
+        hosts = HostPlaces(moment)
         claims += _queued(worker_id, moment, hosts, max(1, room // 2))
         claims += _scheduled(worker_id, moment, hosts, room - len(claims))
     return claims
@@ -70,7 +69,7 @@ def is_anything_due() -> bool:
 # --- scheduled checks ----------------------------------------------------------------------
 
 
-def _scheduled(worker_id: str, moment: datetime, hosts: _Hosts, room: int) -> list[Claim]:
+def _scheduled(worker_id: str, moment: datetime, hosts: HostPlaces, room: int) -> list[Claim]:
     window = _window(moment, room * 2)
     if len(window) == room * 2:  # a backlog: one user may fill it
         window += _others(moment, window, room)
@@ -138,7 +137,7 @@ def _others(moment: datetime, window: Sequence[AnyRow], size: int) -> list[AnyRo
 
 
 def _choose(
-    window: Iterable[AnyRow], hosts: _Hosts, room: int
+    window: Iterable[AnyRow], hosts: HostPlaces, room: int
 ) -> tuple[list[str], dict[str, list[str]]]:
     """Return the servers to check now, users in turn, and by host those whose host is full."""
     by_user: dict[str, list[AnyRow]] = defaultdict(list)
@@ -161,7 +160,7 @@ def _choose(
 def _defer(later: dict[str, list[str]], moment: datetime) -> None:
     """Postpone servers whose host is full, spaced in pairs."""
     rows = [
-        {"id": smtp_id, "at": moment + HOST_SPACING * (place // PER_HOST + 1)}
+        {"id": smtp_id, "at": moment + HOST_SPACING * (place // host_places.PER_HOST + 1)}
         for waiting in later.values()
         for place, smtp_id in enumerate(waiting)
     ]
@@ -224,7 +223,7 @@ class _Windows:
 # --- queued checks -------------------------------------------------------------------------
 
 
-def _queued(worker_id: str, moment: datetime, hosts: _Hosts, room: int) -> list[Claim]:
+def _queued(worker_id: str, moment: datetime, hosts: HostPlaces, room: int) -> list[Claim]:
     users = db.session.scalars(
         select(Check.user_id)
         .where(Check.queued.is_not(None))
@@ -242,7 +241,7 @@ def _queued(worker_id: str, moment: datetime, hosts: _Hosts, room: int) -> list[
 
 
 def _queued_of(
-    worker_id: str, user_id: str | None, moment: datetime, hosts: _Hosts, room: int
+    worker_id: str, user_id: str | None, moment: datetime, hosts: HostPlaces, room: int
 ) -> list[Claim]:
     is_idle = or_(Smtp.checking_until.is_(None), Smtp.checking_until <= moment)
     checks = db.session.scalars(
@@ -346,63 +345,3 @@ def give_back(claims: Sequence[Claim]) -> None:
             else:
                 queued = {"queued": claim.started, "progress": None}
                 session.execute(update(Check).where(*mine).values(queued))
-
-
-class _Hosts:
-    """Counts the running checks of each host, on all machines."""
-
-    def __init__(self, moment: datetime) -> None:
-        self._moment = moment
-        self._taken: dict[str, int] = {}
-        self._left: set[str] = set()
-        self._postgresql = db.engine.dialect.name == "postgresql"
-
-    def look_at(self, hosts: set[str]) -> None:
-        """Count the checks of these hosts, too; leave out hosts that another worker has locked."""
-        new = sorted(hosts - self._taken.keys())
-        if not new:
-            return
-        if self._postgresql:
-            self._left |= self._not_ours(new)
-        counted = db.session.execute(
-            select(Due.host, func.count())
-            .where(Due.host.in_(new), Due.lease_until > self._moment)
-            .group_by(Due.host)
-        )
-        under_way = {row[0]: row[1] for row in counted}
-        self._taken |= {host: under_way.get(host, 0) for host in new}
-
-    def _not_ours(self, hosts: list[str]) -> set[str]:
-        """Lock hosts with more than ``PER_HOST`` servers; return those that could not be locked.
-
-        SQLite has only one writer anyway. Locks take shared memory of PostgreSQL, so their number
-        per claim is limited.
-        """
-        crowded = db.session.scalars(
-            text(
-                "SELECT host FROM unnest(CAST(:hosts AS text[])) AS host WHERE (SELECT count(*)"
-                " FROM (SELECT FROM due WHERE due.host = host.host LIMIT :places + 1) AS few)"
-                " > :places"
-            ),
-            {"hosts": hosts, "places": PER_HOST},
-        ).all()
-        locked = db.session.scalars(
-            text(
-                "SELECT host FROM unnest(CAST(:hosts AS text[])) AS host"
-                " WHERE pg_try_advisory_xact_lock(7, hashtext(host))"
-            ),
-            {"hosts": crowded[:_MOST_LOCKS]},
-        ).all()
-        return set(crowded) - set(locked)
-
-    def has_place(self, host: str) -> bool:
-        """Check if another check of this host may begin."""
-        return host not in self._left and self._taken[host] < PER_HOST
-
-    def is_full(self, host: str) -> bool:
-        """Check if the host has its maximum of checks, unless another worker has locked it."""
-        return host not in self._left and self._taken[host] >= PER_HOST
-
-    def take(self, host: str) -> None:
-        """Count another check of this host."""
-        self._taken[host] += 1

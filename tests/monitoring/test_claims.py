@@ -14,7 +14,15 @@ from smtpweb.database.models import App, Check, Due, Incident, Smtp, StatusChang
 from smtpweb.database.session import db, now
 from smtpweb.errors import BadInput
 from smtpweb.extensions import services
-from smtpweb.monitoring import claims, housekeeping, maintenance, schedule, settlement, workers
+from smtpweb.monitoring import (
+    claims,
+    host_places,
+    housekeeping,
+    maintenance,
+    schedule,
+    settlement,
+    workers,
+)
 from smtpweb.monitoring.settlement import Result
 from smtpweb.registry import schedule as rule
 from smtpweb.registry import smtps, switches
@@ -218,13 +226,13 @@ def test_host_has_two_checks_at_a_time_and_the_others_are_spaced(alice: Person, 
     with alice.app.app_context():
         host_of = dict(db.session.execute(select(Smtp.id, Smtp.host)).all())
         hosts = Counter(host_of[one.smtp_id] for one in claimed)
-        assert hosts["smtp.example"] == claims.PER_HOST
+        assert hosts["smtp.example"] == host_places.PER_HOST
         assert len(hosts) == 6
         later = db.session.scalars(
             select(Due.next_at).where(Due.host == "smtp.example", Due.lease_until.is_(None))
         ).all()
     assert len(later) == 8
-    assert max(Counter(later).values()) == claims.PER_HOST
+    assert max(Counter(later).values()) == host_places.PER_HOST
     assert min(map(not_none, later)) > now() - timedelta(seconds=1)
     make_due(alice.app, *(smtp for smtp in host_of if host_of[smtp] == "smtp.example"))
     assert claim(alice, 50) == []  # both places are still taken

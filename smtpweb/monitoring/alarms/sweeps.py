@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TypeVar
 
-from sqlalchemy import delete, exists, select, update
+from sqlalchemy import Select, delete, exists, select, update
+from sqlalchemy.orm import InstrumentedAttribute
 
 from ...accounts.ownership import is_kept
 from ...config import settings
@@ -14,6 +18,8 @@ from ...registry import states
 from ...registry.states import SmtpState
 from . import events, quiet_hours
 from .kinds import Kind
+
+T = TypeVar("T")
 
 PORTION = 100  # rows per transaction
 EXPIRY_DAYS = (21, 7, 1)
@@ -64,14 +70,7 @@ def _repeat_due() -> int:
     if not db.session.scalar(due.limit(1)):
         return 0
     with writing() as session:
-        due_events = session.scalars(
-            select(AlarmEvent)
-            .where(AlarmEvent.again_at <= moment)
-            .order_by(AlarmEvent.again_at)
-            .limit(PORTION)
-            .with_for_update(skip_locked=True),
-            execution_options={"populate_existing": True},
-        ).all()
+        due_events = session.scalars(_due(AlarmEvent, AlarmEvent.again_at, moment)).all()
         for event in due_events:
             kind = Kind(event.kind)
             if kind is Kind.UNSTEADY:
@@ -79,6 +78,20 @@ def _repeat_due() -> int:
             else:
                 _repeat(event, kind, moment)
         return len(due_events)
+
+
+def _due(
+    table: type[T], column: InstrumentedAttribute[datetime | None], moment: datetime
+) -> Select[T]:
+    """Select and lock a portion of the rows whose time has come, without those that are locked."""
+    return (
+        select(table)
+        .where(column <= moment)
+        .order_by(column)
+        .limit(PORTION)
+        .with_for_update(skip_locked=True)
+        .execution_options(populate_existing=True)
+    )
 
 
 def _repeat(event: AlarmEvent, kind: Kind, moment: datetime) -> None:
@@ -116,24 +129,26 @@ def _degraded() -> None:
             ~lasting,
             is_kept,
         )
-        .order_by(Smtp.id)
-        .limit(PORTION)
     )
+    _for_each(statement, _notify_degraded)
+
+
+def _notify_degraded(smtp: Smtp) -> None:
+    since = smtp.degraded_since or now()
+    facts = events.facts_of(smtp) | {"since": since.isoformat()}
+    key = f"degraded:{smtp.id}:{since.isoformat()}"
+    events.notify(Kind.DEGRADED, key, smtp, facts, again_at=now() + events.REPEATED_AFTER)
+
+
+def _for_each(statement: Select[Smtp], notify: Callable[[Smtp], None]) -> None:
+    """Call ``notify`` for each of these SMTP servers, in one transaction for each portion."""
+    statement = statement.order_by(Smtp.id).limit(PORTION)
     last = ""
     while True:
         with writing() as session:
             smtps = session.scalars(statement.where(Smtp.id > last)).all()
             for smtp in smtps:
-                since = smtp.degraded_since or now()
-                facts = events.facts_of(smtp) | {"since": since.isoformat()}
-                key = f"degraded:{smtp.id}:{since.isoformat()}"
-                events.notify(
-                    Kind.DEGRADED,
-                    key,
-                    smtp,
-                    facts,
-                    again_at=now() + events.REPEATED_AFTER,
-                )
+                notify(smtp)
         if len(smtps) < PORTION:
             return
         last = smtps[-1].id
@@ -153,22 +168,14 @@ def _expiring() -> None:
             select(Smtp)
             .join(Smtp.app)
             .where(column > moment, column <= moment + timedelta(days=EXPIRY_DAYS[0]), is_kept)
-            .order_by(Smtp.id)
-            .limit(PORTION)
         )
-        last = ""
-        while True:
-            with writing() as session:
-                smtps = session.scalars(statement.where(Smtp.id > last)).all()
-                for smtp in smtps:
-                    if states.smtp_state(smtp) is not SmtpState.OFF:
-                        _notify_expiry(smtp, what, getattr(smtp, column.key), moment)
-            if len(smtps) < PORTION:
-                break
-            last = smtps[-1].id
+        _for_each(statement, partial(_notify_expiry, what=what, column=column.key, moment=moment))
 
 
-def _notify_expiry(smtp: Smtp, what: str, expires: datetime, moment: datetime) -> None:
+def _notify_expiry(smtp: Smtp, *, what: str, column: str, moment: datetime) -> None:
+    if states.smtp_state(smtp) is SmtpState.OFF:
+        return
+    expires: datetime = getattr(smtp, column)
     left = expires - moment
     threshold = min(days for days in EXPIRY_DAYS if left <= timedelta(days=days))
     facts = events.facts_of(smtp) | {
@@ -190,14 +197,7 @@ def _weekly_reports() -> int:
     ):
         return 0
     with writing() as session:
-        due_channels = session.scalars(
-            select(AlarmChannel)
-            .where(AlarmChannel.weekly_at <= moment)
-            .order_by(AlarmChannel.weekly_at)
-            .limit(PORTION)
-            .with_for_update(skip_locked=True),
-            execution_options={"populate_existing": True},
-        ).all()
+        due_channels = session.scalars(_due(AlarmChannel, AlarmChannel.weekly_at, moment)).all()
         for channel in due_channels:
             due = channel.weekly_at or moment
             channel.weekly_at = quiet_hours.next_report(moment, channel.timezone)

@@ -15,7 +15,7 @@ from flask_babel import lazy_gettext
 
 from ...mailcheck import Stage
 from ...monitoring.history import TOTAL, Column
-from . import labels
+from . import labels, times
 
 WIDTH, HEIGHT = 24, 160  # width of a column, height of the highest one
 LEFT, TOP = 56, 8
@@ -80,7 +80,7 @@ def chart(columns: Sequence[Column]) -> Chart:
     ]
     ticks = (
         [
-            (TOP + HEIGHT * (1 - share), labels.duration(top * share) if share else "0")
+            (TOP + HEIGHT * (1 - share), times.duration(top * share) if share else "0")
             for share in (0, 0.5, 1)
         ]
         if highest
@@ -109,9 +109,9 @@ def _drawn(index: int, column: Column, top: float) -> Drawn:
 
 
 def _words(column: Column) -> str:
-    phrases = [labels.exact(column.since)]
+    phrases = [times.exact(column.since)]
     if column.typical:
-        phrases.append(_("typically %(time)s", time=labels.duration(column.typical.times[TOTAL])))
+        phrases.append(_("typically %(time)s", time=times.duration(column.typical.times[TOTAL])))
     if column.failed:
         phrases.append(_("failed at %(stage)s", stage=labels.stage(column.failed.stage)))
     return ", ".join(phrases)

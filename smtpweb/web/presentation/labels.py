@@ -1,19 +1,14 @@
-"""Labels for pages: states of SMTP servers, apps and checks, stages, times, durations."""
+"""Labels for pages: states of SMTP servers, apps and checks, stages."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from babel.units import format_unit
 from flask_babel import (
-    format_decimal,
     format_percent,
-    format_timedelta,
-    get_locale,
     lazy_gettext,
     ngettext,
     pgettext,
@@ -28,6 +23,7 @@ from ...mailcheck.core.modes import ENCRYPTION_NAMES
 from ...registry import states
 from ...registry.overview import Summary
 from ...registry.states import AppState, SmtpState
+from . import times
 
 
 class State(NamedTuple):
@@ -270,7 +266,7 @@ def travel(check: Check | AnyRow) -> str:
     """Return the time from the end of the check to the confirmation of delivery."""
     since = check.finished or check.started
     seconds = max(0.0, (check.arrived - since).total_seconds()) if check.arrived else 0.0
-    return f"{seconds:.0f} s" if seconds < 60 else span(seconds)
+    return f"{seconds:.0f} s" if seconds < 60 else times.span(seconds)
 
 
 def quoted(reply: Reply) -> str:
@@ -306,34 +302,6 @@ def tls_facts(report: Report) -> list[tuple[str, str]]:
     return [(name, value) for name, value in facts if value]
 
 
-def relative(moment: datetime) -> str:
-    """Return a time relative to now: "3 minutes ago", "in 90 days"."""
-    seconds = (moment - now()).total_seconds()
-    if abs(seconds) < 1:
-        return str(_("just now"))
-    lapse = span(abs(seconds))
-    return str(_("in %(time)s", time=lapse) if seconds > 0 else _("%(time)s ago", time=lapse))
-
-
-def span(seconds: float) -> str:
-    """Return 1 or more seconds in the largest unit that fits, at most days: "3 minutes"."""
-    lapse = timedelta(seconds=seconds)
-    if lapse < timedelta(days=7):
-        return str(format_timedelta(lapse, threshold=1))
-    # Babel would use weeks and months, and round 10 days to "1 week".
-    return format_unit(round(lapse / timedelta(days=1)), "duration-day", locale=get_locale())
-
-
-def days_left(until: str) -> int | None:
-    """Return whole days until an ISO 8601 time, negative if past; None if it is not a time."""
-    try:
-        moment = datetime.fromisoformat(until)
-    except ValueError:
-        return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return (moment - now()).days
-
-
 def heartbeat_state(alive: bool) -> State:
     """Return whether a worker is alive."""
     if alive:
@@ -362,46 +330,14 @@ def printable_lines(text: str) -> str:
     return "\n".join(printable(line) for line in text.splitlines())
 
 
-def is_past(moment: datetime) -> bool:
-    """Return whether this time is in the past."""
-    return moment <= now()
-
-
-def seconds_since(moment: datetime) -> int:
-    """Return whole seconds since a time, at least 0."""
-    return max(0, int((now() - moment).total_seconds()))
-
-
 def state_words(state: str) -> State:
     """Return the words for a value of :class:`SmtpState`."""
     return SMTP_STATES[SmtpState(state)]
 
 
-def days_until(moment: datetime) -> int:
-    """Return whole days until a time, negative if it is past."""
-    return (moment - now()).days
-
-
 def share(part: float) -> str:
     """Return a share, 0 to 1, in percent, rounded down so that only the whole is 100 %."""
     return str(format_percent(math.floor(part * 10_000) / 10_000, "0.##%"))
-
-
-def exact(moment: datetime) -> str:
-    """Return a time in full."""
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
-
-
-def duration(milliseconds: float) -> str:
-    """Return a duration in seconds or milliseconds, whichever fits."""
-    if milliseconds >= 1000:
-        return f"{format_decimal(milliseconds / 1000, '0.0')} s"
-    return f"{milliseconds:.0f} ms" if milliseconds >= 1 else str(_("under 1 ms"))
-
-
-def took(started: datetime, finished: datetime) -> str:
-    """Return how long a check took."""
-    return duration(max(0.0, (finished - started).total_seconds() * 1000))
 
 
 def percent(part: int, whole: int) -> str:

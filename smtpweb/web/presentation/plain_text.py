@@ -11,7 +11,7 @@ from flask_babel import gettext as _
 
 from ...database.models import Check
 from ...mailcheck import Report
-from . import confidence, labels
+from . import confidence, labels, times
 
 
 def text(check: Check, report: Report) -> str:
@@ -60,17 +60,17 @@ def _head(check: Check, report: Report) -> Iterator[str]:
     if report.mail_from:
         yield _("From: %(address)s", address=report.mail_from)
     yield _("To: %(address)s", address=report.rcpt_to)
-    took = labels.duration(report.milliseconds)
-    yield _("Checked: %(moment)s, took %(time)s", moment=labels.exact(check.started), time=took)
+    took = times.duration(report.milliseconds)
+    yield _("Checked: %(moment)s, took %(time)s", moment=times.exact(check.started), time=took)
     if check.arrived:
-        yield _("Delivery confirmed: %(moment)s", moment=labels.exact(check.arrived))
+        yield _("Delivery confirmed: %(moment)s", moment=times.exact(check.arrived))
     yield _("Check: %(id)s", id=check.id)
 
 
 def _stages(report: Report) -> list[str]:
     return [
         f"{one.name}: {one.outcome.words}"
-        + (f", {labels.duration(one.milliseconds)}" if one.milliseconds is not None else "")
+        + (f", {times.duration(one.milliseconds)}" if one.milliseconds is not None else "")
         for one in labels.rungs(report.steps)
     ]
 
@@ -78,7 +78,7 @@ def _stages(report: Report) -> list[str]:
 def _addresses(report: Report) -> list[str]:
     return [
         f"{one.address}: {one.outcome}"
-        + (f", {labels.duration(one.milliseconds)}" if one.milliseconds is not None else "")
+        + (f", {times.duration(one.milliseconds)}" if one.milliseconds is not None else "")
         for one in report.addresses
     ]
 

@@ -10,7 +10,7 @@ from flask_babel import ngettext
 
 from ...database.session import AnyRow
 from ...registry.overview import MARKS
-from . import labels
+from . import labels, times
 
 _STEP = 5  # SVG units from one check to the next
 
@@ -68,7 +68,7 @@ _LARGE = {"accepted": "M12 3v18", "failed": "M7 6l10 12m0-12l-10 12", "other": "
 
 def _mark(check: AnyRow) -> Mark:
     kind = _kind(check)
-    said = f"{labels.check_state(check).words}, {labels.exact(check.started)}"
+    said = f"{labels.check_state(check).words}, {times.exact(check.started)}"
     return Mark(check.id, said, kind, _LARGE[kind])
 
 

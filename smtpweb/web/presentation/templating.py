@@ -16,7 +16,7 @@ from ...providers import presets
 from ...registry import names, overview
 from ...validators import LANGUAGES
 from ..http import form_owner
-from . import causes, channel_labels, confidence, dark_theme, labels, past, remedies
+from . import causes, channel_labels, confidence, dark_theme, labels, past, remedies, times
 
 _DAY = 86400
 _YEAR = 365 * _DAY
@@ -30,12 +30,13 @@ def register(app: Flask) -> None:
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters |= {
-        "relative": labels.relative,
-        "exact": labels.exact,
-        "duration": labels.duration,
+        "relative": times.relative,
+        "exact": times.exact,
+        "duration": times.duration,
     }
     app.jinja_env.globals |= {
         "words": labels,
+        "times": times,
         "past": past,
         "alarm_words": channel_labels,
         "has_demo_mailbox": "demo" in app.blueprints,

@@ -30,7 +30,7 @@ from smtpweb.mailcheck.diagnosis.facts import WARNINGS
 from smtpweb.mailcheck.diagnosis.matcher import diagnose
 from smtpweb.mailcheck.diagnosis.rendering import OPTIONAL, names_in
 from smtpweb.validators import LANGUAGES
-from smtpweb.web.presentation import causes, labels
+from smtpweb.web.presentation import causes, times
 from tests.conftest import settings_for
 from tests.support.browser import Browser, Page, one_database, signed_in
 from tests.support.examples import EXAMPLES, seen
@@ -398,4 +398,4 @@ def test_span_of_time_is_in_the_unit_that_fits_days_at_most(
 ) -> None:
     for language, words in (("en", english), ("es", spanish_words)):
         with bare_app.test_request_context("/login", headers={"Accept-Language": language}):
-            assert labels.span(seconds) == words
+            assert times.span(seconds) == words
