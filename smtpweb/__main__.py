@@ -23,6 +23,9 @@ from .app import create_app
 from .database.session import cause, db
 from .errors import ConfigError
 
+_PACE = 0.1  # seconds between two checks of the processes
+_FIRST_WAIT, _LONGEST_WAIT = 1.0, 30.0  # seconds before a worker that died is restarted
+
 
 def main() -> None:
     """Serve, or run the command that the arguments name."""
@@ -75,10 +78,6 @@ def run_all(environment: Mapping[str, str]) -> int:
         for process in (web, worker):
             if process is not None:
                 process.wait()
-
-
-_PACE = 0.1  # seconds between two checks of the processes
-_FIRST_WAIT, _LONGEST_WAIT = 1.0, 30.0  # seconds before a worker that died is restarted
 
 
 def _start(command: list[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:

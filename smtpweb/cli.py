@@ -1,4 +1,4 @@
-"""The ``flask`` commands of an administrator: users, tokens, SMTP servers, keys.
+"""The ``flask`` commands of an administrator: users, tokens, SMTP servers, workers, keys.
 
 A usage error is one sentence on stderr and exit status 2. Status 1 means that the command ran and
 found something wrong.
@@ -352,30 +352,22 @@ def make_due(idapp: str | None) -> None:
 @click.option("--note", default="", help="Why; shown on its page.")
 def disable_smtp(idsmtp: str, until: str | None, note: str) -> None:
     """Turn an SMTP server off; no check enables it again."""
-    owner_id, where = _one(idsmtp)
+    ((smtp_id, owner_id, name),) = _find(idsmtp, None)
     try:
         moment = validators.moment(until) if until else None
     except ValueError as error:
         raise UsageError(f"--until: {error}") from None
-    switches.disable(owner_id, _id(idsmtp) or "", until=moment, note=note)
-    click.echo(f"{where} is off{f' until {moment:%Y-%m-%d %H:%M} UTC' if moment else ''}.")
+    switches.disable(owner_id, smtp_id, until=moment, note=note)
+    click.echo(f"{name} is off{f' until {moment:%Y-%m-%d %H:%M} UTC' if moment else ''}.")
 
 
 @smtps_group.command("enable")
 @click.argument("idsmtp")
 def enable_smtp(idsmtp: str) -> None:
     """Enable an SMTP server, whoever disabled it."""
-    owner_id, where = _one(idsmtp)
-    switches.enable(owner_id, _id(idsmtp) or "")
-    click.echo(f"{where} is enabled.")
-
-
-def _one(idsmtp: str) -> tuple[str, str]:
-    """Return the owner of an SMTP server, and its address."""
-    found = smtps.with_owners(smtp_id=_id(idsmtp))
-    if not found:
-        raise UsageError(f"There is no SMTP {idsmtp}.")
-    return found[0][1], found[0][2]
+    ((smtp_id, owner_id, name),) = _find(idsmtp, None)
+    switches.enable(owner_id, smtp_id)
+    click.echo(f"{name} is enabled.")
 
 
 # --- worker --------------------------------------------------------------------------------
