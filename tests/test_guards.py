@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import subprocess
@@ -116,6 +117,19 @@ def test_templates_compile_and_import_nothing_in_vain(app: Flask) -> None:
             names += [name if isinstance(name, str) else name[1] for name in node.names]
         for name in names:
             assert len(re.findall(rf"\b{name}\b", source)) > 1, (path, name)
+
+
+@ON_SQLITE
+def test_templates_take_from_modules_only_what_is_there(app: Flask) -> None:
+    """Undefined names show only when their line is reached."""
+    modules = {
+        name: value for name, value in app.jinja_env.globals.items() if inspect.ismodule(value)
+    }
+    assert len(modules) > 5
+    for path in (ROOT / "templates").rglob("*.html"):
+        for node in app.jinja_env.parse(path.read_text()).find_all(nodes.Getattr):
+            if isinstance(node.node, nodes.Name) and node.node.name in modules:
+                assert hasattr(modules[node.node.name], node.attr), (path, node.attr)
 
 
 def test_templates_trust_nothing_and_hold_no_script() -> None:

@@ -16,7 +16,7 @@ from sqlalchemy import select
 from smtpweb.app import create_app
 from smtpweb.config import load
 from smtpweb.database.models import App, Check, Due, Smtp, User, Worker
-from smtpweb.database.session import db, now
+from smtpweb.database.session import db, now, writing
 from smtpweb.extensions import services
 from smtpweb.monitoring import engine
 from tests.conftest import cannot_run
@@ -59,27 +59,26 @@ class Place:
             return len(db.session.scalars(select(model).where(*which)).all())  # type: ignore[arg-type]
 
     def add_due(self, server: FakeServer, count: int = 1) -> None:
-        with self.app.app_context():
-            user = db.session.scalar(select(User))
+        with self.app.app_context(), writing() as session:  # a worker may be writing
+            user = session.scalar(select(User))
             if user is None:
                 user = User(name="a", name_key="a", email="a@example.com", password_hash="x")
-                db.session.add(user)
-                db.session.flush()
-                db.session.add(
+                session.add(user)
+                session.flush()
+                session.add(
                     App(user_id=user.id, name="shop", testemail="a@example.com",
                         defaultfromemail="b@example.com")
                 )  # fmt: skip
-                db.session.flush()
-            app = db.session.scalars(select(App)).one()
+                session.flush()
+            app = session.scalars(select(App)).one()
             for _ in range(count):
                 smtp = Smtp(app_id=app.id, host=server.host, port=server.port)
-                db.session.add(smtp)
-                db.session.flush()
-                db.session.add(
+                session.add(smtp)
+                session.flush()
+                session.add(
                     Due(smtp_id=smtp.id, user_id=user.id, host=server.host, next_at=now(),
                         attempt=0)
                 )  # fmt: skip
-            db.session.commit()
 
     def finished(self) -> int:
         return self.count(Check, Check.finished.is_not(None))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, request
+from flask_babel import format_decimal
 from flask_login import current_user
 from jinja2 import StrictUndefined
 
@@ -37,6 +38,7 @@ def register(app: Flask) -> None:
     app.jinja_env.globals |= {
         "words": labels,
         "times": times,
+        "format_decimal": format_decimal,
         "past": past,
         "alarm_words": channel_labels,
         "has_demo_mailbox": "demo" in app.blueprints,
