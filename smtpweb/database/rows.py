@@ -38,8 +38,8 @@ class SmtpStanding(Protocol):
     def uncheckable(self) -> str | None: ...
 
 
-class SmtpSettings(SmtpUser, SmtpPassword, Protocol):
-    """All that a check depends on."""
+class SmtpRules(SmtpUser, Protocol):
+    """What the rules about its settings read."""
 
     @property
     def host(self) -> str: ...
@@ -57,8 +57,15 @@ class SmtpSettings(SmtpUser, SmtpPassword, Protocol):
     def password_findings(self) -> str | None: ...
 
 
+class SmtpSettings(SmtpRules, SmtpPassword, Protocol):
+    """All that a check depends on."""
+
+
 class SmtpRow(SmtpSettings, Protocol):
     """All that the API shows of it."""
+
+    @property
+    def version(self) -> int: ...
 
     @property
     def app_id(self) -> str: ...
@@ -101,7 +108,7 @@ class TokenAndSmtp(TokenRow, SmtpRow, Protocol):
 
 
 def with_tokens(rows: Sequence[AnyRow]) -> Sequence[TokenRow]:
-    """Rows that were selected by ``tokens.token_rows``."""
+    """Rows that were selected by ``tokens.TOKEN_COLUMNS``."""
     return cast(Sequence[TokenRow], rows)
 
 

@@ -14,12 +14,12 @@ from decimal import Decimal
 from typing import Any, TypeVar, cast
 from urllib.parse import parse_qsl
 
+import orjson
 from flask import Response, request
 from werkzeug.exceptions import UnsupportedMediaType
 
 from ... import validators
-from ...database.models import App, hides_username
-from ...database.rows import SmtpRow
+from ...database.models import App
 from ...errors import BadInput
 from ...mailcheck import Encryption
 from ...mailcheck.explain.explanation import Explanation
@@ -175,41 +175,6 @@ def _fields_sent(sent: Sent, table: Mapping[str, Field], *, edit: bool = False) 
     return changes
 
 
-def smtp(row: SmtpRow, app_sender: str | None, *, secrets: bool) -> dict[str, Any]:
-    """Return the API representation of an SMTP server or a row of one.
-
-    ``app_sender``: the default From address of its app. ``secrets``: include the password.
-    """
-    if secrets:
-        password, found = smtps.password_and_warnings(row, app_sender)
-        hidden: dict[str, Any] = {"password": password}
-    else:
-        found = smtps.warnings_of(row, app_sender)
-        hidden = {"password": None}
-        if hides_username(row):
-            hidden["username"] = None
-    shown: dict[str, Any] = {
-        "_id": row.id,
-        "idapp": row.app_id,
-        **_members(row, fields.SMTP, hidden),
-        "numerrors": row.numerrors,
-        "created": _time(row.created),
-        "modified": _time(row.modified),
-        "status": "A" if row.enabled else "D",
-    }
-    if found:
-        shown["warnings"] = warnings(found)
-    return shown
-
-
-def _members(row: Any, table: Mapping[str, Field], instead: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of a row by their API names; ``instead`` overrides stored values."""
-    return {
-        field.shown_as or name: instead[name] if name in instead else getattr(row, name)
-        for name, field in table.items()
-    }
-
-
 def warnings(found: Iterable[Warning]) -> list[dict[str, str | None]]:
     """Return warnings about likely failures, by API parameter name."""
     return [
@@ -247,9 +212,9 @@ def app(row: App) -> dict[str, Any]:
     return {
         "_id": row.id,
         "iduser": row.user_id,
-        **_members(row, fields.APP, {}),
-        "created": _time(row.created),
-        "modified": _time(row.modified),
+        **{field.shown_as or name: getattr(row, name) for name, field in fields.APP.items()},
+        "created": time(row.created),
+        "modified": time(row.modified),
         "status": "A",
     }
 
@@ -282,14 +247,24 @@ def page(content: list[dict[str, Any]], number: int, size: int, total: int) -> d
 
 def reply(body: object, status: int = 200, mimetype: str = "application/json") -> Response:
     """Return JSON as one line of ASCII: some clients show it raw, decoded in any charset."""
-    return Response(json.dumps(body, separators=(",", ":")), status, mimetype=mimetype)
+    return Response(encode(body), status, mimetype=mimetype)
 
 
-def _time(moment: datetime) -> str:
+def encode(body: object) -> bytes:
+    """Return JSON as one line of ASCII."""
+    try:
+        content = orjson.dumps(body)
+    except orjson.JSONEncodeError:  # a lone surrogate, which JSON can only escape
+        content = b"\x80"
+    return content if content.isascii() else _escape_all.encode(body).encode()
+
+
+_escape_all = json.JSONEncoder(separators=(",", ":"))
+
+
+def time(moment: datetime) -> str:
     """Return UTC without an offset: the Java client parses a LocalDateTime, which has none."""
-    # Plain SQLite rows have already been converted by UtcDateTime.
-    text: str = moment.replace(tzinfo=None).isoformat(timespec="milliseconds")
-    return text
+    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00")  # UtcDateTime is UTC
 
 
 # --- reading a request ----------------------------------------------------------------------

@@ -9,10 +9,11 @@ from ...accounts import tokens, users
 from ...checking import explain as explaining
 from ...checking import service
 from ...errors import BadInput, CredentialsNotValid, NotAuthorized, NotFound
-from ...registry import apps, smtps
+from ...registry import api_rows, apps, smtps
 from ..errors import describe
 from ..http import auth
-from . import problems, schema
+from . import problems, schema, smtp_answer
+from .smtp_answer import Smtps
 
 bp = Blueprint("api", __name__)
 bp.before_request(auth.require_token)
@@ -66,7 +67,7 @@ def save_smtp() -> Response:
     sent.done()
     saved = smtps.save(g.caller.user_id, app_id, changes, smtp_id or None, once=once)
     sender = saved.app.defaultfromemail
-    return schema.reply(schema.smtp(saved, sender, secrets=g.caller.may("secrets")))
+    return schema.reply(smtp_answer.smtp(saved, sender, secrets=g.caller.may("secrets")))
 
 
 @bp.get("/private/smtps/findByApp")
@@ -74,14 +75,13 @@ def save_smtp() -> Response:
 def find_smtps_by_app() -> Response:
     """Return the SMTP servers of an app as an array, in order of use."""
     sent = schema.Sent()
-    caller, rows = auth.caller_and(smtps.rows_by_app, sent.id("idapp"))
+    caller, rows = auth.caller_and(api_rows.smtps_of_app, sent.id("idapp"))
     sent.done()
     if rows[0].app_found is None:
         raise NotFound("App")
+    found = rows if rows[0].id else ()
     secrets = caller.may("secrets")
-    return schema.reply(
-        [schema.smtp(row, row.app_sender, secrets=secrets) for row in rows if row.id]
-    )
+    return smtp_answer.reply(Smtps(found, rows[0].app_sender, secrets=secrets), one=False)
 
 
 @bp.get("/private/smtps/findById")
@@ -89,12 +89,12 @@ def find_smtps_by_app() -> Response:
 def find_smtp_by_id() -> Response:
     """Return one SMTP server."""
     sent = schema.Sent()
-    caller, rows = auth.caller_and(smtps.rows_by_id, sent.id("idsmtp"))
+    caller, rows = auth.caller_and(api_rows.smtp_by_id, sent.id("idsmtp"))
     sent.done()
     if rows[0].app_found is None:
         raise NotFound("SMTP")
-    row = rows[0]
-    return schema.reply(schema.smtp(row, row.app_sender, secrets=caller.may("secrets")))
+    secrets = caller.may("secrets")
+    return smtp_answer.reply(Smtps(rows, rows[0].app_sender, secrets=secrets), one=True)
 
 
 @bp.post("/private/smtps/remove")

@@ -17,9 +17,8 @@ from werkzeug.wrappers import Response
 from ...accounts import tokens, users
 from ...accounts.tokens import ALL_SCOPES, Caller
 from ...database.models import User
-from ...database.rows import TokenRow, with_tokens
+from ...database.rows import TokenRow
 from ...database.secret_box import digest_of
-from ...database.session import fetch
 from ...errors import BadInput, CredentialsNotValid, NotAuthorized, Sentence
 
 V = TypeVar("V", bound=Callable[..., object])
@@ -74,7 +73,7 @@ def require_token() -> None:
     g.token_digest = _token_digest()
     g.scope = needs.scope
     if not needs.joined:
-        _admit(with_tokens(fetch(tokens.token_rows(g.token_digest))))
+        _admit(tokens.find_caller(g.token_digest))
 
 
 def caller_and(rows_of: Callable[[str, str], Sequence[R]], key: str) -> tuple[Caller, Sequence[R]]:

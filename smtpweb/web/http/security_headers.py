@@ -26,6 +26,6 @@ def _protect(response: Response) -> Response:
     headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=()"
     if request.is_secure:
         headers["Strict-Transport-Security"] = "max-age=31536000"
-    if not request.path.startswith("/static/") and not request.path.startswith("/bootstrap/"):
+    if "Cache-Control" not in headers:
         headers["Cache-Control"] = "no-store"
     return response
