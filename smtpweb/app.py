@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -15,13 +17,22 @@ from .database import models
 from .database.session import db, engine_options
 from .extensions import Services, bootstrap, csrf, login_manager, migrate
 from .web.http import chunked_body, host_header
+from .web.http.sessions import PageSessions
 
 MOST_BODY = 1024 * 1024
 
 
+class _SynchronousFlask(Flask):
+    """Flask without async views: it need not look for one before each function of a request."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function as it is."""
+        return func
+
+
 def create_app(settings: Settings) -> Flask:
     """Build the application without touching the database or the network."""
-    app = Flask(
+    app = _SynchronousFlask(
         "smtpweb",
         root_path=str(ROOT),
         template_folder=str(ROOT / "templates"),
@@ -45,6 +56,7 @@ def create_app(settings: Settings) -> Flask:
         WTF_CSRF_TIME_LIMIT=None,  # a form may stay open as long as its session lasts
         BOOTSTRAP_SERVE_LOCAL=True,
     )
+    app.session_interface = PageSessions()
     app.url_map.strict_slashes = False  # an API client follows no redirect on POST
     app.url_map.merge_slashes = False  # likewise; such a redirect would also repeat the Host header
     worker_limits = limits.WorkerLimits.of(settings)

@@ -112,7 +112,9 @@ def _targets(running: Database, stack: ExitStack) -> list[Target]:
             body, headers = client.get(path)
             targets.append(
                 Target(
-                    f"{name}, findByApp of {count}", service, Call(path, client.headers),
+                    f"{name}, findByApp of {count}",
+                    service,
+                    Call(path, client.headers),
                     f"floor{count}",
                 )  # fmt: skip
             )
@@ -120,8 +122,10 @@ def _targets(running: Database, stack: ExitStack) -> list[Target]:
                 known = client.headers | {"If-None-Match": etag}
                 targets.append(
                     Target(
-                        f"{name}, findByApp of {count}, unchanged (304)", service,
-                        Call(path, known), f"floor{count}",
+                        f"{name}, findByApp of {count}, unchanged (304)",
+                        service,
+                        Call(path, known),
+                        f"floor{count}",
                     )  # fmt: skip
                 )
             if count == min(COUNTS):
@@ -140,9 +144,7 @@ def _by_app(service: Service, count: int) -> str:
     return f"/private/smtps/findByApp?idapp={service.app(count)}"
 
 
-def _round(
-    running: Database, targets: list[Target], costs: dict[str, Cost], seconds: int
-) -> None:
+def _round(running: Database, targets: list[Target], costs: dict[str, Cost], seconds: int) -> None:
     floors: dict[str, float] = {}
     for target in targets:
         before, before_database = target.service.cpu, cpu_of_children(running.postmaster)

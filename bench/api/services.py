@@ -46,7 +46,10 @@ class Service:
 @contextmanager
 def smtpweb(database: Database, folder: Path) -> Iterator[Service]:
     """Run smtpweb as deployed, with an app of 2 and one of 20 SMTP servers."""
-    settings = {"SMTPWEB_DATABASE_URL": database.url("smtpweb"), "SMTPWEB_ENCRYPTION_KEYS": new_key()}
+    settings = {
+        "SMTPWEB_DATABASE_URL": database.url("smtpweb"),
+        "SMTPWEB_ENCRYPTION_KEYS": new_key(),
+    }
     with smtpweb_server(folder, **settings) as (url, served):
         client = signed_in(url, folder, settings)
         apps = {count: app_with(client, count) for count in COUNTS}

@@ -58,7 +58,9 @@ def load(url: str, call: Call, *, seconds: int, connections: int = 16) -> Load:
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder, "script.lua")
         script.write_text(_SCRIPT + (_post(call.form) if call.form else ""))
-        headers = [word for name, value in call.headers.items() for word in ("-H", f"{name}: {value}")]
+        headers = [
+            word for name, value in call.headers.items() for word in ("-H", f"{name}: {value}")
+        ]
         finished = subprocess.run(
             [
                 "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol, cast
+from typing import NamedTuple, Protocol, cast
 
 from .session import AnyRow
 
@@ -98,20 +98,42 @@ class TokenRow(Protocol):
     def last_used(self) -> datetime | None: ...
 
 
-class TokenAndSmtp(TokenRow, SmtpRow, Protocol):
-    """Both in one row; null columns where the owner of the token has no such app or SMTP."""
+class TokenAndSmtp(NamedTuple):
+    """A token, an app, and an SMTP server in one row of a frequent read.
 
-    @property
-    def app_found(self) -> str | None: ...
-    @property
-    def app_sender(self) -> str | None: ...
+    ``app_found`` and all after it are null where the owner of the token has no such app, ``id`` and
+    all after it where that has no SMTP server. Attributes of a named tuple are read several times
+    faster than those of a row of SQLAlchemy.
+    """
+
+    token_id: str
+    user_id: str
+    scopes: str
+    last_used: datetime | None
+    app_found: str | None
+    app_sender: str | None
+    id: str
+    app_id: str
+    priority: int
+    host: str
+    port: int
+    username: str | None
+    password_sealed: str | None
+    username_is_secret: bool | None
+    password_findings: str | None
+    auth: bool
+    starttls: bool
+    ssltls: bool
+    debug: bool
+    defaultfromemail: str | None
+    defaultfromname: str | None
+    enabled: bool
+    numerrors: int
+    version: int
+    created: datetime
+    modified: datetime
 
 
 def with_tokens(rows: Sequence[AnyRow]) -> Sequence[TokenRow]:
     """Rows that were selected by ``tokens.TOKEN_COLUMNS``."""
     return cast(Sequence[TokenRow], rows)
-
-
-def with_tokens_and_smtps(rows: Sequence[AnyRow]) -> Sequence[TokenAndSmtp]:
-    """Rows that have the columns of a token, of an app, and of an SMTP."""
-    return cast(Sequence[TokenAndSmtp], rows)

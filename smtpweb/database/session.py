@@ -283,9 +283,7 @@ def _reader(engine: Engine) -> Engine:
     return engine.execution_options(**{_BEGIN: "read"})
 
 
-def fetch(
-    statement: AnySelect, parameters: Mapping[str, object] | None = None
-) -> Sequence[AnyRow]:
+def fetch(statement: AnySelect, parameters: Mapping[str, object] | None = None) -> Sequence[AnyRow]:
     """The rows of one statement, on an autocommitted connection that is released immediately.
 
     A frequent statement is built once, at module level, and takes its values as ``parameters``.

@@ -12,7 +12,7 @@ from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, select
 from ..accounts import tokens
 from ..accounts.ownership import may_see_app
 from ..database.models import ApiToken, App, Smtp
-from ..database.rows import TokenAndSmtp, with_tokens_and_smtps
+from ..database.rows import TokenAndSmtp
 from ..database.session import AnySelect, fetch
 
 
@@ -31,27 +31,20 @@ def smtp_by_id(digest: str, smtp_id: str) -> Sequence[TokenAndSmtp]:
 
 def _rows(statement: AnySelect, digest: str, wanted: str) -> Sequence[TokenAndSmtp]:
     values = tokens.token_values(digest) | {"wanted": wanted}
-    return with_tokens_and_smtps(fetch(statement, values))
+    return [TokenAndSmtp._make(row) for row in fetch(statement, values)]
 
 
-# Of the SMTP server's own columns, all that the API shows, and what its warnings follow from
-_COLUMNS = tuple(
-    column
-    for column in Smtp.__table__.columns
-    if column.name
-    not in ("settings_version", "judged", "checking_until", "uncheckable")
+_APP_COLUMNS = (App.id.label("app_found"), App.defaultfromemail.label("app_sender"))
+_SMTP_COLUMNS = tuple(
+    getattr(Smtp, name)
+    for name in TokenAndSmtp._fields[len(tokens.TOKEN_COLUMNS) + len(_APP_COLUMNS) :]
 )
 _WANTED: BindParameter[str] = bindparam("wanted")
 
 
 def _token_and_app(which: ColumnElement[bool]) -> AnySelect:
     return (
-        select(
-            *tokens.TOKEN_COLUMNS,
-            App.id.label("app_found"),
-            App.defaultfromemail.label("app_sender"),
-            *_COLUMNS,
-        )
+        select(*tokens.TOKEN_COLUMNS, *_APP_COLUMNS, *_SMTP_COLUMNS)
         .select_from(ApiToken)
         .outerjoin(App, and_(may_see_app(ApiToken.user_id), which))
         .where(tokens.TOKEN_IS_VALID)

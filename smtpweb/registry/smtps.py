@@ -24,6 +24,7 @@ from ..accounts.ownership import owner_id, visible_smtps
 from ..config import settings
 from ..database.models import App, Smtp, new_id
 from ..database.rows import SmtpPassword, SmtpSettings
+from ..database.secret_box import SecretBox
 from ..database.session import AnyRow, db, fetch, now, writing
 from ..errors import BadInput, EditConflict, NotFound, QuotaReached, SecretUnreadable, Sentence
 from ..providers import credentials
@@ -84,11 +85,14 @@ def with_owners(
     return [(row.id, row.owner_id, f"{row.host}:{row.port}") for row in fetch(statement)]
 
 
-def open_password(smtp: SmtpPassword) -> str | None:
-    """Return the password of an SMTP server or row; raise :class:`SecretUnreadable`."""
+def open_password(smtp: SmtpPassword, box: SecretBox | None = None) -> str | None:
+    """Return the password of an SMTP server or row; raise :class:`SecretUnreadable`.
+
+    ``box``: :func:`.installation.secret_box`, for callers that open many.
+    """
     if smtp.password_sealed is None:
         return None
-    return installation.secret_box().open(smtp.id, smtp.password_sealed)
+    return (box or installation.secret_box()).open(smtp.id, smtp.password_sealed)
 
 
 def warnings_of(smtp: SmtpSettings, app_sender: str | None) -> tuple[Warning, ...]:

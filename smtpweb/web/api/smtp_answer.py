@@ -9,6 +9,7 @@ from typing import Any
 
 from flask import Response, request
 
+from ... import installation
 from ...database.models import hides_username
 from ...database.rows import SmtpRow
 from ...errors import SecretUnreadable
@@ -59,9 +60,10 @@ class Smtps:
     def opened(self) -> list[dict[str, Any]]:
         """Return an object for each SMTP server, with its password if the caller may see it."""
         if self._secrets:
+            box = installation.secret_box()
             for row, shown in zip(self._rows, self._shown, strict=True):
                 try:
-                    shown["password"] = smtps.open_password(row)
+                    shown["password"] = smtps.open_password(row, box)
                 except SecretUnreadable:  # one bad row must not hide the others
                     found = smtps.with_unreadable(self._find_warnings(row))
                     shown["warnings"] = schema.warnings(found)
@@ -79,7 +81,7 @@ def reply(answer: Smtps, *, one: bool) -> Response:
     response.set_etag(etag, weak=True)
     # A client may keep the answer, which depends on the token, but has to ask before using it.
     response.headers["Cache-Control"] = "private, no-cache"
-    response.vary.add("Authorization")
+    response.headers["Vary"] = "Authorization"
     return response
 
 

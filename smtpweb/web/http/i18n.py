@@ -52,7 +52,12 @@ def say(text: str) -> str:
 
 def is_api() -> bool:
     """Return whether this is an API request, whose response is JSON."""
-    return (request.path + "/").startswith(API_PREFIXES)
+    return is_api_path(request.path)
+
+
+def is_api_path(path: str) -> bool:
+    """Return whether the API is served at this path."""
+    return (path + "/").startswith(API_PREFIXES)
 
 
 def _choose() -> str:
@@ -72,7 +77,7 @@ def _choose() -> str:
 
 
 def _say(response: Response) -> Response:
-    if response.mimetype == "text/html":
+    if (response.content_type or "").startswith("text/html"):
         response.headers["Content-Language"] = spoken()
         response.vary.add("Accept-Language")
     return response
