@@ -39,7 +39,7 @@ BUSY_SECONDS = 4
 _NOTE_SECONDS = 0.05  # on PostgreSQL, where only a change of the same row has to be waited for
 # Execution option: how the next transaction of this connection begins. "transaction": with BEGIN;
 # "read": not at all, each statement is autocommitted; a number: to write, after waiting at most
-# that many seconds for another writer of SQLite. None, on the engines of others: as the driver does.
+# that many seconds for another writer of SQLite. None, on an engine of others: like its driver.
 _BEGIN = "smtpweb_begin"
 
 

@@ -18,6 +18,8 @@ from ..database.session import db
 from ..mailcheck import EgressPolicy
 from ..providers import preflight, reachability
 from ..providers.settings import Settings, Warning
+from . import status
+from .status import Reason
 
 
 def sender(smtp: SmtpRules, app_sender: str | None) -> str:
@@ -104,4 +106,5 @@ def renew(app: App) -> None:
     """Update which SMTP servers can be checked after the app's default From has changed."""
     lacking = Smtp.defaultfromemail.is_(None)
     for smtp in db.session.scalars(select(Smtp).where(Smtp.app_id == app.id, lacking)):
-        smtp.uncheckable = prevented_by(smtp, app.defaultfromemail)
+        with status.changing(smtp, Reason.EDITED):
+            smtp.uncheckable = prevented_by(smtp, app.defaultfromemail)

@@ -19,7 +19,7 @@ from flask import Response, request
 from werkzeug.exceptions import UnsupportedMediaType
 
 from ... import validators
-from ...database.models import App
+from ...database.models import AlarmChannel, App
 from ...errors import BadInput
 from ...mailcheck import Encryption
 from ...mailcheck.explain.explanation import Explanation
@@ -205,6 +205,40 @@ def explanation(found: Explanation) -> dict[str, Any]:
 
 
 _FLAG = {"encryption": "starttls"}  # the API has two flags for this; only one can be named
+
+
+def alarm(channel: AlarmChannel, secret: str | None = None) -> dict[str, Any]:
+    """An alarm channel; ``secret`` signs its webhooks, and is shown only when it is new."""
+    last = None
+    if channel.last_at is not None:
+        last = {
+            "at": time(channel.last_at),
+            "delivered": channel.last_delivered,
+            "result": channel.last_result,
+        }
+    shown: dict[str, Any] = {
+        "_id": channel.id,
+        "idapp": channel.app_id,
+        "kind": channel.kind,
+        "label": channel.label,
+        "target": channel.shown,
+        "events": channel.events.split(),
+        "quietfrom": _clock(channel.quiet_from),
+        "quietuntil": _clock(channel.quiet_until),
+        "timezone": channel.timezone,
+        "status": "A" if channel.off_since is None else "D",
+        "reason": channel.off_reason,
+        "last": last,
+        "created": time(channel.created),
+        "modified": time(channel.modified),
+    }
+    if secret is not None:
+        shown["secret"] = secret
+    return shown
+
+
+def _clock(minutes: int | None) -> str | None:
+    return None if minutes is None else f"{minutes // 60:02}:{minutes % 60:02}"
 
 
 def app(row: App) -> dict[str, Any]:

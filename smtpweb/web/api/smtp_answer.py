@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
@@ -40,6 +41,16 @@ class Smtps:
         shown["created"] = schema.time(row.created)
         shown["modified"] = schema.time(row.modified)
         shown["status"] = "A" if row.enabled else "D"
+        for name in _EXTRA:
+            value = getattr(row, name)
+            if value is not None:
+                shown[name] = f"{value:%Y-%m-%d}" if isinstance(value, datetime) else value
+        if row.off_since is not None:
+            shown["off"] = {
+                "since": schema.time(row.off_since),
+                "until": schema.time(row.off_until) if row.off_until else None,
+                "note": row.off_note,
+            }
         if not self._secrets and hides_username(row):
             shown["username"] = None
         if found := self._find_warnings(row):
@@ -92,12 +103,15 @@ _MEMBERS: dict[str, str | None] = {
     **{
         field.shown_as or name: None if field.secret else name
         for name, field in fields.SMTP.items()
+        if not field.extra
     },
     "numerrors": "numerrors",
     "created": None,
     "modified": None,
     "status": None,
 }
+# These follow, each only if it has a value
+_EXTRA = tuple(name for name, field in fields.SMTP.items() if field.extra)
 _EMPTY: dict[str, Any] = dict.fromkeys(_MEMBERS)
 _COPIED = tuple(member for member, attribute in _MEMBERS.items() if attribute)
 _values_of = attrgetter(*filter(None, _MEMBERS.values()))
