@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -12,10 +13,10 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from . import cli, web
 from .accounts import sessions
 from .checking import limits
-from .config import INSTANCE, ROOT, Settings
-from .database import models
+from .config import INSTANCE, MIGRATIONS, ROOT, Settings
+from .database import migrations, models
 from .database.session import db, engine_options
-from .extensions import Services, bootstrap, csrf, login_manager, migrate
+from .extensions import Services, bootstrap, csrf, login_manager
 from .monitoring import alarms, incidents
 from .registry import status
 from .web.http import chunked_body, host_header
@@ -72,7 +73,6 @@ def create_app(settings: Settings) -> Flask:
         )
     chunked_body.register(app)
     db.init_app(app)
-    migrate.init_app(app, db, directory=str(ROOT / "migrations"), compare_type=True)
     csrf.init_app(app)
     bootstrap.init_app(app)
     # Without its context processor, which would load the user on every page, error pages included.
@@ -82,6 +82,8 @@ def create_app(settings: Settings) -> Flask:
     _listen(incidents.listeners, alarms.notice_incident)
     web.register(app)
     cli.register(app)
+    if os.environ.get("FLASK_RUN_FROM_CLI") == "true":  # as the flask command says
+        migrations.init_app(app, MIGRATIONS)
     app.shell_context_processor(lambda: {"db": db, **vars(models)})
     return app
 

@@ -27,7 +27,7 @@ from .database.session import cause
 from .errors import BadInput, Busy, NotFound, SecretUnreadable, SmtpwebError
 from .mailcheck.core.modes import ENCRYPTION_NAMES
 from .mailcheck.explain.explanation import MAX_TEXT
-from .monitoring import engine, outcomes, schedule, workers
+from .monitoring import outcomes, schedule, workers
 from .monitoring.outcomes import Outcome
 from .registry import export_import, smtps, switches
 
@@ -369,6 +369,8 @@ def _one(idsmtp: str) -> tuple[str, str]:
 @click.option("--with-parent", is_flag=True, help="End when the process that started this ends.")
 def worker(with_parent: bool) -> None:
     """Carry out scheduled and queued checks until told to end; any number of these may run."""
+    from .monitoring import engine  # imports Huey, Redis and psycopg, which only a worker needs
+
     app = cast(Flask, current_app._get_current_object())  # type: ignore[attr-defined]
     config = settings()
     logging.config.dictConfig(logs.configuration(production=config.production))

@@ -116,7 +116,7 @@ def _targets(running: Database, stack: ExitStack) -> list[Target]:
                     service,
                     Call(path, client.headers),
                     f"floor{count}",
-                )  # fmt: skip
+                )
             )
             if etag := headers.get("ETag"):
                 known = client.headers | {"If-None-Match": etag}
@@ -126,7 +126,7 @@ def _targets(running: Database, stack: ExitStack) -> list[Target]:
                         service,
                         Call(path, known),
                         f"floor{count}",
-                    )  # fmt: skip
+                    )
                 )
             if count == min(COUNTS):
                 one = f"/private/smtps/findById?idsmtp={json.loads(body)[0]['_id']}"

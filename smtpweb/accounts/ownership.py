@@ -6,7 +6,7 @@ exist.
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, Select, SQLColumnExpression, select
 from sqlalchemy.orm import InstrumentedAttribute, contains_eager
 
 from ..database.models import AlarmChannel, App, Check, Smtp
@@ -15,7 +15,7 @@ from ..database.models import AlarmChannel, App, Check, Smtp
 owner_id: InstrumentedAttribute[str] = App.user_id
 
 
-def may_see_app(user_id: str | InstrumentedAttribute[str]) -> ColumnElement[bool]:
+def may_see_app(user_id: str | SQLColumnExpression[str]) -> ColumnElement[bool]:
     """The condition, for a WHERE or a JOIN on ``App``, that the user may see the app."""
     return App.user_id == user_id
 

@@ -150,6 +150,37 @@ class TokenAndSmtp(NamedTuple):
     modified: datetime
 
 
+class AppRow(NamedTuple):
+    """All that the API shows of an app."""
+
+    id: str
+    user_id: str
+    name: str
+    testemail: str
+    defaultfromemail: str | None
+    defaultfromname: str | None
+    strategy: str
+    timebetweenemails: int
+    retaindata: bool
+    useblacklist: bool
+    useautoblacklist: bool
+    checkevery: int
+    emailevery: str
+    created: datetime
+    modified: datetime
+
+
+class TokenAndApp(NamedTuple):
+    """A token, the number of its owner's apps, and one of these, if it is one of those asked for."""
+
+    token_id: str
+    user_id: str
+    scopes: str
+    last_used: datetime | None
+    total: int
+    app: AppRow | None
+
+
 def with_tokens(rows: Sequence[AnyRow]) -> Sequence[TokenRow]:
     """Rows that were selected by ``tokens.TOKEN_COLUMNS``."""
     return cast(Sequence[TokenRow], rows)

@@ -20,6 +20,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 
 from ... import validators
 from ...database.models import AlarmChannel, App
+from ...database.rows import AppRow
 from ...errors import BadInput
 from ...mailcheck import Encryption
 from ...mailcheck.explain.explanation import Explanation
@@ -241,7 +242,7 @@ def _clock(minutes: int | None) -> str | None:
     return None if minutes is None else f"{minutes // 60:02}:{minutes % 60:02}"
 
 
-def app(row: App) -> dict[str, Any]:
+def app(row: App | AppRow) -> dict[str, Any]:
     """Return the API representation of an app."""
     return {
         "_id": row.id,

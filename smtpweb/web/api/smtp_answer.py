@@ -85,7 +85,7 @@ def reply(answer: Smtps, *, one: bool) -> Response:
     """Return the SMTP servers as an array, or ``one``; 304 if the client has this state of them."""
     etag = answer.etag
     if request.if_none_match.contains_weak(etag):
-        response = Response(status=304)
+        response = Response(status=304, mimetype="application/json")
     else:
         shown = answer.opened()
         response = schema.reply(shown[0] if one else shown)

@@ -180,7 +180,7 @@ def save_app() -> Response:
 
 
 @bp.get("/private/apps/findAll")
-@auth.needs("read")
+@auth.needs("read", joined=True)
 def find_apps() -> Response:
     """Return one page of the caller's apps, sorted by name."""
     sent = schema.Sent()
@@ -189,18 +189,21 @@ def find_apps() -> Response:
     sent.done()
     if number is None or size is None:  # for the type checker: done() has raised
         raise BadInput({})
-    rows, total = apps.find_all(g.caller.user_id, number, size)
-    return schema.reply(schema.page([schema.app(row) for row in rows], number, size, total))
+    _caller, rows = auth.caller_and(api_rows.apps_by_name, number, size)
+    shown = [schema.app(row.app) for row in rows if row.app]
+    return schema.reply(schema.page(shown, number, size, rows[0].total))
 
 
 @bp.get("/private/apps/findById")
-@auth.needs("read")
+@auth.needs("read", joined=True)
 def find_app_by_id() -> Response:
     """Return one app."""
     sent = schema.Sent()
-    app_id = sent.id("idapp")
+    _caller, rows = auth.caller_and(api_rows.app_by_id, sent.id("idapp"))
     sent.done()
-    return schema.reply(schema.app(apps.find(g.caller.user_id, app_id)))
+    if rows[0].app is None:
+        raise NotFound("App")
+    return schema.reply(schema.app(rows[0].app))
 
 
 @bp.post("/private/apps/remove")
