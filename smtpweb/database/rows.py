@@ -171,7 +171,7 @@ class AppRow(NamedTuple):
 
 
 class TokenAndApp(NamedTuple):
-    """A token, the number of its owner's apps, and one of these, if it is one of those asked for."""
+    """A token, the number of its owner's apps, and one of those asked for."""
 
     token_id: str
     user_id: str

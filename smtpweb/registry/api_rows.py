@@ -40,19 +40,21 @@ def smtp_by_id(digest: str, smtp_id: str) -> Sequence[TokenAndSmtp]:
 
 
 def apps_by_name(digest: str, page: int, size: int) -> Sequence[TokenAndApp]:
-    """Return token and one page (from 0) of its owner's apps in one statement; see :func:`_app_rows`."""
+    """Return the token and one page (from 0) of its owner's apps, by name, in one statement.
+
+    No rows without a valid token; one whose ``app`` is None if the page is empty.
+    """
     return _app_rows(_APPS, digest, {"start": page * size, "size": size})
 
 
 def app_by_id(digest: str, app_id: str) -> Sequence[TokenAndApp]:
-    """Return token and app in one statement; see :func:`_app_rows`."""
+    """Return the token and the app in one statement; ``app`` is None if not the owner's."""
     return _app_rows(_APP_BY_ID, digest, {"wanted": app_id})
 
 
 def _app_rows(
     statement: AnySelect, digest: str, values: dict[str, object]
 ) -> Sequence[TokenAndApp]:
-    """Return the rows; none without a valid token, one without an app if there is none."""
     split = len(TokenAndApp._fields) - 1
     return [
         TokenAndApp(*row[:split], app=AppRow._make(row[split:]) if row[split] else None)

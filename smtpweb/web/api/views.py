@@ -186,10 +186,10 @@ def find_apps() -> Response:
     sent = schema.Sent()
     number = sent.text("page", lambda value: validators.integer(value, 0, 10**6), required=True)
     size = sent.text("size", lambda value: validators.integer(value, 1, 1000), required=True)
+    _caller, rows = auth.caller_and(api_rows.apps_by_name, number or 0, size or 1)
     sent.done()
     if number is None or size is None:  # for the type checker: done() has raised
         raise BadInput({})
-    _caller, rows = auth.caller_and(api_rows.apps_by_name, number, size)
     shown = [schema.app(row.app) for row in rows if row.app]
     return schema.reply(schema.page(shown, number, size, rows[0].total))
 
