@@ -49,9 +49,9 @@ def test_secret_of_an_earlier_version_opens_for_its_row_only() -> None:
     assert box.has_key_of(sealed)
     assert not sealed.startswith(box.seal_prefix)  # so rotation seals it again, also under one key
     assert not sealed.startswith(SecretBox((OLD,)).seal_prefix)
-    for box, row in ((box, "another"), (SecretBox((NEW,)), "row")):
+    for other, row in ((box, "another"), (SecretBox((NEW,)), "row")):
         with pytest.raises(SecretUnreadable):
-            box.open(row, sealed)
+            other.open(row, sealed)
 
 
 def test_sealed_secret_opens_under_no_other_version_or_key() -> None:
