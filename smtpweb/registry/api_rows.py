@@ -57,7 +57,7 @@ def _app_rows(
 ) -> Sequence[TokenAndApp]:
     split = len(TokenAndApp._fields) - 1
     return [
-        TokenAndApp(*row[:split], app=AppRow._make(row[split:]) if row[split] else None)
+        TokenAndApp._make([*row[:split], AppRow._make(row[split:]) if row[split] else None])
         for row in fetch(statement, tokens.token_values(digest) | values)
     ]
 

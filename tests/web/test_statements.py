@@ -80,9 +80,9 @@ def grow(alice: Person, ids: Ids, app: Flask) -> Callable[[int], None]:
             names = [new_id() for _ in range(many)]
             row = {"user_id": alice.user_id, "testemail": "a@b.example"}
             db.session.execute(insert(App), [row | {"id": one, "name": one} for one in names])
-            row = {"host": "h", "port": 25, "enabled": False}
+            server = {"host": "h", "port": 25, "enabled": False}
             db.session.execute(
-                insert(Smtp), [row | {"id": new_id(), "app_id": one} for one in names]
+                insert(Smtp), [server | {"id": new_id(), "app_id": one} for one in names]
             )
             db.session.commit()
             for number in range(many):

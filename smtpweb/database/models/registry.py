@@ -32,7 +32,7 @@ def hides_username(smtp: SmtpUser) -> bool:
 
 def _sort_name_of_row(context: DefaultExecutionContext) -> str:
     """The ``sort_name`` of an app that is inserted as a row, without its model."""
-    name: str = context.get_current_parameters()["name"]
+    name: str = context.get_current_parameters()["name"]  # type: ignore[no-untyped-call]
     return name.lower()
 
 

@@ -143,6 +143,3 @@ _escape_all = json.JSONEncoder(separators=(",", ":"))
 def time(moment: datetime) -> str:
     """Return UTC without an offset: the Java client parses a LocalDateTime, which has none."""
     return moment.isoformat(timespec="milliseconds").removesuffix("+00:00")  # UtcDateTime is UTC
-
-
-# --- reading a request ----------------------------------------------------------------------

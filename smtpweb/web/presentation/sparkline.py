@@ -62,10 +62,8 @@ def bar(marks: Sequence[AnyRow], *, one_by_one: bool = False) -> Bar:
             }[kind]
         )
     paths = {name: "".join(found) for name, found in shapes.items()}
-    drawn = Bar(_words(counts), MARKS * _STEP, **paths)
-    if one_by_one:
-        drawn = drawn._replace(marks=tuple(map(_mark, reversed(marks[:MARKS]))))
-    return drawn
+    each = tuple(map(_mark, reversed(marks[:MARKS]))) if one_by_one else ()
+    return Bar(_words(counts), MARKS * _STEP, **paths, marks=each)
 
 
 _LARGE = {"accepted": "M12 3v18", "failed": "M7 6l10 12m0-12l-10 12", "other": "M12 12h1"}
