@@ -22,6 +22,7 @@ from urllib.parse import urlencode
 
 from bench.load import report
 from bench.load.client import Client, signed_in
+from smtpweb.database.secret_box import new_key
 from tests.support.serving import smtpweb_server
 
 CLIENTS = 200
@@ -46,7 +47,7 @@ def _measured(seconds: int) -> str:
     settings = {
         "SMTPWEB_EGRESS_ALLOW": "127.0.0.0/8", "SMTPWEB_EGRESS_PORTS": "*",
         "SMTPWEB_CHECK_TIMEOUT": str(TIMEOUT), "SMTPWEB_CHECKS_PER_USER": "0",
-        "SMTPWEB_CHECKS_AT_ONCE": "0",
+        "SMTPWEB_CHECKS_AT_ONCE": "0", "SMTPWEB_ENCRYPTION_KEYS": new_key(),
     }  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="smtpweb-bench-") as name, _silent() as port:
         folder = Path(name)

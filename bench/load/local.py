@@ -74,9 +74,9 @@ def fill(app: Flask, servers: int, *, of_one_owner: int) -> Person:
             db.session.commit()
             done += count
         if db.engine.dialect.name == "postgresql":
-            with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                connection.exec_driver_sql("VACUUM ANALYZE")
-                connection.invalidate()
+            with db.engine.connect() as connection:  # in autocommit mode until a statement begins
+                driver: Any = connection.connection.driver_connection
+                driver.execute("VACUUM ANALYZE")
     return owner
 
 

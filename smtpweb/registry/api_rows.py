@@ -108,8 +108,7 @@ _APPS = (
         *tokens.TOKEN_COLUMNS,
         select(func.count())
         .select_from(App)
-        .where(may_see_app(ApiToken.user_id))
-        .correlate(ApiToken)
+        .where(may_see_app(_OWNER))  # not of the row, or all would be counted for each row
         .scalar_subquery()
         .label("total"),
         *(_PAGE.c[name].label(f"app_{name}") for name in AppRow._fields),
