@@ -30,12 +30,12 @@ from .services import COUNTS, Service
 
 @dataclass(frozen=True)
 class Target:
-    """One call of one service; ``floor``: the target that its cost is divided by."""
+    """One call of one service; ``baseline``: the target that its cost is divided by."""
 
     name: str
     service: Service
     call: Call
-    floor: str
+    baseline: str
     refused: bool = False  # its answer is an error
 
 
@@ -96,13 +96,13 @@ def _targets(running: Database, stack: ExitStack) -> list[Target]:
     ours = stack.enter_context(services.smtpweb(running, folder()))
     peer = stack.enter_context(services.peer(running, folder()))
     bodies = {
-        f"floor{count}": Client(ours.url, ours.token).get(_by_app(ours, count))[0]
+        f"baseline{count}": Client(ours.url, ours.token).get(_by_app(ours, count))[0]
         for count in COUNTS
     }
-    bodies["floor1"] = json.dumps(json.loads(bodies["floor2"])[0], separators=(",", ":")).encode()
-    floor = stack.enter_context(services.floor(folder(), bodies))
+    bodies["baseline1"] = json.dumps(json.loads(bodies["baseline2"])[0], separators=(",", ":")).encode()
+    baseline = stack.enter_context(services.baseline(folder(), bodies))
     targets = [
-        Target(f"bare Flask, body of {count}", floor, Call(f"/floor{count}", {}), f"floor{count}")
+        Target(f"bare Flask, body of {count}", baseline, Call(f"/baseline{count}", {}), f"baseline{count}")
         for count in (1, *COUNTS)
     ]
     for name, service in (("smtpweb", ours), ("FastAPI", peer)):
@@ -115,7 +115,7 @@ def _targets(running: Database, stack: ExitStack) -> list[Target]:
                     f"{name}, findByApp of {count}",
                     service,
                     Call(path, client.headers),
-                    f"floor{count}",
+                    f"baseline{count}",
                 )
             )
             if etag := headers.get("ETag"):
@@ -125,17 +125,17 @@ def _targets(running: Database, stack: ExitStack) -> list[Target]:
                         f"{name}, findByApp of {count}, unchanged (304)",
                         service,
                         Call(path, known),
-                        f"floor{count}",
+                        f"baseline{count}",
                     )
                 )
             if count == min(COUNTS):
                 one = f"/private/smtps/findById?idsmtp={json.loads(body)[0]['_id']}"
                 targets.append(
-                    Target(f"{name}, findById", service, Call(one, client.headers), "floor1")
+                    Target(f"{name}, findById", service, Call(one, client.headers), "baseline1")
                 )
                 stranger = Call(path, {"Authorization": "Bearer smw_unknown"})
                 targets.append(
-                    Target(f"{name}, unknown token", service, stranger, "floor1", refused=True)
+                    Target(f"{name}, unknown token", service, stranger, "baseline1", refused=True)
                 )
     return targets
 
@@ -145,7 +145,7 @@ def _by_app(service: Service, count: int) -> str:
 
 
 def _round(running: Database, targets: list[Target], costs: dict[str, Cost], seconds: int) -> None:
-    floors: dict[str, float] = {}
+    baselines: dict[str, float] = {}
     for target in targets:
         before, before_database = target.service.cpu, cpu_of_children(running.postmaster)
         found = load(target.service.url, target.call, seconds=seconds)
@@ -153,10 +153,10 @@ def _round(running: Database, targets: list[Target], costs: dict[str, Cost], sec
         own = (target.service.cpu - before) / found.requests * 1e6
         assert found.failures == 0, target.name
         assert (found.refused == found.requests) == target.refused, target.name
-        floors.setdefault(target.floor, own)
+        baselines.setdefault(target.baseline, own)
         cost = costs[target.name]
         cost.own.append(own)
-        cost.ratio.append(own / floors[target.floor])
+        cost.ratio.append(own / baselines[target.baseline])
         cost.database.append(
             (cpu_of_children(running.postmaster) - before_database) / found.requests * 1e6
         )

@@ -57,7 +57,7 @@ def smtpweb(database: Database, folder: Path) -> Iterator[Service]:
 
 
 @contextmanager
-def floor(folder: Path, bodies: dict[str, bytes]) -> Iterator[Service]:
+def baseline(folder: Path, bodies: dict[str, bytes]) -> Iterator[Service]:
     """Run a bare Flask application under the same server, which returns these bodies."""
     kept = folder / "bodies"
     kept.mkdir()
@@ -68,10 +68,10 @@ def floor(folder: Path, bodies: dict[str, bytes]) -> Iterator[Service]:
         sys.executable, "-m", "gunicorn", "--config", os.devnull,  # not that of smtpweb
         "--bind", f"127.0.0.1:{port}", "--workers", "2",
         "--worker-class", "gthread", "--threads", "24", "--keep-alive", "75", "--preload",
-        "--no-control-socket", "bench.api.floor:app",
+        "--no-control-socket", "bench.api.baseline:app",
     ]  # fmt: skip
     env = clean_environment(folder, BENCH_BODIES=str(kept))
-    with _running(command, env, folder / "floor.log", f"http://127.0.0.1:{port}") as service:
+    with _running(command, env, folder / "baseline.log", f"http://127.0.0.1:{port}") as service:
         yield service
 
 

@@ -1,4 +1,4 @@
-"""The floor: a bare Flask application that returns prepared bodies, named by BENCH_BODIES."""
+"""The baseline: a bare Flask application that returns prepared bodies, named by BENCH_BODIES."""
 
 from __future__ import annotations
 
