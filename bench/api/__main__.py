@@ -99,10 +99,17 @@ def _targets(running: Database, stack: ExitStack) -> list[Target]:
         f"baseline{count}": Client(ours.url, ours.token).get(_by_app(ours, count))[0]
         for count in COUNTS
     }
-    bodies["baseline1"] = json.dumps(json.loads(bodies["baseline2"])[0], separators=(",", ":")).encode()
+    bodies["baseline1"] = json.dumps(
+        json.loads(bodies["baseline2"])[0], separators=(",", ":")
+    ).encode()
     baseline = stack.enter_context(services.baseline(folder(), bodies))
     targets = [
-        Target(f"bare Flask, body of {count}", baseline, Call(f"/baseline{count}", {}), f"baseline{count}")
+        Target(
+            f"bare Flask, body of {count}",
+            baseline,
+            Call(f"/baseline{count}", {}),
+            f"baseline{count}",
+        )
         for count in (1, *COUNTS)
     ]
     for name, service in (("smtpweb", ours), ("FastAPI", peer)):
