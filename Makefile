@@ -55,14 +55,15 @@ lock: .venv/lock/bin/uv ## Update requirements/*.lock from pyproject.toml (UPGRA
 	@for extra in demo dev bench fuzz; do \
 	  $(compile) --extra $$extra -o requirements/$$extra.lock || exit 1; \
 	done
+	@$(resolve) bench/api/requirements.in -o requirements/bench-api.lock
 
 wheels: .venv/lock/bin/uv ## Resolve every lock file from wheels alone, for the oldest and newest Python
 	@$(PY) -m tests.support.wheels
 
 # The lock files contain versions and hashes but no index: everybody uses their own.
-compile = .venv/lock/bin/uv pip compile --quiet $(UPGRADE) --universal --python-version 3.11 \
-	--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
-	pyproject.toml
+resolve = .venv/lock/bin/uv pip compile --quiet $(UPGRADE) --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header
+compile = $(resolve) pyproject.toml
 
 .venv/bin/python:
 	@for python in $(CANDIDATES); do \

@@ -15,11 +15,11 @@ from collections.abc import Mapping
 
 from flask import Flask
 from flask.cli import FlaskGroup
-from flask_migrate import upgrade
 from sqlalchemy.exc import SQLAlchemyError
 
 from . import config
 from .app import create_app
+from .database import migrations
 from .database.session import cause, db
 from .errors import ConfigError
 
@@ -126,7 +126,7 @@ def bring_up_to_date(settings: config.Settings) -> None:
     app = create_app(settings)
     with app.app_context():
         try:
-            upgrade()
+            migrations.upgrade(config.MIGRATIONS)
         except SQLAlchemyError as error:
             raise ConfigError(f"The database cannot be upgraded: {cause(error)}") from None
         finally:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -12,21 +13,30 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from . import cli, web
 from .accounts import sessions
 from .checking import limits
-from .config import INSTANCE, ROOT, Settings
-from .database import models
+from .config import INSTANCE, MIGRATIONS, ROOT, Settings
+from .database import migrations, models
 from .database.session import db, engine_options
-from .extensions import Services, bootstrap, csrf, login_manager, migrate
+from .extensions import Services, bootstrap, csrf, login_manager
 from .monitoring import alarms, incidents
 from .registry import status
 from .web.http import chunked_body, host_header
+from .web.http.sessions import PageSessions
 
 T = TypeVar("T")
 MOST_BODY = 1024 * 1024
 
 
+class _SynchronousFlask(Flask):
+    """Flask without async views: it need not look for one before each function of a request."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function as it is."""
+        return func
+
+
 def create_app(settings: Settings) -> Flask:
     """Build the application without touching the database or the network."""
-    app = Flask(
+    app = _SynchronousFlask(
         "smtpweb",
         root_path=str(ROOT),
         template_folder=str(ROOT / "templates"),
@@ -50,6 +60,7 @@ def create_app(settings: Settings) -> Flask:
         WTF_CSRF_TIME_LIMIT=None,  # a form may stay open as long as its session lasts
         BOOTSTRAP_SERVE_LOCAL=True,
     )
+    app.session_interface = PageSessions()
     app.url_map.strict_slashes = False  # an API client follows no redirect on POST
     app.url_map.merge_slashes = False  # likewise; such a redirect would also repeat the Host header
     Services(settings, limits.WorkerLimits.of(settings)).init_app(app)
@@ -62,7 +73,6 @@ def create_app(settings: Settings) -> Flask:
         )
     chunked_body.register(app)
     db.init_app(app)
-    migrate.init_app(app, db, directory=str(ROOT / "migrations"), compare_type=True)
     csrf.init_app(app)
     bootstrap.init_app(app)
     # Without its context processor, which would load the user on every page, error pages included.
@@ -72,6 +82,8 @@ def create_app(settings: Settings) -> Flask:
     _listen(incidents.listeners, alarms.notice_incident)
     web.register(app)
     cli.register(app)
+    if os.environ.get("FLASK_RUN_FROM_CLI") == "true":  # as the flask command says
+        migrations.init_app(app, MIGRATIONS)
     app.shell_context_processor(lambda: {"db": db, **vars(models)})
     return app
 

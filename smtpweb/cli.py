@@ -32,7 +32,7 @@ from .mailcheck.diagnosis.catalogue import causes_by_id
 from .mailcheck.diagnosis.matcher import Diagnosis
 from .mailcheck.diagnosis.rendering import render
 from .mailcheck.explain.explanation import MAX_TEXT
-from .monitoring import engine, outcomes, schedule, workers
+from .monitoring import outcomes, schedule, workers
 from .monitoring.outcomes import Outcome
 from .registry import export_import, smtps, switches
 
@@ -377,6 +377,8 @@ def enable_smtp(idsmtp: str) -> None:
 @click.option("--with-parent", is_flag=True, help="End when the process that started this ends.")
 def worker(with_parent: bool) -> None:
     """Run scheduled and queued checks and send alarms until SIGTERM; any number can run."""
+    from .monitoring import engine  # imports Huey, Redis and psycopg, which only a worker needs
+
     app = cast(Flask, current_app._get_current_object())  # type: ignore[attr-defined]
     config = settings()
     logging.config.dictConfig(logs.configuration(production=config.production))

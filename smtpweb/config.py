@@ -30,6 +30,7 @@ _BUNDLED = Path(__file__).resolve().parent / "project"
 ROOT = _BUNDLED if _BUNDLED.is_dir() else _BUNDLED.parents[1]
 HOME = Path.cwd() if _BUNDLED.is_dir() else ROOT
 INSTANCE = HOME / "instance"
+MIGRATIONS = ROOT / "migrations"
 
 _CORES = os.cpu_count() or 1
 WEBHOOK_PORTS = "443,80"

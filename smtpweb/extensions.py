@@ -9,7 +9,6 @@ from flask import Flask, current_app
 from flask_babel import Babel
 from flask_bootstrap import Bootstrap5
 from flask_login import LoginManager
-from flask_migrate import Migrate
 from flask_wtf import CSRFProtect
 
 if TYPE_CHECKING:  # each part is typed where it is made, in a layer above this one
@@ -22,7 +21,6 @@ babel = Babel()
 bootstrap = Bootstrap5()
 csrf = CSRFProtect()
 login_manager = LoginManager()
-migrate = Migrate()
 
 
 @dataclass

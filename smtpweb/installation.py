@@ -6,15 +6,13 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Iterator
-from functools import cache
 
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Column, String, Table, and_, func, literal, or_, select, type_coerce, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.elements import ColumnElement
 
-from .config import ROOT, settings
+from .config import MIGRATIONS, settings
+from .database import migrations
 from .database.models import Installation, Smtp, User
 from .database.secret_box import SecretBox
 from .database.session import Base, Sealed, db, fetch, writing
@@ -82,20 +80,14 @@ def _note_credentials(box: SecretBox) -> None:
 def schema_problem() -> str:
     """Why this version cannot work with the database's schema, or ""."""
     fetch(select(literal(1)))  # renews the pool if its connections died while idle
-    with db.engine.connect() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
-    newest = _newest_revision()
+    current = migrations.current_revision()
+    newest = migrations.newest_revision(MIGRATIONS)
     if current == newest:
         return ""
     return (
         f"The database is at revision {current or 'none'}, this version needs {newest}:"
         " run 'flask --app wsgi db upgrade'."
     )
-
-
-@cache
-def _newest_revision() -> str | None:
-    return ScriptDirectory(str(ROOT / "migrations")).get_current_head()
 
 
 def secret_box() -> SecretBox:

@@ -13,14 +13,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from flask import Flask
-from flask_migrate import upgrade
 from sqlalchemy import create_engine, text
 
 from smtpweb import installation
 from smtpweb.app import create_app
 from smtpweb.checking import runner
-from smtpweb.config import Settings
-from smtpweb.database import secret_box
+from smtpweb.config import MIGRATIONS, Settings
+from smtpweb.database import migrations, secret_box
 from smtpweb.database.session import Base, db
 from smtpweb.mailcheck import EgressPolicy
 from tests.support.browser import Browser, signed_in
@@ -56,7 +55,7 @@ def migrate(url: str, revision: str = "head") -> None:
     """Bring the database at ``url`` to a revision."""
     app = create_app(settings_for(url))
     with app.app_context():
-        upgrade(revision=revision)
+        migrations.upgrade(MIGRATIONS, revision)
         db.engine.dispose()
 
 

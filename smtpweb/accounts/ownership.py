@@ -6,7 +6,7 @@ exist.
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Select, and_, select
+from sqlalchemy import ColumnElement, Select, SQLColumnExpression, and_, select
 from sqlalchemy.orm import InstrumentedAttribute, contains_eager
 
 from ..database.models import AlarmChannel, App, Check, Smtp
@@ -19,7 +19,7 @@ owner_id: InstrumentedAttribute[str] = App.user_id
 is_kept: ColumnElement[bool] = App.removed.is_(None)
 
 
-def may_see_app(user_id: str | InstrumentedAttribute[str]) -> ColumnElement[bool]:
+def may_see_app(user_id: str | SQLColumnExpression[str]) -> ColumnElement[bool]:
     """The condition, for a WHERE or a JOIN on ``App``, that the user may see the app."""
     return and_(App.user_id == user_id, is_kept)
 

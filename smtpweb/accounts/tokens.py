@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import and_, bindparam, delete, or_, select, update
 
 from .. import validators
 from ..database.models import ApiToken, User
-from ..database.rows import TokenRow
+from ..database.rows import TokenRow, with_tokens
 from ..database.secret_box import digest_of
-from ..database.session import AnySelect, db, note, now, writing
+from ..database.session import db, fetch, note, now, writing
 from ..errors import BadInput, NotFound, Sentence
 from . import users
 from .sessions import LAST_USED_GRAIN
@@ -136,18 +136,32 @@ def revoke_token(user: User, token_id: str) -> None:
             raise NotFound("Token")
 
 
-def token_rows(digest: str) -> AnySelect:
-    """Select the valid token with this digest. Frequent reads join their rows to it."""
-    return select(
-        ApiToken.id.label("token_id"),
-        ApiToken.user_id.label("user_id"),
-        ApiToken.scopes.label("scopes"),
-        ApiToken.last_used.label("last_used"),
-    ).where(ApiToken.digest == digest, or_(ApiToken.expires.is_(None), ApiToken.expires > now()))
+def find_caller(digest: str) -> Sequence[TokenRow]:
+    """Return the row of the valid token with this digest, if there is one."""
+    return with_tokens(fetch(_TOKEN, token_values(digest)))
+
+
+def token_values(digest: str) -> dict[str, object]:
+    """Return the parameters of :data:`TOKEN_COLUMNS` and :data:`TOKEN_IS_VALID`."""
+    return {"token_digest": digest, "token_now": now()}
+
+
+# Frequent reads select the token with their own rows, in one statement that is built once.
+TOKEN_COLUMNS = (
+    ApiToken.id.label("token_id"),
+    ApiToken.user_id.label("user_id"),
+    ApiToken.scopes.label("scopes"),
+    ApiToken.last_used.label("last_used"),
+)
+TOKEN_IS_VALID = and_(
+    ApiToken.digest == bindparam("token_digest"),
+    or_(ApiToken.expires.is_(None), ApiToken.expires > bindparam("token_now")),
+)
+_TOKEN = select(*TOKEN_COLUMNS).where(TOKEN_IS_VALID)
 
 
 def caller_of(row: TokenRow) -> Caller:
-    """The caller in a row of :func:`token_rows`; notes the token's use every few minutes."""
+    """The caller in a row with :data:`TOKEN_COLUMNS`; notes the token's use every few minutes."""
     moment = now()
     if row.last_used is None or row.last_used < moment - LAST_USED_GRAIN:
         note(update(ApiToken).where(ApiToken.id == row.token_id).values(last_used=moment))

@@ -7,12 +7,13 @@ write transaction, and :func:`note` is a small write after a read, skipped if it
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import stat
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,9 +37,9 @@ AnyRow = Row[*tuple[Any, ...]]
 # most two write transactions, so it ends within 10 seconds even if the database stays locked.
 BUSY_SECONDS = 4
 _NOTE_SECONDS = 0.05  # on PostgreSQL, where only a change of the same row has to be waited for
-# Execution option: how the next transaction of this connection begins. None: to read; "read": not
-# at all, each statement is autocommitted; a number: to write, after waiting at most that many
-# seconds.
+# Execution option: how the next transaction of this connection begins. "transaction": with BEGIN;
+# "read": not at all, each statement is autocommitted; a number: to write, after waiting at most
+# that many seconds for another writer of SQLite. None, on an engine of others: like its driver.
 _BEGIN = "smtpweb_begin"
 
 
@@ -80,11 +81,22 @@ class UtcDateTime(TypeDecorator[datetime]):
             raise ValueError("a time without a time zone")
         return value.astimezone(UTC)
 
-    def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+    def result_processor(
+        self, dialect: Dialect, coltype: object
+    ) -> Callable[[Any], datetime | None] | None:
         """Return aware UTC times from both databases."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        if dialect.name == "sqlite":  # text without a time zone, which is converted only once so
+            return _utc_of_text
+        found: Callable[[Any], datetime | None] | None = super().result_processor(dialect, coltype)
+        return found
+
+    def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        """Return an aware UTC time."""
+        return value if value is None or value.tzinfo is UTC else value.astimezone(UTC)
+
+
+def _utc_of_text(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(f"{text}+00:00")
 
 
 class Sealed(TypeDecorator[str]):
@@ -107,13 +119,17 @@ def engine_options(url: str) -> dict[str, Any]:
         "max_overflow": 16,
         "pool_timeout": BUSY_SECONDS,
         "hide_parameters": True,  # a logged error must not contain the values
+        "execution_options": {_BEGIN: "transaction"},
     }
     if make_url(url).get_backend_name() == "sqlite":
         options["connect_args"] = {"timeout": BUSY_SECONDS}
     else:
         options["connect_args"] = {
+            # Transactions begin with our own BEGIN, so that a read needs none: to switch this for
+            # each read would cost more than the read.
+            "autocommit": True,
             "connect_timeout": 5,
-            "options": f"-c lock_timeout={BUSY_SECONDS}s -c statement_timeout=30s",
+            "options": f"-c lock_timeout={BUSY_SECONDS}s -c statement_timeout=30s -c timezone=UTC",
         }
     return options
 
@@ -164,12 +180,14 @@ def _lower(value: object) -> str | None:
 
 @event.listens_for(Engine, "begin")
 def _on_begin(connection: Connection) -> None:
-    if connection.dialect.name != "sqlite":
-        return
     begin = connection.get_execution_options().get(_BEGIN)
     if begin == "read":
         return
-    if begin is None:
+    if connection.dialect.name != "sqlite":
+        if begin is not None:
+            connection.exec_driver_sql("BEGIN")
+        return
+    if begin is None or begin == "transaction":
         connection.exec_driver_sql("BEGIN")
         return
     driver: Any = connection.connection.driver_connection
@@ -259,14 +277,22 @@ def cause(error: Exception) -> str:
     return message.splitlines()[0]
 
 
-def fetch(statement: AnySelect) -> Sequence[AnyRow]:
-    """The rows of one statement, on an autocommitted connection that is released immediately."""
-    sqlite = db.engine.dialect.name == "sqlite"
-    options: dict[str, Any] = {_BEGIN: "read"} if sqlite else {"isolation_level": "AUTOCOMMIT"}
+@functools.lru_cache(4)  # a process has one engine; tests have several
+def _reader(engine: Engine) -> Engine:
+    """The same engine and pool, for connections that begin no transaction."""
+    return engine.execution_options(**{_BEGIN: "read"})
+
+
+def fetch(statement: AnySelect, parameters: Mapping[str, object] | None = None) -> Sequence[AnyRow]:
+    """The rows of one statement, on an autocommitted connection that is released immediately.
+
+    A frequent statement is built once, at module level, and takes its values as ``parameters``.
+    """
+    reader = _reader(db.engine)
     for last_try in (False, True):
         try:
-            with db.engine.connect().execution_options(**options) as connection:
-                return connection.execute(statement).all()
+            with reader.connect() as connection:
+                return connection.execute(statement, parameters).all()
         except DBAPIError as error:
             # The pool does not ping, so a connection that died while idle fails here. SQLAlchemy
             # has renewed the whole pool by then, and a read can safely be repeated once.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 
-import redis
 from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -55,6 +54,8 @@ def _redis() -> str | None:
     url = settings().redis_url
     if url is None:
         return None
+    import redis  # only where it is used: it takes as long as all of Flask
+
     options = {"socket_timeout": _SECONDS, "socket_connect_timeout": _SECONDS}
     try:
         with redis.Redis.from_url(url, **options) as client:

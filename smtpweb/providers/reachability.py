@@ -161,11 +161,15 @@ def _known_addresses(text: str) -> tuple[Address, ...]:
     if host.address is not None:
         return (host.address,)
     name = host.name.lower()
+    return _listed(name, hosts_file_version()) or (_LOCALHOST if name == "localhost" else ())
+
+
+def hosts_file_version() -> int:
+    """Return a number that changes with the hosts file."""
     try:
-        changed = addresses.HOSTS_FILE.stat().st_mtime_ns
+        return addresses.HOSTS_FILE.stat().st_mtime_ns
     except OSError:
-        changed = 0
-    return _listed(name, changed) or (_LOCALHOST if name == "localhost" else ())
+        return 0
 
 
 @functools.lru_cache(1024)

@@ -77,7 +77,7 @@ def find_all(user_id: str, page: int, size: int) -> tuple[list[App], int]:
     if page * size >= total:
         return [], total
     rows = db.session.scalars(
-        visible_apps(user_id).order_by(func.lower(App.name), App.id).offset(page * size).limit(size)
+        visible_apps(user_id).order_by(App.sort_name, App.id).offset(page * size).limit(size)
     )
     return list(rows), total
 

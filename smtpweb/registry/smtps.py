@@ -5,28 +5,26 @@ Every query starts from the owner, and other users' servers are not found.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from datetime import datetime
 from typing import TypedDict
 
 from sqlalchemy import (
-    ColumnElement,
     Select,
-    and_,
     func,
     select,
 )
 
 from .. import installation
-from ..accounts import tokens
-from ..accounts.ownership import is_kept, may_see_app, owner_id, visible_smtps
+from ..accounts.ownership import is_kept, owner_id, visible_smtps
 from ..config import settings
-from ..database.models import ApiToken, App, Smtp, new_id
-from ..database.rows import SmtpPassword, SmtpSettings, TokenAndSmtp, with_tokens_and_smtps
-from ..database.session import AnySelect, db, fetch, now, writing
+from ..database.models import App, Smtp, new_id
+from ..database.rows import SmtpPassword, SmtpSettings
+from ..database.secret_box import SecretBox
+from ..database.session import db, fetch, now, writing
 from ..errors import BadInput, EditConflict, NotFound, QuotaReached, SecretUnreadable, Sentence
-from ..providers import credentials, preflight
+from ..providers import credentials
 from ..providers.settings import Warning
 from . import apps, checkability, destination, fields, names, schedule, status
 from .destination import Fate
@@ -90,76 +88,31 @@ def with_owners(
     return [(row.id, row.owner_id, names.with_address(row)) for row in fetch(statement)]
 
 
-_OURS = (
-    "version",
-    "settings_version",
-    "judged",
-    "checking_until",
-    "uncheckable",
-    "off_by",
-    "degraded_since",
-    "good_facts",
-)  # not exposed by the API
-_COLUMNS = tuple(column for column in Smtp.__table__.columns if column.name not in _OURS)
+def open_password(smtp: SmtpPassword, box: SecretBox | None = None) -> str | None:
+    """Return the password of an SMTP server or row; raise :class:`SecretUnreadable`.
 
-
-def rows_by_app(digest: str, app_id: str) -> Sequence[TokenAndSmtp]:
-    """Return token, app and its SMTP servers in one statement; no rows without a valid token.
-
-    ``app_found`` is null if the token's owner has no such app, ``id`` if it has no SMTP servers.
+    ``box``: :func:`.installation.secret_box`, for callers that open many.
     """
-    return with_tokens_and_smtps(
-        fetch(
-            _token_and_app(digest, App.id == app_id)
-            .outerjoin(Smtp, Smtp.app_id == App.id)
-            .order_by(Smtp.priority, Smtp.created, Smtp.id)
-        )
-    )
-
-
-def rows_by_id(digest: str, smtp_id: str) -> Sequence[TokenAndSmtp]:
-    """Return token and SMTP server in one statement; ``app_found`` is null if not the owner's."""
-    mine = select(Smtp.app_id).where(Smtp.id == smtp_id).scalar_subquery()
-    return with_tokens_and_smtps(
-        fetch(
-            _token_and_app(digest, App.id == mine).outerjoin(
-                Smtp, and_(Smtp.app_id == App.id, Smtp.id == smtp_id)
-            )
-        )
-    )
-
-
-def _token_and_app(digest: str, which: ColumnElement[bool]) -> AnySelect:
-    return (
-        tokens.token_rows(digest)
-        .add_columns(App.id.label("app_found"), App.defaultfromemail.label("app_sender"), *_COLUMNS)
-        .select_from(ApiToken)
-        .outerjoin(App, and_(may_see_app(ApiToken.user_id), which))
-    )
-
-
-def open_password(smtp: SmtpPassword) -> str | None:
-    """Return the password of an SMTP server or row; raise :class:`SecretUnreadable`."""
     if smtp.password_sealed is None:
         return None
-    return installation.secret_box().open(smtp.id, smtp.password_sealed)
+    return (box or installation.secret_box()).open(smtp.id, smtp.password_sealed)
 
 
 def warnings_of(smtp: SmtpSettings, app_sender: str | None) -> tuple[Warning, ...]:
     """Return what is likely to fail with a stored SMTP server or row, without decrypting it."""
-    found = preflight.warnings(checkability.settings_of(smtp, app_sender))
-    return found if has_key_of_password(smtp) else _with_unreadable(found)
+    return warnings_finder(app_sender)(smtp)
 
 
-def password_and_warnings(
-    smtp: SmtpSettings, app_sender: str | None
-) -> tuple[str | None, tuple[Warning, ...]]:
-    """Like :func:`warnings_of`, plus the password, if permitted; an unreadable one is a warning."""
-    found = warnings_of(smtp, app_sender)
-    try:
-        return open_password(smtp), found
-    except SecretUnreadable:  # one bad row must not hide the others
-        return None, _with_unreadable(found)
+def warnings_finder(app_sender: str | None) -> Callable[[SmtpSettings], tuple[Warning, ...]]:
+    """Return :func:`warnings_of` for the SMTP servers of one app in one request."""
+    find = checkability.warnings_finder(app_sender)
+    box = installation.secret_box()
+
+    def finder(smtp: SmtpSettings) -> tuple[Warning, ...]:
+        found, sealed = find(smtp), smtp.password_sealed
+        return found if sealed is None or box.has_key_of(sealed) else with_unreadable(found)
+
+    return finder
 
 
 def has_key_of_password(smtp: SmtpPassword) -> bool:
@@ -168,7 +121,8 @@ def has_key_of_password(smtp: SmtpPassword) -> bool:
     return sealed is None or installation.secret_box().has_key_of(sealed)
 
 
-def _with_unreadable(found: tuple[Warning, ...]) -> tuple[Warning, ...]:
+def with_unreadable(found: tuple[Warning, ...]) -> tuple[Warning, ...]:
+    """Return these warnings, and that the password cannot be read, instead of others about it."""
     others = (warning for warning in found if warning.field != "password")
     text = Sentence(SecretUnreadable.title)
     return Warning("password", "PASSWORD_UNREADABLE", text), *others

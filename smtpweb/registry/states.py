@@ -8,9 +8,10 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, literal
+from sqlalchemy import ColumnElement, and_, case, func, literal, text
 
 from ..database.models import Smtp
+from ..database.models.registry import HAS_PROBLEM as HAS_PROBLEM_OF_INDEX
 from ..database.rows import SmtpStanding
 
 
@@ -66,6 +67,10 @@ SMTP_STATE: ColumnElement[str] = case(
 def smtp_is(*states: SmtpState) -> ColumnElement[bool]:
     """Return the condition that an SMTP server is in one of these states."""
     return SMTP_STATE.in_([state.value for state in states])
+
+
+# That an SMTP server has a problem, as the condition of the index of these says it.
+HAS_PROBLEM: ColumnElement[bool] = and_(smtp_is(*SMTP_PROBLEMS), text(HAS_PROBLEM_OF_INDEX))
 
 
 def app_state(total: int, active: int, disabled: int, uncheckable: int, off: int) -> AppState:

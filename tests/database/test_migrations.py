@@ -18,7 +18,8 @@ from flask import Flask
 from sqlalchemy import create_engine, inspect, text
 
 from smtpweb.app import create_app
-from smtpweb.config import ROOT
+from smtpweb.config import MIGRATIONS, ROOT
+from smtpweb.database import migrations
 from smtpweb.database.session import Base, db
 from tests.conftest import DATABASES, KEY, create_database, migrate, settings_for
 
@@ -215,6 +216,7 @@ def test_revision_that_fails_leaves_nothing_behind(
         "    op.execute('SELECT * FROM no_such_table')\n"
     )
     with empty_app.app_context():
+        migrations.init_app(empty_app, MIGRATIONS)
         config = empty_app.extensions["migrate"].migrate.get_config()
         config.set_main_option("version_locations", f"{ROOT}/migrations/versions;{extra}")
         config.set_main_option("path_separator", ";")

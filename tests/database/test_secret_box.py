@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+
 import pytest
+from cryptography.fernet import Fernet
 
 from smtpweb.database.secret_box import SecretBox, new_key
 from smtpweb.errors import ConfigError, SecretUnreadable
@@ -32,7 +36,36 @@ def test_older_keys_only_open() -> None:
     assert not sealed.startswith(box.seal_prefix)
 
 
-@pytest.mark.parametrize("sealed", ["", "x", "v1.x", "v1.00000000.x", "v2.a.b", "v1..", "ü.ü.ü"])
+def sealed_by_an_earlier_version(key: str, row_id: str, secret: str) -> str:
+    key_id = hashlib.sha256(key.encode()).hexdigest()[:8]
+    token = Fernet(key).encrypt(json.dumps({"i": row_id, "p": secret}).encode())
+    return f"v1.{key_id}.{token.decode()}"
+
+
+def test_secret_of_an_earlier_version_opens_for_its_row_only() -> None:
+    sealed = sealed_by_an_earlier_version(OLD, "row", "pässwörd ✓")
+    box = SecretBox((NEW, OLD))
+    assert box.open("row", sealed) == "pässwörd ✓"
+    assert box.has_key_of(sealed)
+    assert not sealed.startswith(box.seal_prefix)  # so rotation seals it again, also under one key
+    assert not sealed.startswith(SecretBox((OLD,)).seal_prefix)
+    for other, row in ((box, "another"), (SecretBox((NEW,)), "row")):
+        with pytest.raises(SecretUnreadable):
+            other.open(row, sealed)
+
+
+def test_sealed_secret_opens_under_no_other_version_or_key() -> None:
+    box = SecretBox((NEW, OLD))
+    version, key_id, content = box.seal("row", "x").split(".")
+    other = SecretBox((OLD,)).newest
+    for changed in (f"v1.{key_id}.{content}", f"{version}.{other}.{content}"):
+        with pytest.raises(SecretUnreadable):
+            box.open("row", changed)
+
+
+@pytest.mark.parametrize(
+    "sealed", ["", "x", "v1.x", "v1.00000000.x", "v2.a.b", "v1..", "v2..", "ü.ü.ü"]
+)
 def test_text_that_was_never_sealed_is_unreadable(sealed: str) -> None:
     with pytest.raises(SecretUnreadable):
         SecretBox((NEW,)).open("row", sealed)

@@ -7,7 +7,7 @@ from itertools import combinations_with_replacement, product
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from smtpweb.database.models import App, Smtp
 from smtpweb.database.session import db, now
@@ -15,6 +15,7 @@ from smtpweb.registry import overview, smtps, states
 from smtpweb.registry.overview import Wanted
 from smtpweb.registry.states import AppState, SmtpState
 from smtpweb.web.presentation import labels
+from tests.support.counting import statements
 from tests.support.people import Person
 
 COLUMNS: dict[SmtpState, dict[str, Any]] = {
@@ -56,6 +57,10 @@ def test_smtp_state_is_the_same_in_python_and_sql(alice: Person, inside: None) -
     assert {states.smtp_state(smtp) for smtp, _ in rows} == set(SmtpState)
     for smtp, state in rows:
         assert states.smtp_state(smtp) == state
+    with_problem = set(db.session.scalars(select(Smtp.id).where(states.HAS_PROBLEM)))
+    assert with_problem == {
+        smtp.id for smtp, _ in rows if states.smtp_state(smtp) in states.SMTP_PROBLEMS
+    }
     # Every filter of the list together shows each of them once.
     found = [overview.find_smtps(app, Wanted("", s, "priority"), 0, 50)[1] for s in SmtpState]
     assert sum(found) == 32
@@ -111,3 +116,31 @@ def test_saving_says_whether_a_server_can_be_checked(
     smtp = smtps.save(alice.user_id, idapp, {"host": "mail.example.net", "port": 587, **changes})
     assert smtp.uncheckable == code
     assert smtp.created <= now()
+
+
+def test_problems_are_counted_alike_for_owners_of_few_and_of_very_many_apps(
+    alice: Person, charlie: Person, inside: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = list(COLUMNS.values())
+    for owner in (alice.user_id, alice.user_id, alice.user_id, charlie.user_id):
+        add_app(owner, f"{owner} {db.session.scalar(select(func.count(App.id)))}", every)
+    counts = []
+    for very_many in (1000, 3, 1):
+        monkeypatch.setattr(overview, "_VERY_MANY_APPS", very_many)
+        counts.append([overview.count_problems(one.user_id) for one in (alice, charlie)])
+    assert counts == [[6, 2]] * 3
+
+
+@pytest.mark.parametrize("many", [1, 10**6])
+def test_problems_are_counted_by_their_index(
+    alice: Person, inside: None, monkeypatch: pytest.MonkeyPatch, many: int
+) -> None:
+    if db.engine.dialect.name != "sqlite":
+        pytest.skip("PostgreSQL reads small tables whole")
+    monkeypatch.setattr(overview, "_VERY_MANY_APPS", many)
+    with statements() as seen:
+        overview.count_problems(alice.user_id)
+    (statement,) = seen
+    values = [alice.user_id] * statement.count("?")
+    plan = db.session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", tuple(values))
+    assert "ix_smtp_problem" in "\n".join(str(row) for row in plan)

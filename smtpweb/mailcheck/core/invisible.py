@@ -38,6 +38,8 @@ def first_invisible(text: str) -> Invisible | None:
 
 
 def _first(text: str, *, blanks: bool) -> Invisible | None:
+    if text.isascii() and text.isprintable():  # almost all texts, at a hundredth of the time
+        return None
     for position, char in enumerate(text, 1):
         if _is_undrawn(char) or (blanks and _is_blank_or_unknown(char)):
             return Invisible(char, position)

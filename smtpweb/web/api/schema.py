@@ -3,73 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, TypeVar
 
+import orjson
 from flask import Response
 
-from ...database.models import AlarmChannel, App, hides_username
-from ...database.rows import SmtpRow
+from ...database.models import AlarmChannel, App
+from ...database.rows import AppRow
 from ...mailcheck.explain.explanation import Explanation
 from ...providers.settings import Warning
-from ...registry import fields, smtps
-from ...registry.fields import Field
+from ...registry import fields
 
 T = TypeVar("T")
-
-
-def smtp(row: SmtpRow, app_sender: str | None, *, secrets: bool) -> dict[str, Any]:
-    """Return the API representation of an SMTP server or a row of one.
-
-    ``app_sender``: the default From address of its app. ``secrets``: include the password.
-    """
-    if secrets:
-        password, found = smtps.password_and_warnings(row, app_sender)
-        hidden: dict[str, Any] = {"password": password}
-    else:
-        found = smtps.warnings_of(row, app_sender)
-        hidden = {"password": None}
-        if hides_username(row):
-            hidden["username"] = None
-    shown: dict[str, Any] = {
-        "_id": row.id,
-        "idapp": row.app_id,
-        **_members(row, fields.SMTP, hidden),
-        "numerrors": row.numerrors,
-        "created": time(row.created),
-        "modified": time(row.modified),
-        "status": "A" if row.enabled else "D",
-    }
-    shown |= _extra_members(row, fields.SMTP)
-    if row.off_since is not None:
-        shown["off"] = {
-            "since": time(row.off_since),
-            "until": time(row.off_until) if row.off_until else None,
-            "note": row.off_note,
-        }
-    if found:
-        shown["warnings"] = warnings(found)
-    return shown
-
-
-def _members(row: Any, table: Mapping[str, Field], instead: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of a row by their API names; ``instead`` overrides stored values."""
-    return {
-        field.shown_as or name: instead[name] if name in instead else getattr(row, name)
-        for name, field in table.items()
-        if not field.extra
-    }
-
-
-def _extra_members(row: Any, table: Mapping[str, Field]) -> dict[str, Any]:
-    """Return the members that follow the documented ones, each only if it has a value."""
-    values = {name: getattr(row, name) for name, field in table.items() if field.extra}
-    return {
-        name: f"{value:%Y-%m-%d}" if isinstance(value, datetime) else value
-        for name, value in values.items()
-        if value is not None
-    }
 
 
 def warnings(found: Iterable[Warning]) -> list[dict[str, str | None]]:
@@ -140,12 +87,12 @@ def _clock(minutes: int | None) -> str | None:
     return None if minutes is None else f"{minutes // 60:02}:{minutes % 60:02}"
 
 
-def app(row: App) -> dict[str, Any]:
+def app(row: App | AppRow) -> dict[str, Any]:
     """Return the API representation of an app."""
     return {
         "_id": row.id,
         "iduser": row.user_id,
-        **_members(row, fields.APP, {}),
+        **{field.shown_as or name: getattr(row, name) for name, field in fields.APP.items()},
         "created": time(row.created),
         "modified": time(row.modified),
         "status": "A",
@@ -180,14 +127,21 @@ def page(content: list[dict[str, Any]], number: int, size: int, total: int) -> d
 
 def reply(body: object, status: int = 200, mimetype: str = "application/json") -> Response:
     """Return JSON as one line of ASCII: some clients show it raw, decoded in any charset."""
-    return Response(json.dumps(body, separators=(",", ":")), status, mimetype=mimetype)
+    return Response(encode(body), status, mimetype=mimetype)
+
+
+def encode(body: object) -> bytes:
+    """Return JSON as one line of ASCII."""
+    try:
+        content = orjson.dumps(body)
+    except orjson.JSONEncodeError:  # a lone surrogate, which JSON can only escape
+        content = b"\x80"
+    return content if content.isascii() else _escape_all.encode(body).encode()
+
+
+_escape_all = json.JSONEncoder(separators=(",", ":"))
 
 
 def time(moment: datetime) -> str:
     """Return UTC without an offset: the Java client parses a LocalDateTime, which has none."""
-    # Plain SQLite rows have already been converted by UtcDateTime.
-    text: str = moment.replace(tzinfo=None).isoformat(timespec="milliseconds")
-    return text
-
-
-# --- reading a request ----------------------------------------------------------------------
+    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00")  # UtcDateTime is UTC

@@ -10,10 +10,11 @@ from ...checking import explain as explaining
 from ...checking import service
 from ...database.models import Smtp
 from ...errors import BadInput, CredentialsNotValid, NotAuthorized, NotFound
-from ...registry import apps, smtps, switches
+from ...registry import api_rows, apps, smtps, switches
 from ..errors import describe
 from ..http import auth
-from . import parameters, problems, schema
+from . import parameters, problems, schema, smtp_answer
+from .smtp_answer import Smtps
 
 bp = Blueprint("api", __name__)
 bp.before_request(auth.require_token)
@@ -74,14 +75,13 @@ def save_smtp() -> Response:
 def find_smtps_by_app() -> Response:
     """Return the SMTP servers of an app as an array, in order of use."""
     sent = parameters.Sent()
-    caller, rows = auth.caller_and(smtps.rows_by_app, sent.id("idapp"))
+    caller, rows = auth.caller_and(api_rows.smtps_of_app, sent.id("idapp"))
     sent.done()
     if rows[0].app_found is None:
         raise NotFound("App")
+    found = rows if rows[0].id else ()
     secrets = caller.may("secrets")
-    return schema.reply(
-        [schema.smtp(row, row.app_sender, secrets=secrets) for row in rows if row.id]
-    )
+    return smtp_answer.reply(Smtps(found, rows[0].app_sender, secrets=secrets), one=False)
 
 
 @bp.get("/private/smtps/findById")
@@ -89,12 +89,12 @@ def find_smtps_by_app() -> Response:
 def find_smtp_by_id() -> Response:
     """Return one SMTP server."""
     sent = parameters.Sent()
-    caller, rows = auth.caller_and(smtps.rows_by_id, sent.id("idsmtp"))
+    caller, rows = auth.caller_and(api_rows.smtp_by_id, sent.id("idsmtp"))
     sent.done()
     if rows[0].app_found is None:
         raise NotFound("SMTP")
-    row = rows[0]
-    return schema.reply(schema.smtp(row, row.app_sender, secrets=caller.may("secrets")))
+    secrets = caller.may("secrets")
+    return smtp_answer.reply(Smtps(rows, rows[0].app_sender, secrets=secrets), one=True)
 
 
 @bp.post("/private/smtps/remove")
@@ -129,7 +129,7 @@ def disable_smtp() -> Response:
 
 def _smtp_reply(smtp: Smtp) -> Response:
     sender = smtp.app.defaultfromemail
-    return schema.reply(schema.smtp(smtp, sender, secrets=g.caller.may("secrets")))
+    return schema.reply(smtp_answer.smtp(smtp, sender, secrets=g.caller.may("secrets")))
 
 
 @bp.post("/private/smtps/check")
@@ -180,27 +180,30 @@ def save_app() -> Response:
 
 
 @bp.get("/private/apps/findAll")
-@auth.needs("read")
+@auth.needs("read", joined=True)
 def find_apps() -> Response:
     """Return one page of the caller's apps, sorted by name."""
     sent = parameters.Sent()
     number = sent.text("page", lambda value: validators.integer(value, 0, 10**6), required=True)
     size = sent.text("size", lambda value: validators.integer(value, 1, 1000), required=True)
+    _caller, rows = auth.caller_and(api_rows.apps_by_name, number or 0, size or 1)
     sent.done()
     if number is None or size is None:  # for the type checker: done() has raised
         raise BadInput({})
-    rows, total = apps.find_all(g.caller.user_id, number, size)
-    return schema.reply(schema.page([schema.app(row) for row in rows], number, size, total))
+    shown = [schema.app(row.app) for row in rows if row.app]
+    return schema.reply(schema.page(shown, number, size, rows[0].total))
 
 
 @bp.get("/private/apps/findById")
-@auth.needs("read")
+@auth.needs("read", joined=True)
 def find_app_by_id() -> Response:
     """Return one app."""
     sent = parameters.Sent()
-    app_id = sent.id("idapp")
+    _caller, rows = auth.caller_and(api_rows.app_by_id, sent.id("idapp"))
     sent.done()
-    return schema.reply(schema.app(apps.find(g.caller.user_id, app_id)))
+    if rows[0].app is None:
+        raise NotFound("App")
+    return schema.reply(schema.app(rows[0].app))
 
 
 @bp.post("/private/apps/remove")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 from urllib.parse import unquote_to_bytes
 
 from flask import current_app, g, request
@@ -17,12 +17,12 @@ from werkzeug.wrappers import Response
 from ...accounts import tokens, users
 from ...accounts.tokens import ALL_SCOPES, Caller
 from ...database.models import User
-from ...database.rows import TokenRow, with_tokens
+from ...database.rows import TokenRow
 from ...database.secret_box import digest_of
-from ...database.session import fetch
 from ...errors import BadInput, CredentialsNotValid, NotAuthorized, Sentence
 
 V = TypeVar("V", bound=Callable[..., object])
+P = ParamSpec("P")
 R = TypeVar("R", bound=TokenRow)
 
 _URL = re.compile(r"https?://[!-;=?-~]{1,400}", re.ASCII)  # no <, > or space
@@ -74,12 +74,14 @@ def require_token() -> None:
     g.token_digest = _token_digest()
     g.scope = needs.scope
     if not needs.joined:
-        _admit(with_tokens(fetch(tokens.token_rows(g.token_digest))))
+        _admit(tokens.find_caller(g.token_digest))
 
 
-def caller_and(rows_of: Callable[[str, str], Sequence[R]], key: str) -> tuple[Caller, Sequence[R]]:
-    """Return the caller and the rows of ``rows_of(token digest, key)``, read in one statement."""
-    rows = rows_of(g.token_digest, key)
+def caller_and(
+    rows_of: Callable[Concatenate[str, P], Sequence[R]], *wanted: P.args, **named: P.kwargs
+) -> tuple[Caller, Sequence[R]]:
+    """Return the caller and the rows of ``rows_of(token digest, ...)``, read in one statement."""
+    rows = rows_of(g.token_digest, *wanted, **named)
     return _admit(rows), rows
 
 

@@ -17,7 +17,7 @@ def register(app: Flask) -> None:
 
 
 def _read_chunks(_endpoint: str | None, _values: dict[str, Any] | None) -> None:
-    if "chunked" not in request.headers.get("Transfer-Encoding", "").lower():
+    if "chunked" not in request.environ.get("HTTP_TRANSFER_ENCODING", "").lower():
         return
     try:
         body = request.get_data(cache=True)

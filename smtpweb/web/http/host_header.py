@@ -6,6 +6,7 @@ first: it replaces an unusable host, and the request is refused once it has a co
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 from collections.abc import Callable, Iterable
@@ -40,6 +41,7 @@ def register(app: Flask, base_url: str | None) -> None:
     app.url_value_preprocessor(_refuse)
 
 
+@functools.lru_cache(256)
 def host_of(header: str) -> str | None:
     """Return the host of a Host header in lower case, without its port; None if malformed."""
     found = _HOST.fullmatch(header)

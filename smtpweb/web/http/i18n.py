@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from gettext import NullTranslations
+
 from flask import Flask, Response, g, request, session
-from flask_babel import get_locale, gettext
+from flask_babel import get_locale, get_translations, gettext
 from flask_login import current_user
 
 from ...config import ROOT
@@ -23,10 +25,35 @@ def register(app: Flask) -> None:
         default_translation_directories=str(ROOT / "translations"),
         locale_selector=_choose,
     )
+    _install_texts(app)
     app.jinja_env.policies["ext.i18n.trimmed"] = True
     app.jinja_env.globals["language"] = spoken
     app.jinja_env.filters["say"] = say
     app.after_request(_say)
+
+
+def _install_texts(app: Flask) -> None:
+    """Let templates find the catalogue of a request by its locale alone.
+
+    Flask-Babel's own functions look for a domain as well, for each text again: a third of the time
+    that a list takes.
+    """
+    catalogues: dict[str, NullTranslations] = {}
+
+    def texts() -> NullTranslations:
+        name = str(get_locale())
+        found = catalogues.get(name)
+        if found is None:
+            found = catalogues[name] = get_translations()
+        return found
+
+    app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]
+        gettext=lambda text: texts().gettext(text),
+        ngettext=lambda one, many, number: texts().ngettext(one, many, number),
+        newstyle=True,
+        pgettext=lambda context, text: texts().pgettext(context, text),
+        npgettext=lambda context, one, many, number: texts().npgettext(context, one, many, number),
+    )
 
 
 def spoken() -> str:
@@ -53,7 +80,12 @@ def say(text: str) -> str:
 
 def is_api() -> bool:
     """Return whether this is an API request, whose response is JSON."""
-    return (request.path + "/").startswith(API_PREFIXES)
+    return is_api_path(request.path)
+
+
+def is_api_path(path: str) -> bool:
+    """Return whether the API is served at this path."""
+    return (path + "/").startswith(API_PREFIXES)
 
 
 def _choose() -> str:
@@ -74,7 +106,7 @@ def _choose() -> str:
 
 
 def _say(response: Response) -> Response:
-    if response.mimetype == "text/html":
+    if (response.content_type or "").startswith("text/html"):
         response.headers["Content-Language"] = spoken()
         response.vary.add("Accept-Language")
     return response

@@ -40,8 +40,11 @@ class Bar(NamedTuple):
     marks: tuple[Mark, ...] = ()  # the same checks one by one, oldest first
 
 
-def bar(marks: Sequence[AnyRow]) -> Bar:
-    """Draw these checks, given newest first."""
+def bar(marks: Sequence[AnyRow], *, one_by_one: bool = False) -> Bar:
+    """Draw these checks, given newest first.
+
+    ``one_by_one``: also each by itself with its words, which takes far longer than all else.
+    """
     shapes: dict[str, list[str]] = {"accepted": [], "failed": [], "other": [], "missing": []}
     counts = {"accepted": 0, "failed": 0, "other": 0}
     for index in range(MARKS):
@@ -59,8 +62,8 @@ def bar(marks: Sequence[AnyRow]) -> Bar:
             }[kind]
         )
     paths = {name: "".join(found) for name, found in shapes.items()}
-    one_by_one = tuple(map(_mark, reversed(marks[:MARKS])))
-    return Bar(_words(counts), MARKS * _STEP, **paths, marks=one_by_one)
+    each = tuple(map(_mark, reversed(marks[:MARKS]))) if one_by_one else ()
+    return Bar(_words(counts), MARKS * _STEP, **paths, marks=each)
 
 
 _LARGE = {"accepted": "M12 3v18", "failed": "M7 6l10 12m0-12l-10 12", "other": "M12 12h1"}

@@ -54,6 +54,7 @@ def register(app: Flask) -> None:
         "languages": LANGUAGES,
         "count_problems": overview.count_problems,
     }
+    _keep_icons(app)
     folders = {"static": app.static_folder}
     folders["bootstrap.static"] = app.blueprints["bootstrap"].static_folder
 
@@ -79,6 +80,17 @@ def register(app: Flask) -> None:
         if kept and "v" in request.args and response.status_code < 400:
             response.headers["Cache-Control"] = f"public, max-age={_YEAR}, immutable"
         return response
+
+
+def _keep_icons(app: Flask) -> None:
+    """Render each icon once: lists show some of them in every row."""
+
+    @functools.cache
+    def icon(name: str) -> str:
+        drawn: str = app.jinja_env.get_template("macros/icons.html").module.icon(name)  # type: ignore[attr-defined]
+        return drawn
+
+    app.jinja_env.globals["icon"] = icon
 
 
 @functools.cache

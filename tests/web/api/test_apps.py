@@ -290,3 +290,23 @@ def test_query_string_without_credentials_is_fine_at_login(alice: Person) -> Non
     path = "/auth/login?page=1&password="
     reply = Visitor(alice.app).request("POST", path, data=given)
     assert reply.status_code == 200
+
+
+def test_apps_are_sorted_without_case_also_after_a_new_name(alice: Person) -> None:
+    first = alice.make_app("Ärger")
+    for name in ("zoo", "ÖL", "Bank", "ärmel", "apfel"):
+        alice.make_app(name)
+
+    def names() -> list[str]:
+        reply = alice.get("/private/apps/findAll", page=0, size=10)
+        return [app["name"] for app in reply.json["content"]]
+
+    assert names().index("apfel") < names().index("Bank") < names().index("zoo")
+    assert names().index("Ärger") < names().index("ärmel")
+    alice.post("/private/apps/save", idapp=first["_id"], name="aaa")
+    assert names()[0] == "aaa"
+
+
+def test_page_beyond_the_last_app_is_empty_and_knows_the_total(alice: Person, idapp: str) -> None:
+    page = alice.get("/private/apps/findAll", page=7, size=10).json
+    assert (page["content"], page["totalElements"], page["empty"]) == ([], 1, True)

@@ -1,0 +1,1 @@
+"""Reads while many checks hang; see docs/performance.md."""

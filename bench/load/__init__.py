@@ -1,0 +1,1 @@
+"""What the benches of the service share: databases, services under load, wrk, the report."""

@@ -1,0 +1,1 @@
+"""The CPU time of the server for its pages; see docs/performance.md."""

@@ -1,0 +1,1 @@
+"""Imports, start and memory of a server; see docs/performance.md."""
