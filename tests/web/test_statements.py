@@ -36,11 +36,11 @@ CALLS: list[tuple[str, str, dict[str, Any], int]] = [
     (GET, "/private/apps/findById", {"idapp": "APP"}, 1),
 ]
 PAGES: list[tuple[str, int]] = [
-    ("/apps", 5),
-    ("/apps/APP", 10),
+    ("/apps", 6),
+    ("/apps/APP", 12),
     ("/apps/APP/edit", 4),
     ("/apps/APP/smtps/new", 4),
-    ("/smtps/SMTP", 14),
+    ("/smtps/SMTP", 15),
     ("/smtps/SMTP/edit", 7),
     ("/checks/CHECK", 3),
     ("/account", 6),
