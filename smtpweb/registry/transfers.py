@@ -51,7 +51,7 @@ def copy(
         made.uncheckable = checkability.prevented_by(made, app.defaultfromemail)
         session.add(made)
         session.flush()
-        schedule.plan(made, app)
+        schedule.plan(made, app, is_new=True)
         return made, acts.remember(
             user_id, Act.COPY, smtp=copy_id, version=made.version, app=original.app_id
         )

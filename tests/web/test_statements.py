@@ -137,7 +137,7 @@ def test_refused_call_takes_no_more_than_the_token(alice: Person, idapp: str) ->
         assert len(seen) == 1
 
 
-@pytest.mark.parametrize(("edit", "number"), [(False, 6), (True, 6)])
+@pytest.mark.parametrize(("edit", "number"), [(False, 4), (True, 6)])
 def test_save_takes_its_number_of_statements(
     alice: Person, ids: Ids, grow: Callable[[int], None], edit: bool, number: int
 ) -> None:
