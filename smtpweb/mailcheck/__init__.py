@@ -3,18 +3,21 @@
 from .core.egress import EgressPolicy, EgressRuleError
 from .core.modes import Encryption, Mode
 from .core.types import Line, Outcome, Reply, Report, Side, Stage, Step, Target
+from .diagnosis.token import Grant, NetworkFault, TokenFailure, diagnose_token_error
 from .drivers.aio import check_async, check_many
 from .drivers.probe import Answer, probe
 from .drivers.sync import check
-from .flow.not_tried import not_tried
+from .flow.not_tried import no_token, not_tried
 
 __all__ = [
     "Answer",
     "EgressPolicy",
     "EgressRuleError",
     "Encryption",
+    "Grant",
     "Line",
     "Mode",
+    "NetworkFault",
     "Outcome",
     "Reply",
     "Report",
@@ -22,9 +25,12 @@ __all__ = [
     "Stage",
     "Step",
     "Target",
+    "TokenFailure",
     "check",
     "check_async",
     "check_many",
+    "diagnose_token_error",
+    "no_token",
     "not_tried",
     "probe",
 ]
