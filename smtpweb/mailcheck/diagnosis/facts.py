@@ -43,6 +43,15 @@ PIN_EXPIRED = (
 STARTTLS_UNUSED = "The server offers STARTTLS, but it is not switched on here."
 HELO_ONLY = "The server does not know EHLO and was greeted with HELO."
 NO_ANSWER = "The address {address} did not answer: {outcome}."
+# The status of an error challenge (RFC 7628 3.2.2, RFC 6750 3.1; Google and Dovecot send HTTP's)
+TOKEN_REASONS = {
+    "invalid_token": "which means that the token has expired, was revoked or is not valid here",
+    "insufficient_scope": "which means that the token does not allow sending",
+    "invalid_request": "which means that the server does not understand the request",
+    "400": "which means that the token, or the form in which it was sent, is not accepted",
+    "401": "which means that the token is not accepted",
+    "403": "which means that the token does not allow sending",
+}
 WARNINGS = (
     PIPELINING_WARNING, EXPIRES, PIN_EXPIRED, IN_CLEAR, BEARER_IN_CLEAR, STARTTLS_UNUSED, HELO_ONLY,
     NO_ANSWER,
@@ -111,8 +120,10 @@ def facts_of_failure(
         # A certificate for this host, whoever issued it, does not belong to another server
         if session is not None and _fits(shown, session.host.name):
             facts["foreign"] = False
-    if failure.facts.get("token_status") == "insufficient_scope":
-        facts["scope_missing"] = True
+    if status := failure.facts.get("token_status"):
+        facts["token_reason"] = TOKEN_REASONS.get(str(status), "")
+        if status == "insufficient_scope":
+            facts["scope_missing"] = True
     for name, value in failure.facts.items():
         facts[name] = record.said(value) if isinstance(value, str) else value
     return facts

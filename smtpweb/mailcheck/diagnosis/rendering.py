@@ -70,6 +70,7 @@ FACTS = {
     "clock_direction": "",
     "aadsts": "",
     "token_status": "",
+    "token_reason": "without a further reason",
     "token_scope": "",
     "token_audience": "",
     "token_permissions": "",

@@ -24,11 +24,11 @@ from smtpweb.mailcheck.diagnosis.catalogue import causes, causes_by_id
 from tests.support.tokens import bearer
 
 UUID = "6b2d1d92-7018-4182-b70e-821127bec509"
-MICROSOFT = {"provider": "microsoft", "host": "login.microsoftonline.com"}
-GOOGLE = {"provider": "gmail", "host": "oauth2.googleapis.com"}
-ZOHO = {"provider": "zoho", "host": "accounts.zoho.com"}
-REFRESH = {"grant": Grant.REFRESH_TOKEN, "error": "invalid_grant"}
-JWT = {"grant": Grant.JWT_BEARER, "error": "invalid_grant"}
+MICROSOFT: dict[str, Any] = {"provider": "microsoft", "host": "login.microsoftonline.com"}
+GOOGLE: dict[str, Any] = {"provider": "gmail", "host": "oauth2.googleapis.com"}
+ZOHO: dict[str, Any] = {"provider": "zoho", "host": "accounts.zoho.com"}
+REFRESH: dict[str, Any] = {"grant": Grant.REFRESH_TOKEN, "error": "invalid_grant"}
+JWT: dict[str, Any] = {"grant": Grant.JWT_BEARER, "error": "invalid_grant"}
 
 # Answers as the authorization servers give them, and the cause after SMTP_TOKEN_
 ANSWERS: list[tuple[dict[str, Any], str]] = [
@@ -224,7 +224,8 @@ SECRET = "Kx8~qwErTy-long_secret.value+0123"
 @pytest.mark.parametrize("member", ["error", "error_description", "network_words"])
 def test_secrets_that_the_endpoint_repeats_are_hidden(member: str) -> None:
     for echoed in (SECRET, SECRET.upper(), SECRET[::-1], SECRET.encode().hex()):
-        failure = TokenFailure(**{member: f"you sent {echoed}"}, secrets=("", SECRET, "other-one"))
+        answer: dict[str, Any] = {member: f"you sent {echoed}"}
+        failure = TokenFailure(**answer, secrets=("", SECRET, "other-one"))
         found = diagnose_token_error(failure)
         shown = " ".join([found.title, found.meaning, *found.steps, *found.facts.values()])
         assert echoed not in shown

@@ -118,7 +118,7 @@ def test_error_challenge_is_answered_and_said_in_words(
     assert server.heard[-2:] == [line, "QUIT"]
     assert report.reply is not None
     assert report.reply.code == 535
-    assert any("invalid_token" in step for step in report.advice)
+    assert any("invalid_token, which means that" in step for step in report.advice)
     assert any("https://mail.example/" in step for step in report.advice)
     remarks = [one.text for one in report.transcript if one.direction == "*"]
     assert any("status invalid_token" in remark and "scope" in remark for remark in remarks)
