@@ -217,6 +217,7 @@ class Report:
     confidence: str = ""  # "certain", "likely" or "unclear"; "" in older reports
     also_possible: tuple[str, ...] = ()  # codes of other causes that look the same
     facts: dict[str, str] = field(default_factory=dict)  # values used in the texts of the cause
+    sandbox: str = ""  # its name, if the server accepts email for tests and delivers none
 
     @property
     def judges(self) -> bool:

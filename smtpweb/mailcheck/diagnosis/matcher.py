@@ -66,6 +66,7 @@ class Diagnosis:
     confidence: Confidence = Confidence.CERTAIN
     also_possible: tuple[str, ...] = ()
     facts: dict[str, str] = field(default_factory=dict)
+    sandbox: str = ""  # its name, if the server delivers nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,7 @@ def diagnose(seen: Seen, understood: Understanding | None = None) -> Diagnosis:
         confidence=confidence,
         also_possible=also,
         facts=said,
+        sandbox=provider.name if provider is not None and facts["sandbox"] else "",
     )
 
 

@@ -381,6 +381,7 @@ class _Course:
             confidence=diagnosis.confidence,
             also_possible=diagnosis.also_possible,
             facts=diagnosis.facts,
+            sandbox=diagnosis.sandbox,
         )
 
     def _seen(self, failure: Failure | None, shown: TlsFacts | None) -> Seen:
