@@ -2,7 +2,18 @@
 
 from .core.egress import EgressPolicy, EgressRuleError
 from .core.modes import Encryption, Mode
-from .core.types import Line, Outcome, Reply, Report, Side, Stage, Step, Target
+from .core.types import (
+    Content,
+    Line,
+    Outcome,
+    Purpose,
+    Reply,
+    Report,
+    Side,
+    Stage,
+    Step,
+    Target,
+)
 from .diagnosis.token import Grant, NetworkFault, TokenFailure, diagnose_token_error
 from .drivers.aio import check_async, check_many
 from .drivers.probe import Answer, probe
@@ -11,6 +22,7 @@ from .flow.not_tried import no_token, not_tried
 
 __all__ = [
     "Answer",
+    "Content",
     "EgressPolicy",
     "EgressRuleError",
     "Encryption",
@@ -19,6 +31,7 @@ __all__ = [
     "Mode",
     "NetworkFault",
     "Outcome",
+    "Purpose",
     "Reply",
     "Report",
     "Side",

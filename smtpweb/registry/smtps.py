@@ -6,6 +6,8 @@ Every query starts from the owner, and other users' servers are not found.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from datetime import datetime
 from typing import TypedDict
 
 from sqlalchemy import (
@@ -31,9 +33,10 @@ from ..database.session import AnyRow, AnySelect, db, fetch, now, writing
 from ..errors import BadInput, EditConflict, NotFound, QuotaReached, SecretUnreadable, Sentence
 from ..providers import credentials, preflight
 from ..providers.settings import Warning
-from . import apps, checkability, destination, fields, priorities
+from . import apps, checkability, destination, fields, priorities, schedule, status
 from .destination import Fate
 from .idempotency import Once, claim
+from .status import Reason
 
 
 class SmtpChanges(TypedDict, total=False):
@@ -53,6 +56,7 @@ class SmtpChanges(TypedDict, total=False):
     debug: bool
     defaultfromemail: str | None
     defaultfromname: str | None
+    passwordexpires: datetime | None
 
 
 # --- find ----------------------------------------------------------------------------------
@@ -93,6 +97,9 @@ _OURS = (
     "judged",
     "checking_until",
     "uncheckable",
+    "off_by",
+    "degraded_since",
+    "good_facts",
 )  # not exposed by the API
 _COLUMNS = tuple(column for column in Smtp.__table__.columns if column.name not in _OURS)
 
@@ -189,6 +196,7 @@ def save(
     """
     with writing() as session:
         app = apps.find_to_fill(user_id, app_id)
+        is_edit = smtp_id is not None
         if smtp_id is None:
             smtp_id = new_id()
             if once is not None:
@@ -224,14 +232,23 @@ def save(
                 _refuse_to_move_name()
             smtp.username, keeps_hidden_name = None, False  # forgotten like the password
         _settle_password(smtp, changes, fate)
+        if "password" in changes and "passwordexpires" not in changes:
+            smtp.passwordexpires = None  # the date was that of the old one
+        if moved:
+            smtp.certificate_expires = None
         if moved or "password" in changes or smtp.lacks_notes:
             _note_credentials(smtp, changes)
         if keeps_hidden_name:
             # It was the password until now, and may still be valid elsewhere
             smtp.username_is_secret = True
         smtp.version += 1
-        smtp.settings_version, smtp.judged = smtp.version, False
-        smtp.uncheckable = checkability.prevented_by(smtp, app.defaultfromemail)
+        edited = status.changing(smtp, Reason.EDITED, by=user_id) if is_edit else nullcontext()
+        with edited:
+            smtp.settings_version, smtp.judged = smtp.version, False
+            smtp.degraded_since = None
+            smtp.uncheckable = checkability.prevented_by(smtp, app.defaultfromemail)
+        session.flush()
+        schedule.plan(smtp, app)
         return smtp
 
 
