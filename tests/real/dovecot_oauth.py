@@ -108,7 +108,8 @@ def dovecot_with_tokens() -> Iterator[tuple[RealServer, AuthorizationServer]]:
                 lambda: answers(ports[Door.SUBMISSION]) and answers_over_tls(ports[Door.TLS])
             )
             store = behind.folder / "mail" / "test"
-            yield RealServer("Dovecot", ports, lambda: maildir(store)), authority
+            server = RealServer("Dovecot", ports, lambda: maildir(store))
+            yield server, authority
 
 
 def _set_up(here: Jail, authority: AuthorizationServer) -> None:

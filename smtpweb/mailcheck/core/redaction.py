@@ -79,7 +79,7 @@ class Fragments:
 class Secrets:
     """The secrets to hide from any text, in the forms in which a server may send them back."""
 
-    def __init__(self, username: str, password: str):
+    def __init__(self, username: str, password: str, access_token: str = ""):
         self._password = password
         self._raw = password.encode("utf-8", "surrogatepass")
         self._plain: list[str] = []
@@ -93,6 +93,8 @@ class Secrets:
         self._others: list[Secrets] = []
         # Servers repeat themselves: the EHLO greeting is sent twice and shown twice
         self._seen: dict[str, str] = {}
+        if access_token:
+            self._add_access_token(username, access_token)
         if not password:
             return
         if len(password) < 4:
@@ -123,12 +125,11 @@ class Secrets:
             self._add_letters(token)
             self._seen.clear()
 
-    def add_access_token(self, username: str, token: str) -> None:
+    def _add_access_token(self, username: str, token: str) -> None:
         """Also hide an OAuth 2.0 access token, and any longer part of it.
 
         Access tokens are longer than a line of a reply may be, so they come back in pieces only.
         """
-        self._seen.clear()
         self.add_token(token)
         if len(token) < MIN_FRAGMENTED:
             self._others.append(Secrets(username, token))

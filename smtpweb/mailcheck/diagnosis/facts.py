@@ -5,10 +5,11 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING, Any
 
-from ..core.failure import Failure
+from ..core.failure import Failure, Symptom
 from ..core.invisible import first_invisible
 from ..core.recorder import Recorder
 from ..core.redaction import cleaned
+from ..core.trust import Trust, expired
 from ..core.types import (
     CONNECTED,
     GIVEN_UP,
@@ -127,6 +128,18 @@ def facts_of_failure(
     for name, value in failure.facts.items():
         facts[name] = record.said(value) if isinstance(value, str) else value
     return facts
+
+
+def own_ca_facts(symptom: Symptom, trust: Trust) -> dict[str, Any]:
+    """Return the CA entered for the server that has expired, if a refusal may come from that."""
+    old = expired(trust) if symptom is Symptom.CERTIFICATE_EXPIRED else None
+    if old is None:
+        return {}
+    return {
+        "own_ca_expired": True,
+        "fault_subject": old.subject,
+        "fault_expires": old.not_after[:10],
+    }
 
 
 def _token_facts(target: Target, session: Session | None) -> dict[str, Any]:

@@ -102,12 +102,13 @@ def diagnose_token_error(failure: TokenFailure) -> Diagnosis:
 
 def facts_of(failure: TokenFailure) -> dict[str, Any]:
     """Return the facts of a failed token request, safe to store and show."""
-    hidden = Secrets("", "")
-    for secret in filter(None, failure.secrets):
-        hidden.add_access_token("", secret)
+    hidden = [Secrets("", "", secret) for secret in failure.secrets if secret]
 
     def said(text: str) -> str:
-        return cut(hidden.scrubbed(cleaned(text[:_MAX_READ])).strip(), MAX_WORDS)
+        text = cleaned(text[:_MAX_READ])
+        for secret in hidden:
+            text = secret.scrubbed(text)
+        return cut(text.strip(), MAX_WORDS)
 
     codes = _codes(failure)
     known = dataclasses.replace(

@@ -15,7 +15,6 @@ from ..core.modes import ENCRYPTION_NAMES, Encryption, Mode
 from ..core.raw_reply import RawReply, decoded
 from ..core.recorder import Recorder, Watch
 from ..core.redaction import Secrets, cleaned
-from ..core.trust import TrustKind, expired
 from ..core.types import (
     AddressOutcome,
     Notice,
@@ -32,6 +31,7 @@ from ..diagnosis.facts import (
     basic_facts,
     facts_of_failure,
     greets_as_another,
+    own_ca_facts,
     warnings_of,
 )
 from ..diagnosis.matcher import Seen, diagnose
@@ -90,7 +90,9 @@ class _Course:
         self.target = target
         self.conversation = conversation
         self.clock = clock
-        self.record = Recorder(clock, _secrets_of(target), watch)
+        self.record = Recorder(
+            clock, Secrets(target.username, target.password, target.access_token), watch
+        )
         self.deadline = self.record.started + target.timeout
         self.host: Host | None = None
         self.addresses: tuple[AddressOutcome, ...] = ()
@@ -298,16 +300,10 @@ class _Course:
         """Fetch the certificate that was refused, to report its contents."""
         if failure.symptom not in _CERTIFICATE_SYMPTOMS or self.session is None:
             return
-        trust = self.target.trust
         if failure.symptom is Symptom.CERTIFICATE_PIN:
             self.tls = self.session.tls
             return
-        if trust.kind is TrustKind.CA and (old := expired(trust)) is not None:
-            failure.facts |= {
-                "own_ca_expired": failure.symptom is Symptom.CERTIFICATE_EXPIRED,
-                "fault_subject": old.subject,
-                "fault_expires": old.not_after[:10],
-            }
+        failure.facts |= own_ca_facts(failure.symptom, self.target.trust)
         starttls = self.target.encryption is Encryption.STARTTLS
         shown = yield from self._looks.certificate(self.session.ehlo_name if starttls else None)
         if shown is None:
@@ -410,13 +406,6 @@ class _Course:
             lines = tuple(self.record.said(decoded(line)).encode() for line in reply.lines)
             reply = RawReply(reply.code, lines)
         return Seen(stage, failure.symptom, reply, facts)
-
-
-def _secrets_of(target: Target) -> Secrets:
-    secrets = Secrets(target.username, target.password)
-    if target.access_token:
-        secrets.add_access_token(target.username, target.access_token)
-    return secrets
 
 
 def _words_beside(session: Session | None, shown: TlsFacts | None) -> list[str]:

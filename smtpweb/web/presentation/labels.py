@@ -60,7 +60,7 @@ STAGES = {
     Stage.GREETING: (lazy_gettext("Greeting"), lazy_gettext("The server introduces itself")),
     Stage.EHLO: ("EHLO", lazy_gettext("The server lists its capabilities")),
     Stage.STARTTLS: ("STARTTLS", lazy_gettext("Switch the connection to TLS")),
-    Stage.AUTH: ("AUTH", lazy_gettext("Sign in with user name and password")),
+    Stage.AUTH: ("AUTH", lazy_gettext("Sign in to the server")),
     Stage.MAIL: ("MAIL FROM", lazy_gettext("The server accepts the sender")),
     Stage.RCPT: ("RCPT TO", lazy_gettext("The server accepts the recipient")),
     Stage.DATA: ("DATA", lazy_gettext("Hand over the message")),
@@ -303,6 +303,7 @@ def tls_facts(report: Report) -> list[tuple[str, str]]:
         (_("Names"), ", ".join(tls.names)),
         (_("Issuer"), tls.issuer),
         (_("Valid until"), until if tls.not_after else ""),
+        (_("Public key (SHA-256)"), tls.pin),
     )
     return [(name, value) for name, value in facts if value]
 

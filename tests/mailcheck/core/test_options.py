@@ -23,7 +23,7 @@ def test_mechanism_is_read_in_any_case(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["NTLM", "PLAIN LOGIN", "PLAIN\r\nMAIL", "X", "XOAUTH"])
-def test_other_mechanism_is_refused(text: str) -> None:
+def test_mechanism_that_is_not_built_is_refused(text: str) -> None:
     with pytest.raises(OptionError, match="Must be one of PLAIN, LOGIN"):
         options.parse_mechanism(text)
 
@@ -56,7 +56,7 @@ def test_ehlo_name_is_a_full_name_or_a_literal(text: str, name: str) -> None:
         "-.example", "[192.0.2.300]", "x" * 64 + ".example",
     ],
 )  # fmt: skip
-def test_other_ehlo_name_is_refused(text: str) -> None:
+def test_ehlo_name_of_another_form_is_refused(text: str) -> None:
     with pytest.raises(OptionError, match="Must be a full host name"):
         options.parse_ehlo_name(text)
 
@@ -79,7 +79,7 @@ def test_source_address_is_an_ip_address(text: str, address: str) -> None:
         "255.255.255.255", "::ffff:0.0.0.0",
     ],
 )  # fmt: skip
-def test_other_source_address_is_refused(text: str) -> None:
+def test_source_address_of_another_form_is_refused(text: str) -> None:
     with pytest.raises(OptionError, match="IP address of this machine"):
         options.parse_source_address(text)
 

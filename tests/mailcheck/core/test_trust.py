@@ -79,7 +79,7 @@ def test_private_key_pasted_as_ca_is_refused_and_not_repeated(kind: str, after: 
         "-----BEGIN PKCS7-----\nAAAA\n-----END PKCS7-----\n",
     ],
 )  # fmt: skip
-def test_what_is_no_certificate_is_refused(data: str | bytes) -> None:
+def test_ca_that_is_no_certificate_is_refused(data: str | bytes) -> None:
     with pytest.raises(OptionError, match="not a certificate in PEM form"):
         trust.parse_ca(data)
 
@@ -135,7 +135,7 @@ def test_pin_is_read_in_its_usual_forms(text: str) -> None:
     "text",
     ["", "abc", DIGEST.hex()[:-2], DIGEST.hex() + "00", "AAAA", "é" * 44, DIGEST.hex()[:40]],
 )  # fmt: skip
-def test_what_is_no_pin_is_refused(text: str) -> None:
+def test_pin_of_another_form_is_refused(text: str) -> None:
     with pytest.raises(OptionError, match="SHA-256"):
         trust.parse_pin(text)
 
@@ -195,7 +195,7 @@ def test_key_of_another_certificate_is_refused(kind: str) -> None:
 @pytest.mark.parametrize(
     "key", ["", "hello", ca_pem(), "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"]
 )
-def test_what_is_no_key_is_refused(key: str) -> None:
+def test_key_of_another_form_is_refused(key: str) -> None:
     with pytest.raises(OptionError, match="not a private key in PEM form"):
         trust.parse_identity(client_pair()[0], key)
 

@@ -154,11 +154,11 @@ def test_network_fault_leads_to_its_cause(network: NetworkFault, code: str) -> N
     assert found.id == f"SMTP_TOKEN_{code}"
 
 
-def test_every_network_fault_has_a_cause() -> None:
+def test_network_faults_all_have_a_cause() -> None:
     assert set(NETWORK) == set(NetworkFault) - {NetworkFault.NONE}
 
 
-def test_every_fault_has_a_cause_of_its_own() -> None:
+def test_faults_all_have_a_cause_of_their_own() -> None:
     named = {fault for cause in causes() for fault in cause.when.get("fault", ())}
     made_here = {"secret id", "rotation lost", *(str(fault) for fault in NETWORK)}
     assert token_faults.faults() | made_here == named

@@ -93,7 +93,7 @@ def test_source_address_is_the_one_that_connects(check: Check, peers: list[str])
     assert peers == [str(OURS)]
 
 
-def test_every_connection_comes_from_the_source_address(check: Check, peers: list[str]) -> None:
+def test_source_address_is_that_of_every_connection(check: Check, peers: list[str]) -> None:
     """Also the one that looks at the certificate, and those that try other modes."""
     with fake_smtp(tls="implicit", certificate="untrusted") as server:
         peers.clear()
@@ -120,7 +120,7 @@ def test_source_address_of_the_other_family_is_named(check: Check) -> None:
     assert report.code == "SMTP_CONNECT_SOURCE_FAMILY"
 
 
-def test_only_addresses_of_its_family_are_tried(
+def test_source_address_limits_the_addresses_to_its_family(
     check: Check, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     both = (ipaddress.ip_address("::1"), ipaddress.ip_address("127.0.0.1"))

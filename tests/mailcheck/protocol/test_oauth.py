@@ -44,7 +44,7 @@ def test_standard_mechanism_comes_first_where_both_are_offered(check: Check) -> 
     assert mechanisms_tried(server) == ["OAUTHBEARER"]
 
 
-def test_other_mechanism_is_tried_where_the_first_is_unknown_after_all(check: Check) -> None:
+def test_mechanism_that_is_unknown_after_all_lets_the_next_one_try(check: Check) -> None:
     with fake_smtp(token=(USER, SHORT), refuses_mechanisms=["OAUTHBEARER"]) as server:
         assert check(server.target()).accepted
     assert mechanisms_tried(server) == ["OAUTHBEARER", "XOAUTH2"]

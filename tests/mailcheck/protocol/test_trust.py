@@ -145,7 +145,7 @@ def test_empty_pin_trusts_nothing(check: Check) -> None:
     assert nothing_was_sent(server)
 
 
-def test_other_modes_are_not_tried_where_the_key_changed(check: Check) -> None:
+def test_changed_key_lets_no_other_mode_be_tried(check: Check) -> None:
     with fake_smtp(tls="implicit") as server:
         report = check(server.target(trust=trust_pin("00" * 32)))
         assert server.connections == 1
