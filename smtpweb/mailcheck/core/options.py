@@ -8,7 +8,7 @@ from . import addresses
 from .addresses import parse_mailbox
 from .egress import Address, unmapped
 
-# The SASL mechanisms that a check supports: with a password, with an access token
+# The SASL mechanisms that a check supports, with a password and with an access token, best first
 PASSWORD_MECHANISMS = ("PLAIN", "LOGIN", "SCRAM-SHA-256", "CRAM-MD5")
 TOKEN_MECHANISMS = ("OAUTHBEARER", "XOAUTH2")
 MECHANISMS = (*PASSWORD_MECHANISMS, *TOKEN_MECHANISMS)

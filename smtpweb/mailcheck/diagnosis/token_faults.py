@@ -17,6 +17,8 @@ from .providers import named
 if TYPE_CHECKING:
     from .token import TokenFailure
 
+ASSERTION_TOLERANCE = 240  # seconds that a clock may be off; five minutes are usual
+
 FILE = Path(__file__).with_suffix(".toml")
 
 
@@ -69,11 +71,20 @@ def fault_of(failure: TokenFailure, *, pasted_id: bool) -> tuple[str, int | None
 def _refined(fault: str, failure: TokenFailure, *, pasted_id: bool) -> str:
     if fault == "secret wrong" and pasted_id:
         return "secret id"
+    if fault in _UNSAID and _signed_at_a_wrong_time(failure):
+        return "clock wrong"
     if failure.rotation_lost and fault in _ENDED:
         return "rotation lost"
     return fault
 
 
+def _signed_at_a_wrong_time(failure: TokenFailure) -> bool:
+    """Check whether we signed an assertion whose time the endpoint cannot accept."""
+    return failure.grant == "jwt_bearer" and abs(failure.clock_skew or 0) >= ASSERTION_TOLERANCE
+
+
+# The endpoint refused an assertion, and not for its key, account or scope
+_UNSAID = frozenset({"grant refused", "grant expired", "request invalid", "client refused"})
 _ENDED = frozenset({"grant refused", "grant revoked", "grant expired", "google grant"})
 
 

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 import scramp
 
 from ..core.failure import Failure, Symptom
+from ..core.options import PASSWORD_MECHANISMS
 
 MAX_CREDENTIAL = 1024  # octets, for user name and password each
 MAX_TURNS = 4  # responses to one mechanism; SCRAM needs three
@@ -22,7 +23,7 @@ MAX_ITERATIONS = 200_000  # a hostile server may ask for millions of rounds of o
 
 # Over TLS nobody can eavesdrop, so the mechanisms that most accounts support come first; in plain
 # text the password must not be seen, so those that do not send it come first.
-ORDER_OVER_TLS = ("PLAIN", "LOGIN", "SCRAM-SHA-256", "CRAM-MD5")
+ORDER_OVER_TLS = PASSWORD_MECHANISMS
 ORDER_IN_CLEAR = ("SCRAM-SHA-256", "CRAM-MD5", "PLAIN", "LOGIN")
 
 

@@ -205,6 +205,16 @@ def test_clock_is_named_with_its_minutes() -> None:
     assert not any("minutes" in step for step in unknown.steps)
 
 
+@pytest.mark.parametrize("skew", [-600, 600])
+def test_clock_that_is_off_explains_a_refused_assertion(skew: float) -> None:
+    """Not every endpoint says so; its Date header does."""
+    assert diagnose_token_error(TokenFailure(**JWT, clock_skew=skew)).id == "SMTP_TOKEN_CLOCK"
+    near = diagnose_token_error(TokenFailure(**JWT, clock_skew=skew / 10))
+    assert near.id == "SMTP_TOKEN_GRANT_REFUSED"
+    other = TokenFailure(**REFRESH, clock_skew=skew)  # nothing is signed
+    assert diagnose_token_error(other).id == "SMTP_TOKEN_GRANT_REFUSED"
+
+
 @pytest.mark.parametrize(
     "error", [{"error": "invalid_grant"}, {"error_codes": (70008,)}, {"error_codes": (50173,)}]
 )
