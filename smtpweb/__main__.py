@@ -1,4 +1,4 @@
-"""``python -m smtpweb``: create keys, migrate, serve and work; with arguments, run a command.
+"""``python -m smtpweb``: create keys, migrate, run server and worker, or run a command.
 
 ``python -m smtpweb users create ...`` is the same as ``flask --app wsgi users create ...``.
 """
@@ -45,13 +45,13 @@ def serve() -> None:
 
 
 def run_all(environment: Mapping[str, str]) -> int:
-    """Run gunicorn, and a worker that is started again when it dies, until gunicorn ends.
+    """Run gunicorn and a worker, which is restarted if it dies, until gunicorn ends.
 
-    SIGINT and SIGTERM end both; returns gunicorn's exit status.
+    SIGINT and SIGTERM end both. Return gunicorn's exit status.
     """
     received: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda given, _frame: received.append(given))
+        signal.signal(number, lambda signum, _frame: received.append(signum))
     web = _start(gunicorn(), environment)
     worker: subprocess.Popen[bytes] | None = None
     wait, start_at = _FIRST_WAIT, time.monotonic()
@@ -64,7 +64,7 @@ def run_all(environment: Mapping[str, str]) -> int:
                 started, worker = time.monotonic(), _start(worker_command(), environment)
             elif worker is not None and worker.poll() is not None:
                 if time.monotonic() - started > _LONGEST_WAIT:
-                    wait = _FIRST_WAIT  # it did its work before it died
+                    wait = _FIRST_WAIT  # it ran for a while before it died
                 start_at, wait = time.monotonic() + wait, min(wait * 2, _LONGEST_WAIT)
                 worker = None
             time.sleep(_PACE)
@@ -77,8 +77,8 @@ def run_all(environment: Mapping[str, str]) -> int:
                 process.wait()
 
 
-_PACE = 0.1  # seconds between two looks at the processes
-_FIRST_WAIT, _LONGEST_WAIT = 1.0, 30.0  # seconds before a worker that died is started again
+_PACE = 0.1  # seconds between two checks of the processes
+_FIRST_WAIT, _LONGEST_WAIT = 1.0, 30.0  # seconds before a worker that died is restarted
 
 
 def _start(command: list[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
@@ -104,7 +104,7 @@ def gunicorn() -> list[str]:
 
 
 def worker_command() -> list[str]:
-    """The command of a worker that ends with the process that starts it."""
+    """Return the command of a worker that ends with its parent process."""
     return [sys.executable, "-m", "smtpweb", "worker", "--with-parent"]
 
 

@@ -77,6 +77,6 @@ def create_app(settings: Settings) -> Flask:
 
 
 def _listen(listeners: list[Callable[[T], None]], listener: Callable[[T], None]) -> None:
-    """Add a listener once, however many applications a process has."""
+    """Add a listener only once, even if a process creates several applications."""
     if listener not in listeners:
         listeners.append(listener)

@@ -193,7 +193,7 @@ def _find(idsmtp: str | None, idapp: str | None) -> list[tuple[str, str, str]]:
 
 
 def _outcome_of(owner_id: str, smtp_id: str, address: str) -> Outcome | None:
-    """Check an SMTP server; None if it was removed before."""
+    """Check an SMTP server; return None if it has been removed."""
     try:
         check = service.run(Caller(owner_id, ALL_SCOPES), smtp_id, limited=False)
     except NotFound:
@@ -320,7 +320,7 @@ def import_(file: BinaryIO, name: str | None) -> None:
 @smtps_group.command("due")
 @click.option("--app", "idapp", metavar="IDAPP", help="Only the SMTP servers of this app.")
 def make_due(idapp: str | None) -> None:
-    """Let workers make all scheduled checks now, as after an incident."""
+    """Make all scheduled checks due now, for example after an incident."""
     try:
         count = schedule.make_due(_id(idapp))
     except NotFound:
@@ -355,7 +355,7 @@ def enable_smtp(idsmtp: str) -> None:
 
 
 def _one(idsmtp: str) -> tuple[str, str]:
-    """The owner of an SMTP server, and where that is."""
+    """Return the owner of an SMTP server, and its address."""
     found = smtps.with_owners(smtp_id=_id(idsmtp))
     if not found:
         raise UsageError(f"There is no SMTP {idsmtp}.")
@@ -368,7 +368,7 @@ def _one(idsmtp: str) -> tuple[str, str]:
 @click.command("worker", cls=Command)
 @click.option("--with-parent", is_flag=True, help="End when the process that started this ends.")
 def worker(with_parent: bool) -> None:
-    """Carry out scheduled and queued checks until told to end; any number of these may run."""
+    """Run scheduled and queued checks and send alarms until SIGTERM; any number can run."""
     app = cast(Flask, current_app._get_current_object())  # type: ignore[attr-defined]
     config = settings()
     logging.config.dictConfig(logs.configuration(production=config.production))

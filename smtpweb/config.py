@@ -33,8 +33,8 @@ INSTANCE = HOME / "instance"
 
 _CORES = os.cpu_count() or 1
 WEBHOOK_PORTS = "443,80"
-# Services for chat and pagers whose messages go over HTTP. What runs a program, reads or writes
-# here, or speaks another protocol is not among them.
+# Services for chat and pagers that use HTTP. Excluded are those that run programs, access files
+# or use another protocol.
 APPRISE_SCHEMAS = (
     "discord", "gchat", "gotify", "gotifys", "matrix", "matrixs", "mmost", "mmosts", "ntfy",
     "ntfys", "opsgenie", "pagerduty", "pover", "rocket", "rockets", "slack", "tgram", "webex",
@@ -50,7 +50,7 @@ class Settings:
     encryption_keys: tuple[str, ...] = field(repr=False)
     database_url: str = field(default=f"sqlite:///{INSTANCE / 'smtpweb.db'}", repr=False)
     redis_url: str | None = field(default=None, repr=False)
-    queue_file: Path = INSTANCE / "queue.db"  # of the job engine, where there is no Redis
+    queue_file: Path = INSTANCE / "queue.db"  # of the job engine, without Redis
     production: bool = False
     check_slots: int = 16
     check_timeout: int = 25
@@ -274,7 +274,7 @@ def _database_url(value: str) -> str:
 
 
 def _queue_file(database_url: str, instance: Path) -> Path:
-    """Beside a database of SQLite: what belongs together lies together."""
+    """Return the default path of the queue: beside an SQLite database, else in ``instance``."""
     url = make_url(database_url)
     if url.get_backend_name() != "sqlite" or not url.database:
         return instance / "queue.db"
@@ -329,7 +329,7 @@ def _egress(source: _Source, database_url: str, redis_url: str | None) -> Egress
 
 
 def _webhook_egress(source: _Source, egress: EgressPolicy) -> EgressPolicy:
-    """What webhooks and chat services may reach: the same networks, other ports."""
+    """Return the egress policy of webhooks and chat services: same networks, other ports."""
     try:
         return egress.for_webhooks(source.text("WEBHOOK_PORTS") or WEBHOOK_PORTS)
     except EgressRuleError as error:

@@ -45,8 +45,8 @@ STORY_APP = "Demo newsletter"
 WORKS, BREAKS = "works", "breaks and recovers"
 MAILBOX = STATE / "mailbox"
 KEPT_MAILS = 200
-# Seconds after the start at which the provider of the newsletter refuses its password, and at
-# which it accepts it again; and between two checks of the newsletter's servers meanwhile
+# Seconds after the start when the newsletter's server begins to refuse its password, and accepts
+# it again; STORY_PACE: seconds between two checks of the newsletter's servers.
 BREAKS_AFTER, RECOVERS_AFTER, STORY_ENDS = 60.0, 120.0, 180.0
 STORY_PACE = 5.0
 LOGIN, PASSWORD = "shop@example.com", "open sesame"
@@ -155,14 +155,14 @@ _began = time.monotonic()
 def authenticate_for_a_minute(
     server: SMTP, session: Session, envelope: Envelope, mechanism: str, given: Any
 ) -> AuthResult:
-    """Let in as :func:`authenticate` does, but not while the story wants it to fail."""
+    """Authenticate as :func:`authenticate` does, but refuse while the server is to fail."""
     if BREAKS_AFTER <= time.monotonic() - _began < RECOVERS_AFTER:
         return AuthResult(success=False, handled=False)
     return authenticate(server, session, envelope, mechanism, given)
 
 
 class Mailbox:
-    """Accept every email, list it on the console, and keep it for the mailbox page."""
+    """Accepts every email, lists it on the console, and stores it for the mailbox page."""
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:
         """List the email."""
@@ -179,7 +179,7 @@ class Mailbox:
 
 
 def keep(raw: bytes) -> None:
-    """Put an email into the mailbox, whole or not at all; the oldest go."""
+    """Store an email in the mailbox atomically, and remove the oldest."""
     MAILBOX.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = MAILBOX / f"{secrets.token_hex(8)}.part"
     draft.write_bytes(raw)
@@ -285,10 +285,11 @@ def register(servers: list[tuple[Sandbox, int]]) -> str:
     for app in apps.find_all(user.id, 0, 1000)[0]:
         if app.name in (APP, STORY_APP):
             apps.remove(user.id, app.id)
-    # The servers of the shop are for checking by hand: that they fail is no news
-    _add_app(user.id, APP, "shop@example.com", [one for one in servers if one[0].app == APP], 0)
-    backup = [one for one in servers if one[0].shows == WORKS]
-    story = [one for one in servers if one[0].app == STORY_APP]
+    # The shop's servers are for checks by hand, so their failures cause no alarms.
+    shop = [server for server in servers if server[0].app == APP]
+    _add_app(user.id, APP, "shop@example.com", shop, 0)
+    backup = [server for server in servers if server[0].shows == WORKS]
+    story = [server for server in servers if server[0].app == STORY_APP]
     _add_app(user.id, STORY_APP, "newsletter@example.com", story + backup, 15)
     return password
 
@@ -322,18 +323,18 @@ def _add_app(
 
 
 def tell_story(environment: dict[str, str]) -> None:
-    """Let the servers of the newsletter be checked every few seconds until all has happened."""
+    """Make the newsletter's servers due every few seconds until the story ends."""
     app = create_app(config.load(environment))
     with app.app_context():
         while time.monotonic() - _began < STORY_ENDS:
             time.sleep(STORY_PACE)
             try:
                 user = users.find_user(USER)
-                for one in apps.find_all(user.id, 0, 1000)[0]:
-                    if one.name == STORY_APP:
-                        schedule.make_due(one.id)
+                for demo_app in apps.find_all(user.id, 0, 1000)[0]:
+                    if demo_app.name == STORY_APP:
+                        schedule.make_due(demo_app.id)
             except (SQLAlchemyError, NotFound):
-                continue  # somebody else writes just now, or the visitor removed it
+                continue  # the database is busy, or the visitor removed the app
             finally:
                 db.session.remove()
         db.engine.dispose()

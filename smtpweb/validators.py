@@ -301,12 +301,12 @@ def idempotency_key(value: str) -> str:
 
 
 def note(value: str) -> str:
-    """What a person says of why something was turned off; one line."""
+    """Return a note, such as why a server was turned off, in one line."""
     return text(value, most=200).strip()
 
 
 def moment(value: str) -> datetime:
-    """A time in ISO 8601, UTC where it names no zone."""
+    """Return a time in ISO 8601; UTC if it has no time zone."""
     try:
         at = datetime.fromisoformat(value.strip())
     except ValueError:
@@ -323,7 +323,7 @@ def moment(value: str) -> datetime:
 
 
 def checkevery(value: str) -> int:
-    """Minutes between two scheduled checks; 0: none."""
+    """Return the minutes between two scheduled checks; 0 for none."""
     minutes = integer(value, 0, 24 * 60)
     if 0 < minutes < 15:
         raise ValueError(Sentence("Must be 0, or from 15 to 1440."))
@@ -331,7 +331,7 @@ def checkevery(value: str) -> int:
 
 
 def emailevery(value: str) -> str:
-    """How often a scheduled check sends a real email."""
+    """Return how often a scheduled check sends a real email."""
     word = value.strip().lower()
     if word not in ("never", "daily", "always"):
         raise ValueError(Sentence("Must be never, daily or always."))
@@ -360,14 +360,14 @@ def language(value: str) -> str:
 
 
 def alarm_kind(value: str) -> str:
-    """How an alarm gets to where it goes."""
+    """Return the kind of an alarm channel."""
     if value.lower() not in ALARM_KINDS:
         raise ValueError(Sentence("Must be one of %(list)s.", list=", ".join(ALARM_KINDS)))
     return value.lower()
 
 
 def alarm_events(value: str) -> str:
-    """What a channel is told, separated by commas; returned separated by blanks, in our order."""
+    """Return the events of a channel, given separated by commas, separated by spaces in order."""
     words = {word.strip().lower() for word in value.split(",") if word.strip()}
     if not words or not words <= set(ALARM_EVENTS):
         raise ValueError(
@@ -377,7 +377,7 @@ def alarm_events(value: str) -> str:
 
 
 def clock_time(value: str) -> int:
-    """A time of the day such as 22:30, as minutes since midnight."""
+    """Return a time of day such as 22:30 as minutes since midnight."""
     found = _CLOCK.fullmatch(value)
     if not found or int(found[1]) > 23 or int(found[2]) > 59:
         raise ValueError(Sentence("Must be a time of the day such as 22:30."))
@@ -385,7 +385,7 @@ def clock_time(value: str) -> int:
 
 
 def timezone(value: str) -> str:
-    """The name of a time zone, such as Europe/Madrid."""
+    """Return the name of a time zone, such as Europe/Madrid."""
     if not _ZONE.fullmatch(value):
         raise ValueError(_NO_ZONE)
     try:
@@ -396,7 +396,7 @@ def timezone(value: str) -> str:
 
 
 def date(value: str) -> datetime:
-    """A date such as 2027-01-31: the beginning of that day, UTC."""
+    """Return the beginning of a date such as 2027-01-31, in UTC."""
     try:
         if not _DATE.fullmatch(value):
             raise ValueError

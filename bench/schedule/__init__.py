@@ -1,1 +1,1 @@
-"""How many servers the schedule keeps up with: on loopback, bounded in count and in time."""
+"""Measurements of scheduled checks on loopback, bounded in count and time."""

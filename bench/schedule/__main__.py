@@ -1,8 +1,8 @@
-"""``python -m bench.schedule``: what the schedule costs, and what it survives.
+"""``python -m bench.schedule``: measure the cost and robustness of scheduled checks.
 
-``checks``: how many scheduled checks a second one worker carries out, and what each costs.
-``claims``: how many are claimed and settled a second, without any network.
-``kill``: workers are killed again and again; was any server missed, any change told twice?
+``checks``: how many checks per second one worker runs, and the cost of each.
+``claims``: how many checks per second are claimed and settled, without network.
+``kill``: whether a server is missed or a change recorded twice while workers are killed.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def settings_for(url: str, key: str = KEY) -> Settings:
 
 @contextlib.contextmanager
 def database(kind: str) -> Iterator[str]:
-    """A migrated database without rows."""
+    """Create a migrated database without rows."""
     folder = Path(tempfile.mkdtemp(prefix="smtpweb-bench-"))
     if kind == "sqlite":
         url = f"sqlite:///{folder / 'bench.db'}"
@@ -82,7 +82,7 @@ def _migrate(url: str) -> None:
 
 
 def fill(app: Flask, count: int, port: int, *, hosts: int | None = None, users: int = 10) -> None:
-    """Register so many servers, all due now, of so many users, each with a host of its own."""
+    """Register so many servers on different hosts, all due now, for so many users."""
     with app.app_context():
         moment = now()
         apps = []
@@ -173,7 +173,7 @@ def checks(kind: str, count: int) -> None:
 # --- claims --------------------------------------------------------------------------------
 
 
-def _claimer(url: str, key: str, seconds: float, told: Any) -> None:
+def _claimer(url: str, key: str, seconds: float, counts: Any) -> None:
     app = create_app(settings_for(url, key))
     count = 0
     with app.app_context():
@@ -187,7 +187,7 @@ def _claimer(url: str, key: str, seconds: float, told: Any) -> None:
             db.session.remove()
             count += len(claimed)
         db.engine.dispose()
-    told.put(count)
+    counts.put(count)
 
 
 def _accepted() -> Report:
@@ -205,15 +205,15 @@ def claim_rate(kind: str, count: int, processes: int, seconds: float) -> None:
         with app.app_context():
             db.engine.dispose()
         context = multiprocessing.get_context("fork")
-        told = context.Queue()
+        counts = context.Queue()
         started = time.monotonic()
         claimers = [
-            context.Process(target=_claimer, args=(url, KEY, seconds, told))
+            context.Process(target=_claimer, args=(url, KEY, seconds, counts))
             for _ in range(processes)
         ]
         for claimer in claimers:
             claimer.start()
-        total = sum(told.get() for _ in claimers)
+        total = sum(counts.get() for _ in claimers)
         for claimer in claimers:
             claimer.join()
         with app.app_context():
@@ -231,7 +231,7 @@ def claim_rate(kind: str, count: int, processes: int, seconds: float) -> None:
 
 
 def kill(kind: str, count: int, minutes: float, every: float, redis_url: str | None) -> None:
-    """Two workers on one schedule; one of them is killed again and again."""
+    """Run two workers, one of which is killed repeatedly."""
     folder = Path(tempfile.mkdtemp(prefix="smtpweb-bench-"))
     with database(kind) as url, scripted_server(folder / "seen") as port:
         app = create_app(settings_for(url))

@@ -157,7 +157,7 @@ def upgrade():
 
 
 def _add_channels(channel):
-    """Alarms of every account go to its email address, until it says otherwise."""
+    """Create an alarm for every account, to its email address."""
     moment = datetime.now(UTC)
     connection = op.get_bind()
     ids = connection.execute(sa.text('SELECT id FROM "user" ORDER BY id')).scalars().all()

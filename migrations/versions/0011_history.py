@@ -1,4 +1,4 @@
-"""Facts and times of checks, sums of days, counters for monitoring systems."""
+"""Facts and times of checks, daily sums, counters for metrics."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -22,7 +22,7 @@ ADD = "INSERT INTO tally (name, label, delta) "
 
 
 def steps(name, label, old, new):
-    """Statements that count a row out of where it was, and into where it is."""
+    """Return statements that subtract the old row from the counters and add the new one."""
     rows = [("OLD", -1)] * old + [("NEW", 1)] * new
     return " ".join(
         f"{ADD}SELECT '{name}', {label.format(row=row)}, {delta}"
@@ -32,7 +32,7 @@ def steps(name, label, old, new):
 
 
 def triggers():
-    """(table, event, condition, statements) of each."""
+    """Yield (table, event, condition, statements) of each trigger."""
     changed = " OR ".join(
         f"{label.format(row='OLD')} IS DISTINCT FROM {label.format(row='NEW')}"
         for label in (STATE, SEAL)

@@ -42,7 +42,7 @@ def visible_checks(user_id: str) -> Select[Check]:
 
 
 def visible_channels(user_id: str) -> Select[AlarmChannel]:
-    """The alarm channels that the user may see: their own, each with its app if it is of one."""
+    """Select the alarm channels that the user may see, with the app of each, if any."""
     return (
         select(AlarmChannel)
         .outerjoin(AlarmChannel.app)

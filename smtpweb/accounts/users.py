@@ -78,7 +78,7 @@ def _new_user(name: str, email: str, password: str, *, is_admin: bool) -> User:
 def _add_user(user: User) -> User:
     db.session.add(user)
     _flush_name()
-    # Alarms go to the address of the account, until its owner says otherwise
+    # By default, alarms go to the address of the account.
     db.session.add(AlarmChannel(user_id=user.id, kind="email", events=USUAL_EVENTS))
     return user
 
@@ -274,6 +274,6 @@ def count_failure(account: str, network: str) -> None:
 
 
 def name_of(user_id: str) -> str | None:
-    """The name of an account, if there is one with this id."""
+    """Return the name of the account with this id, or None."""
     name: str | None = db.session.scalar(select(User.name).where(User.id == user_id))
     return name

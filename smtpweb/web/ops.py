@@ -39,9 +39,9 @@ def healthz() -> Response:
 
 @bp.get("/readyz")
 def readyz() -> Response:
-    """Readiness: everything that smtpweb needs, or the part of it that ``only`` names.
+    """Readiness: everything that smtpweb needs, or only the part named by ``only``.
 
-    A load balancer asks ``/readyz?only=database``: without a worker pages still answer.
+    Load balancers use ``/readyz?only=database``, because pages need no worker.
     """
     only = request.args.get("only")
     parts = readiness.PARTS if only is None else (only,)
@@ -67,36 +67,36 @@ def show_metrics() -> Response:
 class _Collector:
     def collect(self) -> Iterator[Metric]:
         try:
-            found = metrics.read()
+            figures = metrics.read()
         except (DBAPIError, PoolTimeout) as error:
-            log.error("no figures: %s", cause(error))
+            log.error("no metrics: %s", cause(error))
             yield GaugeMetricFamily("smtpweb_storage_reachable", _STORAGE, 0)
             return
         yield GaugeMetricFamily("smtpweb_storage_reachable", _STORAGE, 1)
         yield _labelled(
             GaugeMetricFamily, "smtps", "SMTP servers registered, by state.", ["state"],
-            {(state,): count for state, count in found.smtps.items()},
+            {(state,): count for state, count in figures.smtps.items()},
         )  # fmt: skip
         yield _labelled(
             CounterMetricFamily, "checks", "Finished checks.",
-            ["outcome", "stage", "code", "kind"], found.checks,
+            ["outcome", "stage", "code", "kind"], figures.checks,
         )  # fmt: skip
         stages = SummaryMetricFamily(
             "smtpweb_stage_seconds", "Time of the stages of checks.", labels=["stage"]
         )
-        for stage, (count, seconds) in sorted(found.stages.items()):
+        for stage, (count, seconds) in sorted(figures.stages.items()):
             stages.add_metric([stage], count, seconds)
         yield stages
         yield _labelled(
-            CounterMetricFamily, "deliveries", "Alarms handed over, by kind of channel.",
-            ["kind", "outcome"], found.deliveries,
+            CounterMetricFamily, "deliveries", "Deliveries of alarms, by kind of channel.",
+            ["kind", "outcome"], figures.deliveries,
         )  # fmt: skip
         yield _labelled(
             GaugeMetricFamily, "certificates",
-            "Servers whose certificate ends within so many days, or has ended.", ["days"],
-            {(str(days),): count for days, count in found.certificates.items()},
+            "Servers whose certificate expires within so many days, or has expired.", ["days"],
+            {(str(days),): count for days, count in figures.certificates.items()},
         )  # fmt: skip
-        for name, value in _gauges(found).items():
+        for name, value in _gauges(figures).items():
             if value is not None:
                 yield GaugeMetricFamily(f"smtpweb_{name}", _GAUGES[name], value)
 
@@ -110,32 +110,32 @@ def _labelled(
     return family
 
 
-def _gauges(found: metrics.Figures) -> dict[str, float | None]:
+def _gauges(figures: metrics.Figures) -> dict[str, float | None]:
     return {
-        "apps": found.apps,
-        "certificate_days_least": found.least_certificate_days,
-        "queued_checks": found.queued,
-        "oldest_queued_seconds": found.oldest_queued_age,
-        "due_checks": found.due,
-        "due_lag_seconds": found.lag,
-        "workers": found.workers,
-        "worker_heartbeat_age_seconds": found.last_heartbeat_age,
-        "incidents": found.incidents,
-        "last_check_age_seconds": found.last_check_age,
-        "stale_seals": found.stale_seals,
+        "apps": figures.apps,
+        "certificate_days_least": figures.least_certificate_days,
+        "queued_checks": figures.queued,
+        "oldest_queued_seconds": figures.oldest_queued_age,
+        "due_checks": figures.due,
+        "due_lag_seconds": figures.lag,
+        "workers": figures.workers,
+        "worker_heartbeat_age_seconds": figures.last_heartbeat_age,
+        "incidents": figures.incidents,
+        "last_check_age_seconds": figures.last_check_age,
+        "stale_seals": figures.stale_seals,
     }
 
 
 _GAUGES = {
     "apps": "Apps registered.",
-    "certificate_days_least": "Days until the first certificate ends; absent while none is known.",
-    "queued_checks": f"Checks that wait for a worker, at most {metrics.MOST}.",
-    "oldest_queued_seconds": "For how long the first of them waits; absent while none does.",
-    "due_checks": f"Scheduled checks whose time has come, at most {metrics.MOST}.",
-    "due_lag_seconds": "For how long the first of them has been due; 0 while none is.",
-    "workers": "Workers that gave a heartbeat in the last two minutes.",
-    "worker_heartbeat_age_seconds": "Seconds since the last one; absent while there was none.",
-    "incidents": "Causes on our side that keep checks from saying anything now.",
+    "certificate_days_least": "Days until the next certificate expires; absent if none is known.",
+    "queued_checks": f"Checks queued for a worker, at most {metrics.MOST}.",
+    "oldest_queued_seconds": "Seconds that the oldest of them has waited; absent if there is none.",
+    "due_checks": f"Scheduled checks that are due, at most {metrics.MOST}.",
+    "due_lag_seconds": "Seconds that the oldest of them has been due; 0 while there is none.",
+    "workers": "Workers with a heartbeat in the last two minutes.",
+    "worker_heartbeat_age_seconds": "Seconds since the last heartbeat; absent if there was none.",
+    "incidents": "Open incidents: causes on our side that make checks inconclusive.",
     "last_check_age_seconds": "Seconds since a check finished; absent while none has.",
     "stale_seals": "Secrets that are not sealed under the newest key: 'flask keys rotate' seals"
     " them.",

@@ -1,4 +1,4 @@
-"""Uptime, times of stages, what has changed since the last good check, sums of days."""
+"""Uptime, times of stages, changes since the last successful check, daily sums."""
 
 from __future__ import annotations
 
@@ -167,8 +167,8 @@ def test_failed_check_names_what_changed_on_page_and_in_the_api(alice: Person) -
     assert changes["capabilities"] == ("PIPELINING", "")
     assert changes["greeting"][1] == "other.example ESMTP"
     text = signed_in(alice.app, alice).get(f"/smtps/{smtp['_id']}").text
-    assert "Changed since the last good check" in text
-    assert "gone: PIPELINING" in text
+    assert "Changed since the last successful check" in text
+    assert "removed: PIPELINING" in text
 
 
 def test_facts_are_not_compared_with_those_of_another_server(alice: Person) -> None:
@@ -290,7 +290,7 @@ def test_shown_time_can_be_chosen(browser: Browser, alice: Person, days: str, st
 def test_page_of_a_server_without_history_says_so(browser: Browser, alice: Person) -> None:
     smtp_id = alice.make_smtp(alice.make_app("shop")["_id"])["_id"]
     text = browser.get(f"/smtps/{smtp_id}").text
-    assert "No times are known from these days." in text
+    assert "There are no response times for this period." in text
     assert "Its state has not changed in the last 90 days." in text
 
 

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +44,12 @@ def test_types_and_columns_are_those_of_the_table(
 STORED = {
     "priority": 10, "host": "mail.example.net", "port": 587, "username": "shop", "auth": True,
     "starttls": True, "ssltls": False, "debug": False, "defaultfromemail": None,
-    "defaultfromname": None,
+    "defaultfromname": None, "passwordexpires": None,
 }  # fmt: skip
 OTHER = {
     "priority": 3, "host": "evil.example", "port": 25, "username": "other", "auth": False,
     "starttls": False, "ssltls": True, "debug": True, "defaultfromemail": "a@b.example",
-    "defaultfromname": "Shop",
+    "defaultfromname": "Shop", "passwordexpires": datetime(2027, 1, 31, tzinfo=UTC),
 }  # fmt: skip
 
 

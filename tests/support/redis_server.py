@@ -1,4 +1,4 @@
-"""A Redis of our own for tests: on a free port, with its own folder, always ended afterwards."""
+"""A Redis server for tests, on a free port and in its own folder, always stopped afterwards."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PROGRAM = shutil.which("redis-server")
 
 @contextmanager
 def redis_server(folder: Path, port: int | None = None) -> Iterator[tuple[str, Program]]:
-    """Serve without persistence; gives its URL."""
+    """Start a server without persistence and yield its URL."""
     assert PROGRAM is not None
     port = port or free_port()
     command = [

@@ -1,4 +1,4 @@
-"""A worker in the process of a test: it carries out what is due, and returns."""
+"""A worker in the process of a test, which runs due checks and returns."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.matching import not_none
 
 
 def work(app: Flask, *, at_once: int = 50, is_over: Callable[[], bool] = lambda: False) -> int:
-    """Carry out what is due until nothing is; how many checks that were."""
+    """Run checks until none is due; return how many."""
     with app.app_context():
         worker_id = workers.register()
         db.session.remove()
@@ -24,7 +24,7 @@ def work(app: Flask, *, at_once: int = 50, is_over: Callable[[], bool] = lambda:
 
 
 def make_due(app: Flask, *smtp_ids: str, ago: timedelta = timedelta(0), **values: object) -> None:
-    """Let the schedule of these servers, or of all, be due; inside no application context."""
+    """Make the checks of these servers, or of all, due; without an application context."""
     with app.app_context():
         which = [Due.smtp_id.in_(smtp_ids)] if smtp_ids else []
         db.session.execute(update(Due).where(*which).values(next_at=now() - ago, **values))
@@ -37,5 +37,5 @@ def due_row(app: Flask, smtp_id: str) -> Due:
 
 
 def next_at_of(app: Flask, smtp_id: str) -> datetime:
-    """When the next scheduled check is; one is scheduled."""
+    """Return the time of the next scheduled check, which must exist."""
     return not_none(due_row(app, smtp_id).next_at)

@@ -34,7 +34,7 @@ def test_operators_page_shows_workers_rates_and_incidents(app: Flask, alice: Per
     assert "20.0" in text  # a minute
     assert "alive" in text
     assert "not seen" in text
-    assert "Checks a minute, scheduled1.0" in text
+    assert "Checks per minute, scheduled1.0" in text
     assert "SMTP_RESOLVE_SILENT" in text
 
 

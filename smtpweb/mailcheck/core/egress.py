@@ -120,7 +120,7 @@ class EgressPolicy:
     """What a check may reach. Without arguments: global unicast addresses on mail ports.
 
     If ``ports`` is None, any port is allowed; an entry of ``allowed`` that names another port opens
-    it there, unless ``ports_are_final``. ``ports_setting``: the setting that ``ports`` come from.
+    it there, unless ``ports_are_final``. ``ports_setting``: the name of the setting of ``ports``.
     ``own`` lists (host or address, port) of this installation's own services, which no rule allows;
     ``localhost`` there means any loopback address, and an unspecified address such as 0.0.0.0 any
     address of this machine.
@@ -148,9 +148,9 @@ class EgressPolicy:
         return cls(entries, numbers or MAIL_PORTS, own)
 
     def for_webhooks(self, ports: str) -> Self:
-        """The same networks for HTTP, on the ports of SMTPWEB_WEBHOOK_PORTS and no other.
+        """Return a policy with the same networks, but only the ports of SMTPWEB_WEBHOOK_PORTS.
 
-        An internal mail server whose port is open to checks is not open to HTTP requests.
+        A port of an internal mail server that is open to checks is not open to HTTP requests.
         Raises :class:`EgressRuleError`.
         """
         setting = "SMTPWEB_WEBHOOK_PORTS"
@@ -164,7 +164,7 @@ class EgressPolicy:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON values, for another process."""
+        """Return the policy as JSON values, for another process."""
         return {
             "allowed": [[str(entry.network), entry.port] for entry in self.allowed],
             "ports": None if self.ports is None else sorted(self.ports),
@@ -175,7 +175,7 @@ class EgressPolicy:
 
     @classmethod
     def from_dict(cls, stored: dict[str, Any]) -> Self:
-        """The inverse of :meth:`to_dict`."""
+        """Return the policy for the result of :meth:`to_dict`."""
         return cls(
             tuple(
                 _Allowed(ipaddress.ip_network(network), port) for network, port in stored["allowed"]

@@ -43,7 +43,7 @@ class Purpose(enum.StrEnum):
     """How far a check goes."""
 
     EMAIL = "email"  # it sends a real email
-    PROBE = "probe"  # up to RCPT, then RSET: it proves all but that the server accepts an email
+    PROBE = "probe"  # up to RCPT, then RSET: everything except sending an email
 
 
 class Outcome(enum.StrEnum):
@@ -69,9 +69,9 @@ class Side(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What an email says in place of the test email; ``message_id`` without angle brackets.
+    """The content of an email in place of the test email; ``message_id`` without angle brackets.
 
-    Sent again with the same ``message_id``, it is one email to whoever receives it twice.
+    With the same ``message_id``, receivers recognize a second copy as a duplicate.
     """
 
     subject: str

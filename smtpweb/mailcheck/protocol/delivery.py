@@ -82,11 +82,11 @@ def _end(session: Session, message: Message, grouped: bool) -> Asks[None]:
 
 
 def _take_back(session: Session) -> Asks[None]:
-    """Leave without an email: RSET, so that the server forgets the envelope (RFC 5321 4.1.1.5)."""
+    """End without an email: send RSET to discard the envelope (RFC 5321 4.1.1.5)."""
     record = session.record
     record.skip(Stage.DATA)
     record.skip(Stage.ACCEPTED)
-    # Its answer is not awaited: what was to be learned is known
+    # The reply does not matter, so do not wait for it.
     session.link.say(b"RSET")
     yield from session.link.farewell()
 

@@ -63,7 +63,7 @@ def compose(
     message_id = f"<{own_part}@{domain.strip('.')}>"
     eight_bit = sender.utf8 or recipient.utf8
     if content is not None:
-        # Quoted-printable goes through every server, whatever the text holds (RFC 2045 6.7)
+        # Quoted-printable passes every server, whatever the text contains (RFC 2045 6.7).
         charset, encoding = "utf-8", "quoted-printable"
     else:
         charset, encoding = ("utf-8", "8bit") if eight_bit else ("us-ascii", "7bit")
@@ -89,7 +89,7 @@ def compose(
 
 
 def _encoded(text: str) -> list[str]:
-    """The text in quoted-printable, line by line."""
+    """Return the lines of a text in quoted-printable."""
     return quopri.encodestring(text.encode("utf-8", "replace")).decode("ascii").split("\n")
 
 
@@ -131,7 +131,7 @@ def _display_name(name: str) -> str:
 
 
 def _unstructured(text: str) -> str:
-    """A subject: as it is where that is short ASCII, else in encoded words, folded."""
+    """Return a subject unchanged if it is short ASCII, otherwise as folded encoded words."""
     if text.isascii() and len(text) < 68:
         return text
     return Header(text, "utf-8", header_name="Subject", maxlinelen=72).encode(linesep="\r\n")

@@ -1,4 +1,4 @@
-"""The calls of alarms: where the alarms of an app go."""
+"""The API of alarms."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from flask import Response, g
 from ... import validators
 from ...monitoring.alarms import channels
 from ..http import auth
-from . import schema
+from . import parameters, schema
 from .views import bp
 
 
 @bp.post("/private/alarms/save")
 @auth.needs("write")
 def save_alarm() -> Response:
-    """Create an alarm channel of an app, or edit the one that ``idalarm`` names."""
-    sent = schema.Sent()
+    """Create an alarm of an app, or edit the one with ``idalarm``."""
+    sent = parameters.Sent()
     channel_id = sent.id("idalarm", required=False)
     app_id = sent.id("idapp")
     is_new = "idalarm" not in sent
@@ -30,8 +30,8 @@ def save_alarm() -> Response:
         "quiet_from": sent.text("quietfrom", validators.clock_time),
         "quiet_until": sent.text("quietuntil", validators.clock_time),
     }
-    given = {name: value for name, value in values.items() if value is not None}
-    changes = cast(channels.ChannelChanges, given)
+    present = {name: value for name, value in values.items() if value is not None}
+    changes = cast(channels.ChannelChanges, present)
     once = sent.once()
     sent.done()
     channel, secret = channels.save(
@@ -43,17 +43,18 @@ def save_alarm() -> Response:
 @bp.get("/private/alarms/findByApp")
 @auth.needs("read")
 def find_alarms_by_app() -> Response:
-    """The alarm channels of an app, the oldest first."""
-    sent = schema.Sent()
+    """List the alarms of an app, oldest first."""
+    sent = parameters.Sent()
     app_id = sent.id("idapp")
     sent.done()
-    return schema.reply([schema.alarm(one) for one in channels.of_app(g.caller.user_id, app_id)])
+    listed = channels.of_app(g.caller.user_id, app_id)
+    return schema.reply([schema.alarm(channel) for channel in listed])
 
 
 @bp.post("/private/alarms/remove")
 @auth.needs("write")
 def remove_alarm() -> Response:
-    """Remove an alarm channel."""
+    """Remove an alarm."""
     channels.remove(g.caller.user_id, _alarm_id())
     return Response(status=200)
 
@@ -61,7 +62,7 @@ def remove_alarm() -> Response:
 @bp.post("/private/alarms/test")
 @auth.needs("check")
 def test_alarm() -> Response:
-    """Send a test to an alarm channel, and say what came of it."""
+    """Send a test to an alarm and return the result."""
     channel_id = _alarm_id()
     attempt = channels.test(g.caller.user_id, channel_id)
     return schema.reply(
@@ -70,7 +71,7 @@ def test_alarm() -> Response:
 
 
 def _alarm_id() -> str:
-    sent = schema.Sent()
+    sent = parameters.Sent()
     channel_id = sent.id("idalarm")
     sent.done()
     return channel_id

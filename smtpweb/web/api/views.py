@@ -13,7 +13,7 @@ from ...errors import BadInput, CredentialsNotValid, NotAuthorized, NotFound
 from ...registry import apps, smtps, switches
 from ..errors import describe
 from ..http import auth
-from . import problems, schema
+from . import parameters, problems, schema
 
 bp = Blueprint("api", __name__)
 bp.before_request(auth.require_token)
@@ -33,8 +33,8 @@ login_bp = Blueprint("api_login", __name__)  # the only call that requires no to
 @login_bp.post("/auth/login")
 def login() -> Response:
     """Exchange a user name and password for a token that is valid for 24 hours."""
-    schema.refuse_in_query("username", "password")
-    sent = schema.Sent()
+    parameters.refuse_in_query("username", "password")
+    sent = parameters.Sent()
     name = sent.text("username", str, required=True)
     password = sent.text("password", str, required=True)
     sent.done()
@@ -59,10 +59,10 @@ def login() -> Response:
 @auth.needs("write")
 def save_smtp() -> Response:
     """Create an SMTP server, or edit the one with the id ``idsmtp``."""
-    sent = schema.Sent()
+    sent = parameters.Sent()
     app_id = sent.id("idapp")
     smtp_id = sent.id("idsmtp", required=False)
-    changes = schema.smtp_changes(sent)
+    changes = parameters.smtp_changes(sent)
     once = sent.once()
     sent.done()
     saved = smtps.save(g.caller.user_id, app_id, changes, smtp_id or None, once=once)
@@ -73,7 +73,7 @@ def save_smtp() -> Response:
 @auth.needs("read", joined=True)
 def find_smtps_by_app() -> Response:
     """Return the SMTP servers of an app as an array, in order of use."""
-    sent = schema.Sent()
+    sent = parameters.Sent()
     caller, rows = auth.caller_and(smtps.rows_by_app, sent.id("idapp"))
     sent.done()
     if rows[0].app_found is None:
@@ -88,7 +88,7 @@ def find_smtps_by_app() -> Response:
 @auth.needs("read", joined=True)
 def find_smtp_by_id() -> Response:
     """Return one SMTP server."""
-    sent = schema.Sent()
+    sent = parameters.Sent()
     caller, rows = auth.caller_and(smtps.rows_by_id, sent.id("idsmtp"))
     sent.done()
     if rows[0].app_found is None:
@@ -108,8 +108,8 @@ def remove_smtp() -> Response:
 @bp.post("/private/smtps/enable")
 @auth.needs("write")
 def enable_smtp() -> Response:
-    """Enable an SMTP, whoever disabled it."""
-    sent = schema.Sent()
+    """Enable an SMTP server, whether a person or a check disabled it."""
+    sent = parameters.Sent()
     smtp_id = sent.id("idsmtp")
     sent.done()
     return _smtp_reply(switches.enable(g.caller.user_id, smtp_id))
@@ -118,8 +118,8 @@ def enable_smtp() -> Response:
 @bp.post("/private/smtps/disable")
 @auth.needs("write")
 def disable_smtp() -> Response:
-    """Turn an SMTP off, for good or until a time; no check enables it meanwhile."""
-    sent = schema.Sent()
+    """Turn an SMTP server off, until further notice or a time; no check enables it."""
+    sent = parameters.Sent()
     smtp_id = sent.id("idsmtp")
     until = sent.text("until", validators.moment)
     note = sent.text("note", validators.note)
@@ -146,7 +146,7 @@ def check_smtp() -> Response:
 @auth.needs("read")
 def explain_error() -> Response:
     """Explain a pasted error; nothing is stored."""
-    sent = schema.Sent()
+    sent = parameters.Sent()
     text = sent.text("text", str, required=True)
     host = sent.text("host", str)
     provider = sent.text("provider", str)
@@ -157,7 +157,7 @@ def explain_error() -> Response:
 
 def _smtp_under_either_name() -> str:
     """Return the SMTP server's id, which the published documents call ``idapp``."""
-    sent = schema.Sent()
+    sent = parameters.Sent()
     smtp_id = sent.id("idsmtp", required=False) if "idsmtp" in sent else sent.id("idapp")
     sent.done()
     return smtp_id
@@ -170,9 +170,9 @@ def _smtp_under_either_name() -> str:
 @auth.needs("write")
 def save_app() -> Response:
     """Create an app, or edit the one with the id ``idapp``."""
-    sent = schema.Sent()
+    sent = parameters.Sent()
     app_id = sent.id("idapp", required=False)
-    changes = schema.app_changes(sent, edit=bool(app_id))
+    changes = parameters.app_changes(sent, edit=bool(app_id))
     once = sent.once()
     sent.done()
     saved = apps.save(g.caller.user_id, changes, app_id or None, once=once)
@@ -183,7 +183,7 @@ def save_app() -> Response:
 @auth.needs("read")
 def find_apps() -> Response:
     """Return one page of the caller's apps, sorted by name."""
-    sent = schema.Sent()
+    sent = parameters.Sent()
     number = sent.text("page", lambda value: validators.integer(value, 0, 10**6), required=True)
     size = sent.text("size", lambda value: validators.integer(value, 1, 1000), required=True)
     sent.done()
@@ -197,7 +197,7 @@ def find_apps() -> Response:
 @auth.needs("read")
 def find_app_by_id() -> Response:
     """Return one app."""
-    sent = schema.Sent()
+    sent = parameters.Sent()
     app_id = sent.id("idapp")
     sent.done()
     return schema.reply(schema.app(apps.find(g.caller.user_id, app_id)))
@@ -207,7 +207,7 @@ def find_app_by_id() -> Response:
 @auth.needs("write")
 def remove_app() -> Response:
     """Remove an app with its SMTP servers and their history."""
-    sent = schema.Sent()
+    sent = parameters.Sent()
     app_id = sent.id("idapp")
     sent.done()
     apps.remove(g.caller.user_id, app_id)

@@ -75,7 +75,7 @@ def show_smtp(smtp_id: str) -> str:
 
 
 def _past(smtp: Smtp) -> dict[str, Any]:
-    """What the page shows of the server's past, over as many days as the address asks for."""
+    """Return the history of the server for as many days as the URL says."""
     sent = request.args.get("days", str(history.DAYS[0]))
     if sent not in map(str, history.DAYS):
         words = ", ".join(map(str, history.DAYS))

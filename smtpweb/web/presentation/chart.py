@@ -1,7 +1,7 @@
-"""The chart of response times: what the SVG draws, and the same in words for its table.
+"""The chart of response times, as SVG geometry and as the rows of a table.
 
-A column is a part of the time, as high as its typical check took, with the stages stacked in their
-order. It is a link to that check. All geometry is in attributes: no style is allowed on a page.
+A column is a period, as high as the time of its typical check, with the stages stacked in order.
+It links to that check. Geometry is in attributes, because pages must not contain styles.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from ...mailcheck import Stage
 from ...monitoring.history import TOTAL, Column
 from . import labels
 
-WIDTH, HEIGHT = 24, 160  # of a column, and of the highest one
+WIDTH, HEIGHT = 24, 160  # width of a column, height of the highest one
 LEFT, TOP = 56, 8
-# Stages that are too short to be told apart are drawn as one; (class, name, stages)
+# (class, name, stages): stages that are too short to be distinguished are drawn together.
 PARTS = (
     ("resolve", "DNS", (Stage.RESOLVE,)),
     ("connect", "TCP", (Stage.CONNECT,)),
@@ -42,7 +42,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A column at ``x``; ``words`` say what it shows. ``row`` is what the table shows of it."""
+    """A column at ``x``; ``words`` describe it, and ``row`` is its row of the table."""
 
     x: int
     words: str
@@ -53,7 +53,7 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Chart:
-    """``ticks`` are (y, words). Empty ``columns``: there is nothing to be drawn."""
+    """A chart. ``ticks`` are (y, words); without ``columns`` there is nothing to draw."""
 
     width: int
     height: int
@@ -63,19 +63,20 @@ class Chart:
 
     @property
     def shown(self) -> tuple[Drawn, ...]:
-        """The columns with any check."""
-        return tuple(one for one in self.columns if one.row.typical or one.row.failed)
+        """Return the columns with a check."""
+        return tuple(column for column in self.columns if column.row.typical or column.row.failed)
 
 
 def chart(columns: Sequence[Column]) -> Chart:
-    """Draw these columns."""
-    highest = max((one.typical.times[TOTAL] for one in columns if one.typical), default=0)
+    """Return the chart of these columns."""
+    totals = (column.typical.times[TOTAL] for column in columns if column.typical)
+    highest = max(totals, default=0)
     top = _rounded(highest)
     drawn = tuple(_drawn(index, column, top) for index, column in enumerate(columns))
     occurring = [
         (look, str(name))
         for place, (look, name, _stages) in enumerate(PARTS)
-        if any(one.parts[place] for one in drawn)
+        if any(column.parts[place] for column in drawn)
     ]
     ticks = (
         [
@@ -108,16 +109,16 @@ def _drawn(index: int, column: Column, top: float) -> Drawn:
 
 
 def _words(column: Column) -> str:
-    said = [labels.exact(column.since)]
+    phrases = [labels.exact(column.since)]
     if column.typical:
-        said.append(_("typically %(time)s", time=labels.duration(column.typical.times[TOTAL])))
+        phrases.append(_("typically %(time)s", time=labels.duration(column.typical.times[TOTAL])))
     if column.failed:
-        said.append(_("failed at %(stage)s", stage=labels.stage(column.failed.stage)))
-    return ", ".join(said)
+        phrases.append(_("failed at %(stage)s", stage=labels.stage(column.failed.stage)))
+    return ", ".join(phrases)
 
 
 def _rounded(highest: float) -> float:
-    """The next of 1, 2, 5, 10, 20, ... that is not lower."""
+    """Return the smallest of 1, 2, 5, 10, 20, ... that is not lower."""
     step = 1.0
     while highest > 0:
         for factor in (1, 2, 5):
@@ -128,5 +129,5 @@ def _rounded(highest: float) -> float:
 
 
 def stage_name(stage: str) -> Any:
-    """The name of a stage, or of the whole."""
+    """Return the name of a stage or of all stages."""
     return _("All stages") if stage == TOTAL else labels.stage(stage)

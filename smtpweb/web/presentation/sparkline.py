@@ -16,7 +16,7 @@ _STEP = 5  # SVG units from one check to the next
 
 
 class Mark(NamedTuple):
-    """One check, drawn in a square of 24; ``kind`` is the end of its class."""
+    """A check drawn in a square of 24 units; ``kind`` is the suffix of its class."""
 
     id: str
     words: str
@@ -37,7 +37,7 @@ class Bar(NamedTuple):
     failed: str
     other: str
     missing: str
-    marks: tuple[Mark, ...] = ()  # the same one by one, the oldest first
+    marks: tuple[Mark, ...] = ()  # the same checks one by one, oldest first
 
 
 def bar(marks: Sequence[AnyRow]) -> Bar:

@@ -74,8 +74,8 @@ def test_edit_keeps_the_target_that_it_does_not_show(browser: Browser, idapp: st
 @pytest.mark.parametrize(
     ("kind", "typed", "said"),
     [
-        ("email", {}, "Fill this in."),
-        ("email", {"target": "nobody"}, "Must be one mail address"),
+        ("email", {}, "Fill in this field."),
+        ("email", {"target": "nobody"}, "Enter a valid email address"),
         ("webhook", {"target": "hooks.example.com"}, "Must be a URL such as"),
         ("apprise", {"target": "exec://rm"}, "Must be an Apprise URL"),
         ("email", {"target": "a@example.com", "quietfrom": "22:00"}, "both ends"),

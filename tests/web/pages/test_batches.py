@@ -101,7 +101,8 @@ def test_limit_delays_a_batch_and_never_stops_it(
         assert work(alice.app) == 2
         page = browser.get(page.address)
         assert "data-going-on" in page.html
-        assert "Your limit of checks is reached for now: it goes on by itself in" in page.text
+        assert "You have reached your limit of checks for now." in page.text
+        assert "The rest continue automatically in" in page.text
         assert list(page.form().buttons) == ["Stop"]
         assert len(queued(alice)) == 2
         with alice.app.app_context():
@@ -170,7 +171,7 @@ def test_queued_check_has_a_page_that_says_so(browser: Browser, alice: Person, i
         (check, _other) = queued(alice)
         page = browser.get(f"/checks/{check.id}")
         assert page.heading == "Check queued"
-        assert "a worker will carry it out in turn" in page.text
+        assert "a worker will run it in turn" in page.text
         work(alice.app)
         assert "accepted" in browser.get(f"/checks/{check.id}").heading
 

@@ -220,7 +220,7 @@ def test_check_by_the_api_writes_no_progress_and_costs_no_more(alice: Person, id
         with statements() as seen:
             assert alice.post("/private/smtps/check", idsmtp=smtp_id).status_code == 200
     assert [sent for sent in seen if "progress" in sent and sent.startswith("UPDATE")] == []
-    assert len(seen) <= 12, seen
+    assert len(seen) <= 21, seen  # the first check changes the state, which may raise alarms
     assert only_check(alice.app).progress is None
 
 

@@ -1,8 +1,8 @@
-"""Send one HTTP request to a host that a user named, and to no other place.
+"""Send one HTTP request to a host given by a user, and to nothing else.
 
-The name is resolved once, every address is judged by the egress policy, and the connection goes to
-a judged address; the name stays in the Host header, in SNI and in the certificate's check. No
-redirect is followed, and however slowly the other side answers, the whole ends in time.
+The host name is resolved once, every address is checked against the egress policy, and the
+connection goes to one of these addresses. The name is still used in the Host header, in SNI and
+for the certificate. Redirects are not followed, and slow responses end at the deadline.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from ....mailcheck.net.resolver import RESOLVER
 CONNECT_LIMIT = 5.0  # seconds for each address
 RESOLVE_LIMIT = 5.0
 MAX_ADDRESSES = 4
-MAX_BODY = 2048  # octets of a response that are read
+MAX_BODY = 2048  # octets read from a response
 
 
 class NotSent(Exception):
-    """No response came; the text says why, in one line."""
+    """There is no response; the text is the reason in one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The response: its status, and the beginning of its body as it may be shown."""
+    """The response: its status, and the beginning of its body, cleaned."""
 
     status: int
     text: str
@@ -53,7 +53,7 @@ def post(
     ca_file: Path | None = None,
     timeout: float = 10.0,
 ) -> Reply:
-    """POST ``body`` to an absolute http or https URL; raises :class:`NotSent`."""
+    """POST ``body`` to an absolute http or https URL; raise :class:`NotSent`."""
     deadline = time.monotonic() + timeout
     parts = httpcore.URL(url)
     host, secure = parts.host.decode("ascii").strip("[]"), parts.scheme == b"https"
@@ -74,41 +74,42 @@ def post(
                 retry_after = known.get(b"retry-after", b"").decode("latin-1")
                 return Reply(response.status, text, cut(cleaned(retry_after), 100))
     except httpcore.TimeoutException:
-        raise NotSent(f"No answer within {timeout:.0f} seconds.") from None
+        raise NotSent(f"No response within {timeout:.0f} seconds.") from None
     except (httpcore.NetworkError, httpcore.ProtocolError, ssl.SSLError, OSError) as error:
         raise NotSent(_why(error)) from None
 
 
 def vetted(host: str, port: int, policy: EgressPolicy, deadline: float) -> tuple[Address, ...]:
-    """The addresses of ``host`` if the policy lets us connect to every one of them.
+    """Return the addresses of ``host`` if the policy permits all of them.
 
-    One refused address refuses the name, as it may be the next answer. Raises :class:`NotSent`.
+    One refused address refuses the name, because DNS may return it alone next time. Raises
+    :class:`NotSent`.
     """
-    _judge(policy.refuses_port(host, port))
+    _require_permitted(policy.refuses_port(host, port))
     try:
-        found: tuple[Address, ...] = (unmapped(ipaddress.ip_address(host)),)
+        addresses: tuple[Address, ...] = (unmapped(ipaddress.ip_address(host)),)
     except ValueError:
         until = min(deadline, time.monotonic() + RESOLVE_LIMIT)
         try:
             looked_up = RESOLVER.look_up(host, until)
-            found = looked_up.result(max(0.0, until - time.monotonic()))
+            addresses = looked_up.result(max(0.0, until - time.monotonic()))
         except (NotResolved, NotYet):
             raise NotSent(f"The name {host} could not be resolved.") from None
-    if not found:
+    if not addresses:
         raise NotSent(f"The name {host} has no address.")
-    for address in found:
-        _judge(policy.refuses(address, port))
-    return found[:MAX_ADDRESSES]
+    for address in addresses:
+        _require_permitted(policy.refuses(address, port))
+    return addresses[:MAX_ADDRESSES]
 
 
-def _judge(refusal: Refusal | None) -> None:
+def _require_permitted(refusal: Refusal | None) -> None:
     if refusal is None:
         return
     if refusal.kind == "port":
         raise NotSent(f"The port is not allowed here; its administrator can set {refusal.setting}.")
-    what = f"{refusal.address}: {refusal.range_name}" if refusal.range_name else refusal.address
+    target = f"{refusal.address}: {refusal.range_name}" if refusal.range_name else refusal.address
     hint = f"; its administrator can set {refusal.setting}" if refusal.setting else ""
-    raise NotSent(f"This installation may not connect to {what}{hint}.")
+    raise NotSent(f"This installation may not connect to {target}{hint}.")
 
 
 def _authority(host: str, port: int, secure: bool) -> str:
@@ -117,7 +118,7 @@ def _authority(host: str, port: int, secure: bool) -> str:
 
 
 def _beginning(chunks: Iterable[bytes]) -> str:
-    """What the body begins with. The rest is not read: the connection is closed instead."""
+    """Return the beginning of the body; the rest is not read."""
     read = b""
     for chunk in chunks:
         read += chunk
@@ -135,8 +136,8 @@ def _why(error: Exception) -> str:
     if isinstance(cause, OSError) and cause.strerror:
         return f"No connection: {cleaned(cause.strerror)}."
     if isinstance(error, httpcore.ProtocolError):
-        return "It does not answer in HTTP."
-    return "The connection was closed without an answer."
+        return "It does not respond in HTTP."
+    return "The connection was closed without a response."
 
 
 @functools.lru_cache(16)
@@ -149,12 +150,12 @@ def _context_of(ca_file: Path | None, stamp: int) -> ssl.SSLContext:  # noqa: AR
 
 
 def _context(ca_file: Path | None) -> ssl.SSLContext:
-    """A context of our own: HTTP says so in ALPN, which must not reach SMTP servers."""
+    """Return a TLS context for HTTP only, which adds ALPN that SMTP servers must not see."""
     return _context_of(ca_file, 0 if ca_file is None else ca_file.stat().st_mtime_ns)
 
 
 class _Vetted(httpcore.NetworkBackend):
-    """Connects to the vetted addresses, whatever host is asked for, until ``deadline``."""
+    """A backend that only connects to the vetted addresses, until ``deadline``."""
 
     def __init__(self, addresses: tuple[Address, ...], deadline: float) -> None:
         self._addresses, self._deadline = addresses, deadline
@@ -162,7 +163,7 @@ class _Vetted(httpcore.NetworkBackend):
 
     def connect_tcp(
         self,
-        host: str,  # noqa: ARG002 - it was resolved and judged before
+        host: str,  # noqa: ARG002 - already resolved and checked
         port: int,
         timeout: float | None = None,  # noqa: ARG002
         local_address: str | None = None,
@@ -185,7 +186,7 @@ class _Vetted(httpcore.NetworkBackend):
 
 
 class _Timed(httpcore.NetworkStream):
-    """A stream whose every read and write ends by one deadline, however slowly bytes drip."""
+    """A stream whose reads and writes all end by one deadline, however slowly data arrives."""
 
     def __init__(self, stream: httpcore.NetworkStream, deadline: float) -> None:
         self._stream, self._deadline = stream, deadline
