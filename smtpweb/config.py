@@ -8,7 +8,7 @@ import secrets
 import ssl
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar, overload
@@ -70,6 +70,12 @@ class Settings:
     def secret_box(self) -> SecretBox:
         """The box with the encryption keys, which are read once."""
         return SecretBox(self.encryption_keys)
+
+    @property
+    def token_egress(self) -> EgressPolicy:
+        """What requests to authorization servers may reach: the same networks, by HTTPS."""
+        https = None if self.egress.ports is None else frozenset({443})
+        return replace(self.egress, ports=https)
 
     @property
     def secure_cookies(self) -> bool:

@@ -20,7 +20,7 @@ from .mailcheck.core.invisible import Invisible, first_invisible, first_undrawn
 
 PORTS = (1, 65535)
 PRIORITIES = (0, 2**31 - 1)
-SCOPES = ("read", "write", "check", "secrets")
+SCOPES = ("read", "write", "check", "secrets", "token")
 STRATEGIES = ("PRIORITY", "RANDOM")
 LANGUAGES = {"en": "English", "es": "Español"}  # of the pages, each by its native name
 

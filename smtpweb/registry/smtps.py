@@ -28,11 +28,13 @@ from ..config import settings
 from ..database.models import ApiToken, App, Smtp, new_id
 from ..database.rows import SmtpPassword, SmtpSettings, TokenAndSmtp, with_tokens_and_smtps
 from ..database.session import AnyRow, AnySelect, db, fetch, now, writing
+from ..database.smtp_oauth import SmtpOauth
 from ..errors import BadInput, EditConflict, NotFound, QuotaReached, SecretUnreadable, Sentence
 from ..providers import credentials, preflight
 from ..providers.settings import Warning
-from . import apps, checkability, destination, fields, priorities
+from . import apps, checkability, destination, fields, grants, priorities
 from .destination import Fate
+from .grants import OauthChanges
 from .idempotency import Once, claim
 
 
@@ -106,6 +108,7 @@ def rows_by_app(digest: str, app_id: str) -> Sequence[TokenAndSmtp]:
         fetch(
             _token_and_app(digest, App.id == app_id)
             .outerjoin(Smtp, Smtp.app_id == App.id)
+            .outerjoin(SmtpOauth, SmtpOauth.smtp_id == Smtp.id)
             .order_by(Smtp.priority, Smtp.created, Smtp.id)
         )
     )
@@ -116,9 +119,9 @@ def rows_by_id(digest: str, smtp_id: str) -> Sequence[TokenAndSmtp]:
     mine = select(Smtp.app_id).where(Smtp.id == smtp_id).scalar_subquery()
     return with_tokens_and_smtps(
         fetch(
-            _token_and_app(digest, App.id == mine).outerjoin(
-                Smtp, and_(Smtp.app_id == App.id, Smtp.id == smtp_id)
-            )
+            _token_and_app(digest, App.id == mine)
+            .outerjoin(Smtp, and_(Smtp.app_id == App.id, Smtp.id == smtp_id))
+            .outerjoin(SmtpOauth, SmtpOauth.smtp_id == Smtp.id)
         )
     )
 
@@ -126,7 +129,8 @@ def rows_by_id(digest: str, smtp_id: str) -> Sequence[TokenAndSmtp]:
 def _token_and_app(digest: str, which: ColumnElement[bool]) -> AnySelect:
     return (
         tokens.token_rows(digest)
-        .add_columns(App.id.label("app_found"), App.defaultfromemail.label("app_sender"), *_COLUMNS)
+        .add_columns(App.id.label("app_found"), App.defaultfromemail.label("app_sender"))
+        .add_columns(*_COLUMNS, *grants.COLUMNS)
         .select_from(ApiToken)
         .outerjoin(App, and_(may_see_app(ApiToken.user_id), which))
     )
@@ -177,11 +181,13 @@ def save(
     changes: SmtpChanges,
     smtp_id: str | None = None,
     *,
+    oauth: OauthChanges | None = None,
     version: int | None = None,
     once: Once | None = None,
 ) -> Smtp:
     """Create an SMTP server in the app (host and port required), or edit the one with this id.
 
+    ``oauth``: how to get access tokens, if it signs in with them; left out, that stays as it is.
     ``version``: refuse with :class:`EditConflict` unless the server still has this version.
     ``once``: if the same request has already created a server, return that one. Raises
     :class:`NotFound`, :class:`BadInput`, :class:`QuotaReached` and, with ``once``,
@@ -192,7 +198,7 @@ def save(
         if smtp_id is None:
             smtp_id = new_id()
             if once is not None:
-                content = {"app_id": app.id} | changes
+                content = {"app_id": app.id} | changes | (oauth or {})
                 first_id = claim(user_id, once, "smtps/save", content, smtp_id)
                 if first_id != smtp_id:
                     return find(user_id, first_id)
@@ -213,6 +219,7 @@ def save(
                 )
             smtp.modified = now()
         moved = destination.moves(smtp, changes)
+        had_oauth, smtp.uses_oauth = smtp.uses_oauth, grants.is_wanted(smtp, changes, oauth)
         fate = destination.fate_of_password(smtp, changes)
         hid_username = smtp.hides_username
         for name, value in changes.items():
@@ -223,7 +230,10 @@ def save(
             if smtp.auth:
                 _refuse_to_move_name()
             smtp.username, keeps_hidden_name = None, False  # forgotten like the password
-        _settle_password(smtp, changes, fate)
+        _settle_password(smtp, changes, Fate.FORGOTTEN if smtp.uses_oauth else fate)
+        if had_oauth or smtp.uses_oauth:
+            session.flush()  # the row of a new server, to which the grant refers
+            grants.settle(smtp, oauth, moved=moved)
         if moved or "password" in changes or smtp.lacks_notes:
             _note_credentials(smtp, changes)
         if keeps_hidden_name:
