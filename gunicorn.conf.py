@@ -85,25 +85,17 @@ def when_ready(server):
         )
 
 
-def post_worker_init(worker):
+def post_worker_init(_worker):
     """Ignore Ctrl-C, which reaches all processes of a terminal: the master handles it.
 
     It sends SIGQUIT to the workers. A worker that gets both at the same moment can lock up.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # True as soon as the worker is stopping, which may be long before its last reply is read
-    _queues_of(worker).is_over = lambda: not worker.alive
 
 
-def worker_exit(_server, worker):
+def worker_exit(_server, _worker):
     """Wait for the checks that were started from pages, which run without a request."""
-    if hasattr(worker, "wsgi"):  # the master calls this too, for a worker that died
-        _queues_of(worker).stop()
     runner.wait_for_all()
-
-
-def _queues_of(worker):
-    return worker.wsgi.extensions["smtpweb"].queues
 
 
 def worker_int(_worker):

@@ -7,6 +7,7 @@ A module imports only from layers below its own (``make lint`` checks it):
 ``__main__``                             ``python -m smtpweb``: keys, migrations, then gunicorn
 ``app``                                  build the Flask application from its settings
 ``web`` ``cli``                          HTTP: JSON API and pages; the ``flask`` commands
+``monitoring``                           check on a schedule, tell people what changed, show history
 ``checking``                             run checks and apply their outcome
 ``registry``                             apps and their SMTP servers
 ``installation``                         what must be true before the first request

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import TypeVar
 
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from . import cli, web
 from .accounts import sessions
-from .checking import batches, limits
+from .checking import limits
 from .config import INSTANCE, ROOT, Settings
 from .database import models
 from .database.session import db, engine_options
 from .extensions import Services, bootstrap, csrf, login_manager, migrate
+from .monitoring import alarms, incidents
+from .registry import status
 from .web.http import chunked_body, host_header
 
+T = TypeVar("T")
 MOST_BODY = 1024 * 1024
 
 
@@ -47,8 +52,7 @@ def create_app(settings: Settings) -> Flask:
     )
     app.url_map.strict_slashes = False  # an API client follows no redirect on POST
     app.url_map.merge_slashes = False  # likewise; such a redirect would also repeat the Host header
-    worker_limits = limits.WorkerLimits.of(settings)
-    Services(settings, worker_limits, batches.Queues(worker_limits.batches)).init_app(app)
+    Services(settings, limits.WorkerLimits.of(settings)).init_app(app)
 
     host_header.register(app, settings.base_url)
     if settings.trusted_proxies:
@@ -64,7 +68,15 @@ def create_app(settings: Settings) -> Flask:
     # Without its context processor, which would load the user on every page, error pages included.
     login_manager.init_app(app, add_context_processor=False)
     login_manager.user_loader(sessions.session_user)
+    _listen(status.listeners, alarms.notice)
+    _listen(incidents.listeners, alarms.notice_incident)
     web.register(app)
     cli.register(app)
     app.shell_context_processor(lambda: {"db": db, **vars(models)})
     return app
+
+
+def _listen(listeners: list[Callable[[T], None]], listener: Callable[[T], None]) -> None:
+    """Add a listener once, however many applications a process has."""
+    if listener not in listeners:
+        listeners.append(listener)

@@ -6,26 +6,30 @@ found something wrong.
 
 from __future__ import annotations
 
+import logging.config
 import sys
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import click
 from flask import Flask, current_app
 from flask.cli import ScriptInfo
 from sqlalchemy.exc import SQLAlchemyError
 
-from . import installation, validators
+from . import installation, logs, validators
 from .accounts import tokens, users
 from .accounts.tokens import ALL_SCOPES, Caller
 from .checking import explain, service
+from .config import settings
 from .database.models import Check, User
 from .database.session import cause
 from .errors import BadInput, Busy, NotFound, SecretUnreadable, SmtpwebError
 from .mailcheck.core.modes import ENCRYPTION_NAMES
 from .mailcheck.explain.explanation import MAX_TEXT
-from .registry import export_import, smtps
+from .monitoring import engine, outcomes, schedule, workers
+from .monitoring.outcomes import Outcome
+from .registry import export_import, smtps, switches
 
 
 class UsageError(click.ClickException):
@@ -64,8 +68,8 @@ keys_group = Commands("keys", help="Rotate the keys that encrypt SMTP passwords.
 
 def register(app: Flask) -> None:
     """Add the commands to ``flask --app wsgi``."""
-    for group in (users_group, tokens_group, smtps_group, keys_group):
-        app.cli.add_command(group)
+    for command in (users_group, tokens_group, smtps_group, keys_group, worker):
+        app.cli.add_command(command)
 
 
 # --- users and tokens ----------------------------------------------------------------------
@@ -142,19 +146,63 @@ def _user(name: str) -> User:
 @click.argument("idsmtp", required=False)
 @click.option("--app", "idapp", metavar="IDAPP", help="Check all SMTP servers of this app.")
 @click.option("--all", "everything", is_flag=True, help="Check all SMTP servers of all accounts.")
-def check_smtps(idsmtp: str | None, idapp: str | None, everything: bool) -> None:
+@click.option(
+    "--format",
+    "shape",
+    type=click.Choice(("text", "nagios", "junit", "json")),
+    default="text",
+    show_default=True,
+    help="Format of the outcomes; with nagios the exit status is 0, 2 or 3.",
+)
+def check_smtps(idsmtp: str | None, idapp: str | None, everything: bool, shape: str) -> None:
     """Send a test email through SMTP servers; exit with status 1 if one of them fails."""
     if sum((idsmtp is not None, idapp is not None, everything)) != 1:
         raise click.UsageError("Say what to check: IDSMTP, --app IDAPP or --all.")
+    try:
+        servers = _find(idsmtp, idapp)
+    except UsageError as error:
+        if shape != "nagios":
+            raise
+        click.echo(outcomes.nagios_unknown(error.message))
+        sys.exit(outcomes.NAGIOS_UNKNOWN)
+    if shape == "text":
+        passed = [_check(owner_id, smtp_id, address) for smtp_id, owner_id, address in servers]
+        click.echo(f"{len(passed)} checked, {passed.count(False)} failed.")
+        sys.exit(0 if all(passed) else 1)
+    checked = [
+        outcome
+        for smtp_id, owner_id, address in servers
+        if (outcome := _outcome_of(owner_id, smtp_id, address)) is not None
+    ]
+    if shape == "nagios":
+        text, status = outcomes.nagios(checked)
+    else:
+        text = outcomes.junit(checked) if shape == "junit" else outcomes.as_json(checked)
+        status = 0 if all(outcome.accepted for outcome in checked) else 1
+    click.echo(text)
+    sys.exit(status)
+
+
+def _find(idsmtp: str | None, idapp: str | None) -> list[tuple[str, str, str]]:
     servers = smtps.with_owners(smtp_id=_id(idsmtp), app_id=_id(idapp))
     if idsmtp and not servers:
         raise UsageError(f"There is no SMTP server {idsmtp}.")
     if idapp and not servers:
         raise UsageError(f"There is no app {idapp} with an SMTP server.")
-    passed = [_check(owner_id, smtp_id, address) for smtp_id, owner_id, address in servers]
-    click.echo(f"{len(passed)} checked, {passed.count(False)} failed.")
-    if not all(passed):
-        sys.exit(1)
+    return [(smtp_id, owner_id, address) for smtp_id, owner_id, address in servers]
+
+
+def _outcome_of(owner_id: str, smtp_id: str, address: str) -> Outcome | None:
+    """Check an SMTP server; None if it was removed before."""
+    try:
+        check = service.run(Caller(owner_id, ALL_SCOPES), smtp_id, limited=False)
+    except NotFound:
+        return None
+    except (Busy, SecretUnreadable) as error:
+        return Outcome(smtp_id, address, problem=str(error.detail))
+    except Exception as error:  # our bug, or the database: the other servers are still checked
+        return Outcome(smtp_id, address, problem=type(error).__name__)
+    return Outcome(smtp_id, address, check.id, check.report)
 
 
 def _id(value: str | None) -> str | None:
@@ -267,6 +315,67 @@ def import_(file: BinaryIO, name: str | None) -> None:
         raise UsageError(f"{file.name} cannot be read: {error}.") from None
     added = export_import.load(document, user_id=_user(name).id if name else None)
     click.echo(f"Added: {added.apps} app(s), {added.smtps} SMTP server(s).")
+
+
+@smtps_group.command("due")
+@click.option("--app", "idapp", metavar="IDAPP", help="Only the SMTP servers of this app.")
+def make_due(idapp: str | None) -> None:
+    """Let workers make all scheduled checks now, as after an incident."""
+    try:
+        count = schedule.make_due(_id(idapp))
+    except NotFound:
+        raise UsageError(f"There is no app {idapp}.") from None
+    click.echo(f"{count} scheduled check(s) are due now.")
+    if not workers.is_any_alive():
+        click.echo("No worker is running: start one with 'flask --app wsgi worker'.", err=True)
+
+
+@smtps_group.command("disable")
+@click.argument("idsmtp")
+@click.option("--until", help="When it is enabled again, such as 2026-01-31T18:00 (UTC).")
+@click.option("--note", default="", help="Why; shown on its page.")
+def disable_smtp(idsmtp: str, until: str | None, note: str) -> None:
+    """Turn an SMTP server off; no check enables it again."""
+    owner_id, where = _one(idsmtp)
+    try:
+        moment = validators.moment(until) if until else None
+    except ValueError as error:
+        raise UsageError(f"--until: {error}") from None
+    switches.disable(owner_id, _id(idsmtp) or "", until=moment, note=note)
+    click.echo(f"{where} is off{f' until {moment:%Y-%m-%d %H:%M} UTC' if moment else ''}.")
+
+
+@smtps_group.command("enable")
+@click.argument("idsmtp")
+def enable_smtp(idsmtp: str) -> None:
+    """Enable an SMTP server, whoever disabled it."""
+    owner_id, where = _one(idsmtp)
+    switches.enable(owner_id, _id(idsmtp) or "")
+    click.echo(f"{where} is enabled.")
+
+
+def _one(idsmtp: str) -> tuple[str, str]:
+    """The owner of an SMTP server, and where that is."""
+    found = smtps.with_owners(smtp_id=_id(idsmtp))
+    if not found:
+        raise UsageError(f"There is no SMTP {idsmtp}.")
+    return found[0][1], found[0][2]
+
+
+# --- worker --------------------------------------------------------------------------------
+
+
+@click.command("worker", cls=Command)
+@click.option("--with-parent", is_flag=True, help="End when the process that started this ends.")
+def worker(with_parent: bool) -> None:
+    """Carry out scheduled and queued checks until told to end; any number of these may run."""
+    app = cast(Flask, current_app._get_current_object())  # type: ignore[attr-defined]
+    config = settings()
+    logging.config.dictConfig(logs.configuration(production=config.production))
+    process = engine.WorkerProcess(app, config)
+    if with_parent:
+        engine.end_with_parent()
+    process.run()
 
 
 # --- keys ----------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import secrets
 import ssl
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar, overload
@@ -32,6 +32,14 @@ HOME = Path.cwd() if _BUNDLED.is_dir() else ROOT
 INSTANCE = HOME / "instance"
 
 _CORES = os.cpu_count() or 1
+WEBHOOK_PORTS = "443,80"
+# Services for chat and pagers whose messages go over HTTP. What runs a program, reads or writes
+# here, or speaks another protocol is not among them.
+APPRISE_SCHEMAS = (
+    "discord", "gchat", "gotify", "gotifys", "matrix", "matrixs", "mmost", "mmosts", "ntfy",
+    "ntfys", "opsgenie", "pagerduty", "pover", "rocket", "rockets", "slack", "tgram", "webex",
+    "workflow", "workflows", "wxteams", "zulip",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,7 @@ class Settings:
     encryption_keys: tuple[str, ...] = field(repr=False)
     database_url: str = field(default=f"sqlite:///{INSTANCE / 'smtpweb.db'}", repr=False)
     redis_url: str | None = field(default=None, repr=False)
+    queue_file: Path = INSTANCE / "queue.db"  # of the job engine, where there is no Redis
     production: bool = False
     check_slots: int = 16
     check_timeout: int = 25
@@ -50,7 +59,6 @@ class Settings:
     checks_at_once: int = 2
     streams_per_user: int = 4
     stream_slots: int = 8
-    batch_slots: int = 32
     # A hash takes a core and 46 MiB: more threads than cores only slow each other down. The queue
     # is less than a second of work.
     hash_slots: int = _CORES + 1
@@ -63,6 +71,12 @@ class Settings:
     trusted_proxies: int = 0
     base_url: str | None = None
     keep_checks: int = 90
+    keep_days: int = 730
+    demo_mailbox: Path | None = None
+    webhook_egress: EgressPolicy = field(
+        default_factory=lambda: EgressPolicy().for_webhooks(WEBHOOK_PORTS)
+    )
+    apprise_schemas: frozenset[str] = frozenset(APPRISE_SCHEMAS)
     max_apps: int = 0
     max_smtps: int = 0
 
@@ -70,12 +84,6 @@ class Settings:
     def secret_box(self) -> SecretBox:
         """The box with the encryption keys, which are read once."""
         return SecretBox(self.encryption_keys)
-
-    @property
-    def token_egress(self) -> EgressPolicy:
-        """What requests to authorization servers may reach: the same networks, by HTTPS."""
-        https = None if self.egress.ports is None else frozenset({443})
-        return replace(self.egress, ports=https)
 
     @property
     def secure_cookies(self) -> bool:
@@ -112,11 +120,13 @@ def load(environ: Mapping[str, str] | None = None, instance: Path = INSTANCE) ->
     )
     redis_url = source.read("REDIS_URL", _redis_url)
     hash_slots = source.read("HASH_SLOTS", _whole(1, 1000), _CORES + 1)
+    egress = _egress(source, database_url, redis_url)
     settings = Settings(
         secret_key=secret_key,
         encryption_keys=encryption_keys,
         database_url=database_url,
         redis_url=redis_url,
+        queue_file=source.read("QUEUE_FILE", Path, _queue_file(database_url, instance)),
         production=production == "production",
         check_slots=source.read("CHECK_SLOTS", _whole(1, 1000), 16),
         check_timeout=source.read("CHECK_TIMEOUT", _whole(1, 300), 25),
@@ -125,19 +135,24 @@ def load(environ: Mapping[str, str] | None = None, instance: Path = INSTANCE) ->
         checks_at_once=source.read("CHECKS_AT_ONCE", _whole(0, 1000), 2),
         streams_per_user=source.read("STREAMS_PER_USER", _whole(0, 1000), 4),
         stream_slots=source.read("STREAM_SLOTS", _whole(1, 1000), 8),
-        batch_slots=source.read("BATCH_SLOTS", _whole(1, 1000), 32),
         hash_slots=hash_slots,
         hash_queue=source.read("HASH_QUEUE", _whole(0, 10_000), 4 * hash_slots),
         explanations=source.read("EXPLANATIONS", _whole(1, 100_000), 60),
         explanations_minutes=source.read("EXPLANATIONS_MINUTES", _whole(1, 1440), 10),
-        egress=_egress(source, database_url, redis_url),
+        egress=egress,
         ca_file=source.read("CA_FILE", _ca_file),
         ehlo_name=source.read("EHLO_NAME", _ehlo_name),
         trusted_proxies=source.read("TRUSTED_PROXIES", _whole(0, 10), 0),
         base_url=source.read("BASE_URL", _base_url),
         keep_checks=source.read("KEEP_CHECKS", _whole(0, 36500), 90),
+        keep_days=source.read("KEEP_DAYS", _whole(0, 36500), 730),
         max_apps=source.read("MAX_APPS", _whole(0, 999_999), 0),
         max_smtps=source.read("MAX_SMTPS", _whole(0, 999_999), 0),
+        demo_mailbox=source.read("DEMO_MAILBOX", Path),
+        webhook_egress=_webhook_egress(source, egress),
+        apprise_schemas=source.read(
+            "APPRISE_SCHEMAS", _apprise_schemas, frozenset(APPRISE_SCHEMAS)
+        ),
     )
     settings.secret_box  # noqa: B018 - raises where a key is malformed
     return settings
@@ -258,6 +273,15 @@ def _database_url(value: str) -> str:
     return value
 
 
+def _queue_file(database_url: str, instance: Path) -> Path:
+    """Beside a database of SQLite: what belongs together lies together."""
+    url = make_url(database_url)
+    if url.get_backend_name() != "sqlite" or not url.database:
+        return instance / "queue.db"
+    database = Path(url.database)
+    return database.with_name(f"{database.stem}-queue.db")
+
+
 def _redis_url(value: str) -> str:
     if not re.fullmatch(r"(rediss?|unix)://\S+", value):
         raise ValueError("must start with redis://, rediss:// or unix://")
@@ -302,3 +326,21 @@ def _egress(source: _Source, database_url: str, redis_url: str | None) -> Egress
         )
     except EgressRuleError as error:
         raise ConfigError(str(error)) from None
+
+
+def _webhook_egress(source: _Source, egress: EgressPolicy) -> EgressPolicy:
+    """What webhooks, chat and token requests may reach: the same networks, other ports."""
+    try:
+        return egress.for_webhooks(source.text("WEBHOOK_PORTS") or WEBHOOK_PORTS)
+    except EgressRuleError as error:
+        raise ConfigError(str(error)) from None
+
+
+def _apprise_schemas(value: str) -> frozenset[str]:
+    words = frozenset(word.strip().lower() for word in value.split(",") if word.strip())
+    if words == {"none"}:
+        return frozenset()
+    for word in sorted(words):
+        if not re.fullmatch("[a-z0-9]{1,20}", word):
+            raise ValueError(f"must list schemas such as slack,ntfys, or be none, not {word!r}")
+    return words

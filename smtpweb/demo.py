@@ -1,6 +1,7 @@
 """``make demo``: smtpweb with an account, an app and sandbox SMTP servers on loopback.
 
-One of the sandbox servers works; each of the others shows a common failure. All state is in
+One of the sandbox servers works; each of the others shows a common failure. A further one works at
+first, fails after a minute and recovers, so that alarms arrive in the mailbox. All state is in
 ``instance/demo``: the installation in ``instance`` is neither read nor written, and the caller's
 ``SMTPWEB_...`` settings are ignored.
 """
@@ -15,18 +16,18 @@ import logging
 import os
 import re
 import secrets
-import signal
 import socket
 import ssl
-import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import trustme
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
+from sqlalchemy.exc import SQLAlchemyError
 
 from . import __main__ as launcher
 from . import config, installation, logs
@@ -34,12 +35,20 @@ from .accounts import users
 from .app import create_app
 from .database.session import db
 from .errors import ConfigError, NotFound
+from .monitoring import schedule
 from .registry import apps, smtps
 
 STATE = config.INSTANCE / "demo"
 USER = "demo"
 APP = "Demo shop"
-WORKS = "works"
+STORY_APP = "Demo newsletter"
+WORKS, BREAKS = "works", "breaks and recovers"
+MAILBOX = STATE / "mailbox"
+KEPT_MAILS = 200
+# Seconds after the start at which the provider of the newsletter refuses its password, and at
+# which it accepts it again; and between two checks of the newsletter's servers meanwhile
+BREAKS_AFTER, RECOVERS_AFTER, STORY_ENDS = 60.0, 120.0, 180.0
+STORY_PACE = 5.0
 LOGIN, PASSWORD = "shop@example.com", "open sesame"
 # The only usual port that needs no root: a check proposes it where the others fail.
 USUAL_PORT = 2525
@@ -50,27 +59,22 @@ Protocol = Callable[[], asyncio.BaseProtocol]
 
 def main() -> None:
     """Serve until Ctrl-C, then stop everything."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
     # aiosmtpd is verbose: to it, even a client that rejects a certificate is an ERROR.
     logging.getLogger("mail.log").setLevel(logging.CRITICAL)
-    server = None
     try:
         port = config.web_port(os.environ)
         launcher.refuse_taken(port)
         servers = open_sandboxes()
         environment = prepare(servers, port)
-        server = subprocess.Popen(launcher.gunicorn(), cwd=config.HOME, env=environment)  # noqa: S603
-        sys.exit(server.wait())
+        threading.Thread(target=tell_story, args=(environment,), name="story", daemon=True).start()
+        status = launcher.run_all(environment)
     except ConfigError as error:
         print(f"smtpweb: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("\nThe demo has stopped.")
-    finally:
-        if server is not None:
-            server.terminate()
-            server.wait()
+    except KeyboardInterrupt:  # before anything was served
+        status = 0
+    print("\nThe demo has stopped.")
+    sys.exit(status)
 
 
 # --- sandbox SMTP servers ------------------------------------------------------------------
@@ -86,6 +90,7 @@ class Sandbox:
     ssltls: bool = False
     auth: bool = False
     password: str = PASSWORD
+    app: str = APP
 
 
 def sandboxes(authority: trustme.CA) -> list[Sandbox]:
@@ -118,6 +123,14 @@ def sandboxes(authority: trustme.CA) -> list[Sandbox]:
         Sandbox("STARTTLS missing", mail_server(Mailbox()), starttls=True),
         Sandbox("relay denied", mail_server(NoRelay())),
         Sandbox("silence", asyncio.Protocol),
+        Sandbox(
+            BREAKS,
+            mail_server(
+                Mailbox(), tls_context=good, authenticator=authenticate_for_a_minute,
+                auth_required=True,
+            ),
+            starttls=True, auth=True, app=STORY_APP,
+        ),
     ]  # fmt: skip
 
 
@@ -136,20 +149,43 @@ def authenticate(
     return AuthResult(success=accepted, handled=False)
 
 
+_began = time.monotonic()
+
+
+def authenticate_for_a_minute(
+    server: SMTP, session: Session, envelope: Envelope, mechanism: str, given: Any
+) -> AuthResult:
+    """Let in as :func:`authenticate` does, but not while the story wants it to fail."""
+    if BREAKS_AFTER <= time.monotonic() - _began < RECOVERS_AFTER:
+        return AuthResult(success=False, handled=False)
+    return authenticate(server, session, envelope, mechanism, given)
+
+
 class Mailbox:
-    """Accept every email and list it on the console."""
+    """Accept every email, list it on the console, and keep it for the mailbox page."""
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:
         """List the email."""
         content = envelope.content
         raw = content if isinstance(content, bytes) else (content or "").encode()
         subject = email.message_from_bytes(raw, policy=email.policy.default)["Subject"]
+        keep(raw)
         line = f"Email for {', '.join(envelope.rcpt_tos)} from {envelope.mail_from}: {subject}"
         print(logs.without_controls(line), flush=True)
         # There is no mailbox here, so the console shows the link that confirms the arrival.
         if (link := _ARRIVAL.search(raw)) is not None:
             print(f"  Confirm delivery at {link[0].decode()}", flush=True)
         return f"250 2.0.0 Ok: queued as {secrets.token_hex(5).upper()}"
+
+
+def keep(raw: bytes) -> None:
+    """Put an email into the mailbox, whole or not at all; the oldest go."""
+    MAILBOX.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = MAILBOX / f"{secrets.token_hex(8)}.part"
+    draft.write_bytes(raw)
+    draft.rename(MAILBOX / f"{time.time_ns():020}.eml")
+    for path in sorted(MAILBOX.glob("*.eml"))[:-KEPT_MAILS]:
+        path.unlink(missing_ok=True)
 
 
 class NoRelay(Mailbox):
@@ -212,6 +248,8 @@ def prepare(servers: list[tuple[Sandbox, int]], port: int) -> dict[str, str]:
         "SMTPWEB_EHLO_NAME": "[127.0.0.1]",
         # Only these servers: an entry with a port allows no other port of this machine.
         "SMTPWEB_EGRESS_ALLOW": ",".join(f"127.0.0.1/32:{number}" for _, number in servers),
+        "SMTPWEB_BASE_URL": f"http://127.0.0.1:{port}",  # for the links in alarms
+        "SMTPWEB_DEMO_MAILBOX": str(MAILBOX),
         "SMTPWEB_CHECK_TIMEOUT": "6",  # one server never answers: don't wait 25 seconds for it
     }
     settings = config.load(environment)
@@ -225,9 +263,14 @@ def prepare(servers: list[tuple[Sandbox, int]], port: int) -> dict[str, str]:
     print(f"Sign in at http://127.0.0.1:{port} as {USER} with the password {password}")
     print(f"The app {APP!r} has these SMTP servers, all on this machine. Check each of them:")
     for sandbox, number in servers:
-        print(f"  127.0.0.1:{number:<6} {sandbox.shows}")
+        if sandbox.app == APP:
+            print(f"  127.0.0.1:{number:<6} {sandbox.shows}")
     print(f"Their user name is {LOGIN}, their password {PASSWORD!r}.")
-    print("Emails that arrive are listed here. Press Ctrl-C to stop the demo.", flush=True)
+    print(
+        f"A server of the app {STORY_APP!r} fails in a minute and recovers a minute later: alarms"
+    )
+    print(f"arrive at http://127.0.0.1:{port}/demo/mailbox, as do all emails.")
+    print("Emails that arrive are listed here too. Press Ctrl-C to stop the demo.", flush=True)
     return environment
 
 
@@ -240,15 +283,27 @@ def register(servers: list[tuple[Sandbox, int]]) -> str:
     except NotFound:
         user = users.create_user(USER, "demo@example.com", password, is_admin=True)
     for app in apps.find_all(user.id, 0, 1000)[0]:
-        if app.name == APP:
+        if app.name in (APP, STORY_APP):
             apps.remove(user.id, app.id)
-    shop = apps.save(
-        user.id,
+    # The servers of the shop are for checking by hand: that they fail is no news
+    _add_app(user.id, APP, "shop@example.com", [one for one in servers if one[0].app == APP], 0)
+    backup = [one for one in servers if one[0].shows == WORKS]
+    story = [one for one in servers if one[0].app == STORY_APP]
+    _add_app(user.id, STORY_APP, "newsletter@example.com", story + backup, 15)
+    return password
+
+
+def _add_app(
+    user_id: str, name: str, sender: str, servers: list[tuple[Sandbox, int]], checkevery: int
+) -> None:
+    app = apps.save(
+        user_id,
         {
-            "name": APP,
+            "name": name,
             "testemail": "test@example.com",
-            "defaultfromemail": "shop@example.com",
+            "defaultfromemail": sender,
             "strategy": "PRIORITY",
+            "checkevery": checkevery,
         },
     )
     for priority, (sandbox, port) in enumerate(servers, 1):
@@ -263,8 +318,25 @@ def register(servers: list[tuple[Sandbox, int]]) -> str:
         }
         if sandbox.auth:
             changes["username"], changes["password"] = LOGIN, sandbox.password
-        smtps.save(user.id, shop.id, changes)
-    return password
+        smtps.save(user_id, app.id, changes)
+
+
+def tell_story(environment: dict[str, str]) -> None:
+    """Let the servers of the newsletter be checked every few seconds until all has happened."""
+    app = create_app(config.load(environment))
+    with app.app_context():
+        while time.monotonic() - _began < STORY_ENDS:
+            time.sleep(STORY_PACE)
+            try:
+                user = users.find_user(USER)
+                for one in apps.find_all(user.id, 0, 1000)[0]:
+                    if one.name == STORY_APP:
+                        schedule.make_due(one.id)
+            except (SQLAlchemyError, NotFound):
+                continue  # somebody else writes just now, or the visitor removed it
+            finally:
+                db.session.remove()
+        db.engine.dispose()
 
 
 if __name__ == "__main__":

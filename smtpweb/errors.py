@@ -84,9 +84,17 @@ _NOT_FOUND = {
         Sentence("Token not found"),
         Sentence("There is no token with this id in your account."),
     ),
+    "Alarm": (
+        Sentence("Alarm not found"),
+        Sentence("There is no Alarm with this id in your account."),
+    ),
     "Link": (
         Sentence("Link not found"),
         Sentence("This link is incomplete, or its check was deleted."),
+    ),
+    "Window": (
+        Sentence("Window not found"),
+        Sentence("There is no maintenance window with this id in your account."),
     ),
     "User": (Sentence("User not found"), Sentence("There is no user with this name.")),
 }

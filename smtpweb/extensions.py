@@ -15,7 +15,6 @@ from flask_wtf import CSRFProtect
 if TYPE_CHECKING:  # each part is typed where it is made, in a layer above this one
     from dns.resolver import Resolver
 
-    from .checking.batches import Queues
     from .checking.limits import WorkerLimits
     from .config import Settings
 
@@ -35,7 +34,6 @@ class Services:
 
     settings: Settings
     limits: WorkerLimits
-    queues: Queues
     resolver: Resolver | None = None
 
     def init_app(self, app: Flask) -> None:

@@ -79,5 +79,6 @@ def configuration(*, production: bool) -> dict[str, Any]:
                 "filters": ["without_requests"],
             },
             "alembic": {"level": "WARNING"},
+            "huey": {"level": "WARNING"},  # else it says every second that it looked
         },
     }

@@ -12,6 +12,8 @@ import ipaddress
 import re
 import unicodedata
 from collections.abc import Callable
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from .errors import BadInput, Sentence
 from .mailcheck.core import pasted
@@ -20,9 +22,12 @@ from .mailcheck.core.invisible import Invisible, first_invisible, first_undrawn
 
 PORTS = (1, 65535)
 PRIORITIES = (0, 2**31 - 1)
-SCOPES = ("read", "write", "check", "secrets", "token")
+SCOPES = ("read", "write", "check", "secrets", "probe", "token")
 STRATEGIES = ("PRIORITY", "RANDOM")
 LANGUAGES = {"en": "English", "es": "Español"}  # of the pages, each by its native name
+ALARM_KINDS = ("email", "webhook", "apprise")
+ALARM_EVENTS = ("lost", "lastlost", "recovered", "expiring", "degraded")
+USUAL_EVENTS = "lost lastlost recovered expiring"
 
 # C0, DEL and C1 controls (C1 has U+0085, which some treat as a line end), the Unicode line
 # ends, bidi controls, and lone surrogates, which neither database can store.
@@ -33,6 +38,10 @@ _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 _INTEGER = re.compile(r"[0-9]{1,10}", re.ASCII)  # int() also accepts "٣", "1_0" and " 25\n"
 _KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
 _OBJECT_ID = re.compile(r"[0-9a-f]{24}")
+_CLOCK = re.compile(r"([0-9]{1,2}):([0-9]{2})", re.ASCII)
+_ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+/-]{0,63}", re.ASCII)
+_NO_ZONE = Sentence("Must be the name of a time zone, such as Europe/Madrid.")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _ENDS_IN_NUMBER = re.compile(r"(?:^|\.)(?:[0-9]+|0x[0-9a-f]*)\.?$", re.ASCII | re.IGNORECASE)
 _MAIL_ADDRESS = re.compile(r"(?:mailto:)?[^@/:]+@[^@/:]+", re.IGNORECASE)
 _MOST_PASTED = 2000  # a URL with a user name and a password is longer than any host
@@ -291,6 +300,44 @@ def idempotency_key(value: str) -> str:
     return value
 
 
+def note(value: str) -> str:
+    """What a person says of why something was turned off; one line."""
+    return text(value, most=200).strip()
+
+
+def moment(value: str) -> datetime:
+    """A time in ISO 8601, UTC where it names no zone."""
+    try:
+        at = datetime.fromisoformat(value.strip())
+    except ValueError:
+        raise ValueError(
+            Sentence("Must be a time such as 2026-01-31T18:00:00, in UTC unless it has a zone.")
+        ) from None
+    try:
+        at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(Sentence("Is too far away.")) from None
+    if not 2000 <= at.year <= 2200:
+        raise ValueError(Sentence("Is too far away."))
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)
+
+
+def checkevery(value: str) -> int:
+    """Minutes between two scheduled checks; 0: none."""
+    minutes = integer(value, 0, 24 * 60)
+    if 0 < minutes < 15:
+        raise ValueError(Sentence("Must be 0, or from 15 to 1440."))
+    return minutes
+
+
+def emailevery(value: str) -> str:
+    """How often a scheduled check sends a real email."""
+    word = value.strip().lower()
+    if word not in ("never", "daily", "always"):
+        raise ValueError(Sentence("Must be never, daily or always."))
+    return word
+
+
 def strategy(value: str) -> str:
     """Validate how an app chooses among its SMTP servers."""
     if value.upper() not in STRATEGIES:
@@ -310,6 +357,52 @@ def language(value: str) -> str:
     if value not in LANGUAGES:
         raise ValueError(Sentence("Must be one of %(list)s.", list=", ".join(LANGUAGES)))
     return value
+
+
+def alarm_kind(value: str) -> str:
+    """How an alarm gets to where it goes."""
+    if value.lower() not in ALARM_KINDS:
+        raise ValueError(Sentence("Must be one of %(list)s.", list=", ".join(ALARM_KINDS)))
+    return value.lower()
+
+
+def alarm_events(value: str) -> str:
+    """What a channel is told, separated by commas; returned separated by blanks, in our order."""
+    words = {word.strip().lower() for word in value.split(",") if word.strip()}
+    if not words or not words <= set(ALARM_EVENTS):
+        raise ValueError(
+            Sentence("Must be some of %(list)s, separated by commas.", list=", ".join(ALARM_EVENTS))
+        )
+    return " ".join(word for word in ALARM_EVENTS if word in words)
+
+
+def clock_time(value: str) -> int:
+    """A time of the day such as 22:30, as minutes since midnight."""
+    found = _CLOCK.fullmatch(value)
+    if not found or int(found[1]) > 23 or int(found[2]) > 59:
+        raise ValueError(Sentence("Must be a time of the day such as 22:30."))
+    return int(found[1]) * 60 + int(found[2])
+
+
+def timezone(value: str) -> str:
+    """The name of a time zone, such as Europe/Madrid."""
+    if not _ZONE.fullmatch(value):
+        raise ValueError(_NO_ZONE)
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(_NO_ZONE) from None
+    return value
+
+
+def date(value: str) -> datetime:
+    """A date such as 2027-01-31: the beginning of that day, UTC."""
+    try:
+        if not _DATE.fullmatch(value):
+            raise ValueError
+        return datetime.strptime(value, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError:
+        raise ValueError(Sentence("Must be a date such as 2027-01-31.")) from None
 
 
 def accept(**given: tuple[Callable[[str], str], str]) -> dict[str, str]:

@@ -22,7 +22,6 @@ from smtpweb.checking import runner
 from smtpweb.config import Settings
 from smtpweb.database import secret_box
 from smtpweb.database.session import Base, db
-from smtpweb.extensions import services
 from smtpweb.mailcheck import EgressPolicy
 from tests.support.browser import Browser, signed_in
 from tests.support.people import Person, Visitor, make_person
@@ -137,7 +136,6 @@ def app(settings: Settings) -> Iterator[Flask]:
     with app.app_context():
         installation.make_ready()
     yield app
-    services(app).queues.stop()
     runner.wait_for_all()
     with app.app_context():
         db.session.remove()

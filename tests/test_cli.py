@@ -376,3 +376,22 @@ def test_explain_tells_mistakes(app: Flask, tmp_path: Path) -> None:
     assert "No SMTP error" in mistake(app, "smtps", "explain", given="hello")
     assert "no provider" in mistake(app, "smtps", "explain", "--provider", "x", given=REFUSED)
     assert "domain name" in mistake(app, "smtps", "explain", "--host", "a..b", given=REFUSED)
+
+
+# --- schedule ------------------------------------------------------------------------------
+
+
+def test_commands_turn_a_server_off_and_on_and_make_it_due(app: Flask, alice: Person) -> None:
+    idapp = alice.make_app("shop")["_id"]
+    smtp_id = alice.make_smtp(idapp)["_id"]
+    told = flask(app, "smtps", "disable", smtp_id, "--until", "2099-01-31T18:00", "--note", "why")
+    assert told.stdout == "mail.example.net:25 is off until 2099-01-31 18:00 UTC.\n"
+    assert alice.smtp(smtp_id)["off"]["note"] == "why"
+    told = flask(app, "smtps", "enable", smtp_id)
+    assert told.stdout == "mail.example.net:25 is enabled.\n"
+    told = flask(app, "smtps", "due", "--app", idapp)
+    assert (told.exit_code, told.stdout) == (0, "1 scheduled check(s) are due now.\n")
+    assert "No worker is running" in told.stderr
+    assert "There is no SMTP" in mistake(app, "smtps", "enable", "0" * 24)
+    assert "There is no app" in mistake(app, "smtps", "due", "--app", "0" * 24)
+    assert "--until" in mistake(app, "smtps", "disable", smtp_id, "--until", "soon")

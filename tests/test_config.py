@@ -37,7 +37,7 @@ def test_defaults_are_those_of_the_contract(instance: Path) -> None:
         10,
         2,
     )
-    assert (settings.stream_slots, settings.streams_per_user, settings.batch_slots) == (8, 4, 32)
+    assert (settings.stream_slots, settings.streams_per_user) == (8, 4)
     cores = os.cpu_count() or 1
     assert (settings.hash_slots, settings.hash_queue) == (cores + 1, 4 * (cores + 1))
     assert settings.trusted_proxies == 0

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import email
+import email.policy
 import json
 import re
 import subprocess
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -87,7 +90,7 @@ def demo(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prog
 
 def test_sandbox_server_shows_its_failure(demo: Program, clone: Path) -> None:
     client = Client(demo)
-    (shop,) = client.call("/private/apps/findAll", get=True, page=0, size=10)[1]["content"]
+    _, shop = client.call("/private/apps/findAll", get=True, page=0, size=10)[1]["content"]
     assert shop["name"] == "Demo shop"
     _, smtps = client.call("/private/smtps/findByApp", get=True, idapp=shop["_id"])
     seen, proposed = {}, {}
@@ -146,7 +149,11 @@ def test_demo_ends_by_ctrl_c_and_the_next_one_keeps_other_apps(
                 urllib.request.urlopen(f"http://127.0.0.1:{port}")
     with running_demo(clone, tmp_path_factory.mktemp("again")) as again:
         found = Client(again).call("/private/apps/findAll", get=True, page=0, size=10)[1]
-        assert [app["name"] for app in found["content"]] == ["Demo shop", "my own"]
+        assert [app["name"] for app in found["content"]] == [
+            "Demo newsletter",
+            "Demo shop",
+            "my own",
+        ]
 
 
 def commands_of_readme() -> list[str]:
@@ -187,3 +194,20 @@ def test_session_of_the_readme_works_as_it_stands_there(demo: Program, tmp_path:
     assert (mended["status"], mended["numerrors"]) == ("D", 1)
     assert accepted == "200\n"
     assert [(one["status"], one["numerrors"]) for one in listed] == [("A", 0)]
+
+
+def test_server_breaks_its_alarm_arrives_and_it_recovers(demo: Program, clone: Path) -> None:
+    """Nothing is configured: the alarm goes to the account, through the server that still works."""
+    for said in ("stopped working (Demo newsletter)", "works again (Demo newsletter)"):
+        until = time.monotonic() + 300
+        while said not in demo.output:
+            assert time.monotonic() < until, demo.output
+            time.sleep(1)
+        (line,) = [line for line in demo.output.splitlines() if said in line]
+        assert line.startswith("Mail for demo@example.com from newsletter@example.com: ")
+    mails = sorted((clone / "instance/demo/mailbox").glob("*.eml"))
+    parsed = [email.message_from_bytes(m.read_bytes(), policy=email.policy.default) for m in mails]
+    texts = [mail.get_content() for mail in parsed]
+    lost, recovered = [text for text in texts if "of the app Demo newsletter" in text]
+    assert "Wrong login or password" in lost and "In use: 127.0.0.1:" in lost
+    assert "is active again" in recovered

@@ -9,7 +9,7 @@ from __future__ import annotations
 from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import InstrumentedAttribute, contains_eager
 
-from ..database.models import App, Check, Smtp
+from ..database.models import AlarmChannel, App, Check, Smtp
 
 # For commands of the administrator, which list the apps of all users with their owners.
 owner_id: InstrumentedAttribute[str] = App.user_id
@@ -38,4 +38,14 @@ def visible_checks(user_id: str) -> Select[Check]:
         .join(Smtp.app)
         .options(contains_eager(Check.smtp).contains_eager(Smtp.app))
         .where(may_see_app(user_id))
+    )
+
+
+def visible_channels(user_id: str) -> Select[AlarmChannel]:
+    """The alarm channels that the user may see: their own, each with its app if it is of one."""
+    return (
+        select(AlarmChannel)
+        .outerjoin(AlarmChannel.app)
+        .options(contains_eager(AlarmChannel.app))
+        .where(AlarmChannel.user_id == user_id)
     )

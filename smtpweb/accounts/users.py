@@ -11,10 +11,18 @@ from sqlalchemy.exc import IntegrityError
 from zxcvbn import zxcvbn
 
 from .. import validators
-from ..database.models import ApiToken, BrowserSession, FailedLogin, Installation, User
+from ..database.models import (
+    AlarmChannel,
+    ApiToken,
+    BrowserSession,
+    FailedLogin,
+    Installation,
+    User,
+)
 from ..database.secret_box import digest_of
 from ..database.session import db, fetch, note, now, writing
 from ..errors import BadInput, CredentialsNotValid, NotFound, Sentence, TooMany
+from ..validators import USUAL_EVENTS
 from . import hashing
 
 THROTTLE_WINDOW = timedelta(minutes=5)
@@ -70,6 +78,8 @@ def _new_user(name: str, email: str, password: str, *, is_admin: bool) -> User:
 def _add_user(user: User) -> User:
     db.session.add(user)
     _flush_name()
+    # Alarms go to the address of the account, until its owner says otherwise
+    db.session.add(AlarmChannel(user_id=user.id, kind="email", events=USUAL_EVENTS))
     return user
 
 
@@ -261,3 +271,9 @@ def count_failure(account: str, network: str) -> None:
     with writing() as session:
         session.execute(delete(FailedLogin).where(FailedLogin.at < now() - THROTTLE_WINDOW))
         session.add(FailedLogin(account=account, network=network))
+
+
+def name_of(user_id: str) -> str | None:
+    """The name of an account, if there is one with this id."""
+    name: str | None = db.session.scalar(select(User.name).where(User.id == user_id))
+    return name

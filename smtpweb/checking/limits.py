@@ -143,7 +143,6 @@ class WorkerLimits:
 
     checks: threading.BoundedSemaphore
     streams: Slots
-    batches: Slots
     hashing: Pool
     explanations: Allowance
 
@@ -153,7 +152,6 @@ class WorkerLimits:
         return cls(
             threading.BoundedSemaphore(config.check_slots),
             Slots(config.stream_slots, config.streams_per_user),
-            Slots(config.batch_slots),
             Pool(config.hash_slots, config.hash_queue),
             Allowance(config.explanations, config.explanations_minutes * 60),
         )
@@ -173,6 +171,34 @@ def take_slot() -> threading.BoundedSemaphore:
 
 
 # --- the share of a user -------------------------------------------------------------------
+
+
+def wait(user_id: str, kind: str = CHECK) -> int:
+    """Return the seconds until this user may start one more; 0: now."""
+    return _usage(user_id, kind).wait
+
+
+def room(user_id: str, kind: str = CHECK) -> int:
+    """Return how many more queued checks of this user may start now.
+
+    One of those at once is kept free: a check by hand must not wait for queued ones.
+    """
+    config = settings()
+    usage = _usage(user_id, kind)
+    least = [1000]
+    if config.checks_at_once:
+        least.append(max(1, config.checks_at_once - 1) - usage.under_way)
+    if config.checks_per_user:
+        opened = now() - _window(config)
+        started = db.session.scalar(
+            select(func.count()).where(
+                StartedWork.user_id == user_id,
+                StartedWork.kind == kind,
+                StartedWork.started > opened,
+            )
+        )
+        least.append(config.checks_per_user - (started or 0))
+    return max(0, min(least))
 
 
 def take_share(user_id: str, kind: str, work_id: str, until: datetime) -> None:

@@ -140,7 +140,7 @@ class Following:
         self._which = (
             visible_checks(user_id)
             .where(Check.id == check_id)
-            .with_only_columns(Check.progress, Check.finished, Check.ends_by)
+            .with_only_columns(Check.progress, Check.finished, Check.ends_by, Check.queued)
         )
         self._first = self._look()
         if self._first is None:

@@ -13,18 +13,17 @@ from .. import mailcheck
 from ..accounts.ownership import visible_checks
 from ..accounts.tokens import Caller
 from ..config import settings
-from ..database.models import Check, Smtp, new_id
+from ..database.models import Check, Due, Smtp, new_id
 from ..database.session import AnyRow, db, now, writing
 from ..errors import Busy, NotFound, Sentence
-from ..mailcheck import Report, Target
-from ..mailcheck.core import report_size
+from ..mailcheck import Purpose, Report, Target
 from ..mailcheck.core.failure import Symptom
 from ..registry import checkability, smtps
-from . import arrival, limits, retention
+from . import arrival, limits, retention, verdict
 
 log = logging.getLogger(__name__)
 
-_LEASE_MARGIN = timedelta(seconds=5)  # beyond the deadline, for storing the result
+LEASE_MARGIN = timedelta(seconds=5)  # beyond the deadline, for storing the result
 
 
 def run(
@@ -50,7 +49,7 @@ def begin(
     moment = now()
     base_url = settings().base_url or base_url
     link, digest = arrival.new_link(base_url) if base_url else ("", None)
-    ends_by = moment + timedelta(seconds=settings().check_timeout) + _LEASE_MARGIN
+    ends_by = moment + timedelta(seconds=settings().check_timeout) + LEASE_MARGIN
     with writing() as session:
         smtp = smtps.find_for_update(caller.user_id, smtp_id)
         if smtp.checking_until and smtp.checking_until > moment:
@@ -61,7 +60,7 @@ def begin(
         check_id = new_id()
         if limited:
             limits.take_share(caller.user_id, limits.CHECK, check_id, ends_by)
-        target = _target(smtp, link)  # before any write, as the password may be unreadable
+        target = target_of(smtp, link)  # before any write, as the password may be unreadable
         begun = Check(
             id=check_id,
             smtp_id=smtp.id,
@@ -95,12 +94,15 @@ def carry_out(
 
 
 def is_under_way(check: Check | AnyRow) -> bool:
-    """Check if this check or row is running; one that has outlived its time was interrupted."""
-    return check.finished is None and check.ends_by > now()
+    """Check if this check or row is running or queued; one past its time was interrupted."""
+    return check.finished is None and (check.queued is not None or check.ends_by > now())
 
 
-def _target(smtp: Smtp, arrival_url: str) -> Target | Report:
-    """Return what to check, as plain values; or the report if it need not be attempted."""
+def target_of(smtp: Smtp, arrival_url: str, purpose: Purpose = Purpose.EMAIL) -> Target | Report:
+    """Return what to check, as plain values; or the report if it need not be attempted.
+
+    Raises :class:`SecretUnreadable`.
+    """
     app, config = smtp.app, settings()
     mail_from = checkability.sender(smtp, app.defaultfromemail)
     if not mail_from:
@@ -126,6 +128,7 @@ def _target(smtp: Smtp, arrival_url: str) -> Target | Report:
         policy=config.egress,
         ca_file=config.ca_file,
         arrival_url=arrival_url,
+        purpose=purpose,
     )
 
 
@@ -136,21 +139,8 @@ def _finish(begun: Check, report: Report) -> Check:
         smtp = _claimed(begun)
         if smtp is not None:
             session.add(begun)
-            begun.finished = now()
-            begun.accepted = report.accepted
-            begun.stage, begun.code, begun.title = report.stage, report.code, report.title
-            begun.facts = report.facts
-            begun.report_json = report_size.within(report).to_dict()
-            is_current = begun.smtp_version >= smtp.settings_version
-            begun.applied = is_current and report.judges
-            if is_current:
-                smtp.uncheckable = None if report.judges else report.code
-            if begun.applied:
-                smtp.judged = True
-                smtp.enabled = report.accepted
-                smtp.numerrors = 0 if report.accepted else smtp.numerrors + 1
-            if smtp.checking_until == begun.ends_by:
-                smtp.checking_until = None
+            due = session.get(Due, smtp.id, populate_existing=True, with_for_update=True)
+            verdict.settle(smtp, due, begun, report)
     if smtp is None:
         raise NotFound("SMTP")  # removed in the meantime, along with its checks
     retention.prune()

@@ -2,7 +2,18 @@
 
 from .core.egress import EgressPolicy, EgressRuleError
 from .core.modes import Encryption, Mode
-from .core.types import Line, Outcome, Reply, Report, Side, Stage, Step, Target
+from .core.types import (
+    Content,
+    Line,
+    Outcome,
+    Purpose,
+    Reply,
+    Report,
+    Side,
+    Stage,
+    Step,
+    Target,
+)
 from .drivers.aio import check_async, check_many
 from .drivers.probe import Answer, probe
 from .drivers.sync import check
@@ -10,12 +21,14 @@ from .flow.not_tried import not_tried
 
 __all__ = [
     "Answer",
+    "Content",
     "EgressPolicy",
     "EgressRuleError",
     "Encryption",
     "Line",
     "Mode",
     "Outcome",
+    "Purpose",
     "Reply",
     "Report",
     "Side",

@@ -19,9 +19,8 @@ from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from ..database.models import Smtp, new_id
+from ..database.models import Smtp, SmtpOauth, new_id
 from ..database.session import cause, db, now, writing
-from ..database.smtp_oauth import SmtpOauth
 from ..errors import Busy, SecretUnreadable, Sentence
 from ..mailcheck.diagnosis.token import Grant, NetworkFault
 from ..providers import oauth

@@ -201,7 +201,7 @@ def http(
     return vetted_http.request(
         method,
         url,
-        policy=config.token_egress,
+        policy=config.webhook_egress,
         body=body,
         headers=headers,
         ca_file=config.ca_file,

@@ -13,7 +13,7 @@ from ..config import settings
 from ..database.models import App, User, new_id
 from ..database.session import db, now, writing
 from ..errors import EditConflict, NameTaken, NotFound, QuotaReached, Sentence
-from . import checkability, fields
+from . import checkability, fields, schedule
 from .idempotency import Once, claim
 
 
@@ -32,6 +32,8 @@ class AppChanges(TypedDict, total=False):
     retaindata: bool
     useblacklist: bool
     useautoblacklist: bool
+    checkevery: int
+    emailevery: str
 
 
 def defaults(owner: User) -> AppChanges:
@@ -116,7 +118,7 @@ def save(
             if version is not None and app.version != version:
                 raise EditConflict(Sentence("This app was changed after you opened the form."))
             app.modified = now()
-        sender_before = app.defaultfromemail
+        sender_before, every_before = app.defaultfromemail, app.checkevery
         for name, value in changes.items():
             setattr(app, name, value)
         app.version += 1
@@ -128,6 +130,8 @@ def save(
             ) from None
         if app.defaultfromemail != sender_before:
             checkability.renew(app)
+        if every_before not in (None, app.checkevery):
+            schedule.replan(app)
         return app
 
 

@@ -11,6 +11,8 @@ from ..database.rows import SmtpSettings
 from ..database.session import db
 from ..providers import reachability
 from ..providers.settings import Settings
+from . import status
+from .status import Reason
 
 
 def sender(smtp: SmtpSettings, app_sender: str | None) -> str:
@@ -56,4 +58,5 @@ def renew(app: App) -> None:
     """Update which SMTP servers can be checked after the app's default From has changed."""
     lacking = Smtp.defaultfromemail.is_(None)
     for smtp in db.session.scalars(select(Smtp).where(Smtp.app_id == app.id, lacking)):
-        smtp.uncheckable = prevented_by(smtp, app.defaultfromemail)
+        with status.changing(smtp, Reason.EDITED):
+            smtp.uncheckable = prevented_by(smtp, app.defaultfromemail)

@@ -27,7 +27,8 @@ class Field:
     ``spellings``: alternative names of the API parameter; the API shows the value
     under ``shown_as``. ``exported``: in every export; a ``secret`` only when secrets are requested.
     ``binds_password``: a change would send a stored password to another server or in another
-    way. ``label``: of its own form field, if it has one.
+    way. ``extra``: the API shows it after the documented members, only if it has a value.
+    ``label``: of its own form field, if it has one.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Field:
     shown_as: str = ""
     exported: bool = True
     secret: bool = False
+    extra: bool = False
     binds_password: bool = False
 
     @property
@@ -79,6 +81,10 @@ SMTP = _by_name(
         spellings=("defaulfromemail",),
     ),
     Field("defaultfromname", validators.display_name, Sentence("From name")),
+    Field(
+        "passwordexpires", validators.date, Sentence("Password or secret expires on"),
+        exported=False, extra=True,
+    ),
 )  # fmt: skip
 APP = _by_name(
     Field("name", validators.app_name, Sentence("Name"), required=True),
@@ -91,6 +97,8 @@ APP = _by_name(
     Field("retaindata", validators.flag, None, False),
     Field("useblacklist", validators.flag, None, False),
     Field("useautoblacklist", validators.flag, None, False),
+    Field("checkevery", validators.checkevery, Sentence("Check its SMTP servers"), 60),
+    Field("emailevery", validators.emailevery, Sentence("Send a real email"), "daily"),
 )  # fmt: skip
 
 # Absent: no OAuth. The names of the columns lack the prefix.

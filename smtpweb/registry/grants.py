@@ -17,9 +17,8 @@ from typing import Any, TypedDict
 from sqlalchemy import ColumnElement, case, delete, or_, select
 
 from .. import installation
-from ..database.models import Smtp
+from ..database.models import Smtp, SmtpOauth
 from ..database.session import AnyRow, db, fetch
-from ..database.smtp_oauth import SmtpOauth
 from ..errors import BadInput, SecretUnreadable, Sentence
 from ..mailcheck.diagnosis.token import Grant
 from ..providers import oauth

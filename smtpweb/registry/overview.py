@@ -65,18 +65,19 @@ class Summary(NamedTuple):
     disabled: int
     unchecked: int
     uncheckable: int
+    off: int
     in_use: tuple[str, str] | None
-    on_backup: bool  # an SMTP server before the one in use is disabled
+    on_backup: bool  # an SMTP server before the one in use is not enabled
 
     @property
     def enabled(self) -> int:
         """The number of servers that the app may use."""
-        return self.total - self.disabled
+        return self.total - self.disabled - self.off
 
     @property
     def state(self) -> AppState:
         """The resulting state of the app."""
-        return states.app_state(self.total, self.active, self.disabled, self.uncheckable)
+        return states.app_state(self.total, self.active, self.disabled, self.uncheckable, self.off)
 
 
 def find_apps(user_id: str, wanted: Wanted, page: int, size: int) -> tuple[list[App], int]:
@@ -136,6 +137,7 @@ def summaries(app_ids: Sequence[str]) -> dict[str, Summary]:
             row.disabled,
             row.unchecked,
             row.uncheckable,
+            row.off,
             (row.used, f"{row.host}:{row.port}") if row.used else None,
             on_backup=row.used is not None and row.used != row.first,
         )
@@ -217,8 +219,8 @@ def positions(app_id: str, smtp_ids: Sequence[str]) -> dict[str, int]:
 def marks(smtp_ids: Sequence[str]) -> Mapping[str, Sequence[AnyRow]]:
     """Return the last ``MARKS`` checks of each SMTP server, newest first, in one statement.
 
-    Rows omit the report: (id, smtp_id, smtp_version, started, ends_by, finished, accepted,
-    stage, code, title). Every requested SMTP server has an entry.
+    Rows omit the report: (id, smtp_id, smtp_version, started, ends_by, queued, finished,
+    accepted, stage, code, title). Every requested SMTP server has an entry.
     """
     # Only the index (smtp_id, started) is used to find where each bar begins, and the same index
     # is read from there on: a window over all checks would read years of history.
@@ -240,7 +242,8 @@ def marks(smtp_ids: Sequence[str]) -> Mapping[str, Sequence[AnyRow]]:
     rows = db.session.execute(
         select(
             Check.id, Check.smtp_id, Check.smtp_version, Check.started, Check.ends_by,
-            Check.finished, Check.accepted, Check.stage, Check.code, Check.title, Check.facts,
+            Check.queued, Check.finished, Check.accepted, Check.stage, Check.code, Check.title,
+            Check.facts,
             Check.arrived,
         )
         .select_from(bars)

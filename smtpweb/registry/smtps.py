@@ -6,6 +6,8 @@ Every query starts from the owner, and other users' servers are not found.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from datetime import datetime
 from typing import TypedDict
 
 from sqlalchemy import (
@@ -25,17 +27,27 @@ from .. import installation
 from ..accounts import tokens
 from ..accounts.ownership import may_see_app, owner_id, visible_smtps
 from ..config import settings
-from ..database.models import ApiToken, App, Smtp, new_id
+from ..database.models import ApiToken, App, Smtp, SmtpOauth, new_id
 from ..database.rows import SmtpPassword, SmtpSettings, TokenAndSmtp, with_tokens_and_smtps
 from ..database.session import AnyRow, AnySelect, db, fetch, now, writing
-from ..database.smtp_oauth import SmtpOauth
-from ..errors import BadInput, EditConflict, NotFound, QuotaReached, SecretUnreadable, Sentence
+from ..errors import EditConflict, NotFound, QuotaReached, SecretUnreadable, Sentence
 from ..providers import credentials, preflight
 from ..providers.settings import Warning
-from . import apps, checkability, destination, fields, grants, priorities
+from . import (
+    apps,
+    checkability,
+    destination,
+    fields,
+    grants,
+    passwords,
+    priorities,
+    schedule,
+    status,
+)
 from .destination import Fate
 from .grants import OauthChanges
 from .idempotency import Once, claim
+from .status import Reason
 
 
 class SmtpChanges(TypedDict, total=False):
@@ -55,6 +67,7 @@ class SmtpChanges(TypedDict, total=False):
     debug: bool
     defaultfromemail: str | None
     defaultfromname: str | None
+    passwordexpires: datetime | None
 
 
 # --- find ----------------------------------------------------------------------------------
@@ -95,6 +108,9 @@ _OURS = (
     "judged",
     "checking_until",
     "uncheckable",
+    "off_by",
+    "degraded_since",
+    "good_facts",
 )  # not exposed by the API
 _COLUMNS = tuple(column for column in Smtp.__table__.columns if column.name not in _OURS)
 
@@ -195,6 +211,7 @@ def save(
     """
     with writing() as session:
         app = apps.find_to_fill(user_id, app_id)
+        is_edit = smtp_id is not None
         if smtp_id is None:
             smtp_id = new_id()
             if once is not None:
@@ -228,20 +245,29 @@ def save(
         keeps_hidden_name = hid_username and "username" not in changes
         if keeps_hidden_name and moved:
             if smtp.auth:
-                _refuse_to_move_name()
+                passwords.refuse_to_move_name()
             smtp.username, keeps_hidden_name = None, False  # forgotten like the password
-        _settle_password(smtp, changes, Fate.FORGOTTEN if smtp.uses_oauth else fate)
+        passwords.settle(smtp, changes, Fate.FORGOTTEN if smtp.uses_oauth else fate)
         if had_oauth or smtp.uses_oauth:
             session.flush()  # the row of a new server, to which the grant refers
             grants.settle(smtp, oauth, moved=moved)
+        if "password" in changes and "passwordexpires" not in changes:
+            smtp.passwordexpires = None  # the date was that of the old one
+        if moved:
+            smtp.certificate_expires = None
         if moved or "password" in changes or smtp.lacks_notes:
             _note_credentials(smtp, changes)
         if keeps_hidden_name:
             # It was the password until now, and may still be valid elsewhere
             smtp.username_is_secret = True
         smtp.version += 1
-        smtp.settings_version, smtp.judged = smtp.version, False
-        smtp.uncheckable = checkability.prevented_by(smtp, app.defaultfromemail)
+        edited = status.changing(smtp, Reason.EDITED, by=user_id) if is_edit else nullcontext()
+        with edited:
+            smtp.settings_version, smtp.judged = smtp.version, False
+            smtp.degraded_since = None
+            smtp.uncheckable = checkability.prevented_by(smtp, app.defaultfromemail)
+        session.flush()
+        schedule.plan(smtp, app)
         return smtp
 
 
@@ -256,43 +282,6 @@ def _refuse_too_many(app: App) -> None:
         raise QuotaReached(
             Sentence("An app can have at most %(number)s SMTP servers.", number=most)
         )
-
-
-def _settle_password(smtp: Smtp, changes: SmtpChanges, fate: Fate) -> None:
-    """Seal, keep or forget the password; raise :class:`BadInput` if it must be entered."""
-    errors: dict[str, list[str]] = {}
-    if smtp.auth and not smtp.username:
-        errors["username"] = [Sentence("Enter the user name, or turn authentication off.")]
-    if fate is Fate.LACKING:
-        errors["password"] = [Sentence("Enter the password, or turn authentication off.")]
-    elif fate is Fate.NEEDED_AGAIN:
-        errors["password"] = [
-            Sentence(
-                "For safety, enter the password again: the host, port, encryption or"
-                " authentication changed."
-            )
-        ]
-    if errors:
-        raise BadInput(errors)
-    if fate is Fate.FORGOTTEN:
-        smtp.password_sealed = None
-    elif fate is Fate.GIVEN:
-        password = changes["password"]
-        box = installation.secret_box()
-        smtp.password_sealed = None if password is None else box.seal(smtp.id, password)
-
-
-def _refuse_to_move_name() -> None:
-    raise BadInput(
-        {
-            "username": [
-                Sentence(
-                    "For safety, enter the user name again: at this provider it is as secret as the"
-                    " password."
-                )
-            ]
-        }
-    )
 
 
 def _note_credentials(smtp: Smtp, changes: SmtpChanges) -> None:

@@ -3,25 +3,33 @@
 from flask import Flask
 
 from ..errors import Sentence
-from ..extensions import csrf, login_manager
+from ..extensions import csrf, login_manager, services
+from ..monitoring.alarms import texts
 from . import errors, ops
-from .api import problems, views
+from .api import alarms as alarms_api  # noqa: F401  (its routes are those of views.bp)
+from .api import monitoring, problems, views  # noqa: F401  (likewise)
 from .http import auth, compression, i18n, security_headers
 from .pages import (  # noqa: F401  (most add their routes to blueprint.bp)
     account,
+    alarms,
     apps,
     arrival,
     batches,
     blueprint,
     checks,
+    demo_mailbox,
     discovery,
     drafts,
     error,
     explain,
+    home,
     login,
+    operation,
+    schedule,
+    servers,
     smtps,
 )
-from .presentation import dark_theme, templating
+from .presentation import causes, dark_theme, templating
 
 
 def register(app: Flask) -> None:
@@ -34,12 +42,15 @@ def register(app: Flask) -> None:
     app.url_map.converters["id"] = auth.IdConverter
     for bp in (login.bp, account.bp, blueprint.bp, ops.bp, dark_theme.bp, arrival.bp, explain.bp):
         app.register_blueprint(bp)
+    if services(app).settings.demo_mailbox is not None:
+        app.register_blueprint(demo_mailbox.bp)
     login_manager.login_view = "login.sign_in"
     login_manager.login_message = Sentence("Sign in to see this page.")
     login_manager.login_message_category = "info"
     login_manager.localize_callback = i18n.say
     i18n.register(app)
     templating.register(app)
+    app.extensions[texts.SAID] = causes.said
     errors.register(
         app,
         reply=lambda problem: (problems if i18n.is_api() else error).reply(problem),

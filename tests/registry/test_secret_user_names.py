@@ -126,7 +126,7 @@ def test_secret_user_name_is_never_the_from(alice: Person, inside: None) -> None
     forget_default_from(alice.app, idapp)
     address = "someone@example.com"
     alice.make_smtp(idapp, username=address, password=address, auth=True)
-    target = service._target(db.session.query(Smtp).one(), "")
+    target = service.target_of(db.session.query(Smtp).one(), "")
     assert not isinstance(target, Target)
     assert target.code == "SMTP_POLICY_NO_FROM"
 

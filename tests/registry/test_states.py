@@ -19,6 +19,8 @@ from tests.support.people import Person
 
 COLUMNS: dict[SmtpState, dict[str, Any]] = {
     SmtpState.ACTIVE: {"enabled": True, "judged": True, "uncheckable": None},
+    SmtpState.DEGRADED: {"enabled": True, "judged": True, "degraded_since": now()},
+    SmtpState.OFF: {"enabled": False, "judged": True, "off_since": now()},
     SmtpState.DISABLED: {"enabled": False, "judged": True, "uncheckable": None},
     SmtpState.UNCHECKED: {"enabled": True, "judged": False, "uncheckable": None},
     SmtpState.UNCHECKABLE: {"enabled": True, "judged": False, "uncheckable": "SMTP_POLICY_PORT"},
@@ -37,20 +39,28 @@ def add_app(user_id: str, name: str, rows: Iterable[Mapping[str, Any]]) -> str:
 
 def test_smtp_state_is_the_same_in_python_and_sql(alice: Person, inside: None) -> None:
     every = [
-        {"enabled": enabled, "judged": judged, "uncheckable": code}
-        for enabled, judged, code in product((True, False), (True, False), (None, "SMTP_X"))
+        {
+            "enabled": enabled,
+            "judged": judged,
+            "uncheckable": code,
+            "degraded_since": degraded,
+            "off_since": off,
+        }
+        for enabled, judged, code, degraded, off in product(
+            (True, False), (True, False), (None, "SMTP_X"), (None, now()), (None, now())
+        )
     ]
     app = db.session.get_one(App, add_app(alice.user_id, "all", every))
     rows = db.session.execute(select(Smtp, states.SMTP_STATE)).all()
-    assert len(rows) == 8
+    assert len(rows) == 32
     assert {states.smtp_state(smtp) for smtp, _ in rows} == set(SmtpState)
     for smtp, state in rows:
         assert states.smtp_state(smtp) == state
     # Every filter of the list together shows each of them once.
     found = [overview.find_smtps(app, Wanted("", s, "priority"), 0, 50)[1] for s in SmtpState]
-    assert sum(found) == 8
+    assert sum(found) == 32
     problems = [smtp for smtp, _ in rows if states.smtp_state(smtp) in states.SMTP_PROBLEMS]
-    assert overview.count_problems(alice.user_id) == len(problems) == 6
+    assert overview.count_problems(alice.user_id) == len(problems) == 12
 
 
 def test_app_state_is_the_same_in_python_and_sql(alice: Person, inside: None) -> None:
@@ -61,7 +71,7 @@ def test_app_state_is_the_same_in_python_and_sql(alice: Person, inside: None) ->
             made[add_app(alice.user_id, name, [COLUMNS[state] for state in chosen])] = chosen
     summaries = overview.summaries(list(made))
     listed, total = overview.find_apps(alice.user_id, Wanted("", "", "state"), 0, 100)
-    assert total == len(made) == 35
+    assert total == len(made) == 84
     order = list(AppState)
     told = [summaries[app.id].state if made[app.id] else AppState.EMPTY for app in listed]
     assert told == sorted(told, key=order.index)
@@ -70,7 +80,8 @@ def test_app_state_is_the_same_in_python_and_sql(alice: Person, inside: None) ->
     named = {app.id for app in problems}
     for app_id, chosen in made.items():
         # What makes an app one with problems, said without the rule
-        expected = not chosen or any(state in states.SMTP_PROBLEMS for state in chosen)
+        is_used = any(state is not SmtpState.OFF for state in chosen)
+        expected = not is_used or any(state in states.SMTP_PROBLEMS for state in chosen)
         assert (app_id in named) is expected, chosen
 
 

@@ -16,8 +16,9 @@ from smtpweb.accounts import users
 from smtpweb.accounts.tokens import ALL_SCOPES, Caller
 from smtpweb.app import create_app
 from smtpweb.checking import service
-from smtpweb.database.models import Check, new_id
+from smtpweb.database.models import Check, Incident, StatusChange, Worker, new_id
 from smtpweb.database.session import db, now
+from smtpweb.monitoring.alarms import channels
 from smtpweb.registry import apps, smtps
 from smtpweb.registry.smtps import SmtpChanges
 from tests.support.fake_certificates import ca_file
@@ -54,7 +55,7 @@ class Tour:
         page.locator("input[name=name]").fill(NAME)
         page.locator("input[name=password]").fill(PASSWORD)
         page.locator("main button[type=submit], main input[type=submit]").click()
-        page.wait_for_url("**/apps")
+        page.wait_for_url(lambda url: not url.endswith("/login"))
 
 
 @contextmanager
@@ -112,8 +113,23 @@ def _furnish(servers: ExitStack) -> dict[str, str]:
     empty = apps.save(
         user.id, {"name": "Intranet", "testemail": "postmaster@example.com", "strategy": "PRIORITY"}
     )
+    alarm, _secret = channels.save(
+        user.id,
+        shop.id,
+        {"kind": "webhook", "target": "https://hooks.example.com/smtp", "label": "On call",
+         "quiet_from": 1320, "quiet_until": 420, "timezone": "Europe/Madrid"},
+    )  # fmt: skip
     refused, accepted = checked["refused"], checked["accepted"]
+    db.session.add(Worker(name="mail-1:4711", version="0.1.0", seen=now(), checks=1234, failed=5,
+                          lost=1, started=now() - timedelta(hours=3)))  # fmt: skip
+    db.session.add(Incident(cause="SMTP_RESOLVE_SILENT", checks=12, ended=now()))
+    db.session.commit()
     return {
+        "home": "/",
+        "servers": "/smtps",
+        "servers-filtered": "/smtps?auth=password&certificate=21&sort=state",
+        "operation": "/operation",
+        "smtp-month": f"/smtps/{accepted.smtp_id}?days=30",
         "apps": "/apps",
         "new-app": "/apps/new",
         "app": f"/apps/{shop.id}",
@@ -133,6 +149,11 @@ def _furnish(servers: ExitStack) -> dict[str, str]:
         "check-refused": f"/checks/{refused.id}",
         "check-accepted": f"/checks/{accepted.id}",
         "check-expired": f"/checks/{checked['expired'].id}",
+        "alarms": f"/apps/{shop.id}/alarms",
+        "alarms-of-account": "/account/alarms",
+        "new-alarm": f"/apps/{shop.id}/alarms/new/email",
+        "edit-alarm": f"/alarms/{alarm.id}/edit",
+        "remove-alarm": f"/alarms/{alarm.id}/remove",
         "account": "/account",
         "docs": "/docs",
         "explain": "/explain",
@@ -154,8 +175,48 @@ def _put_back_in_time(last: Check, failed: Check) -> None:
             finished=now() - timedelta(hours=9 * number),
             accepted=number % 7 != 0,
             applied=True,
+            times=_times(number),
         )
         if not past.accepted:
             past.stage, past.code, past.title = failed.stage, failed.code, failed.title
         db.session.add(past)
+    for days, before, after in ((9, "active", "disabled"), (8, "disabled", "active")):
+        db.session.add(
+            StatusChange(
+                smtp_id=last.smtp_id,
+                app_id=last.smtp.app_id,
+                at=now() - timedelta(days=days),
+                before=before,
+                after=after,
+                by="machine",
+                reason="check failed" if after == "disabled" else "check accepted",
+                check_id=last.id,
+                cause=failed.code if after == "disabled" else None,
+            )
+        )
+    last.smtp.created = now() - timedelta(days=40)
+    last.changes = [
+        {
+            "what": "certificate",
+            "before": "CN=old / CA / 2026-01-01",
+            "after": "CN=new / CA / 2027",
+        },
+        {"what": "mechanisms", "before": "LOGIN PLAIN", "after": ""},
+    ]
     db.session.commit()
+
+
+def _times(number: int) -> dict[str, float]:
+    """Milliseconds by stage that differ from one check to the next."""
+    times = {
+        "resolve": 4.0 + number % 5,
+        "connect": 21.0 + number % 7,
+        "greeting": 35.0,
+        "ehlo": 22.0,
+        "starttls": 48.0 + number,
+        "auth": 60.0 + 3 * (number % 11),
+        "mail": 23.0,
+        "rcpt": 24.0,
+        "data": 90.0 + 5 * (number % 13),
+    }
+    return times | {"total": sum(times.values())}

@@ -6,13 +6,14 @@ The tables are our own: ``ipaddress`` varies between Python versions, and calls
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import ipaddress
 import re
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 
 from .modes import MAIL_PORTS
 
@@ -118,14 +119,18 @@ class _Allowed:
 class EgressPolicy:
     """What a check may reach. Without arguments: global unicast addresses on mail ports.
 
-    If ``ports`` is None, any port is allowed. ``own`` lists (host or address, port) of this
-    installation's own services, which no rule allows; ``localhost`` there means any loopback
-    address, and an unspecified address such as 0.0.0.0 any address of this machine.
+    If ``ports`` is None, any port is allowed; an entry of ``allowed`` that names another port opens
+    it there, unless ``ports_are_final``. ``ports_setting``: the setting that ``ports`` come from.
+    ``own`` lists (host or address, port) of this installation's own services, which no rule allows;
+    ``localhost`` there means any loopback address, and an unspecified address such as 0.0.0.0 any
+    address of this machine.
     """
 
     allowed: tuple[_Allowed, ...] = ()
     ports: frozenset[int] | None = MAIL_PORTS
     own: frozenset[tuple[str, int]] = field(default_factory=frozenset)
+    ports_setting: str = "SMTPWEB_EGRESS_PORTS"
+    ports_are_final: bool = False
 
     @classmethod
     def parse(cls, allow: str, ports: str, own: frozenset[tuple[str, int]] = frozenset()) -> Self:
@@ -142,13 +147,52 @@ class EgressPolicy:
         numbers = frozenset(_port(word, where) for word in _entries(ports))
         return cls(entries, numbers or MAIL_PORTS, own)
 
+    def for_webhooks(self, ports: str) -> Self:
+        """The same networks for HTTP, on the ports of SMTPWEB_WEBHOOK_PORTS and no other.
+
+        An internal mail server whose port is open to checks is not open to HTTP requests.
+        Raises :class:`EgressRuleError`.
+        """
+        setting = "SMTPWEB_WEBHOOK_PORTS"
+        where = f"{setting}: {ports!r}"
+        numbers = frozenset(_port(word, where) for word in _entries(ports) if word != "*")
+        return dataclasses.replace(
+            self,
+            ports=None if ports.strip() == "*" else numbers,
+            ports_setting=setting,
+            ports_are_final=True,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON values, for another process."""
+        return {
+            "allowed": [[str(entry.network), entry.port] for entry in self.allowed],
+            "ports": None if self.ports is None else sorted(self.ports),
+            "own": sorted(map(list, self.own)),
+            "ports_setting": self.ports_setting,
+            "ports_are_final": self.ports_are_final,
+        }
+
+    @classmethod
+    def from_dict(cls, stored: dict[str, Any]) -> Self:
+        """The inverse of :meth:`to_dict`."""
+        return cls(
+            tuple(
+                _Allowed(ipaddress.ip_network(network), port) for network, port in stored["allowed"]
+            ),
+            None if stored["ports"] is None else frozenset(stored["ports"]),
+            frozenset((host, port) for host, port in stored["own"]),
+            stored["ports_setting"],
+            stored["ports_are_final"],
+        )
+
     def refuses_port(self, host: str, port: int) -> Refusal | None:
         """Return the refusal that applies whatever ``host`` resolves to, or None."""
         if self._is_own(host, port):
             return Refusal("own", host, "", "this installation's own services", "")
         if self.ports is None or port in self.ports:
             return None
-        if any(entry.port == port for entry in self.allowed):
+        if not self.ports_are_final and any(entry.port == port for entry in self.allowed):
             return None  # depends on the address
         return self._port_refusal(host, port)
 
@@ -162,7 +206,9 @@ class EgressPolicy:
             refusal = self._range_refusal(address, one, entries, port)
             if refusal is not None:
                 return refusal
-        if self.ports is None or port in self.ports or any(e.port == port for e in entries):
+        if self.ports is None or port in self.ports:
+            return None
+        if not self.ports_are_final and any(entry.port == port for entry in entries):
             return None
         return self._port_refusal(str(address), port)
 
@@ -188,7 +234,7 @@ class EgressPolicy:
 
     def _port_refusal(self, where: str, port: int) -> Refusal:
         wanted = ",".join(str(number) for number in sorted((self.ports or frozenset()) | {port}))
-        return Refusal("port", where, "", "", f"SMTPWEB_EGRESS_PORTS={wanted}")
+        return Refusal("port", where, "", "", f"{self.ports_setting}={wanted}")
 
     def _is_own(self, host: str, port: int) -> bool:
         host = host.strip("[]").rstrip(".").lower()

@@ -15,8 +15,10 @@ class Symptom(enum.StrEnum):
     """What was observed; the catalogue of causes matches on it."""
 
     NONE = "none"  # nothing is wrong
+    NONE_SO_FAR = "none so far"  # likewise for a probe, which sends no email
     REFUSED = "refused"  # a 4xx or 5xx reply, or an unexpected one
 
+    SEAL_UNREADABLE = "seal unreadable"  # none of our keys opens the stored password
     NO_FROM = "no from"  # neither the server nor its app has a From address
     TOO_BUSY = "too busy"  # this machine cannot start more threads
 

@@ -37,6 +37,13 @@ class Stage(enum.StrEnum):
     ACCEPTED = "accepted"
 
 
+class Purpose(enum.StrEnum):
+    """How far a check goes."""
+
+    EMAIL = "email"  # it sends a real email
+    PROBE = "probe"  # up to RCPT, then RSET: it proves all but that the server accepts an email
+
+
 class Outcome(enum.StrEnum):
     """How one stage ended."""
 
@@ -59,6 +66,18 @@ class Side(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Content:
+    """What an email says in place of the test email; ``message_id`` without angle brackets.
+
+    Sent again with the same ``message_id``, it is one email to whoever receives it twice.
+    """
+
+    subject: str
+    text: str
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """One SMTP server and the test email to send through it.
 
@@ -66,6 +85,7 @@ class Target:
     deadline for the whole check in seconds, including name resolution. ``arrival_url`` is put
     into the test email: opening it confirms delivery. ``other_modes`` are tried, without
     sending credentials or email, if the host cannot be reached in the requested mode.
+    ``content``: what to send instead of the test email.
     """
 
     host: str
@@ -83,6 +103,8 @@ class Target:
     ca_file: Path | None = None  # extra CA certificates, added to the system's
     arrival_url: str = field(default="", repr=False)  # ASCII; treat as a secret
     other_modes: tuple[Mode, ...] = USUAL_MODES
+    content: Content | None = None
+    purpose: Purpose = Purpose.EMAIL
 
 
 @dataclass(frozen=True, slots=True)

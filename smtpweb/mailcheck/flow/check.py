@@ -15,7 +15,7 @@ from ..core.modes import ENCRYPTION_NAMES, Encryption, Mode
 from ..core.raw_reply import RawReply, decoded
 from ..core.recorder import Recorder, Watch
 from ..core.redaction import Secrets, cleaned
-from ..core.types import AddressOutcome, Notice, Report, Stage, Step, Target, TlsFacts
+from ..core.types import AddressOutcome, Notice, Purpose, Report, Stage, Step, Target, TlsFacts
 from ..diagnosis.facts import (
     PIPELINING_WARNING,
     basic_facts,
@@ -364,7 +364,9 @@ class _Course:
             facts = basic_facts(self.target)
             if self.session is not None:
                 facts["banner"] = self.session.banner
-            return Seen(Stage.ACCEPTED, Symptom.NONE, None, facts)
+            is_probe = self.target.purpose is Purpose.PROBE
+            symptom = Symptom.NONE_SO_FAR if is_probe else Symptom.NONE
+            return Seen(Stage.ACCEPTED, symptom, None, facts)
         facts = facts_of_failure(failure, self.record, self.target, self.session, shown)
         stage = failure.stage or self.record.stage
         reply = failure.reply

@@ -9,7 +9,7 @@ from ..core.addresses import Mailbox
 from ..core.effects import Asks
 from ..core.failure import Failure, Symptom
 from ..core.raw_reply import RawReply
-from ..core.types import Stage
+from ..core.types import Purpose, Stage
 from .message import Message, compose
 from .session import PipeliningLoses, Session
 
@@ -28,7 +28,7 @@ _QUEUE_IDS = (
 
 
 def deliver(session: Session) -> Asks[None]:
-    """Send MAIL, RCPT, DATA and the message."""
+    """Send MAIL, RCPT, DATA and the message; a probe stops after RCPT."""
     record, target = session.record, session.target
     record.begin(Stage.MAIL)
     sender = _mailbox(session, target.mail_from)
@@ -46,6 +46,7 @@ def deliver(session: Session) -> Asks[None]:
             target.port,
             session.wall_clock(),
             target.arrival_url,
+            target.content,
         )
     except ValueError as error:
         raise Failure(Symptom.FROM_NAME_UNSAFE, words=str(error)) from None
@@ -62,14 +63,36 @@ def deliver(session: Session) -> Asks[None]:
         yield from _envelope_at_once(session, *commands)
     else:
         yield from _envelope_in_turns(session, *commands)
-    yield from _hand_over(session, message, grouped)
+    yield from _end(session, message, grouped)
 
 
 def resume(session: Session, answers: list[RawReply]) -> Asks[None]:
     """Resume waiting, until the deadline, for the replies to a group that timed out."""
     assert session.message is not None  # noqa: S101 - the group was for it
     yield from _hear_envelope(session, answers, patient=True)
-    yield from _hand_over(session, session.message, grouped=True)
+    yield from _end(session, session.message, grouped=True)
+
+
+def _end(session: Session, message: Message, grouped: bool) -> Asks[None]:
+    if session.target.purpose is Purpose.PROBE:
+        yield from _take_back(session)
+    else:
+        yield from _hand_over(session, message, grouped)
+
+
+def _take_back(session: Session) -> Asks[None]:
+    """Leave without an email: RSET, so that the server forgets the envelope (RFC 5321 4.1.1.5)."""
+    record = session.record
+    record.skip(Stage.DATA)
+    record.skip(Stage.ACCEPTED)
+    # Its answer is not awaited: what was to be learned is known
+    session.link.say(b"RSET")
+    yield from session.link.farewell()
+
+
+def _stages(session: Session) -> tuple[Stage, ...]:
+    envelope = (Stage.MAIL, Stage.RCPT, Stage.DATA)
+    return envelope[:2] if session.target.purpose is Purpose.PROBE else envelope
 
 
 def _hand_over(session: Session, message: Message, grouped: bool) -> Asks[None]:
@@ -109,6 +132,8 @@ def _envelope_in_turns(session: Session, mail: bytes, rcpt: bytes) -> Asks[None]
     _expect(2, (yield from link.ask(mail)))
     record.begin(Stage.RCPT)
     _expect(2, (yield from link.ask(rcpt)))
+    if session.target.purpose is Purpose.PROBE:
+        return
     record.begin(Stage.DATA)
     _expect(3, (yield from link.ask(b"DATA")))
 
@@ -116,7 +141,7 @@ def _envelope_in_turns(session: Session, mail: bytes, rcpt: bytes) -> Asks[None]
 def _envelope_at_once(session: Session, mail: bytes, rcpt: bytes) -> Asks[None]:
     """Send the envelope as one group, in which DATA must be last (RFC 2920 3.1)."""
     yield from session.link.expect_quiet()
-    for command in (mail, rcpt, b"DATA"):
+    for command in (mail, rcpt, b"DATA")[: len(_stages(session))]:
         session.link.say(command)
     yield from _hear_envelope(session, [], patient=False)
 
@@ -125,7 +150,7 @@ def _hear_envelope(session: Session, answers: list[RawReply], *, patient: bool) 
     """Read the replies to the group; ``answers`` have already arrived, all positive."""
     link, record = session.link, session.record
     refused: Failure | None = None
-    for stage in (Stage.MAIL, Stage.RCPT, Stage.DATA)[len(answers) :]:
+    for stage in _stages(session)[len(answers) :]:
         if refused is None and stage is not record.stage:
             record.begin(stage)
         if refused is not None:
@@ -161,7 +186,9 @@ def _hear_envelope(session: Session, answers: list[RawReply], *, patient: bool) 
         and first is not None
         and first.code in _NOT_UNDERSTOOD
     ):
-        raise PipeliningLoses(refused, answers, here=len(answers) == 3 and not takes_data)
+        raise PipeliningLoses(
+            refused, answers, here=len(answers) == len(_stages(session)) and not takes_data
+        )
     raise refused
 
 

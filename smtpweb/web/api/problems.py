@@ -59,6 +59,19 @@ def failed_check(check: Check) -> Response:
     return _document(406, report.title, report.meaning, report.code, members)
 
 
+def nothing_works(members: dict[str, Any]) -> Response:
+    """The status of an app that can send nothing, as far as checks say."""
+    response = _document(
+        503,
+        "No SMTP works",
+        "None of the SMTP servers of this app is active by its last check.",
+        "NOTHING_WORKS",
+        members,
+    )
+    response.headers["Retry-After"] = "60"
+    return response
+
+
 def _document(status: int, title: str, detail: str, code: str, members: dict[str, Any]) -> Response:
     kind = f"urn:smtpweb:{code.lower().replace('_', '-')}"
     document = {"type": kind, "title": title, "status": status, "detail": detail}

@@ -18,7 +18,7 @@ from flask import Response, request
 from werkzeug.exceptions import UnsupportedMediaType
 
 from ... import validators
-from ...database.models import App, hides_username
+from ...database.models import AlarmChannel, App, hides_username
 from ...database.rows import SmtpRow
 from ...errors import BadInput
 from ...mailcheck import Encryption
@@ -193,10 +193,17 @@ def smtp(row: SmtpRow, app_sender: str | None, *, secrets: bool) -> dict[str, An
         "idapp": row.app_id,
         **_members(row, fields.SMTP, hidden),
         "numerrors": row.numerrors,
-        "created": _time(row.created),
-        "modified": _time(row.modified),
+        "created": time(row.created),
+        "modified": time(row.modified),
         "status": "A" if row.enabled else "D",
     }
+    shown |= _extra_members(row, fields.SMTP)
+    if row.off_since is not None:
+        shown["off"] = {
+            "since": time(row.off_since),
+            "until": time(row.off_until) if row.off_until else None,
+            "note": row.off_note,
+        }
     if found:
         shown["warnings"] = warnings(found)
     return shown
@@ -207,6 +214,17 @@ def _members(row: Any, table: Mapping[str, Field], instead: dict[str, Any]) -> d
     return {
         field.shown_as or name: instead[name] if name in instead else getattr(row, name)
         for name, field in table.items()
+        if not field.extra
+    }
+
+
+def _extra_members(row: Any, table: Mapping[str, Field]) -> dict[str, Any]:
+    """Return the members that follow the documented ones, each only if it has a value."""
+    values = {name: getattr(row, name) for name, field in table.items() if field.extra}
+    return {
+        name: f"{value:%Y-%m-%d}" if isinstance(value, datetime) else value
+        for name, value in values.items()
+        if value is not None
     }
 
 
@@ -242,14 +260,48 @@ def explanation(found: Explanation) -> dict[str, Any]:
 _FLAG = {"encryption": "starttls"}  # the API has two flags for this; only one can be named
 
 
+def alarm(channel: AlarmChannel, secret: str | None = None) -> dict[str, Any]:
+    """An alarm channel; ``secret`` signs its webhooks, and is shown only when it is new."""
+    last = None
+    if channel.last_at is not None:
+        last = {
+            "at": time(channel.last_at),
+            "delivered": channel.last_delivered,
+            "result": channel.last_result,
+        }
+    shown: dict[str, Any] = {
+        "_id": channel.id,
+        "idapp": channel.app_id,
+        "kind": channel.kind,
+        "label": channel.label,
+        "target": channel.shown,
+        "events": channel.events.split(),
+        "quietfrom": _clock(channel.quiet_from),
+        "quietuntil": _clock(channel.quiet_until),
+        "timezone": channel.timezone,
+        "status": "A" if channel.off_since is None else "D",
+        "reason": channel.off_reason,
+        "last": last,
+        "created": time(channel.created),
+        "modified": time(channel.modified),
+    }
+    if secret is not None:
+        shown["secret"] = secret
+    return shown
+
+
+def _clock(minutes: int | None) -> str | None:
+    return None if minutes is None else f"{minutes // 60:02}:{minutes % 60:02}"
+
+
 def app(row: App) -> dict[str, Any]:
     """Return the API representation of an app."""
     return {
         "_id": row.id,
         "iduser": row.user_id,
         **_members(row, fields.APP, {}),
-        "created": _time(row.created),
-        "modified": _time(row.modified),
+        "created": time(row.created),
+        "modified": time(row.modified),
         "status": "A",
     }
 
@@ -285,7 +337,7 @@ def reply(body: object, status: int = 200, mimetype: str = "application/json") -
     return Response(json.dumps(body, separators=(",", ":")), status, mimetype=mimetype)
 
 
-def _time(moment: datetime) -> str:
+def time(moment: datetime) -> str:
     """Return UTC without an offset: the Java client parses a LocalDateTime, which has none."""
     # Plain SQLite rows have already been converted by UtcDateTime.
     text: str = moment.replace(tzinfo=None).isoformat(timespec="milliseconds")

@@ -8,8 +8,9 @@ from ... import validators
 from ...accounts import tokens, users
 from ...checking import explain as explaining
 from ...checking import service
+from ...database.models import Smtp
 from ...errors import BadInput, CredentialsNotValid, NotAuthorized, NotFound
-from ...registry import apps, smtps
+from ...registry import apps, smtps, switches
 from ..errors import describe
 from ..http import auth
 from . import problems, schema
@@ -65,8 +66,7 @@ def save_smtp() -> Response:
     once = sent.once()
     sent.done()
     saved = smtps.save(g.caller.user_id, app_id, changes, smtp_id or None, once=once)
-    sender = saved.app.defaultfromemail
-    return schema.reply(schema.smtp(saved, sender, secrets=g.caller.may("secrets")))
+    return _smtp_reply(saved)
 
 
 @bp.get("/private/smtps/findByApp")
@@ -103,6 +103,33 @@ def remove_smtp() -> Response:
     """Remove an SMTP server."""
     smtps.remove(g.caller.user_id, _smtp_under_either_name())
     return Response(status=200)
+
+
+@bp.post("/private/smtps/enable")
+@auth.needs("write")
+def enable_smtp() -> Response:
+    """Enable an SMTP, whoever disabled it."""
+    sent = schema.Sent()
+    smtp_id = sent.id("idsmtp")
+    sent.done()
+    return _smtp_reply(switches.enable(g.caller.user_id, smtp_id))
+
+
+@bp.post("/private/smtps/disable")
+@auth.needs("write")
+def disable_smtp() -> Response:
+    """Turn an SMTP off, for good or until a time; no check enables it meanwhile."""
+    sent = schema.Sent()
+    smtp_id = sent.id("idsmtp")
+    until = sent.text("until", validators.moment)
+    note = sent.text("note", validators.note)
+    sent.done()
+    return _smtp_reply(switches.disable(g.caller.user_id, smtp_id, until=until, note=note or ""))
+
+
+def _smtp_reply(smtp: Smtp) -> Response:
+    sender = smtp.app.defaultfromemail
+    return schema.reply(schema.smtp(smtp, sender, secrets=g.caller.may("secrets")))
 
 
 @bp.post("/private/smtps/check")

@@ -12,7 +12,7 @@ from ...errors import Sentence
 from ...extensions import babel
 from ...validators import LANGUAGES
 
-API_PREFIXES = ("/private/", "/auth/", "/api/")
+API_PREFIXES = ("/private/", "/auth/", "/api/", "/probe/")
 
 
 def register(app: Flask) -> None:

@@ -8,10 +8,11 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from ... import validators
 from ...errors import BadInput, EditConflict, Sentence
+from ...monitoring.alarms import channels
 from ...registry import apps, overview, smtps
 from ..http import auth
 from ..presentation.sparkline import bar
-from . import drafts
+from . import drafts, schedule
 from .blueprint import address_of, bp, page_number, wanted
 from .forms import AppForm
 
@@ -75,6 +76,7 @@ def show_app(app_id: str) -> str:
         "apps/show.html",
         app=app,
         summary=overview.summaries([app.id]).get(app.id),
+        alarms_off=channels.switched_off(auth.user().id, app.id),
         smtps=[
             (smtp, marks[smtp.id][0] if marks[smtp.id] else None, bar(marks[smtp.id]))
             for smtp in found
@@ -87,6 +89,7 @@ def show_app(app_id: str) -> str:
         total=total,
         page=page,
         pages=-(-total // SMTPS_PER_PAGE),
+        **schedule.about_app(app),
     )
 
 

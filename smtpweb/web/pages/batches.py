@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from flask import flash, redirect, render_template, request, url_for
@@ -14,10 +13,10 @@ from ... import validators
 from ...checking import batches
 from ...checking.batches import Batch
 from ...database.session import now
-from ...errors import BadInput, Busy, Sentence
+from ...errors import BadInput, Sentence
+from ...monitoring import workers
 from ...registry import apps
 from ..http import auth
-from ..http.i18n import say
 from .blueprint import bp
 
 MOST_CHOSEN = 50  # as many as a page shows; their ids are in the URL
@@ -31,17 +30,13 @@ def check_many(app_id: str) -> AnyResponse:
     if not batch.smtp_ids and "all" not in request.form:
         flash(_("Select at least one server."), "warning")
         return redirect(url_for(".show_app", app_id=app.id), 303)
-    try:
-        batches.start(auth.page_caller(), batch, auth.base_url())
-    except Busy as error:
-        flash(say(error.detail), "warning")
-        batch = batches.running(auth.user().id) or batch
+    batches.start(auth.page_caller(), batch, auth.base_url())
     return _to(batch)
 
 
 @bp.post("/apps/<id:app_id>/checks/stop")
 def stop_batch(app_id: str) -> AnyResponse:
-    """Stop a batch: start no more of its checks."""
+    """Take the waiting checks of a batch out of the queue."""
     app = apps.find(auth.user().id, app_id)
     batches.stop(auth.user().id, app.id)
     flash(_("Stopped. Checks that are already running will finish."), "success")
@@ -54,16 +49,13 @@ def show_batch(app_id: str) -> str:
     app = apps.find(auth.user().id, app_id)
     batch = _batch(app.id, request.args)
     standing = batches.standing(auth.user().id, batch)
-    if standing.abandoned and standing.left:  # its process was stopped: continue here
-        with suppress(Busy):
-            batches.start(auth.page_caller(), batch, auth.base_url())
-            standing = batches.standing(auth.user().id, batch)
     return render_template(
         "checks/batch.html",
         app=app,
         batch=batch,
         since=_seconds(batch.since),
         standing=standing,
+        has_worker=not standing.queued or workers.is_any_alive(),
     )
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, redirect, request, url_for
-from werkzeug.wrappers import Response as AnyResponse
+from flask import Blueprint, request
 
 from ... import validators
 from ...errors import BadInput, Sentence
@@ -14,12 +13,6 @@ from . import drafts
 bp = Blueprint("pages", __name__)
 bp.url_value_preprocessor(auth.require_utf8)
 bp.before_request(drafts.require_login)
-
-
-@bp.get("/")
-def home() -> AnyResponse:
-    """Redirect to the list of apps."""
-    return redirect(url_for(".list_apps"))
 
 
 def page_number() -> int:

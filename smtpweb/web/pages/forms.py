@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, cast
 
 from flask import Response, render_template, request
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from flask_wtf import FlaskForm
 from werkzeug.datastructures import MultiDict
@@ -284,9 +285,40 @@ class AppForm(Form):
             SelectChoice("RANDOM", lazy_gettext("Any active one, at random")),
         ],
     )
+    checkevery = SelectField(
+        label_of(fields.APP["checkevery"]),
+        validators=[Optional(), Reads(validators.checkevery)],
+        default="60",
+        choices=[
+            SelectChoice("0", lazy_gettext("never")),
+            SelectChoice("15", lazy_gettext("every 15 minutes")),
+            SelectChoice("30", lazy_gettext("every 30 minutes")),
+            SelectChoice("60", lazy_gettext("every hour")),
+            SelectChoice("240", lazy_gettext("every 4 hours")),
+            SelectChoice("720", lazy_gettext("every 12 hours")),
+            SelectChoice("1440", lazy_gettext("every day")),
+        ],
+    )
+    emailevery = SelectField(
+        label_of(fields.APP["emailevery"]),
+        validators=[Optional(), Reads(validators.emailevery)],
+        default="daily",
+        choices=[
+            SelectChoice("never", lazy_gettext("never")),
+            SelectChoice("daily", lazy_gettext("once a day")),
+            SelectChoice("always", lazy_gettext("each time")),
+        ],
+    )
     version = HiddenField(validators=[Optional(), Reads(version_number)])
     once_key = once_field()
     submit = SubmitField(lazy_gettext("Save"))
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        stored = self.checkevery.object_data
+        if stored and stored not in {choice.value for choice in self.checkevery.choices}:
+            minutes = _("every %(num)s minutes", num=stored)  # set by the API
+            self.checkevery.choices = [*self.checkevery.choices, SelectChoice(stored, minutes)]
 
     @staticmethod
     def of(app: App) -> dict[str, Any]:

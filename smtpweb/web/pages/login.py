@@ -103,7 +103,7 @@ def enter(user: User) -> None:
 
 
 def _destination() -> str:
-    """Return the URL to redirect to after signing in: the page in ``next``, or the list of apps.
+    """Return the URL to redirect to after signing in: the page in ``next``, or the home page.
 
     The URL is rebuilt from the route that ``next`` matches, never used directly.
     """
@@ -116,4 +116,4 @@ def _destination() -> str:
         endpoint, found = "", {}
     if endpoint.partition(".")[0] in ("pages", "account"):
         return url_for(endpoint, page=dict(parse_qsl(wanted.query)).get("page"), **found)
-    return url_for("pages.list_apps")
+    return url_for("pages.home")

@@ -93,6 +93,7 @@ class SmtpForm(Form):
         [Optional(strip_whitespace=False), Reads(fields.SMTP["password"].rule)],
         name="smtp_secret",
     )
+    passwordexpires = field_of(fields.SMTP["passwordexpires"])
     defaultfromemail = field_of(fields.SMTP["defaultfromemail"])
     defaultfromname = field_of(fields.SMTP["defaultfromname"])
     priority = field_of(fields.SMTP["priority"], required=True)
@@ -127,6 +128,7 @@ class SmtpForm(Form):
         return values_of(smtp, SmtpForm, fields.SMTP) | {
             "encryption": smtp.encryption.value,
             "username": smtp.shown_username or "",
+            "passwordexpires": f"{smtp.passwordexpires:%Y-%m-%d}" if smtp.passwordexpires else "",
             "version": smtp.version,
         }
 

@@ -13,13 +13,15 @@ from werkzeug.wrappers import Response as AnyResponse
 from ...checking import service
 from ...database.models import App, Smtp
 from ...database.session import db
+from ...errors import BadInput, Sentence
 from ...extensions import services
+from ...monitoring import history
 from ...registry import apps, overview, smtps
 from ..http import auth
 from ..http.i18n import say
-from ..presentation import causes, remedies
+from ..presentation import causes, chart, remedies
 from ..presentation.sparkline import bar
-from . import checks, drafts
+from . import checks, drafts, schedule
 from .blueprint import bp, page_number
 from .smtp_form import SmtpForm
 
@@ -64,10 +66,33 @@ def show_smtp(smtp_id: str) -> str:
         drawn=bar(overview.marks([smtp.id])[smtp.id]),
         tally=overview.tally(smtp.id),
         checks=rows,
+        **_past(smtp),
         total=total,
         page=page,
         pages=-(-total // CHECKS_PER_PAGE),
+        **schedule.about_server(smtp),
     )
+
+
+def _past(smtp: Smtp) -> dict[str, Any]:
+    """What the page shows of the server's past, over as many days as the address asks for."""
+    sent = request.args.get("days", str(history.DAYS[0]))
+    if sent not in map(str, history.DAYS):
+        words = ", ".join(map(str, history.DAYS))
+        raise BadInput({"days": [Sentence("Must be one of: %(words)s.", words=words)]})
+    days = int(sent)
+    changes = history.changes(smtp.id)
+    rows = history.times(smtp.id, days)
+    return {
+        "days": days,
+        "ranges": history.DAYS,
+        "uptimes": history.uptimes(smtp, changes),
+        "changes": changes[: history.SHOWN],
+        "stage_times": history.stage_times(rows),
+        "chart": chart.chart(history.columns(rows, days)),
+        "chart_places": {look: place for place, (look, _n, _s) in enumerate(chart.PARTS)},
+        "stage_name": chart.stage_name,
+    }
 
 
 @bp.route("/smtps/<id:smtp_id>/edit", methods=["GET", "POST"])

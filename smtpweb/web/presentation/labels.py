@@ -77,6 +77,8 @@ OUTCOMES = {
 # Labels of the states, which the registry defines.
 SMTP_STATES = {
     SmtpState.ACTIVE: State(lazy_gettext("Active"), "success", "done"),
+    SmtpState.DEGRADED: State(lazy_gettext("Active, degraded"), "warning", "alert"),
+    SmtpState.OFF: State(lazy_gettext("Off"), "secondary", "skipped"),
     SmtpState.DISABLED: State(lazy_gettext("Disabled: last check failed"), "danger", "failed"),
     SmtpState.UNCHECKED: State(lazy_gettext("Not checked yet"), "secondary", "waiting"),
     SmtpState.UNCHECKABLE: State(lazy_gettext("Cannot be checked"), "warning", "alert"),
@@ -84,6 +86,8 @@ SMTP_STATES = {
 # Filters of a list of SMTP servers: (value in the URL, label)
 SMTP_FILTER = [
     (SmtpState.ACTIVE.value, lazy_gettext("active")),
+    (SmtpState.DEGRADED.value, lazy_gettext("active, degraded")),
+    (SmtpState.OFF.value, lazy_gettext("off")),
     (SmtpState.DISABLED.value, lazy_gettext("disabled")),
     (SmtpState.UNCHECKABLE.value, lazy_gettext("cannot be checked")),
     (SmtpState.UNCHECKED.value, lazy_gettext("not checked yet")),
@@ -191,8 +195,10 @@ def _app_words(app: App, summary: Summary | None, state: AppState) -> str:
     return str(APP_STATES[state].words)
 
 
-def check_state(check: Check) -> State:
+def check_state(check: Check | AnyRow) -> State:
     """Return the state of a check."""
+    if check.queued is not None:
+        return State(_("Queued"), "secondary", "waiting")
     if check.finished is None:
         if is_under_way(check):
             return State(_("Running"), "info", "clock")
@@ -234,7 +240,7 @@ def rungs(steps: Iterable[Step]) -> list[Rung]:
     listed = list(steps)
     ended = any(
         step.outcome is Outcome.FAILED
-        or (step.stage is Stage.ACCEPTED and step.outcome is Outcome.DONE)
+        or (step.stage is Stage.ACCEPTED and step.outcome in (Outcome.DONE, Outcome.SKIPPED))
         for step in listed
     )
     states = OUTCOMES if ended else OUTCOMES | {Outcome.NOT_REACHED: _NOT_YET}
@@ -256,7 +262,7 @@ def now_doing(steps: Iterable[Step]) -> str:
     return str(_("Checking…"))
 
 
-def travel(check: Check) -> str:
+def travel(check: Check | AnyRow) -> str:
     """Return the time from the end of the check to the confirmation of delivery."""
     since = check.finished or check.started
     seconds = max(0.0, (check.arrived - since).total_seconds()) if check.arrived else 0.0
@@ -324,6 +330,13 @@ def days_left(until: str) -> int | None:
     return (moment - now()).days
 
 
+def heartbeat_state(alive: bool) -> State:
+    """Whether a worker is there."""
+    if alive:
+        return State(_("alive"), "success", "done")
+    return State(_("not seen"), "danger", "failed")
+
+
 def certificate_state(days: int) -> State:
     """Return the state of a certificate that expires in this many days."""
     if days < 0:
@@ -340,6 +353,11 @@ def printable(text: str) -> str:
     return _NOT_HTML.sub("\ufffd", str(text))  # a message may be lazy
 
 
+def printable_lines(text: str) -> str:
+    """The same for a text of several lines."""
+    return "\n".join(printable(line) for line in text.splitlines())
+
+
 def is_past(moment: datetime) -> bool:
     """Return whether this time is in the past."""
     return moment <= now()
@@ -348,6 +366,21 @@ def is_past(moment: datetime) -> bool:
 def seconds_since(moment: datetime) -> int:
     """Return whole seconds since a time, at least 0."""
     return max(0, int((now() - moment).total_seconds()))
+
+
+def state_words(state: str) -> State:
+    """A state by its value in the history."""
+    return SMTP_STATES[SmtpState(state)]
+
+
+def days_until(moment: datetime) -> int:
+    """Whole days until a time, negative once it is over."""
+    return (moment - now()).days
+
+
+def share(part: float) -> str:
+    """A share from 0 to 1 in percent; only what is whole is shown as 100 %."""
+    return str(format_percent(math.floor(part * 10_000) / 10_000, "0.##%"))
 
 
 def exact(moment: datetime) -> str:

@@ -10,8 +10,18 @@ from flask_babel import ngettext
 
 from ...database.session import AnyRow
 from ...registry.overview import MARKS
+from . import labels
 
 _STEP = 5  # SVG units from one check to the next
+
+
+class Mark(NamedTuple):
+    """One check, drawn in a square of 24; ``kind`` is the end of its class."""
+
+    id: str
+    words: str
+    kind: str
+    path: str
 
 
 class Bar(NamedTuple):
@@ -27,6 +37,7 @@ class Bar(NamedTuple):
     failed: str
     other: str
     missing: str
+    marks: tuple[Mark, ...] = ()  # the same one by one, the oldest first
 
 
 def bar(marks: Sequence[AnyRow]) -> Bar:
@@ -48,7 +59,17 @@ def bar(marks: Sequence[AnyRow]) -> Bar:
             }[kind]
         )
     paths = {name: "".join(found) for name, found in shapes.items()}
-    return Bar(_words(counts), MARKS * _STEP, **paths)
+    one_by_one = tuple(map(_mark, reversed(marks[:MARKS])))
+    return Bar(_words(counts), MARKS * _STEP, **paths, marks=one_by_one)
+
+
+_LARGE = {"accepted": "M12 3v18", "failed": "M7 6l10 12m0-12l-10 12", "other": "M12 12h1"}
+
+
+def _mark(check: AnyRow) -> Mark:
+    kind = _kind(check)
+    said = f"{labels.check_state(check).words}, {labels.exact(check.started)}"
+    return Mark(check.id, said, kind, _LARGE[kind])
 
 
 def _kind(mark: AnyRow) -> str:

@@ -13,7 +13,7 @@ from jinja2 import StrictUndefined
 
 from ...registry import overview
 from ..http import form_owner
-from . import causes, confidence, dark_theme, labels, remedies
+from . import causes, channel_labels, confidence, dark_theme, labels, past, remedies
 
 _DAY = 86400
 _YEAR = 365 * _DAY
@@ -33,6 +33,9 @@ def register(app: Flask) -> None:
     }
     app.jinja_env.globals |= {
         "words": labels,
+        "past": past,
+        "alarm_words": channel_labels,
+        "has_demo_mailbox": "demo" in app.blueprints,
         "causes": causes,
         "confidence": confidence.sentences,
         "fixes": remedies,

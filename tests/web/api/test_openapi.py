@@ -20,6 +20,7 @@ from smtpweb.web.http import auth
 from tests.support.people import Person
 
 DOCUMENT = openapi.document()
+TO_CREATE = {"/private/apps/save": {"name"}, "/private/alarms/save": {"kind", "target"}}
 CALLS = [(method, path) for path, item in DOCUMENT["paths"].items() for method in item]
 SCHEMAS = DOCUMENT["components"]["schemas"]
 # Members of an SMTP or an app that nobody sends
@@ -194,7 +195,7 @@ def test_required_parameters_are_required_and_no_others(alice: Person) -> None:
             for one in call.parameters
             if one.required
         }
-        required |= {"/private/apps/save": {"name"}}.get(path, set())  # to create one
+        required |= TO_CREATE.get(path, set())
         if path in ("/private/smtps/remove", "/private/smtps/check"):
             required = {"idapp"}  # or idsmtp
         reply = alice.request(method.upper(), path)

@@ -18,7 +18,7 @@ from jsonschema import Draft202012Validator
 from smtpweb.app import create_app
 from smtpweb.checking import limits
 from smtpweb.config import Settings
-from smtpweb.database.models import Smtp
+from smtpweb.database.models import Check, Smtp
 from smtpweb.database.session import db, now
 from smtpweb.extensions import services
 from smtpweb.web.api import openapi, schema
@@ -101,8 +101,19 @@ class Story:
         smtp = self.example("/private/smtps/save", idapp=app)["_id"]
         self.example("/private/smtps/findById", idsmtp=smtp)
         self.example("/private/smtps/findByApp", idapp=app)
+        self.example("/private/smtps/disable", idsmtp=smtp)
+        self.example("/private/smtps/enable", idsmtp=smtp)
         self.example("/private/smtps/save", idapp=app, port="70000", username="")
+        alarm = self.example("/private/alarms/save", idapp=app)["_id"]
+        self.example("/private/alarms/findByApp", idapp=app)
+        self.example("/private/alarms/test", idalarm=alarm)
+        self.example("/private/smtps/status", idapp=app)
         self.check(app, smtp)
+        self.example("/private/alarms/test", idalarm=alarm)  # too many
+        mail = {"idapp": app, "kind": "email", "target": "ops@yourserver.net"}
+        self.reuse_key("/private/alarms/save", mail, mail | {"label": "other"})
+        self.example("/private/alarms/remove", idalarm=alarm)
+        self.watch(app, smtp)
         self.reuse_key("/private/apps/save", {"name": "once"}, {"name": "twice"})
         one = {"idapp": app, "host": "smtp.yourserver.net", "port": 587}
         self.reuse_key("/private/smtps/save", one, one | {"port": 465})
@@ -116,6 +127,20 @@ class Story:
             if path.startswith("/private/") and not path.endswith("/findAll"):
                 changes = {"idapp": NOBODYS} if "/apps/" in path or "ByApp" in path else {}
                 self.example(path, **changes or {"idapp": NOBODYS, "idsmtp": NOBODYS})
+
+    def watch(self, app: str, smtp: str) -> None:
+        for page in (0, 99):
+            self.example("/private/smtps/checks", idsmtp=smtp, page=page, size=1)
+        job = self.example("/private/smtps/checkByApp", idapp=app)["idjob"]
+        self.example("/private/smtps/progress", idjob=job)
+        self.example("/private/smtps/progress", idjob="no job")
+        with self.person.app.app_context():
+            db.session.get_one(Smtp, smtp).enabled = True
+            db.session.commit()
+        self.example("/private/smtps/status", idapp=app)
+        with self.person.app.app_context():
+            db.session.query(Check).filter(Check.queued.is_not(None)).delete()
+            db.session.commit()
 
     def reuse_key(self, path: str, *bodies: dict[str, Any]) -> None:
         for body in bodies:
@@ -225,7 +250,10 @@ def masked(body: Any) -> str:
     """The body without what is different every time."""
     text = json.dumps(body)
     text = re.sub(r"\b[0-9a-f]{24}\b", "ID", text)
+    text = re.sub(r"ID-[0-9]{13}\b", "JOB", text)
+    text = re.sub(r'"milliseconds": \{[^}]*\}', '"milliseconds": {}', text)
     text = re.sub(r"\b[0-9a-f]{16}\b", "NUMBER", text)
+    text = re.sub(r"whsec_[\w+/=]+", "SECRET", text)
     text = re.sub(r"smw_[\w-]{43}", "TOKEN", text)
     return re.sub(r"\d{4}-\d\d-\d\dT[\d:.]{12}", "TIME", text)
 

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import signal
-import time
-from datetime import datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from smtpweb.checking import batches, runner
-from smtpweb.database.models import Check, CheckQueue, Smtp
+from smtpweb.checking import batches
+from smtpweb.database.models import Check, Smtp, StartedWork
 from smtpweb.database.session import db, now
-from smtpweb.errors import Busy, TooMany
 from tests.support.browser import Browser, Page, one_database, signed_in
 from tests.support.counting import statements
-from tests.support.fake_smtp import FakeServer, Slowly, fake_smtp
-from tests.support.guest import Guest
-from tests.support.lists import add_check, add_smtp, fill_app, rows
-from tests.support.matching import search
-from tests.support.people import PASSWORD, Person
-from tests.support.serving import smtpweb_server
-from tests.support.threads import until
+from tests.support.factories import use_share
+from tests.support.fake_smtp import FakeServer, fake_smtp
+from tests.support.lists import add_check, fill_app, rows
+from tests.support.people import Person
+from tests.support.worker import work
 
 
 def add_served(alice: Person, idapp: str, *servers: FakeServer) -> list[str]:
@@ -45,16 +39,15 @@ def begin(browser: Browser, page: Page, button: str, smtp: list[str] | None = No
 
 
 def until_ended(browser: Browser, path: str) -> Page:
-    """What the page says once it does not look again by itself."""
-    until = time.monotonic() + 20
-    while True:
-        page = browser.get(path)
-        if "data-going-on" not in page.html:
-            assert "http-equiv" not in page.html
-            return page
-        assert page.root.find(".//meta[@http-equiv='refresh']") is not None
-        assert time.monotonic() < until, page.text
-        time.sleep(0.05)
+    """What the page says once a worker has done what is queued."""
+    page = browser.get(path)
+    assert "data-going-on" in page.html
+    assert page.root.find(".//meta[@http-equiv='refresh']") is not None
+    work(browser.app)
+    page = browser.get(path)
+    assert "data-going-on" not in page.html
+    assert "http-equiv" not in page.html
+    return page
 
 
 def test_batch_checks_the_selected_smtps_one_after_the_other(
@@ -91,134 +84,106 @@ def test_servers_never_tried_are_not_counted_as_failed(
     assert "2 of 2 checked: 1 accepted, 0 failed, 1 without a result." in page.text
 
 
-def queue_row(alice: Person, idapp: str, since: datetime, **values: Any) -> None:
-    """A row as a process leaves it that carries out the check of all servers of the app."""
-    given = {"owner": "f" * 24, "smtp_ids": [], "alive_until": now() + timedelta(minutes=1)}
+def queued(alice: Person) -> list[Check]:
     with alice.app.app_context():
-        db.session.add(
-            CheckQueue(user_id=alice.user_id, app_id=idapp, since=since, **given | values)
-        )
-        db.session.commit()
+        return list(db.session.query(Check).filter(Check.queued.is_not(None)))
 
 
-def queued(alice: Person) -> list[CheckQueue]:
-    with alice.app.app_context():
-        return list(db.session.query(CheckQueue))
-
-
-@pytest.mark.parametrize("refusal", [TooMany("At most 2.", 1), Busy("No room.", 1)])
 def test_limit_delays_a_batch_and_never_stops_it(
-    browser: Browser,
-    alice: Person,
-    idapp: str,
-    monkeypatch: pytest.MonkeyPatch,
-    refusal: TooMany | Busy,
+    browser: Browser, alice: Person, idapp: str
 ) -> None:
     """Nobody asks for it: the page is not even open."""
-    begun = runner.start
-    attempts = []
-
-    def limited(*args: Any) -> str:
-        attempts.append(args)
-        if len(attempts) % 2 == 0:
-            raise refusal
-        return begun(*args)
-
-    monkeypatch.setattr(runner, "start", limited)
     with fake_smtp() as server:
         add_served(alice, idapp, *[server] * 4)
         page = begin(browser, browser.get(f"/apps/{idapp}"), "Check all 4")
-        until(lambda: not queued(alice))
+        with alice.app.app_context():
+            use_share(alice, 28)
+        assert work(alice.app) == 2
+        page = browser.get(page.address)
+        assert "data-going-on" in page.html
+        assert "Your limit of checks is reached for now: it goes on by itself in" in page.text
+        assert list(page.form().buttons) == ["Stop"]
+        assert len(queued(alice)) == 2
+        with alice.app.app_context():
+            db.session.query(StartedWork).delete()
+            db.session.commit()
+        assert work(alice.app) == 2
         page = browser.get(page.address)
     assert "4 of 4 checked: 4 accepted, 0 failed." in page.text
     assert server.connections == 4  # none of them twice
-    assert len(attempts) == 7
-
-
-def test_page_says_when_a_delayed_batch_goes_on(
-    browser: Browser, alice: Person, idapp: str
-) -> None:
-    with alice.app.app_context():
-        add_smtp(idapp, 1)
-    since = now().replace(microsecond=0)
-    queue_row(alice, idapp, since, waits_until=now() + timedelta(seconds=479))
-    page = browser.get(f"/apps/{idapp}/checks?since={int(since.timestamp())}")
-    assert "data-going-on" in page.html
-    assert "The rest continue automatically in 8 minutes;" in page.text
-    assert "queued" in page.text
-    assert list(page.form().buttons) == ["Stop"]
 
 
 def test_batch_can_be_stopped_while_it_waits_and_gone_on_with(
-    browser: Browser, alice: Person, idapp: str, monkeypatch: pytest.MonkeyPatch
+    browser: Browser, alice: Person, idapp: str
 ) -> None:
-    begun = runner.start
-
-    def limited(*_: Any) -> str:
-        raise TooMany("At most 1.", 600)
-
-    monkeypatch.setattr(runner, "start", limited)
     with fake_smtp() as server:
         add_served(alice, idapp, server, server)
         page = begin(browser, browser.get(f"/apps/{idapp}"), "Check all 2")
-        until(lambda: queued(alice)[0].waits_until is not None)
+        assert "No worker is running" in page.text
         page = browser.send(page, page.form(), "Stop")
         assert "Checks that are already running will finish." in page.text
         assert "0 of 2 checked: 0 accepted, 0 failed. The rest were not checked" in page.text
-        monkeypatch.setattr(runner, "start", begun)
+        assert work(alice.app) == 0
         page = browser.send(page, page.form(), "Check the remaining 2")
         page = until_ended(browser, page.address)
     assert "2 of 2 checked: 2 accepted, 0 failed." in page.text
 
 
-def test_batch_is_shown_and_taken_over_by_another_process(
+def test_batch_is_known_by_its_address_and_counts_what_was_checked_since(
     browser: Browser, alice: Person, idapp: str
 ) -> None:
-    """All is in the rows and in the address: nothing of this batch is in memory."""
     with fake_smtp() as server:
         first, second = add_served(alice, idapp, server, server)
         with alice.app.app_context():
             add_check(first, 1, accepted=True, user_id=alice.user_id)
         since = (now() - timedelta(minutes=2)).replace(microsecond=0)
         path = f"/apps/{idapp}/checks?since={int(since.timestamp())}"
-        page = browser.get(path)  # nobody carries it out
+        page = browser.get(path)
         assert "data-going-on" not in page.html
         assert "1 of 2 checked: 1 accepted, 0 failed. The rest were not checked" in page.text
-        assert "Check the remaining one" in page.form().buttons
-        queue_row(alice, idapp, since)
-        page = browser.get(path)  # another process does
-        assert "data-going-on" in page.html
-        assert "queued" in page.text
+        page = browser.send(page, page.form(), "Check the remaining one")
+        page = until_ended(browser, path)
+        assert "2 of 2 checked: 2 accepted, 0 failed." in page.text
         page = browser.get(f"{path}&smtp={first}")
         assert "1 of 1 checked: 1 accepted, 0 failed." in page.text
         assert second not in page.html
-        assert server.connections == 0
-        with alice.app.app_context():
-            db.session.query(CheckQueue).update({"alive_until": now()})
-            db.session.commit()
-        page = until_ended(browser, path)  # it has ended: who looks at the page goes on
-        assert "2 of 2 checked: 2 accepted, 0 failed." in page.text
         assert server.connections == 1
-        until(lambda: not queued(alice))
 
 
-def test_batch_runs_one_at_a_time_and_needs_a_selection(
+def test_server_is_queued_once_however_often_it_is_asked_for(
     browser: Browser, alice: Person, idapp: str
 ) -> None:
     with fake_smtp() as server:
         add_served(alice, idapp, server, server)
         page = browser.get(f"/apps/{idapp}")
-        assert "Select at least one" in begin(browser, page, "Check selected").text
-        elsewhere = alice.make_app("blog")["_id"]
-        since = now().replace(microsecond=0) - timedelta(minutes=1)
-        queue_row(alice, elsewhere, since)
-        page = begin(browser, page, "Check all 2")
-        assert "Wait until they are done" in page.text
-        assert page.heading == "Checks of blog"
-        assert server.connections == 0
+        begin(browser, page, "Check all 2")
+        begin(browser, page, "Check all 2")
+        assert len(queued(alice)) == 2
+        work(alice.app)
+    assert server.connections == 2
 
 
-def test_server_whose_password_cannot_be_read_is_left_out(
+def test_queued_check_has_a_page_that_says_so(browser: Browser, alice: Person, idapp: str) -> None:
+    with fake_smtp() as server:
+        add_served(alice, idapp, server, server)
+        begin(browser, browser.get(f"/apps/{idapp}"), "Check all 2")
+        (check, _other) = queued(alice)
+        page = browser.get(f"/checks/{check.id}")
+        assert page.heading == "Check queued"
+        assert "a worker will carry it out in turn" in page.text
+        work(alice.app)
+        assert "accepted" in browser.get(f"/checks/{check.id}").heading
+
+
+def test_batch_needs_a_selection(browser: Browser, alice: Person, idapp: str) -> None:
+    alice.make_smtp(idapp)
+    alice.make_smtp(idapp)
+    page = browser.get(f"/apps/{idapp}")
+    assert "Select at least one" in begin(browser, page, "Check selected").text
+    assert queued(alice) == []
+
+
+def test_server_whose_password_cannot_be_read_says_so(
     browser: Browser, alice: Person, idapp: str
 ) -> None:
     with fake_smtp() as server:
@@ -229,7 +194,8 @@ def test_server_whose_password_cannot_be_read_is_left_out(
             db.session.commit()
         page = begin(browser, browser.get(f"/apps/{idapp}"), "Check all 2")
         page = until_ended(browser, page.address)
-    assert "1 of 2 checked: 1 accepted, 0 failed. The rest were not checked" in page.text
+    assert "2 of 2 checked: 1 accepted, 0 failed, 1 without a result." in page.text
+    assert "cannot be read" in page.text
 
 
 @one_database
@@ -261,40 +227,6 @@ def test_batch_is_begun_and_seen_by_its_owner_alone(
         assert server.connections == 0
 
 
-def test_worker_that_must_stop_begins_no_more_checks(tmp_path: Path) -> None:
-    """Not even while it waits for others to end: a check that is too late would be killed."""
-    slowly = {"EHLO": Slowly(2.5, "250 slow.example.com")}
-    settings = {
-        "SMTPWEB_EGRESS_ALLOW": "127.0.0.0/8",
-        "SMTPWEB_EGRESS_PORTS": "*",
-        "GUNICORN_CMD_ARGS": "--workers 1",
-    }
-    with (
-        fake_smtp(replies={"EHLO": Slowly(0.3, "250 quick.example.com")}) as quick,
-        fake_smtp(replies=slowly) as slow,
-        smtpweb_server(tmp_path, **settings) as (url, served),
-    ):
-        guest = Guest(url)
-        code = search("enter the code (.*)", served.output)[1]
-        typed = {"name": "ana", "email": "ana@example.com", "password": PASSWORD}
-        guest.send("/setup", code=code, again=PASSWORD, **typed)
-        smtp_id = guest.register(slow)
-        app = search("/apps/[0-9a-f]{24}", guest.get(f"/smtps/{smtp_id}"))[0]
-        for _number in range(9):
-            guest.send(
-                f"{app}/smtps/new", host=quick.host, port=str(quick.port), encryption="none",
-                priority="20", save="1",
-            )  # fmt: skip
-        guest.check(smtp_id)
-        guest.send(app, f"{app}/checks", all="1")
-        until(lambda: len(quick.mails) == 1)
-        begun = quick.connections
-        served.process.send_signal(signal.SIGTERM)
-        assert served.process.wait(30) == 0
-        assert len(slow.mails) == 1
-        assert quick.connections == len(quick.mails) <= begun + 2  # while the signal was under way
-
-
 def test_batch_of_a_large_app_takes_as_many_statements(
     browser: Browser, alice: Person, idapp: str
 ) -> None:
@@ -307,4 +239,4 @@ def test_batch_of_a_large_app_takes_as_many_statements(
     fill_app(alice, idapp, 5, 0)
     few = count()
     fill_app(alice, idapp, 10_000, 0)
-    assert count() == few <= 15
+    assert count() == few <= 16

@@ -263,6 +263,10 @@ def test_pages_are_in_spanish_for_a_spanish_browser(alice: Person, idapp: str) -
         "token": [token],
     }
     ids["token_id"] = [token_id]
+    ids["channel_id"] = [
+        alice.post("/private/alarms/save", idapp=idapp, kind=kind, target=target).json["_id"]
+        for kind, target in (("email", "a@example.com"), ("webhook", "https://a.example/x"))
+    ]
     seen_pages = 0
     for rule in alice.app.url_map.iter_rules():
         if "GET" not in (rule.methods or ()) or rule.endpoint.split(".")[0] in (
@@ -289,7 +293,7 @@ def paths_of(rule: Rule, ids: dict[str, Collection[str]]) -> Iterator[str]:
     if "private" in rule.rule:
         return
     found = [rule.rule]
-    for name in rule.arguments:
+    for name in rule.arguments - set(rule.defaults or ()):
         found = [
             re.sub(rf"<[^>]*{name}>", value, path) for path in found for value in sorted(ids[name])
         ]

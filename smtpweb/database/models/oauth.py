@@ -7,7 +7,7 @@ from datetime import date, datetime
 from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from .session import Base, Sealed, UtcDateTime, now
+from ..session import Base, Sealed, UtcDateTime, now
 
 
 class SmtpOauth(Base):

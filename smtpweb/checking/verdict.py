@@ -1,0 +1,135 @@
+"""What the outcome of a check does: to its row, to the SMTP server, to when it is checked next.
+
+One rule for all kinds of checks. One that a person asked for keeps the contract of the API: any
+failure of the server disables it. A scheduled one that fails temporarily is repeated first.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from ..database.models import Check, Due, Smtp
+from ..database.session import now
+from ..mailcheck import Report, Stage
+from ..mailcheck.core import report_size
+from ..registry import schedule, status
+from ..registry.status import Reason
+from . import facts
+
+HAND, BULK, SCHEDULED = "hand", "bulk", "scheduled"
+EMAIL, PROBE = "email", "probe"
+
+
+def settle(smtp: Smtp, due: Due | None, check: Check, report: Report) -> None:
+    """Keep the outcome, and let it decide unless the SMTP server was edited meanwhile.
+
+    Both rows are locked, within the caller's transaction. ``due`` is None where the server has
+    no row yet: the worker makes it.
+    """
+    moment = now()
+    check.finished, check.queued = moment, None
+    check.accepted = report.accepted
+    check.stage, check.code, check.title = report.stage, report.code, report.title
+    check.facts = report.facts
+    check.report_json = report_size.within(report).to_dict()
+    facts.keep(smtp, check, report)
+    is_current = check.smtp_version >= smtp.settings_version
+    check.applied = is_current and report.judges
+    if is_current:
+        repeats = _is_repeated(smtp, due, check, report)
+        was_enabled = smtp.enabled
+        with status.changing(
+            smtp, _reason(report, repeats), by=check.user_id or status.MACHINE, check=check
+        ):
+            _decide(smtp, due, check, report, repeats)
+        if due is not None:
+            _note_email(due, check, report, moment)
+            due.next_at = _next(smtp, due, report, repeats, was_enabled, moment)
+    release(smtp, due, check.ends_by)
+
+
+def release(smtp: Smtp, due: Due | None, ends_by: datetime) -> None:
+    """Let go of the SMTP server, unless somebody else has claimed it since until another time."""
+    if smtp.checking_until == ends_by:
+        smtp.checking_until = None
+    if due is not None and due.lease_until == ends_by:
+        due.lease_until = due.leased_by = None
+
+
+def must_email(due: Due | None, moment: datetime) -> bool:
+    """Whether only a real email says enough: a day has passed, or the last one was not taken."""
+    return due is not None and due.email_at is not None and due.email_at <= moment
+
+
+def _is_repeated(smtp: Smtp, due: Due | None, check: Check, report: Report) -> bool:
+    return (
+        check.kind == SCHEDULED
+        and not report.accepted
+        and report.judges
+        and report.temporary
+        and smtp.enabled
+        and due is not None
+        and due.attempt < len(schedule.REPEATS)
+    )
+
+
+def _reason(report: Report, repeats: bool) -> Reason:
+    if not report.judges:
+        return Reason.CANNOT_BE_CHECKED
+    if report.accepted:
+        return Reason.CHECK_ACCEPTED
+    return Reason.FAILED_TEMPORARILY if repeats else Reason.CHECK_FAILED
+
+
+def _decide(smtp: Smtp, due: Due | None, check: Check, report: Report, repeats: bool) -> None:
+    if not report.judges:
+        # A cause on our side says nothing about the server: the schedule leaves it as it is.
+        if report.refused_by_policy or check.kind != SCHEDULED:
+            smtp.uncheckable = report.code
+        return
+    smtp.uncheckable = None
+    if report.accepted:
+        if check.mode == PROBE and not smtp.enabled and must_email(due, now()):
+            return  # it was disabled because it took no email, and a probe sends none
+        smtp.judged, smtp.numerrors, smtp.degraded_since = True, 0, None
+        smtp.enabled = smtp.off_since is None
+        return
+    smtp.numerrors += 1
+    if repeats:
+        smtp.degraded_since = smtp.degraded_since or now()
+        return
+    smtp.judged, smtp.enabled, smtp.degraded_since = True, False, None
+
+
+def _note_email(due: Due, check: Check, report: Report, moment: datetime) -> None:
+    if check.mode != EMAIL or not report.judges:
+        return
+    if report.accepted:
+        due.email_at = moment + schedule.jittered(schedule.DAY)
+    elif report.stage is Stage.DATA:
+        due.email_at = moment
+
+
+def _next(
+    smtp: Smtp, due: Due, report: Report, repeats: bool, was_enabled: bool, moment: datetime
+) -> datetime | None:
+    """When the schedule checks it next; None: never. Counts the failures in ``due.attempt``."""
+    every = schedule.interval(smtp.app)
+    if every is None or smtp.off_since is not None:
+        return None
+    wait: timedelta
+    if report.refused_by_policy:
+        wait = every
+    elif not report.judges:
+        wait = min(schedule.AFTER_OUR_FAULT, every)
+    elif report.accepted and smtp.enabled:
+        due.attempt, wait = 0, every
+    elif repeats:
+        wait = schedule.REPEATS[due.attempt]
+        due.attempt += 1
+    else:
+        due.attempt = 1 if was_enabled else due.attempt + 1
+        is_refused = report.stage is Stage.AUTH and not report.temporary
+        # Accounts get locked by what is refused again and again.
+        wait = schedule.DAY if is_refused else schedule.back_off(every, due.attempt)
+    return moment + schedule.jittered(wait)

@@ -1,0 +1,186 @@
+"""Tables of what is registered: apps and their SMTP servers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from ...mailcheck import Encryption
+from ..rows import SmtpUser
+from ..session import Base, Sealed, UtcDateTime, now
+from .columns import Created, Digest, Email, Id, Name, only_where
+
+if TYPE_CHECKING:
+    from .checking import Check
+
+
+def encryption_of(starttls: bool, ssltls: bool) -> Encryption:
+    """The encryption that two flags mean; implicit TLS wins if both are set, as in JavaMail."""
+    if ssltls:
+        return Encryption.IMPLICIT
+    return Encryption.STARTTLS if starttls else Encryption.NONE
+
+
+def hides_username(smtp: SmtpUser) -> bool:
+    """Whether the user name of an ``Smtp``, or of a row with its columns, must not be shown."""
+    return bool(smtp.username) and smtp.username_is_secret is not False
+
+
+class App(Base):
+    """An application that sends email, with the address that its test emails go to."""
+
+    __tablename__ = "app"
+    __table_args__ = (UniqueConstraint("user_id", "name"),)
+
+    id: Mapped[Id]
+    user_id: Mapped[str] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(String(100))
+    testemail: Mapped[Email]
+    defaultfromemail: Mapped[Email | None]
+    defaultfromname: Mapped[Name | None]
+    strategy: Mapped[str] = mapped_column(String(10), default="RANDOM")
+    # Kept for clients that send them; smtpweb itself does not send the apps' email.
+    timebetweenemails: Mapped[int] = mapped_column(default=60)  # seconds
+    retaindata: Mapped[bool] = mapped_column(default=False)
+    useblacklist: Mapped[bool] = mapped_column(default=False)
+    useautoblacklist: Mapped[bool] = mapped_column(default=False)
+    # Minutes between two scheduled checks of each SMTP server; 0: none are scheduled.
+    checkevery: Mapped[int] = mapped_column(default=60)
+    # How often a scheduled check sends a real email: "never", "daily" or "always".
+    emailevery: Mapped[str] = mapped_column(String(10), default="daily")
+    # No check is scheduled before that, because a person said so.
+    off_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    off_by: Mapped[str | None] = mapped_column(String(24))
+    off_note: Mapped[str | None] = mapped_column(String(200))
+    version: Mapped[int] = mapped_column(default=1)
+    created: Mapped[Created]
+    modified: Mapped[Created]
+
+    smtps: Mapped[list[Smtp]] = relationship(
+        back_populates="app",
+        passive_deletes=True,
+        order_by=lambda: (Smtp.priority, Smtp.created, Smtp.id),
+    )
+
+
+class Smtp(Base):
+    """An SMTP server of an app. Edits raise ``version``, checks do not.
+
+    ``settings_version`` is the version of the last edit that was more than reordering: the outcome
+    of a check that began at it or later applies to the current settings. ``judged``: there is such
+    an outcome. ``uncheckable``: the code of the reason why the server cannot be checked (no From
+    address, refused by the egress policy, a cause on our side), or null.
+    """
+
+    __tablename__ = "smtp"
+    __table_args__ = (
+        Index(None, "app_id", "priority", "created"),
+        Index("ix_smtp_off_until", "off_until", **only_where("off_until IS NOT NULL")),
+        *(
+            Index(f"ix_smtp_{name}", name, **only_where(f"{name} IS NOT NULL"))
+            for name in ("degraded_since", "certificate_expires", "passwordexpires")
+        ),
+    )
+
+    id: Mapped[Id]
+    app_id: Mapped[str] = mapped_column(ForeignKey("app.id", ondelete="CASCADE"))
+    priority: Mapped[int] = mapped_column(default=10)
+    host: Mapped[str] = mapped_column(String(253))
+    port: Mapped[int]
+    username: Mapped[str | None] = mapped_column(String(1024))
+    password_sealed: Mapped[str | None] = mapped_column(Sealed)
+    # The user name is also the password, such as a token of Postmark. Null: not known yet.
+    username_is_secret: Mapped[bool | None] = mapped_column(default=False)
+    # Codes of what is likely to be wrong with the password, see ``providers.credentials``. Null:
+    # there is none, or it is not known yet.
+    password_findings: Mapped[str | None] = mapped_column(String(200))
+    auth: Mapped[bool] = mapped_column(default=False)
+    # It signs in with access tokens: there is a row in ``smtp_oauth``, and no password.
+    uses_oauth: Mapped[bool] = mapped_column(default=False)
+    starttls: Mapped[bool] = mapped_column(default=False)
+    ssltls: Mapped[bool] = mapped_column(default=False)
+    debug: Mapped[bool] = mapped_column(default=False)
+    defaultfromemail: Mapped[Email | None]
+    defaultfromname: Mapped[Name | None]
+    enabled: Mapped[bool] = mapped_column(default=True)
+    numerrors: Mapped[int] = mapped_column(default=0)
+    version: Mapped[int] = mapped_column(default=1)
+    settings_version: Mapped[int] = mapped_column(default=1)
+    judged: Mapped[bool] = mapped_column(default=False)
+    uncheckable: Mapped[str | None] = mapped_column(String(80))
+    # The lease of a running check (docs/decisions/0002); null: no check is under way.
+    checking_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # Turned off by a person (a user's id) since then; until then, or null: until a person
+    # enables it. No check enables it meanwhile.
+    off_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    off_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    off_by: Mapped[str | None] = mapped_column(String(24))
+    off_note: Mapped[str | None] = mapped_column(String(200))
+    # Scheduled checks fail temporarily since then, and are repeated before they disable it.
+    degraded_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # When the certificate that the last check saw expires, and the password, as its user says.
+    certificate_expires: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    passwordexpires: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    good_facts: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    created: Mapped[Created]
+    modified: Mapped[Created]
+
+    app: Mapped[App] = relationship(back_populates="smtps")
+    checks: Mapped[list[Check]] = relationship(
+        back_populates="smtp", passive_deletes=True, order_by="Check.started.desc()"
+    )
+
+    @property
+    def hides_username(self) -> bool:
+        """Whether its user name must not be shown; true if that is not known yet."""
+        return hides_username(self)
+
+    @property
+    def lacks_notes(self) -> bool:
+        """Whether something of its credentials is not known yet that is kept beside them."""
+        lacks_findings = self.password_sealed is not None and self.password_findings is None
+        return self.username_is_secret is None or lacks_findings
+
+    @property
+    def shown_username(self) -> str | None:
+        """The user name, unless it is as secret as the password."""
+        return None if self.hides_username else self.username
+
+    @property
+    def encryption(self) -> Encryption:
+        """The encryption that its two flags mean."""
+        return encryption_of(self.starttls, self.ssltls)
+
+    def __repr__(self) -> str:
+        return f"<Smtp {self.id}>"
+
+
+class IdempotencyKey(Base):
+    """What a request with this key created. Digests are keyed, see ``registry.idempotency``."""
+
+    __tablename__ = "idempotency_key"
+
+    digest: Mapped[Digest] = mapped_column(primary_key=True)  # of user, call and key
+    user_id: Mapped[str] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
+    content_digest: Mapped[Digest]
+    created_id: Mapped[str] = mapped_column(String(24))  # of an app or SMTP server, even if removed
+    created: Mapped[datetime] = mapped_column(UtcDateTime, default=now, index=True)
+
+
+class FormDraft(Base):
+    """The values of a form whose session had ended, kept for minutes for the same user.
+
+    ``sealed`` holds them as JSON, without passwords, sealed for this row's id.
+    """
+
+    __tablename__ = "form_draft"
+    __table_args__ = (UniqueConstraint("user_id", "path"),)
+
+    id: Mapped[Id]
+    user_id: Mapped[str] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"))
+    path: Mapped[str] = mapped_column(String(200))
+    sealed: Mapped[str] = mapped_column(Sealed)
+    created: Mapped[Created]

@@ -1,0 +1,234 @@
+"""Look for what comes with time rather than with a check: repeats, expiry, long degradation."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import delete, exists, select, update
+
+from ...config import settings
+from ...database.models import AlarmChannel, AlarmEvent, AlarmSweep, Smtp
+from ...database.session import db, now, writing
+from ...registry import states
+from ...registry.states import SmtpState
+from . import events, quiet_hours
+from .kinds import Kind
+
+PORTION = 100  # rows that one transaction looks at
+EXPIRY_DAYS = (21, 7, 1)
+DEGRADED_AFTER = timedelta(days=1)
+_HOURLY = timedelta(hours=1)
+_LASTING = (Kind.LOST, Kind.LAST_LOST, Kind.DEGRADED)
+
+
+def run() -> None:
+    """Write what has become due; several workers may do so at the same time."""
+    while _look_again() == PORTION:
+        pass
+    while _weekly_reports() == PORTION:
+        pass
+    if _my_turn("expiry", _HOURLY):
+        _expiring()
+        _degraded()
+        _forget_old()
+
+
+def _my_turn(name: str, every: timedelta) -> bool:
+    """Whether this process is to do what only one needs to do, every so often."""
+    moment = now()
+    next_at = db.session.scalar(select(AlarmSweep.next_at).where(AlarmSweep.name == name))
+    if next_at is not None and next_at > moment:
+        return False
+    with writing() as session:
+        insert = events.insert_into(AlarmSweep)
+        session.execute(
+            insert.values(name=name, next_at=moment).on_conflict_do_nothing(index_elements=["name"])
+        )
+        moved = session.execute(
+            update(AlarmSweep)
+            .where(AlarmSweep.name == name, AlarmSweep.next_at <= moment)
+            .values(next_at=moment + every)
+            .execution_options(synchronize_session=False)
+        )
+        return bool(moved.rowcount)  # type: ignore[attr-defined]
+
+
+# --- what lasts ------------------------------------------------------------------------------
+
+
+def _look_again() -> int:
+    """Repeat what lasts, settle what has become steady; returns how many were looked at."""
+    moment = now()
+    due = select(AlarmEvent.id).where(AlarmEvent.again_at <= moment)
+    if not db.session.scalar(due.limit(1)):
+        return 0
+    with writing() as session:
+        found = session.scalars(
+            select(AlarmEvent)
+            .where(AlarmEvent.again_at <= moment)
+            .order_by(AlarmEvent.again_at)
+            .limit(PORTION)
+            .with_for_update(skip_locked=True),
+            execution_options={"populate_existing": True},
+        ).all()
+        for event in found:
+            kind = Kind(event.kind)
+            if kind is Kind.UNSTEADY:
+                events.settle_unsteady(event)
+            else:
+                _repeat(event, kind, moment)
+        return len(found)
+
+
+def _repeat(event: AlarmEvent, kind: Kind, moment: datetime) -> None:
+    smtp = db.session.get(Smtp, event.smtp_id, populate_existing=True)
+    state = states.smtp_state(smtp) if smtp else None
+    expected = SmtpState.DEGRADED if kind is Kind.DEGRADED else SmtpState.DISABLED
+    if smtp is None or state is not expected:
+        event.ended, event.again_at = moment, None
+        return
+    # What the app has left may have changed since it was told last
+    kept = {name: event.facts.get(name) for name in ("check", "code", "new")}
+    event.facts = events.facts_of(smtp) | kept | {"since": event.at.isoformat()}
+    if kind in (Kind.LOST, Kind.LAST_LOST):
+        kind = Kind.LOST if event.facts["working"] else Kind.LAST_LOST
+        event.kind = kind.value
+    event.repeats += 1
+    event.again_at = moment + events.REPEATED_AFTER
+    channels = events.channels_of(event.user_id, event.app_id, kind)
+    events.deliver(event.id, kind, channels, number=event.repeats)
+
+
+def _degraded() -> None:
+    """Servers that have been degraded for a day."""
+    lasting = exists().where(
+        AlarmEvent.smtp_id == Smtp.id,
+        AlarmEvent.kind == Kind.DEGRADED.value,
+        AlarmEvent.ended.is_(None),
+    )
+    statement = (
+        select(Smtp)
+        .where(
+            Smtp.degraded_since <= now() - DEGRADED_AFTER,
+            states.smtp_is(SmtpState.DEGRADED),
+            ~lasting,
+        )
+        .order_by(Smtp.id)
+        .limit(PORTION)
+    )
+    last = ""
+    while True:
+        with writing() as session:
+            found = session.scalars(statement.where(Smtp.id > last)).all()
+            for smtp in found:
+                since = smtp.degraded_since or now()
+                facts = events.facts_of(smtp) | {"since": since.isoformat()}
+                key = f"degraded:{smtp.id}:{since.isoformat()}"
+                events.tell(
+                    Kind.DEGRADED,
+                    key,
+                    smtp,
+                    facts,
+                    again_at=now() + events.REPEATED_AFTER,
+                )
+        if len(found) < PORTION:
+            return
+        last = found[-1].id
+
+
+# --- what expires ----------------------------------------------------------------------------
+
+
+def _expiring() -> None:
+    """Certificates and passwords that expire within 21, 7 or 1 days: once for each of these."""
+    for what, column in (
+        ("certificate", Smtp.certificate_expires),
+        ("password", Smtp.passwordexpires),
+    ):
+        moment = now()
+        statement = (
+            select(Smtp)
+            .where(column > moment, column <= moment + timedelta(days=EXPIRY_DAYS[0]))
+            .order_by(Smtp.id)
+            .limit(PORTION)
+        )
+        last = ""
+        while True:
+            with writing() as session:
+                found = session.scalars(statement.where(Smtp.id > last)).all()
+                for smtp in found:
+                    if states.smtp_state(smtp) is not SmtpState.OFF:
+                        _tell_expiry(smtp, what, getattr(smtp, column.key), moment)
+            if len(found) < PORTION:
+                break
+            last = found[-1].id
+
+
+def _tell_expiry(smtp: Smtp, what: str, expires: datetime, moment: datetime) -> None:
+    left = expires - moment
+    threshold = min(days for days in EXPIRY_DAYS if left <= timedelta(days=days))
+    facts = events.facts_of(smtp) | {
+        "what": what,
+        "expires": expires.astimezone(UTC).isoformat(),
+        "days": left.days,
+    }
+    key = f"expiring:{what}:{smtp.id}:{expires.isoformat()}:{threshold}"
+    events.tell(Kind.EXPIRING, key, smtp, facts)
+
+
+# --- weekly reports, old rows ------------------------------------------------------------------
+
+
+def _weekly_reports() -> int:
+    moment = now()
+    if not db.session.scalar(
+        select(AlarmChannel.id).where(AlarmChannel.weekly_at <= moment).limit(1)
+    ):
+        return 0
+    with writing() as session:
+        found = session.scalars(
+            select(AlarmChannel)
+            .where(AlarmChannel.weekly_at <= moment)
+            .order_by(AlarmChannel.weekly_at)
+            .limit(PORTION)
+            .with_for_update(skip_locked=True),
+            execution_options={"populate_existing": True},
+        ).all()
+        for channel in found:
+            due = channel.weekly_at or moment
+            channel.weekly_at = quiet_hours.next_report(moment, channel.timezone)
+            if channel.off_since is not None:
+                continue
+            event_id = events.add_event(
+                user_id=channel.user_id,
+                app_id=channel.app_id,
+                kind=Kind.WEEKLY,
+                key=f"weekly:{channel.id}:{due.isoformat()}",
+                facts={"until": moment.isoformat()},
+            )
+            if event_id is not None:
+                events.deliver(event_id, Kind.WEEKLY, [channel])
+        return len(found)
+
+
+def _forget_old() -> None:
+    """Events that are over for as long as checks are kept go, and their deliveries with them."""
+    days = settings().keep_checks
+    if not days:
+        return
+    old = (
+        select(AlarmEvent.id)
+        .where(AlarmEvent.at < now() - timedelta(days=days), AlarmEvent.again_at.is_(None))
+        .order_by(AlarmEvent.at)
+        .limit(PORTION)
+        .with_for_update(skip_locked=True)
+    )
+    gone = PORTION
+    while gone == PORTION:
+        with writing() as session:
+            removed = session.execute(
+                delete(AlarmEvent)
+                .where(AlarmEvent.id.in_(old))
+                .execution_options(synchronize_session=False)
+            )
+            gone = removed.rowcount  # type: ignore[attr-defined]

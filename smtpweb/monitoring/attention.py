@@ -1,0 +1,133 @@
+"""What needs somebody now: problems of all apps, the worst first; what expires, what is queued.
+
+The same few statements, whatever the number of SMTP servers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import case, func, select
+
+from ..accounts.ownership import may_see_app, visible_smtps
+from ..database.models import App, Check, Due, Smtp
+from ..database.session import db, now
+from ..registry import states
+from ..registry.states import SmtpState
+
+SHOWN = 20  # problems
+EXPIRING = 5
+EXPIRES_SOON = timedelta(days=30)
+NEEDS_SOMEBODY = (SmtpState.DISABLED, SmtpState.UNCHECKABLE, SmtpState.DEGRADED)
+
+
+@dataclass(frozen=True)
+class Totals:
+    """How many apps and SMTP servers a user has, and how many of these are in each state."""
+
+    apps: int
+    smtps: dict[SmtpState, int]
+
+    @property
+    def all(self) -> int:
+        """All SMTP servers."""
+        return sum(self.smtps.values())
+
+    @property
+    def needing(self) -> int:
+        """Those that need somebody."""
+        return sum(self.smtps[state] for state in NEEDS_SOMEBODY)
+
+
+@dataclass(frozen=True)
+class Queue:
+    """Checks of a user's servers: how many wait, how many run, when the schedule makes the next."""
+
+    waiting: int
+    running: int
+    next_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A server that needs somebody; ``app_is_down``: nothing of its app is enabled."""
+
+    smtp: Smtp
+    app_is_down: bool
+
+
+def totals(user_id: str) -> Totals:
+    """How many there are of each."""
+    apps = select(func.count()).select_from(App).where(may_see_app(user_id)).scalar_subquery()
+    rows = db.session.execute(
+        visible_smtps(user_id)
+        .with_only_columns(states.SMTP_STATE.label("state"), func.count(), apps)
+        .group_by(states.SMTP_STATE)
+    ).all()
+    counts = dict.fromkeys(SmtpState, 0) | {SmtpState(state): count for state, count, _ in rows}
+    if rows:
+        return Totals(rows[0][2], counts)
+    return Totals(db.session.scalar(select(apps)) or 0, counts)
+
+
+def problems(user_id: str, most: int = SHOWN) -> list[Problem]:
+    """The worst first: apps that cannot send, then disabled, not checkable, degraded servers."""
+    enabled = (
+        select(Smtp.app_id, func.count().filter(Smtp.enabled).label("enabled"))
+        .join(Smtp.app)
+        .where(may_see_app(user_id))
+        .group_by(Smtp.app_id)
+        .subquery()
+    )
+    is_down = case((enabled.c.enabled == 0, 0), else_=1)
+    order = {state.value: place for place, state in enumerate(NEEDS_SOMEBODY)}
+    rows = db.session.execute(
+        visible_smtps(user_id)
+        .add_columns(is_down)
+        .join(enabled, enabled.c.app_id == Smtp.app_id)
+        .where(states.smtp_is(*NEEDS_SOMEBODY))
+        .order_by(
+            is_down,
+            case(order, value=states.SMTP_STATE, else_=len(order)),
+            func.lower(App.name),
+            App.id,
+            Smtp.priority,
+            Smtp.created,
+            Smtp.id,
+        )
+        .limit(most)
+    )
+    return [Problem(smtp, app_is_down=down == 0) for smtp, down in rows]
+
+
+def expiring(user_id: str) -> Sequence[Smtp]:
+    """The servers whose certificates end soon or have ended, the soonest first."""
+    return db.session.scalars(
+        visible_smtps(user_id)
+        .where(Smtp.certificate_expires < now() + EXPIRES_SOON, Smtp.off_since.is_(None))
+        .order_by(Smtp.certificate_expires, Smtp.id)
+        .limit(EXPIRING)
+    ).all()
+
+
+def queue(user_id: str) -> Queue:
+    """What is going on, and what comes next."""
+    moment = now()
+    mine = select(Smtp.id).join(Smtp.app).where(may_see_app(user_id))
+    waiting = (
+        select(func.count())
+        .select_from(Check)
+        .where(Check.queued.is_not(None), Check.smtp_id.in_(mine))
+    )
+    running = visible_smtps(user_id).where(Smtp.checking_until > moment)
+    next_at = select(func.min(Due.next_at)).where(Due.smtp_id.in_(mine))
+    row = db.session.execute(
+        select(
+            waiting.scalar_subquery(),
+            running.with_only_columns(func.count(), maintain_column_froms=True).scalar_subquery(),
+            next_at.scalar_subquery(),
+        )
+    ).one()
+    return Queue(*row)

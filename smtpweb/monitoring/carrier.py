@@ -1,0 +1,190 @@
+"""Carry out what is due: claim, check, settle, with hundreds of checks under way at once.
+
+A turn goes on as long as there is something to do. One asyncio loop holds the conversations; the
+database is asked in threads beside it, so that a slow one delays no conversation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
+
+from flask import Flask
+from sqlalchemy import update
+from sqlalchemy.exc import SQLAlchemyError
+
+from ..checking import verdict
+from ..database.models import Check
+from ..database.session import cause, db, writing
+from ..mailcheck import Report, Stage, Step, check_async
+from . import claims, settlement
+from .claims import Claim
+from .settlement import Result
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+AT_ONCE = 500  # conversations; each takes at most 80 KiB
+PORTION = 100  # checks that are claimed, and outcomes that are written, in one transaction
+_SETTLE_AFTER = 0.2  # seconds that an outcome waits for others to be written with
+_IDLE = 0.5  # seconds between two looks for more while checks are under way
+GRACE = 20.0  # seconds for the checks under way when the worker must end
+_RETRY = 1.0  # seconds, where the database is away
+_PROGRESS = 1.0  # seconds between two writes of how far checks have come
+_SHOWN = 50  # checks whose progress is written at once: pages show a few
+_ORDER = {stage: place for place, stage in enumerate(Stage)}
+
+
+class Carrier:
+    """One turn of a worker. ``is_over`` says whether the worker must end."""
+
+    def __init__(
+        self, app: Flask, worker_id: str, is_over: Callable[[], bool], at_once: int = AT_ONCE
+    ) -> None:
+        self._app, self._worker_id, self._is_over = app, worker_id, is_over
+        self._at_once = at_once
+        self._under_way: dict[asyncio.Task[Report | None], Claim] = {}
+        self._results: list[Result] = []
+        self._steps: dict[str, tuple[Step, ...]] = {}
+        self._written: dict[str, tuple[Step, ...]] = {}
+        self._progress_at = 0.0
+
+    def run(self) -> int:
+        """Carry out what is due until nothing is; returns how many checks that were."""
+        return asyncio.run(self._run())
+
+    async def _run(self) -> int:
+        done = 0
+        looked_at = settled_at = 0.0
+        over_at: float | None = None
+        more = True
+        while more or self._under_way or self._results:
+            if self._is_over():
+                over_at = over_at or time.monotonic()
+                more = False
+                if time.monotonic() > over_at + GRACE:
+                    await self._give_up()
+                    break
+            room = min(self._at_once - len(self._under_way), PORTION)
+            idle = time.monotonic() - looked_at > _IDLE
+            if over_at is None and room >= min(PORTION, self._at_once) // 2 and (more or idle):
+                claimed = await self._ask(partial(claims.claim, self._worker_id, room))
+                looked_at = time.monotonic()
+                more = bool(claimed)
+                for claim in claimed or ():
+                    self._begin(claim)
+            if self._under_way:
+                timeout = 0.0 if more and room > PORTION // 2 else 0.05
+                finished, _ = await asyncio.wait(
+                    self._under_way, timeout=timeout, return_when=asyncio.FIRST_COMPLETED
+                )
+                for task in finished:
+                    claim = self._under_way.pop(task)
+                    self._results.append(Result(claim, task.result()))
+            due = time.monotonic() - settled_at > _SETTLE_AFTER or not self._under_way
+            if self._results and (due or len(self._results) >= PORTION):
+                done += await self._settle()
+                settled_at = time.monotonic()
+                more = over_at is None  # a user or a host may have a place again
+            await self._show_progress()
+        return done
+
+    def _begin(self, claim: Claim) -> None:
+        self._under_way[asyncio.create_task(self._check(claim))] = claim
+
+    async def _check(self, claim: Claim) -> Report | None:
+        if isinstance(claim.target, Report):
+            return claim.target
+        watch = None
+        if claim.kind == verdict.BULK:
+            watch = self._watch(claim.check_id)
+        try:
+            return await check_async(claim.target, watch)
+        except Exception:
+            log.exception("check %s ended by a bug of ours", claim.check_id)
+            return None
+        finally:
+            self._steps.pop(claim.check_id, None)
+            self._written.pop(claim.check_id, None)
+
+    def _watch(self, check_id: str) -> Callable[[Step], None]:
+        def note(step: Step) -> None:
+            before = self._steps.get(check_id, ())
+            kept = (one for one in before if _ORDER[one.stage] < _ORDER[step.stage])
+            self._steps[check_id] = (*kept, step)
+
+        return note
+
+    async def _settle(self) -> int:
+        """Write the outcomes; while the database is away they are kept."""
+        portion = self._results[:PORTION]
+        if not await self._do(partial(settlement.settle, self._worker_id, portion)):
+            return 0
+        del self._results[: len(portion)]
+        return len(portion)
+
+    async def _give_up(self) -> None:
+        """Let other workers have what is not finished."""
+        left = [*self._under_way.values(), *(result.claim for result in self._results)]
+        for task in self._under_way:
+            task.cancel()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+        self._under_way.clear()
+        if left:
+            await self._do(partial(claims.give_back, left))
+
+    async def _show_progress(self) -> None:
+        if time.monotonic() - self._progress_at < _PROGRESS:
+            return
+        self._progress_at = time.monotonic()
+        changed = [
+            (check_id, steps)
+            for check_id, steps in self._steps.items()
+            if self._written.get(check_id) != steps
+        ][:_SHOWN]
+        if changed:
+            self._written |= dict(changed)
+            await self._do(partial(_write_progress, changed))
+
+    async def _do(self, operation: Callable[[], None]) -> bool:
+        """Let the database do something beside the loop; False where it is away."""
+
+        def done() -> bool:
+            operation()
+            return True
+
+        return await self._ask(done) or False
+
+    async def _ask(self, operation: Callable[[], T]) -> T | None:
+        """Ask the database beside the loop; None where it is away, after a short wait."""
+
+        def inside() -> T:
+            with self._app.app_context():
+                try:
+                    return operation()
+                finally:
+                    db.session.remove()
+
+        try:
+            return await asyncio.to_thread(inside)
+        except SQLAlchemyError as error:
+            log.warning("the database cannot be used just now: %s", cause(error))
+            await asyncio.sleep(_RETRY)
+            return None
+
+
+def _write_progress(changed: Sequence[tuple[str, tuple[Step, ...]]]) -> None:
+    with writing() as session:
+        for check_id, steps in changed:
+            session.execute(
+                update(Check)
+                .where(Check.id == check_id, Check.finished.is_(None))
+                .values(progress=[dataclasses.asdict(step) for step in steps])
+                .execution_options(synchronize_session=False)
+            )

@@ -1,0 +1,407 @@
+"""Claim what is due: the lease, the shares of users, the spacing of hosts.
+
+The database alone says what is due. A claim is a row of ``check`` and a lease in ``due``: when its
+worker is lost the lease ends, and any worker claims the server again.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Select, bindparam, delete, func, or_, select, text, update
+from sqlalchemy.orm import contains_eager
+
+from ..checking import arrival, limits, service, verdict
+from ..config import settings
+from ..database.models import Check, Due, MaintenanceWindow, Smtp, new_id
+from ..database.session import AnyRow, db, now, writing
+from ..errors import SecretUnreadable, TooMany
+from ..mailcheck import Purpose, Report, Target, not_tried
+from ..mailcheck.core.failure import Symptom
+from ..registry import schedule
+from . import maintenance
+
+PER_HOST = 2  # checks at a time
+HOST_SPACING = timedelta(seconds=0.5)  # between two turns of a host whose places are all taken
+LEASE_MARGIN = timedelta(seconds=30)  # beyond the deadline of a check
+_BUSY_AGAIN = timedelta(seconds=30)  # for a server that somebody checks by hand just now
+_HEAVY_SHARE = 4  # who has more than this part of what is due waits for the others
+_MOST_LOCKS = 64  # on hosts, in one claim
+_MOST_USERS = 100  # whose queued checks are looked at in one turn
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A check that this worker must carry out, and what to check."""
+
+    check_id: str
+    smtp_id: str
+    kind: str
+    started: datetime
+    ends_by: datetime  # of the lease
+    target: Target | Report
+
+
+def claim(worker_id: str, room: int) -> list[Claim]:
+    """Claim at most ``room`` checks: queued ones first, then scheduled ones."""
+    moment = now()
+    claims: list[Claim] = []
+    with writing():
+        hosts = _Hosts(moment)
+        claims += _queued(worker_id, moment, hosts, max(1, room // 2))
+        claims += _scheduled(worker_id, moment, hosts, room - len(claims))
+    return claims
+
+
+def is_anything_due() -> bool:
+    """Whether a worker would find something to do."""
+    moment = now()
+    due = select(Due.smtp_id).where(schedule.is_due(moment)).limit(1)
+    queued = select(Check.id).where(Check.queued.is_not(None)).limit(1)
+    return db.session.scalar(due) is not None or db.session.scalar(queued) is not None
+
+
+# --- scheduled checks ----------------------------------------------------------------------
+
+
+def _scheduled(worker_id: str, moment: datetime, hosts: _Hosts, room: int) -> list[Claim]:
+    window = _window(moment, room * 2)
+    if len(window) == room * 2:  # a backlog: one user may fill it
+        window += _others(moment, window, room)
+    hosts.look_at({row.host for row in window})
+    chosen, later = _choose(window, hosts, room)
+    _defer(later, moment)
+    ends_by = _ends_by(moment)
+    claims = []
+    windows = _Windows(moment)
+    for smtp, due in _locked(chosen, moment, windows):
+        if (closed := windows.closed_until(smtp)) is not None:
+            due.next_at = min(closed + schedule.jittered(schedule.SOON), moment + schedule.DAY)
+            continue
+        needs_email = smtp.app.emailevery == "always" or (
+            smtp.app.emailevery == "daily" and verdict.must_email(due, moment)
+        )
+        check = _begun(smtp, moment, ends_by, verdict.SCHEDULED)
+        check.mode = verdict.EMAIL if needs_email else verdict.PROBE
+        db.session.add(check)
+        claims.append(_lease(worker_id, check, smtp, due, settings().base_url))
+    return claims
+
+
+def _window(moment: datetime, size: int, *others: object) -> list[AnyRow]:
+    if size <= 0:
+        return []
+    return list(
+        db.session.execute(
+            select(Due.smtp_id, Due.user_id, Due.host)
+            .where(schedule.is_due(moment), *others)  # type: ignore[arg-type]
+            .order_by(Due.next_at)
+            .limit(size)
+            .with_for_update(skip_locked=True)
+        )
+    )
+
+
+class _Pace:
+    """How often something costly may be done: it takes a twentieth of the time at most."""
+
+    def __init__(self) -> None:
+        self._not_before = 0.0
+
+    def may(self) -> bool:
+        return time.monotonic() >= self._not_before
+
+    def took(self, seconds: float) -> None:
+        self._not_before = time.monotonic() + max(0.2, seconds * 20)
+
+
+_looks_for_others = _Pace()
+
+
+def _others(moment: datetime, window: Sequence[AnyRow], size: int) -> list[AnyRow]:
+    """What is due of users other than those who fill the window: a few must not wait for many."""
+    counts = Counter(row.user_id for row in window)
+    heavy = [user for user, count in counts.items() if count > len(window) / _HEAVY_SHARE]
+    if not heavy or not _looks_for_others.may():
+        return []
+    started = time.monotonic()
+    seen = {row.smtp_id for row in window}
+    others = _window(moment, size, Due.user_id.not_in(heavy))
+    _looks_for_others.took(time.monotonic() - started)
+    return [row for row in others if row.smtp_id not in seen]
+
+
+def _choose(
+    window: Iterable[AnyRow], hosts: _Hosts, room: int
+) -> tuple[list[str], dict[str, list[str]]]:
+    """The servers to check now, each user in turn; and those whose host has no place, by host."""
+    by_user: dict[str, list[AnyRow]] = defaultdict(list)
+    for row in window:
+        by_user[row.user_id].append(row)
+    in_turn = itertools.chain.from_iterable(itertools.zip_longest(*by_user.values()))
+    chosen: list[str] = []
+    later: dict[str, list[str]] = defaultdict(list)
+    for row in in_turn:
+        if row is None:
+            continue
+        if hosts.is_full(row.host):
+            later[row.host].append(row.smtp_id)
+        elif len(chosen) < room and hosts.has_place(row.host):
+            hosts.take(row.host)
+            chosen.append(row.smtp_id)
+    return chosen, later
+
+
+def _defer(later: dict[str, list[str]], moment: datetime) -> None:
+    """Space those whose host has no place: one more turn for each two of them."""
+    rows = [
+        {"id": smtp_id, "at": moment + HOST_SPACING * (place // PER_HOST + 1)}
+        for waiting in later.values()
+        for place, smtp_id in enumerate(waiting)
+    ]
+    if rows:
+        table = Due.__table__
+        statement = (
+            update(table)  # type: ignore[arg-type]
+            .where(table.c.smtp_id == bindparam("id"))
+            .values(next_at=bindparam("at"))
+        )
+        db.session.connection().execute(statement, rows)
+
+
+def _locked(ids: Sequence[str], moment: datetime, windows: _Windows) -> Iterable[tuple[Smtp, Due]]:
+    """The servers with their rows of ``due``, locked; without those that are checked just now."""
+    if not ids:
+        return
+    smtps = {smtp.id: smtp for smtp in db.session.scalars(_smtps(ids))}
+    windows.read(smtps.values())
+    dues = db.session.scalars(
+        select(Due).where(Due.smtp_id.in_(list(smtps))).with_for_update(skip_locked=True),
+        execution_options={"populate_existing": True},
+    )
+    for due in dues:
+        smtp = smtps[due.smtp_id]
+        if smtp.checking_until is not None and smtp.checking_until > moment:
+            due.next_at = moment + _BUSY_AGAIN
+            continue
+        yield smtp, due
+
+
+def _smtps(ids: Sequence[str]) -> Select[Smtp]:
+    return (
+        select(Smtp)
+        .join(Smtp.app)
+        .options(contains_eager(Smtp.app))
+        .where(Smtp.id.in_(ids))
+        .with_for_update(of=Smtp, skip_locked=True)
+        .execution_options(populate_existing=True)
+    )
+
+
+class _Windows:
+    """The maintenance windows of a batch."""
+
+    def __init__(self, moment: datetime) -> None:
+        self._moment = moment
+        self._windows: list[MaintenanceWindow] = []
+
+    def read(self, smtps: Iterable[Smtp]) -> None:
+        """Read those of these servers and their apps."""
+        ids = {one for smtp in smtps for one in (smtp.id, smtp.app_id)}
+        self._windows = maintenance.windows_of(ids) if ids else []
+
+    def closed_until(self, smtp: Smtp) -> datetime | None:
+        """Until when this server is left alone."""
+        return maintenance.closed_until(smtp, self._windows, self._moment)
+
+
+# --- queued checks -------------------------------------------------------------------------
+
+
+def _queued(worker_id: str, moment: datetime, hosts: _Hosts, room: int) -> list[Claim]:
+    users = db.session.scalars(
+        select(Check.user_id)
+        .where(Check.queued.is_not(None))
+        .group_by(Check.user_id)
+        .order_by(func.min(Check.queued))
+        .limit(_MOST_USERS)
+    ).all()
+    claims: list[Claim] = []
+    for user_id in users:
+        share = limits.room(user_id) if user_id else room
+        if share <= 0 or len(claims) >= room:
+            continue
+        claims += _queued_of(worker_id, user_id, moment, hosts, min(share, room - len(claims)))
+    return claims
+
+
+def _queued_of(
+    worker_id: str, user_id: str | None, moment: datetime, hosts: _Hosts, room: int
+) -> list[Claim]:
+    is_idle = or_(Smtp.checking_until.is_(None), Smtp.checking_until <= moment)
+    checks = db.session.scalars(
+        select(Check)
+        .join(Check.smtp)
+        .where(Check.queued.is_not(None), Check.user_id == user_id, is_idle)
+        .order_by(Check.queued, Check.id)
+        .limit(room)
+        .with_for_update(of=Check, skip_locked=True)
+    ).all()
+    by_smtp = {check.smtp_id: check for check in checks}
+    smtps = list(db.session.scalars(_smtps(list(by_smtp)))) if by_smtp else []
+    hosts.look_at({smtp.host for smtp in smtps})
+    claims = []
+    for smtp in smtps:
+        if not hosts.has_place(smtp.host):
+            continue
+        check, ends_by = by_smtp[smtp.id], _ends_by(moment)
+        if user_id is not None:
+            try:
+                limits.take_share(user_id, limits.CHECK, check.id, ends_by)
+            except TooMany:  # another worker has taken it meanwhile
+                break
+        hosts.take(smtp.host)
+        due = db.session.get(Due, smtp.id, populate_existing=True, with_for_update=True)
+        check.queued, check.started, check.ends_by = None, moment, ends_by
+        check.smtp_version = smtp.version
+        base_url = settings().base_url or check.base_url
+        claims.append(_lease(worker_id, check, smtp, due, base_url))
+    return claims
+
+
+# --- leases --------------------------------------------------------------------------------
+
+
+def _ends_by(moment: datetime) -> datetime:
+    return moment + timedelta(seconds=settings().check_timeout) + LEASE_MARGIN
+
+
+def _begun(smtp: Smtp, moment: datetime, ends_by: datetime, kind: str) -> Check:
+    return Check(
+        id=new_id(),
+        smtp_id=smtp.id,
+        smtp_version=smtp.version,
+        started=moment,
+        ends_by=ends_by,
+        kind=kind,
+        mode=verdict.EMAIL,
+        applied=False,
+    )
+
+
+def _lease(
+    worker_id: str, check: Check, smtp: Smtp, due: Due | None, base_url: str | None
+) -> Claim:
+    link, digest = "", None
+    if check.mode == verdict.EMAIL and base_url:
+        link, digest = arrival.new_link(base_url)
+    try:
+        target = service.target_of(smtp, link, Purpose(check.mode))
+    except SecretUnreadable:
+        target = _unreadable(smtp)
+    check.arrival_digest = digest if isinstance(target, Target) else None
+    smtp.checking_until = check.ends_by
+    if due is not None:
+        due.lease_until, due.leased_by = check.ends_by, worker_id
+        if due.next_at is not None and check.kind == verdict.SCHEDULED:
+            due.next_at = check.ends_by  # when it is due again if this worker is lost
+    return Claim(check.id, smtp.id, check.kind, check.started, check.ends_by, target)
+
+
+def _unreadable(smtp: Smtp) -> Report:
+    return not_tried(
+        Symptom.SEAL_UNREADABLE,
+        host=smtp.host,
+        port=smtp.port,
+        rcpt_to=smtp.app.testemail,
+        encryption=smtp.encryption,
+    )
+
+
+def give_back(claims: Sequence[Claim]) -> None:
+    """Let other workers carry these out at once: this one must end."""
+    moment = now()
+    by_id = {claim.smtp_id: claim for claim in claims}
+    with writing() as session:
+        smtps = session.scalars(
+            select(Smtp).where(Smtp.id.in_(list(by_id))).order_by(Smtp.id).with_for_update(),
+            execution_options={"populate_existing": True},
+        ).all()
+        for smtp in smtps:
+            claim = by_id[smtp.id]
+            due = session.get(Due, smtp.id, populate_existing=True, with_for_update=True)
+            if due is not None and due.lease_until == claim.ends_by and due.next_at is not None:
+                due.next_at = moment
+            verdict.release(smtp, due, claim.ends_by)
+            limits.give_back_share(claim.check_id)
+            mine = (Check.id == claim.check_id, Check.finished.is_(None))
+            if claim.kind == verdict.SCHEDULED:
+                session.execute(delete(Check).where(*mine))
+            else:
+                queued = {"queued": claim.started, "progress": None}
+                session.execute(update(Check).where(*mine).values(queued))
+
+
+class _Hosts:
+    """How many checks of each host are under way, on all machines."""
+
+    def __init__(self, moment: datetime) -> None:
+        self._moment = moment
+        self._taken: dict[str, int] = {}
+        self._left: set[str] = set()
+        self._postgresql = db.engine.dialect.name == "postgresql"
+
+    def look_at(self, hosts: set[str]) -> None:
+        """Count these, too. A host that another worker is claiming from just now is left to it."""
+        new = sorted(hosts - self._taken.keys())
+        if not new:
+            return
+        if self._postgresql:
+            self._left |= self._not_ours(new)
+        counted = db.session.execute(
+            select(Due.host, func.count())
+            .where(Due.host.in_(new), Due.lease_until > self._moment)
+            .group_by(Due.host)
+        )
+        under_way = {row[0]: row[1] for row in counted}
+        self._taken |= {host: under_way.get(host, 0) for host in new}
+
+    def _not_ours(self, hosts: list[str]) -> set[str]:
+        """Lock the hosts with more servers than places; those that another worker has locked.
+
+        On SQLite there is one writer anyway. A lock takes a place in the shared memory of
+        PostgreSQL, so one claim has a few.
+        """
+        crowded = db.session.scalars(
+            text(
+                "SELECT host FROM unnest(CAST(:hosts AS text[])) AS host WHERE (SELECT count(*)"
+                " FROM (SELECT FROM due WHERE due.host = host.host LIMIT :places + 1) AS few)"
+                " > :places"
+            ),
+            {"hosts": hosts, "places": PER_HOST},
+        ).all()
+        locked = db.session.scalars(
+            text(
+                "SELECT host FROM unnest(CAST(:hosts AS text[])) AS host"
+                " WHERE pg_try_advisory_xact_lock(7, hashtext(host))"
+            ),
+            {"hosts": crowded[:_MOST_LOCKS]},
+        ).all()
+        return set(crowded) - set(locked)
+
+    def has_place(self, host: str) -> bool:
+        """Whether one more check of it may begin."""
+        return host not in self._left and self._taken[host] < PER_HOST
+
+    def is_full(self, host: str) -> bool:
+        """Whether its places are taken, as far as this worker may say."""
+        return host not in self._left and self._taken[host] >= PER_HOST
+
+    def take(self, host: str) -> None:
+        """Count one more."""
+        self._taken[host] += 1

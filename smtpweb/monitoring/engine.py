@@ -1,0 +1,200 @@
+"""The job engine, Huey: it carries the work, and the database says what work there is.
+
+Jobs hold no data, so whatever an engine loses or delivers twice changes nothing: the next tick
+makes another one, and what a job does is claimed by leases.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from types import FrameType
+from typing import Any
+
+import redis
+from flask import Flask
+from huey import Huey, RedisHuey, SqliteHuey
+from huey.consumer import Consumer, Scheduler
+from huey.serializer import SignedSerializer
+from sqlalchemy.exc import SQLAlchemyError
+
+from ..config import Settings
+from ..database.session import cause, db, now
+from . import alarms, claims, housekeeping, schedule, workers
+from .carrier import Carrier
+
+log = logging.getLogger(__name__)
+
+NAME = "smtpweb"
+TICK = 1  # seconds between two looks at what is due
+TIDY_EVERY = 60.0  # seconds
+THREADS = 4  # one for a turn of checks, one for alarms, the others for what is short
+END_WITHIN = 28  # seconds, once told to
+_REDIS_WAITS = 10  # seconds for an answer
+_CLOCK_JUMP = 120.0  # seconds by which the clock of the wall and the monotonic one may part
+
+
+def make_huey(settings: Settings) -> Huey:
+    """The engine: in Redis where that is configured, else in a file of SQLite."""
+    serializer = SignedSerializer(secret=settings.secret_key, salt="smtpweb jobs")
+    options: dict[str, Any] = {"results": False, "serializer": serializer}
+    if settings.redis_url:
+        pool = redis.ConnectionPool.from_url(
+            settings.redis_url,
+            socket_timeout=_REDIS_WAITS,
+            socket_connect_timeout=_REDIS_WAITS,
+            health_check_interval=30,
+        )
+        return RedisHuey(NAME, connection_pool=pool, **options)
+    settings.queue_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return SqliteHuey(NAME, filename=str(settings.queue_file), **options)
+
+
+def every(seconds: float) -> Callable[[datetime], bool]:
+    """A rule for Huey's periodic tasks: true at once, and then again after so many seconds."""
+    last = [0.0]
+
+    def is_time(_moment: datetime) -> bool:
+        if last[0] and time.monotonic() - last[0] < seconds:
+            return False
+        last[0] = time.monotonic()
+        return True
+
+    return is_time
+
+
+class WorkerProcess:
+    """What runs in a worker: its jobs, its heartbeat, its end."""
+
+    def __init__(self, app: Flask, settings: Settings) -> None:
+        self.app = app
+        self.huey = make_huey(settings)
+        self.worker_id = ""
+        self._turn, self._telling = threading.Lock(), threading.Lock()
+        self._consumer: _Consumer | None = None
+        self._clock = time.time() - time.monotonic()
+        self._add_jobs()
+
+    def _add_jobs(self) -> None:
+        huey = self.huey
+
+        @huey.task(name="carry")  # type: ignore[untyped-decorator]
+        def carry() -> None:
+            self.carry()
+
+        @huey.periodic_task(every(TICK), name="tick")  # type: ignore[untyped-decorator]
+        def tick() -> None:
+            if self._inside(claims.is_anything_due) and huey.pending_count() < THREADS:
+                carry()
+
+        @huey.periodic_task(every(TICK), name="tell")  # type: ignore[untyped-decorator]
+        def tell() -> None:
+            self.tell()
+
+        @huey.periodic_task(every(TIDY_EVERY), name="tidy")  # type: ignore[untyped-decorator]
+        def tidy() -> None:
+            self._inside(housekeeping.tidy)
+
+    def run(self) -> None:
+        """Work until the process is told to end by SIGTERM; it has ended within 30 seconds."""
+        self._inside(self._begin)
+        self._consumer = _Consumer(
+            self.huey,
+            workers=THREADS,
+            scheduler_interval=TICK,
+            initial_delay=0.1,
+            max_delay=1.0,
+            graceful_signal="TERM",
+            shutdown_timeout=END_WITHIN,
+        )
+        ended = threading.Event()
+        heart = threading.Thread(target=self._beat, args=(ended,), name="heartbeat", daemon=True)
+        heart.start()
+        try:
+            self._consumer.run()
+        finally:
+            ended.set()
+            self._inside(lambda: workers.leave(self.worker_id))
+
+    def carry(self) -> int:
+        """Carry out what is due, unless this process does already; returns how many checks."""
+        if not self._turn.acquire(blocking=False):
+            return 0
+        try:
+            return Carrier(self.app, self.worker_id, self.is_over).run()
+        finally:
+            self._turn.release()
+
+    def tell(self) -> int:
+        """Deliver the alarms that are due, unless this process does already; returns how many."""
+        if not self._telling.acquire(blocking=False):
+            return 0
+        try:
+            return self._inside(lambda: alarms.deliver_due(is_over=self.is_over)) or 0
+        finally:
+            self._telling.release()
+
+    def is_over(self) -> bool:
+        """Whether this process was told to end."""
+        return self._consumer is not None and self._consumer.stop_flag.is_set()
+
+    def _begin(self) -> None:
+        seen = workers.last_seen()
+        if seen is not None and seen < now() - schedule.NOBODY_WORKED:
+            schedule.spread_backlog()
+        self.worker_id = workers.register()
+
+    def _beat(self, ended: threading.Event) -> None:
+        while not ended.wait(workers.BEAT):
+            self._inside(lambda: workers.beat(self.worker_id))
+            self._watch_clock()
+
+    def _watch_clock(self) -> None:
+        """Where the clock jumped ahead, what seems overdue was not: it must not come at once."""
+        clock = time.time() - time.monotonic()
+        jump, self._clock = clock - self._clock, clock
+        if abs(jump) > _CLOCK_JUMP:
+            log.warning("the clock has jumped by %s", timedelta(seconds=round(jump)))
+            self._inside(schedule.spread_backlog if jump > 0 else schedule.reconcile)
+
+    def _inside(self, operation: Callable[[], Any]) -> Any:
+        """Do it with the application; where the database is away, say so and give None."""
+        with self.app.app_context():
+            try:
+                return operation()
+            except SQLAlchemyError as error:
+                log.warning("the database cannot be used just now: %s", cause(error))
+                return None
+            finally:
+                db.session.remove()
+
+
+def end_with_parent() -> None:
+    """Tell this process to end when its parent is gone, as after a kill -9 of that."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
+
+
+class _Scheduler(Scheduler):  # type: ignore[misc]
+    periodic_task_seconds = TICK
+
+
+class _Consumer(Consumer):  # type: ignore[misc]
+    scheduler_class = _Scheduler
+
+    def _handle_signal(self, _signum: int, frame: FrameType | None) -> None:
+        """End in good order also at Ctrl-C, which reaches all processes of a terminal."""
+        super()._handle_signal(signal.SIGTERM, frame)
+        # What ends this process may tell it and its group: the second time is no hurry
+        signal.signal(signal.SIGTERM, self._handle_signal)

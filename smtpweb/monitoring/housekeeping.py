@@ -1,0 +1,62 @@
+"""What must be done every minute, by whichever worker comes to it. Twice does no harm."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+from sqlalchemy import select, update
+
+from ..checking import retention, tally, verdict
+from ..database.models import Check, Smtp
+from ..database.session import db, now, writing
+from ..registry import switches
+from . import incidents, schedule, workers
+
+log = logging.getLogger(__name__)
+
+_REMOVED = 100  # portions of old checks at most, so that one round ends soon
+_PASSED = timedelta(seconds=5)
+
+
+def tidy() -> None:
+    """Mend the schedule, enable what was off until now, queue lost checks anew, prune, sum up."""
+    schedule.reconcile()
+    enable_in_time()
+    queue_lost_checks_again()
+    with writing():
+        incidents.end()
+        workers.forget()
+    for _ in range(_REMOVED):
+        if retention.prune() < retention.PORTION:
+            break
+    for _ in range(_REMOVED):
+        if not retention.prune_history():
+            break
+    tally.compact()
+
+
+def enable_in_time() -> None:
+    """Enable the servers that a person turned off until a moment that has come."""
+    ids = db.session.scalars(
+        select(Smtp.id).where(Smtp.off_until.is_not(None), Smtp.off_until <= now()).limit(1000)
+    ).all()
+    for smtp_id in ids:
+        switches.end_of_pause(smtp_id)
+
+
+def queue_lost_checks_again() -> None:
+    """Queue the bulk checks again whose worker was killed; scheduled ones are due by their lease.
+
+    The test email of such a check may have been sent: it may go out twice.
+    """
+    moment = now()
+    lost = (Check.finished.is_(None), Check.queued.is_(None), Check.kind == verdict.BULK)
+    busy = select(Check.smtp_id).where(Check.queued.is_not(None))
+    with writing() as session:
+        session.execute(
+            update(Check)
+            .where(*lost, Check.ends_by < moment - _PASSED, Check.smtp_id.not_in(busy))
+            .values(queued=moment, progress=None),
+            execution_options={"synchronize_session": False},
+        )

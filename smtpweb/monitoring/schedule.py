@@ -1,0 +1,139 @@
+"""Keep the schedule in order: what lacks a row, what a wrong clock set, a backlog, due now."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, case, func, insert, literal, null, or_, select, update
+
+from ..accounts.ownership import owner_id
+from ..database.models import App, Check, Due, Smtp
+from ..database.session import db, fetch, now, writing
+from ..errors import NotFound
+from ..registry import schedule as rule
+from . import maintenance
+
+log = logging.getLogger(__name__)
+
+PORTION = 10_000  # rows that one transaction changes
+NOBODY_WORKED = timedelta(minutes=10)  # after which a backlog is spread
+_LATE = timedelta(minutes=5)
+_LONGEST_LEASE = timedelta(minutes=10)  # no setting lets a check take so long
+
+
+def next_check(smtp: Smtp) -> datetime | None:
+    """When the schedule checks this server next; None: never, as things are.
+
+    The end of a maintenance window or of a pause counts.
+    """
+    due = db.session.get(Due, smtp.id)
+    if due is None or due.next_at is None or smtp.off_since is not None:
+        return None
+    at = max(due.next_at, now())
+    windows = maintenance.windows_of((smtp.id, smtp.app_id))
+    return maintenance.closed_until(smtp, windows, at) or at
+
+
+def make_due(app_id: str | None = None) -> int:
+    """Make every scheduled check due now, or those of one app; returns how many.
+
+    Raises :class:`NotFound`. Hosts and users get their turns as ever.
+    """
+    which: list[Any] = [Due.next_at > now()]
+    if app_id is not None:
+        if db.session.get(App, app_id) is None:
+            raise NotFound("App")
+        which.append(Due.smtp_id.in_(select(Smtp.id).where(Smtp.app_id == app_id)))
+    return _in_portions(which, {"next_at": now()})
+
+
+def spread_backlog() -> int:
+    """Spread what is overdue over the next hour; returns how many there are.
+
+    For the start after a time in which nobody worked: all at once would be a stampede.
+    """
+    count = _in_portions([Due.next_at < now() - _LATE], {"next_at": rule.some_time(rule.SPREAD)})
+    if count:
+        log.warning("%s checks were overdue: they are spread over the next hour", count)
+    return count
+
+
+def reconcile() -> None:
+    """Give each server its row, and mend what a clock that went wrong has set."""
+    _add_lacking()
+    moment = now()
+    _in_portions([Due.next_at > moment + rule.FURTHEST], {"next_at": rule.some_time(rule.SPREAD)})
+    _in_portions(
+        [Due.lease_until > moment + _LONGEST_LEASE], {"lease_until": None, "leased_by": None}
+    )
+    with writing() as session:
+        session.execute(
+            update(Smtp)
+            .where(Smtp.checking_until > moment + _LONGEST_LEASE)
+            .values(checking_until=None),
+            execution_options={"synchronize_session": False},
+        )
+
+
+def _add_lacking() -> None:
+    """Servers without a row, such as those of before there was a schedule."""
+    moment = now()
+    lacking = ~select(Due.smtp_id).where(Due.smtp_id == Smtp.id).exists()
+    while True:
+        ids = select(Smtp.id).where(lacking).limit(PORTION)
+        with writing() as session:
+            added = session.execute(
+                insert(Due).from_select(
+                    ["smtp_id", "user_id", "host", "attempt", "next_at", "email_at"],
+                    select(
+                        Smtp.id,
+                        owner_id,
+                        Smtp.host,
+                        literal(0),
+                        _first(moment),
+                        rule.some_time(rule.DAY, start=moment),
+                    )
+                    .join(Smtp.app)
+                    .where(Smtp.id.in_(ids)),
+                )
+            )
+            if added.rowcount < PORTION:  # type: ignore[attr-defined]
+                return
+
+
+def _first(moment: datetime) -> ColumnElement[Any]:
+    never = or_(App.checkevery == 0, Smtp.off_since.is_not(None))
+    return case((never, null()), else_=rule.some_time(rule.SPREAD, start=moment))
+
+
+def _in_portions(which: list[Any], values: dict[str, Any]) -> int:
+    """Change rows of ``due``; each portion is a short transaction."""
+    total = 0
+    while True:
+        some = select(Due.smtp_id).where(*which).limit(PORTION)
+        with writing() as session:
+            changed = session.execute(
+                update(Due).where(Due.smtp_id.in_(some)).values(values),
+                execution_options={"synchronize_session": False},
+            )
+            count = int(changed.rowcount)  # type: ignore[attr-defined]
+        total += count
+        if count < PORTION:
+            return total
+
+
+def lag() -> float:
+    """For how many seconds the oldest check is overdue that nobody carries out; 0: none is."""
+    moment = now()
+    oldest = fetch(select(func.min(Due.next_at).label("at")).where(rule.is_due(moment)))[0].at
+    return max(0.0, (moment - oldest).total_seconds()) if oldest else 0.0
+
+
+def queue_depth() -> tuple[int, int]:
+    """How many checks wait in the queue, and how many are under way in workers."""
+    queued = select(func.count()).select_from(Check).where(Check.queued.is_not(None))
+    leased = select(func.count()).select_from(Due).where(Due.lease_until > now())
+    row = fetch(select(queued.scalar_subquery(), leased.scalar_subquery()))[0]
+    return row[0], row[1]

@@ -1,0 +1,119 @@
+"""When an SMTP server is checked next: the rule, for all that changes it.
+
+A row of ``due`` for each server says it. Times are spread by chance: servers that were registered
+together, or became due together, do not stay together.
+"""
+
+from __future__ import annotations
+
+import random
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, literal, literal_column, or_, select, update
+
+from ..database.models import App, Due, Smtp
+from ..database.session import UtcDateTime, db, now
+
+LEAST_EVERY, MOST_EVERY = 15, 24 * 60  # minutes; 0: never
+EMAIL_EVERY = ("never", "daily", "always")
+DAY = timedelta(days=1)
+SOON = timedelta(minutes=1)  # after a server was saved or enabled
+# After a temporary failure, before it disables a server.
+REPEATS = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))
+AFTER_OUR_FAULT = timedelta(minutes=15)
+# No time that is set lies further ahead: one that does was set by a clock that went wrong.
+FURTHEST = DAY * 1.5
+SPREAD = timedelta(hours=1)  # over which a backlog is spread
+
+_JITTER = 0.1
+
+
+def jittered(span: timedelta) -> timedelta:
+    """The span, a little shorter or longer by chance."""
+    return span * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - no secret
+
+
+def interval(app: Any) -> timedelta | None:
+    """Between two scheduled checks of a server of this app; None: there are none."""
+    return timedelta(minutes=app.checkevery) if app.checkevery else None
+
+
+def back_off(span: timedelta, failures: int) -> timedelta:
+    """Until a server that the machine disabled is tried again: doubled each time, up to a day."""
+    doubled: timedelta = span * 2 ** min(max(failures - 1, 0), 10)
+    return min(doubled, DAY)
+
+
+def plan(smtp: Smtp, app: App) -> None:
+    """Let a server that was saved or enabled be checked soon; within the caller's transaction."""
+    moment = now()
+    due = db.session.get(Due, smtp.id, populate_existing=True)
+    if due is None:
+        due = Due(smtp_id=smtp.id, attempt=0, user_id=app.user_id, host=smtp.host)
+        due.email_at = moment + DAY * random.random()  # noqa: S311
+        db.session.add(due)
+    due.user_id, due.host, due.attempt = app.user_id, smtp.host, 0
+    is_scheduled = app.checkevery and smtp.off_since is None
+    due.next_at = moment + jittered(SOON) if is_scheduled else None
+
+
+def unplan(smtp: Smtp) -> None:
+    """Schedule no check of a server that was turned off."""
+    db.session.execute(
+        update(Due).where(Due.smtp_id == smtp.id).values(next_at=None),
+        execution_options={"synchronize_session": "fetch"},
+    )
+
+
+def replan(app: App) -> None:
+    """After the schedule of an app has changed: its servers, spread over the new interval."""
+    mine = select(Smtp.id).where(Smtp.app_id == app.id)
+    every = interval(app)
+    if every is None:
+        db.session.execute(
+            update(Due).where(Due.smtp_id.in_(mine)).values(next_at=None),
+            execution_options={"synchronize_session": False},
+        )
+        return
+    db.session.execute(
+        update(Due)
+        .where(Due.smtp_id.in_(mine.where(Smtp.off_since.is_(None))))
+        .values(next_at=some_time(every, sooner_than=Due.next_at)),
+        execution_options={"synchronize_session": False},
+    )
+
+
+def some_time(
+    span: timedelta, *, start: datetime | None = None, sooner_than: Any = None
+) -> ColumnElement[datetime]:
+    """A time by chance within ``span`` from ``start`` (now), another one for each row.
+
+    Where ``sooner_than`` is a column, its time is kept if that is the sooner one.
+    """
+    start = start or now()
+    seconds = int(span.total_seconds())
+    if db.engine.dialect.name == "sqlite":
+        moment: Any = func.strftime(
+            "%Y-%m-%d %H:%M:%f000",
+            start.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3],
+            literal_column(f"'+' || (abs(random()) % {seconds * 1000 + 1} / 1000.0) || ' seconds'"),
+        )
+        least: Any = func.min
+    else:
+        share = func.random().op("*")(literal_column(f"interval '{seconds} seconds'"))
+        moment = literal(start, UtcDateTime).op("+")(share)
+        least = func.least
+    if sooner_than is None:
+        return moment  # type: ignore[no-any-return]
+    return least(func.coalesce(sooner_than, moment), moment)  # type: ignore[no-any-return]
+
+
+def is_due(moment: datetime) -> ColumnElement[bool]:
+    """The condition that a row is due and nobody has claimed it."""
+    return (Due.next_at <= moment) & is_free(moment)
+
+
+def is_free(moment: datetime) -> ColumnElement[bool]:
+    """The condition that nobody holds a lease on a row."""
+    return or_(Due.lease_until.is_(None), Due.lease_until <= moment)

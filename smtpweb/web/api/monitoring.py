@@ -1,0 +1,184 @@
+"""The API of what monitoring systems ask for: checks, status, bulk checks, scrapes."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from flask import Response, g
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+from ... import validators
+from ...checking import batches, service
+from ...checking.batches import Batch
+from ...database.models import Check
+from ...database.session import now
+from ...errors import BadInput, Sentence
+from ...monitoring import standing
+from ...registry import apps, smtps
+from ..http import auth
+from . import problems, schema
+from .views import bp
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST = 2**32 * 1000  # in the year 2106
+_JOB = re.compile(r"([0-9a-f]{24})-([0-9]{1,14})", re.ASCII)  # app, milliseconds since 1970
+
+
+@bp.get("/private/smtps/checks")
+@auth.needs("read")
+def find_checks() -> Response:
+    """One page of the checks of an SMTP server, the newest first."""
+    sent = schema.Sent()
+    smtp_id = sent.id("idsmtp")
+    number = sent.text("page", lambda value: validators.integer(value, 0, 10**6), required=True)
+    size = sent.text("size", lambda value: validators.integer(value, 1, 1000), required=True)
+    sent.done()
+    if number is None or size is None:  # done() has raised: this is for the type checker
+        raise BadInput({})
+    smtp = smtps.find(g.caller.user_id, smtp_id)
+    rows, total = service.history(smtp, number, size)
+    return schema.reply(schema.page([_check(row) for row in rows], number, size, total))
+
+
+def _check(row: Check) -> dict[str, Any]:
+    """A check as the API lists it; its report and transcript are for its page."""
+    if row.finished is not None:
+        status = "finished"
+    elif row.queued is not None:
+        status = "queued"
+    else:
+        status = "running" if service.is_under_way(row) else "interrupted"
+    return {
+        "_id": row.id,
+        "idsmtp": row.smtp_id,
+        "kind": row.kind,
+        "mode": row.mode,
+        "status": status,
+        "started": schema.time(row.started),
+        "finished": schema.time(row.finished) if row.finished else None,
+        "accepted": row.accepted,
+        "applied": row.applied,
+        "stage": row.stage,
+        "code": row.code,
+        "title": row.title,
+        "milliseconds": row.times or {},
+        "changes": row.changes or [],
+    }
+
+
+@bp.get("/private/smtps/status")
+@auth.needs("read")
+def show_status() -> Response:
+    """How an app stands: 200 while one of its SMTP servers works, else 503."""
+    sent = schema.Sent()
+    app_id = sent.id("idapp")
+    sent.done()
+    app = apps.find(g.caller.user_id, app_id)
+    found = standing.of_app(app.id)
+    members = {
+        "idapp": app.id,
+        "working": found.working,
+        "total": found.total,
+        "inuse": found.in_use,
+    }
+    return schema.reply(members) if found.working else problems.nothing_works(members)
+
+
+@bp.post("/private/smtps/checkByApp")
+@auth.needs("check")
+def check_by_app() -> Response:
+    """Queue a check of every SMTP server of an app."""
+    sent = schema.Sent()
+    app_id = sent.id("idapp")
+    sent.done()
+    batch = Batch(apps.find(g.caller.user_id, app_id).id, now())
+    batches.start(g.caller, batch, auth.base_url())
+    job = _job(batch)
+    return schema.reply(
+        {
+            "idjob": job,
+            "total": batches.standing(g.caller.user_id, batch).total,
+            "url": f"/private/smtps/progress?idjob={job}",
+        }
+    )
+
+
+@bp.get("/private/smtps/progress")
+@auth.needs("read")
+def show_progress() -> Response:
+    """How far a bulk check has come."""
+    sent = schema.Sent()
+    batch = sent.text("idjob", _batch, required=True)
+    sent.done()
+    if batch is None:  # as above
+        raise BadInput({})
+    apps.find(g.caller.user_id, batch.app_id)
+    found = batches.standing(g.caller.user_id, batch)
+    return schema.reply(
+        {
+            "idjob": _job(batch),
+            "total": found.total,
+            "queued": found.queued,
+            "finished": found.finished,
+            "accepted": found.accepted,
+            "failed": found.finished - found.accepted - found.without_result,
+            "done": not found.going_on,
+        }
+    )
+
+
+def _batch(value: str) -> Batch:
+    found = _JOB.fullmatch(value)
+    if found is None:
+        raise ValueError(Sentence("Must be the idjob of a bulk check."))
+    since = _EPOCH + timedelta(milliseconds=min(int(found[2]), _LATEST))
+    return Batch(found[1], since)
+
+
+def _job(batch: Batch) -> str:
+    return f"{batch.app_id}-{(batch.since - _EPOCH) // timedelta(milliseconds=1)}"
+
+
+@bp.get("/probe")
+@auth.needs("probe")
+def probe() -> Response:
+    """The last check of an SMTP server for a scrape, by the names of the blackbox exporter.
+
+    It begins no check: the schedule does, and one for each scrape would lock accounts.
+    """
+    sent = schema.Sent()
+    smtp_id = sent.id("idsmtp")
+    sent.done()
+    smtp = smtps.find(g.caller.user_id, smtp_id)
+    found = standing.last_check(smtp)
+    registry = CollectorRegistry()
+
+    def gauge(name: str, text: str, value: float) -> None:
+        Gauge(name, text, registry=registry).set(value)
+
+    gauge("probe_success", "Whether the last check was accepted.", bool(found and found.accepted))
+    gauge("smtpweb_probe_enabled", "Whether the server is enabled.", smtp.enabled)
+    if found:
+        age = max(0.0, (now() - found.finished).total_seconds())
+        gauge("smtpweb_probe_age_seconds", "Seconds since the last check finished.", age)
+        times = found.times or {}
+        if "total" in times:
+            gauge("probe_duration_seconds", "How long it took.", times["total"] / 1000)
+        stages = Gauge(
+            "smtpweb_probe_stage_seconds", "The same by stage.", ["stage"], registry=registry
+        )
+        for stage, milliseconds in times.items():
+            if stage != "total":
+                stages.labels(stage).set(milliseconds / 1000)
+        info = Gauge("smtpweb_probe_info", "How it ended.", ["stage", "code"], registry=registry)
+        info.labels(found.stage or "", found.code or "").set(1)
+    if smtp.certificate_expires:
+        gauge(
+            "probe_ssl_earliest_cert_expiry",
+            "When the certificate ends, in seconds since 1970.",
+            smtp.certificate_expires.timestamp(),
+        )
+    return Response(generate_latest(registry), content_type=CONTENT_TYPE_PLAIN_0_0_4)

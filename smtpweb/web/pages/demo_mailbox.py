@@ -1,0 +1,52 @@
+"""The mailbox of ``make demo``: what its sandbox servers accepted, and nobody else receives."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from flask import Blueprint, render_template
+
+from ...config import settings
+from ..http import auth
+from . import drafts
+
+SHOWN = 50
+
+bp = Blueprint("demo", __name__)  # registered in the demo only
+bp.url_value_preprocessor(auth.require_utf8)
+bp.before_request(drafts.require_login)
+
+
+@dataclass(frozen=True)
+class Mail:
+    """One email as the page shows it."""
+
+    moment: datetime
+    sender: str
+    recipient: str
+    subject: str
+    text: str
+
+
+@bp.get("/demo/mailbox")
+def mailbox() -> str:
+    """The newest emails, without those of checks that only say that they are tests."""
+    folder = settings().demo_mailbox
+    paths = sorted(folder.glob("*.eml"), reverse=True) if folder and folder.is_dir() else []
+    return render_template("demo/mailbox.html", mails=[_read(path) for path in paths[:SHOWN]])
+
+
+def _read(path: Path) -> Mail:
+    parsed = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
+    body = parsed.get_body(("plain",))
+    return Mail(
+        moment=datetime.fromtimestamp(path.stat().st_mtime, UTC),
+        sender=str(parsed["From"] or ""),
+        recipient=str(parsed["To"] or ""),
+        subject=str(parsed["Subject"] or ""),
+        text=str(body.get_content()) if body is not None else "",
+    )

@@ -1,0 +1,30 @@
+"""The first page: what needs you now, what expires next, what is queued."""
+
+from __future__ import annotations
+
+from flask import redirect, render_template, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from ...monitoring import attention
+from ...registry import overview
+from ..http import auth
+from .blueprint import bp
+
+
+@bp.get("/")
+def home() -> AnyResponse | str:
+    """What needs the user now, the worst first; whoever has no app begins with one."""
+    user = auth.user()
+    totals = attention.totals(user.id)
+    if not totals.apps:
+        return redirect(url_for(".list_apps"))
+    problems = attention.problems(user.id) if totals.needing else []
+    marks = overview.marks([problem.smtp.id for problem in problems]) if problems else {}
+    return render_template(
+        "home.html",
+        totals=totals,
+        needing=problems,
+        newest={smtp_id: rows[0] if rows else None for smtp_id, rows in marks.items()},
+        expiring=attention.expiring(user.id),
+        queue=attention.queue(user.id),
+    )

@@ -1,0 +1,227 @@
+"""The pages of the schedule: off and on, pauses, maintenance windows, everything due now."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from flask import abort, flash, redirect, render_template, request, url_for
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext, ngettext
+from werkzeug.wrappers import Response as AnyResponse
+from wtforms import SelectChoice, SelectField, SubmitField
+from wtforms.validators import Optional
+
+from ... import validators
+from ...accounts import users
+from ...database.models import App, Smtp
+from ...database.session import now
+from ...errors import BadInput, Sentence
+from ...monitoring import maintenance, schedule, workers
+from ...registry import apps, smtps, switches
+from ..http import auth
+from ..http.i18n import say
+from .blueprint import bp
+from .form_fields import text_field
+from .forms import Form
+
+# How long something is off, in hours; "": until a person enables it.
+SPANS = [
+    ("1", lazy_gettext("for 1 hour")),
+    ("4", lazy_gettext("for 4 hours")),
+    ("24", lazy_gettext("for 1 day")),
+    ("168", lazy_gettext("for 1 week")),
+]
+OPEN_ENDED = ("", lazy_gettext("until somebody enables it"))
+REPEATS = {
+    "once": lazy_gettext("once"),
+    "daily": lazy_gettext("every day"),
+    "weekly": lazy_gettext("every week"),
+}
+
+
+class WindowForm(Form):
+    """Add a maintenance window to an app or to one of its servers."""
+
+    starts = text_field(lazy_gettext("Starts (UTC)"), validators.moment)
+    hours = SelectField(
+        lazy_gettext("Lasts"),
+        choices=[
+            SelectChoice(str(hours), lazy_gettext("%(num)s h", num=hours))
+            for hours in (1, 2, 4, 8, 12, 24)
+        ],
+        default="2",
+    )
+    repeat = SelectField(
+        lazy_gettext("Repeated"),
+        choices=[SelectChoice(name, label) for name, label in REPEATS.items()],
+    )
+    smtp = SelectField(lazy_gettext("For"), validators=[Optional()], default="")
+    note = text_field(lazy_gettext("Why"), validators.note, required=False)
+    submit = SubmitField(lazy_gettext("Add window"))
+
+
+def about_server(smtp: Smtp) -> dict[str, Any]:
+    """What the page of a server shows of its schedule."""
+    return {
+        "next_check": schedule.next_check(smtp),
+        "off_by": users.name_of(smtp.off_by) if smtp.off_by else None,
+        "has_worker": workers.is_any_alive(),
+        "spans": SPANS,
+        "open_ended": OPEN_ENDED,
+    }
+
+
+def about_app(app: App) -> dict[str, Any]:
+    """What the page of an app shows of its schedule."""
+    return {
+        "paused": app.off_until is not None and app.off_until > now(),
+        "has_worker": workers.is_any_alive(),
+        "spans": SPANS,
+    }
+
+
+# --- off and on ----------------------------------------------------------------------------
+
+
+@bp.post("/smtps/<id:smtp_id>/disable")
+def disable_smtp(smtp_id: str) -> AnyResponse:
+    """Turn an SMTP server off."""
+    try:
+        smtp = switches.disable(
+            auth.user().id, smtp_id, until=_until(), note=request.form.get("note", "")
+        )
+    except BadInput as error:
+        _flash(error)
+    else:
+        where = f"{smtp.host}:{smtp.port}"
+        flash(_("%(smtp)s is off. No check enables it.", smtp=where), "success")
+    return redirect(url_for(".show_smtp", smtp_id=smtp_id), 303)
+
+
+@bp.post("/smtps/<id:smtp_id>/enable")
+def enable_smtp(smtp_id: str) -> AnyResponse:
+    """Enable an SMTP server, whoever disabled it."""
+    smtp = switches.enable(auth.user().id, smtp_id)
+    flash(_("%(smtp)s is enabled.", smtp=f"{smtp.host}:{smtp.port}"), "success")
+    return redirect(url_for(".show_smtp", smtp_id=smtp.id), 303)
+
+
+@bp.post("/apps/<id:app_id>/pause")
+def pause_app(app_id: str) -> AnyResponse:
+    """Schedule no check of the app's servers for a while."""
+    try:
+        until = _until()
+        if until is None:
+            raise BadInput({"hours": [Sentence("Choose how long.")]})
+        switches.pause(auth.user().id, app_id, until=until, note=request.form.get("note", ""))
+    except BadInput as error:
+        _flash(error)
+    else:
+        flash(_("Scheduled checks are paused."), "success")
+    return redirect(url_for(".show_app", app_id=app_id), 303)
+
+
+@bp.post("/apps/<id:app_id>/resume")
+def resume_app(app_id: str) -> AnyResponse:
+    """End the pause of an app."""
+    switches.resume(auth.user().id, app_id)
+    flash(_("Scheduled checks go on."), "success")
+    return redirect(url_for(".show_app", app_id=app_id), 303)
+
+
+def _until() -> datetime | None:
+    hours = request.form.get("hours", "")
+    if not hours:
+        return None
+    try:
+        return now() + timedelta(hours=validators.integer(hours, 1, 24 * 366))
+    except ValueError as error:
+        raise BadInput({"hours": [error.args[0]]}) from None
+
+
+def _flash(error: BadInput) -> None:
+    for messages in error.errors.values():
+        for message in messages:
+            flash(say(message), "warning")
+
+
+# --- maintenance windows -------------------------------------------------------------------
+
+
+@bp.route("/apps/<id:app_id>/maintenance", methods=["GET", "POST"])
+def show_windows(app_id: str) -> AnyResponse:
+    """The maintenance windows of an app and its servers; add one."""
+    user = auth.user()
+    app = apps.find(user.id, app_id)
+    servers = {smtp.id: f"{smtp.host}:{smtp.port}" for smtp in app.smtps[:MOST_LISTED]}
+    form = WindowForm()
+    form.smtp.choices = [
+        SelectChoice("", _("all servers of the app")),
+        *(SelectChoice(smtp_id, name) for smtp_id, name in servers.items()),
+    ]
+    if form.validate_on_submit():
+        with form.catches():
+            starts = form.accepted["starts"]
+            maintenance.add(
+                user.id,
+                app_id=app.id,
+                smtp_id=form.smtp.data or None,
+                starts=starts,
+                ends=starts + timedelta(hours=int(form.hours.data)),
+                repeat=form.repeat.data,
+                note=form.accepted.get("note") or "",
+            )
+            flash(_("The window was added."), "success")
+            return redirect(url_for(".show_windows", app_id=app.id), 303)
+    elif request.method == "GET":
+        form.starts.data = datetime.now(UTC).strftime("%Y-%m-%dT%H:00")
+    windows = maintenance.windows_of([app.id, *servers])
+    return form.page(
+        "apps/maintenance.html", app=app, windows=windows, servers=servers, repeats=REPEATS
+    )
+
+
+MOST_LISTED = 500  # servers of an app that a window can be chosen for on the page
+
+
+@bp.post("/windows/<id:window_id>/remove")
+def remove_window(window_id: str) -> AnyResponse:
+    """Remove a maintenance window."""
+    user = auth.user()
+    window = maintenance.remove(user.id, window_id)
+    app_id = window.app_id or smtps.find(user.id, window.smtp_id or "").app_id
+    flash(_("The window was removed."), "success")
+    return redirect(url_for(".show_windows", app_id=app_id), 303)
+
+
+# --- everything now ------------------------------------------------------------------------
+
+
+@bp.get("/schedule")
+def show_schedule() -> str:
+    """How the workers keep up; for administrators."""
+    _require_admin()
+    queued, under_way = schedule.queue_depth()
+    return render_template(
+        "schedule.html",
+        lag=schedule.lag(),
+        queued=queued,
+        under_way=under_way,
+        workers=workers.find_all(),
+        alive_after=now() - workers.ALIVE,
+    )
+
+
+@bp.post("/schedule/due")
+def make_due() -> AnyResponse:
+    """Make every scheduled check due now; for administrators."""
+    _require_admin()
+    count = schedule.make_due()
+    flash(ngettext("%(num)s check is due now.", "%(num)s checks are due now.", count), "success")
+    return redirect(url_for(".show_schedule"), 303)
+
+
+def _require_admin() -> None:
+    if not auth.user().is_admin:
+        abort(404)

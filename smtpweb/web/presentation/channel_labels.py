@@ -1,0 +1,56 @@
+"""How pages say things of alarms: where one goes, what it tells, whether it is on."""
+
+from __future__ import annotations
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+
+from ...database.models import AlarmChannel
+from .labels import State
+
+CHANNEL_KINDS = {
+    "email": lazy_gettext("Email"),
+    "webhook": lazy_gettext("Webhook"),
+    "apprise": lazy_gettext("Chat or pager"),
+}
+NEW_ALARM = {
+    "email": lazy_gettext("New alarm by email"),
+    "webhook": lazy_gettext("New alarm by webhook"),
+    "apprise": lazy_gettext("New alarm to a chat or pager"),
+}
+_EVENTS = {
+    "lost": lazy_gettext("stopped working"),
+    "lastlost": lazy_gettext("nothing can be sent"),
+    "recovered": lazy_gettext("works again"),
+    "expiring": lazy_gettext("expires soon"),
+    "degraded": lazy_gettext("failures for a day"),
+}
+
+
+def channel_target(channel: AlarmChannel) -> str:
+    """Where alarms go, as far as that is no secret."""
+    return channel.shown or _("the address of the account, %(address)s", address=channel.user.email)
+
+
+def channel_events(channel: AlarmChannel) -> str:
+    """What it tells, in a few words."""
+    return ", ".join(str(_EVENTS[word]) for word in channel.events.split())
+
+
+def channel_state(channel: AlarmChannel) -> State:
+    """Whether alarms go there, and if not, why."""
+    if channel.off_since is None:
+        if channel.failing_since is not None:
+            return State(_("On, failing"), "warning", "alert")
+        return State(_("On"), "success", "done")
+    words = {
+        "gone": _("Off: it answered 410"),
+        "failing": _("Off: nothing arrived for a day"),
+    }
+    found = words.get(channel.off_reason or "")
+    return State(found, "danger", "failed") if found else State(_("Off"), "secondary", "skipped")
+
+
+def clock(minutes: int | None) -> str:
+    """Minutes since midnight as people write them."""
+    return "" if minutes is None else f"{minutes // 60:02}:{minutes % 60:02}"
