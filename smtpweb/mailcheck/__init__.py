@@ -14,10 +14,11 @@ from .core.types import (
     Step,
     Target,
 )
+from .diagnosis.token import Grant, NetworkFault, TokenFailure, diagnose_token_error
 from .drivers.aio import check_async, check_many
 from .drivers.probe import Answer, probe
 from .drivers.sync import check
-from .flow.not_tried import not_tried
+from .flow.not_tried import no_token, not_tried
 
 __all__ = [
     "Answer",
@@ -25,8 +26,10 @@ __all__ = [
     "EgressPolicy",
     "EgressRuleError",
     "Encryption",
+    "Grant",
     "Line",
     "Mode",
+    "NetworkFault",
     "Outcome",
     "Purpose",
     "Reply",
@@ -35,9 +38,12 @@ __all__ = [
     "Stage",
     "Step",
     "Target",
+    "TokenFailure",
     "check",
     "check_async",
     "check_many",
+    "diagnose_token_error",
+    "no_token",
     "not_tried",
     "probe",
 ]

@@ -22,6 +22,8 @@ class Symptom(enum.StrEnum):
     NO_FROM = "no from"  # neither the server nor its app has a From address
     TOO_BUSY = "too busy"  # this machine cannot start more threads
 
+    TOKEN_REFUSED = "token refused"  # noqa: S105 - no access token was obtained; see token.py
+
     PORT_DENIED = "port denied"
     OWN_SERVICE = "own service"
     RANGE_DENIED = "range denied"

@@ -23,6 +23,7 @@ ServerText = NewType("ServerText", str)
 class Stage(enum.StrEnum):
     """The stages of a check, in order; a report names the last one reached."""
 
+    TOKEN = "token"  # noqa: S105 - obtaining an OAuth 2.0 access token, before any connection
     POLICY = "policy"
     RESOLVE = "resolve"
     CONNECT = "connect"
@@ -81,8 +82,11 @@ class Content:
 class Target:
     """One SMTP server and the test email to send through it.
 
-    ``username`` and ``password`` are used only if ``auth`` is true. ``timeout`` is the
-    deadline for the whole check in seconds, including name resolution. ``arrival_url`` is put
+    ``username`` and ``password`` are used only if ``auth`` is true. With an ``access_token``
+    (OAuth 2.0), no password mechanism is used, and without one no token mechanism.
+    ``token_milliseconds`` is the time in which the token was obtained, None if it was at hand.
+    ``timeout`` is the deadline for the whole check in seconds, including name resolution but not
+    the token request, which comes before. ``arrival_url`` is put
     into the test email: opening it confirms delivery. ``other_modes`` are tried, without
     sending credentials or email, if the host cannot be reached in the requested mode.
     ``content``: what to send instead of the test email.
@@ -96,6 +100,8 @@ class Target:
     auth: bool = False
     username: str = ""
     password: str = field(default="", repr=False)
+    access_token: str = field(default="", repr=False)
+    token_milliseconds: float | None = None
     from_name: str = ""
     ehlo_name: str | None = None  # None: our own FQDN, or an address literal if there is none
     timeout: float = 25.0

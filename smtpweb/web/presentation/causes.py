@@ -20,7 +20,7 @@ from ...mailcheck.diagnosis.catalogue import causes_by_id
 from ...mailcheck.diagnosis.facts import WARNINGS
 from ...mailcheck.diagnosis.matcher import Diagnosis
 from ...mailcheck.diagnosis.providers import providers
-from ...mailcheck.diagnosis.rendering import DEADLINE_STEP, FACTS, Rendered, render
+from ...mailcheck.diagnosis.rendering import ADDED_STEPS, FACTS, Rendered, render
 from ...mailcheck.net import happy_eyeballs
 from ...mailcheck.protocol.replies import BREACHES
 from ..http.i18n import spoken
@@ -84,7 +84,7 @@ def texts() -> Iterator[str]:
     """Yield the facts that are themselves English text, for translators."""
     yield from FACTS.values()
     yield from BREACHES
-    yield DEADLINE_STEP
+    yield from ADDED_STEPS
     yield from WARNINGS
     yield from happy_eyeballs.WORDS
     for provider in providers():

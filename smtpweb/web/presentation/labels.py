@@ -46,6 +46,10 @@ ENCRYPTION = {
 
 # For each stage: its command or protocol, and what happens in it.
 STAGES = {
+    Stage.TOKEN: (
+        lazy_gettext("Access token"),
+        lazy_gettext("Ask the authorization server for an access token (OAuth 2.0)"),
+    ),
     Stage.POLICY: (
         lazy_gettext("Policy"),
         lazy_gettext("Is smtpweb allowed to connect to this host and port?"),
@@ -222,6 +226,7 @@ def stage(name: str) -> str:
 def at_stage(name: str) -> str:
     """Return the name of a stage for use in a sentence: "Failed at the greeting"."""
     in_a_sentence = {
+        Stage.TOKEN: pgettext("in a sentence", "Access token"),
         Stage.POLICY: pgettext("in a sentence", "Policy"),
         Stage.GREETING: pgettext("in a sentence", "Greeting"),
     }
