@@ -18,8 +18,8 @@ from ..database.session import AnyRow, db, now, writing
 from ..errors import Busy, NotFound, Sentence
 from ..mailcheck import Purpose, Report, Target
 from ..mailcheck.core.failure import Symptom
-from ..registry import checkability, smtps
-from . import arrival, limits, retention, verdict
+from ..registry import checkability, grants, smtps
+from . import arrival, limits, retention, tokens, verdict
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +82,8 @@ def carry_out(
 ) -> Check:
     """Run a check that was begun, by ``ask`` if given, and store the result."""
     try:
+        if isinstance(target, Target):
+            target = tokens.with_token(begun.smtp_id, target)
         report = target if isinstance(target, Report) else (ask or mailcheck.check)(target)
     except BaseException:
         release(begun)  # our bug: the check stays without a result, which shows it
@@ -104,6 +106,7 @@ def target_of(smtp: Smtp, arrival_url: str, purpose: Purpose = Purpose.EMAIL) ->
     Raises :class:`SecretUnreadable`.
     """
     app, config = smtp.app, settings()
+    grants.require_readable(smtp)
     mail_from = checkability.sender(smtp, app.defaultfromemail)
     if not mail_from:
         return mailcheck.not_tried(

@@ -21,18 +21,19 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ..database.models import Smtp, SmtpOauth, new_id
 from ..database.session import cause, db, now, writing
-from ..errors import Busy, SecretUnreadable, Sentence
-from ..mailcheck.diagnosis.token import Grant, NetworkFault
+from ..errors import SecretUnreadable
+from ..mailcheck.diagnosis.token import Grant, NetworkFault, TokenFailure
 from ..providers import oauth
 from ..registry import grants
 from . import client
 from .client import Application, Granted
-from .failure import NoGrant, SignInNeeded, TokenNotObtained
+from .failure import NoGrant, TokenNotObtained
 
 log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=25)  # a request takes at most ten, storing its answer three attempts
-WAIT = 26.0  # seconds that another worker's request is waited for
+# The error of a grant that nobody has signed in for yet; no authorization server sends it
+SIGN_IN_NEEDED = "smtpweb_sign_in_needed"
 _PACE = 0.1  # seconds between two looks
 _MARGIN = timedelta(minutes=2)  # an access token is not used that close to its end
 _UNKNOWN_LIFE = timedelta(minutes=5)  # if the authorization server does not say
@@ -48,10 +49,14 @@ _ATTEMPTS = 3  # at storing what the authorization server has answered
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """An access token and the end of its life, as far as that is known."""
+    """An access token and the end of its life, as far as that is known.
+
+    ``is_new``: it was requested just now.
+    """
 
     value: str = field(repr=False)
     expires: datetime
+    is_new: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,46 +71,61 @@ class _Lease:
     interrupted: bool
 
 
-def obtain(smtp_id: str, *, fresh_for: timedelta = _MARGIN) -> AccessToken:
+def obtain(smtp_id: str, *, timeout: float = client.TIMEOUT) -> AccessToken:
     """Return an access token for an SMTP server; request one if there is none cached.
 
-    ``fresh_for``: how long it must live. Raises :class:`TokenNotObtained`, :class:`NoGrant`,
-    :class:`SignInNeeded`, :class:`SecretUnreadable` and :class:`Busy`.
+    ``timeout``: seconds for all of it. Raises :class:`TokenNotObtained`, :class:`NoGrant` and
+    :class:`SecretUnreadable`.
     """
-    deadline = time.monotonic() + WAIT
+    deadline = time.monotonic() + timeout
     while True:
-        found = _cached_or_lease(smtp_id, fresh_for)
+        found = _cached_or_lease(smtp_id)
+        left = deadline - time.monotonic()
         if isinstance(found, AccessToken):
             return found
         if isinstance(found, _Lease):
-            return _requested(found)
-        if time.monotonic() > deadline:
-            raise Busy(
-                Sentence("An access token is being requested for this SMTP server."), retry_after=5
-            )
+            return _requested(found, max(left, _PACE))
+        if left <= 0:
+            raise TokenNotObtained(_not_in_time(found, timeout))
         time.sleep(_PACE)
 
 
-def _cached_or_lease(smtp_id: str, fresh_for: timedelta) -> AccessToken | _Lease | None:
-    """Return the cached token, else a lease to request one; None if another worker holds it."""
+def _not_in_time(app: Application, timeout: float) -> TokenFailure:
+    """Return the failure of a token that another worker has requested and not received yet."""
+    return client.failure(app, (), app.token_url, network=NetworkFault.TIMEOUT, timeout=timeout)
+
+
+def cached(smtp_id: str) -> AccessToken | None:
+    """Return the cached access token of an SMTP server; raise :class:`NoGrant`."""
     found = _read(smtp_id)
     db.session.rollback()  # ends the read transaction: nothing is open while we wait
     if found is None:
         raise NoGrant
-    smtp, row = found
-    if cached := _cached(smtp, row, fresh_for):
+    return _cached(*found)
+
+
+def _cached_or_lease(smtp_id: str) -> AccessToken | _Lease | Application:
+    """Return the cached token, else a lease to request one.
+
+    If another worker has the lease, return what it asks for.
+    """
+    found = _read(smtp_id)
+    db.session.rollback()  # ends the read transaction: nothing is open while we wait
+    if found is None:
+        raise NoGrant
+    if cached := _cached(*found):
         return cached
-    if _is_leased(row):
-        return None
+    if _is_leased(found[1]):
+        return application_of(*found)
     with writing():
         found = _read(smtp_id, for_update=True)
         if found is None:
             raise NoGrant
         smtp, row = found
-        if cached := _cached(smtp, row, fresh_for):
+        if cached := _cached(smtp, row):
             return cached
         if _is_leased(row):
-            return None
+            return application_of(smtp, row)
         lease = _lease(smtp, row)
         row.renewing_by, row.renewing_until = lease.id, now() + LEASE
         row.interrupted = lease.interrupted
@@ -126,9 +146,9 @@ def _is_leased(row: SmtpOauth) -> bool:
     return row.renewing_until is not None and row.renewing_until > now()
 
 
-def _cached(smtp: Smtp, row: SmtpOauth, fresh_for: timedelta) -> AccessToken | None:
+def _cached(smtp: Smtp, row: SmtpOauth) -> AccessToken | None:
     until = row.accesstoken_until
-    if until is None or until < now() + fresh_for:
+    if until is None or until < now() + _MARGIN:
         return None
     try:
         token = grants.unseal(smtp, row, "accesstoken")
@@ -139,7 +159,8 @@ def _cached(smtp: Smtp, row: SmtpOauth, fresh_for: timedelta) -> AccessToken | N
 
 def _lease(smtp: Smtp, row: SmtpOauth) -> _Lease:
     if not grants.is_ready(row):
-        raise SignInNeeded
+        app = application_of(smtp, row)
+        raise TokenNotObtained(client.failure(app, (), app.token_url, error=SIGN_IN_NEEDED))
     grant = Grant(row.grant)
     refresh_token = grants.unseal(smtp, row, "refreshtoken")
     return _Lease(
@@ -175,9 +196,9 @@ def application_of(smtp: Smtp, row: SmtpOauth) -> Application:
 # --- request and store ---------------------------------------------------------------------
 
 
-def _requested(lease: _Lease) -> AccessToken:
+def _requested(lease: _Lease, timeout: float) -> AccessToken:
     try:
-        granted = _ask(lease)
+        granted = _ask(lease, min(timeout, client.TIMEOUT))
     except TokenNotObtained as error:
         log.info("no access token for SMTP %s: %s", lease.smtp_id, error)
         give_back(lease, answer_lost=error.failure.network in _ANSWER_LOST)
@@ -190,8 +211,8 @@ def _requested(lease: _Lease) -> AccessToken:
     return _store(lease, granted)
 
 
-def _ask(lease: _Lease) -> Granted:
-    app = lease.application
+def _ask(lease: _Lease, timeout: float) -> Granted:
+    app = dataclasses.replace(lease.application, timeout=timeout)
     if app.grant is Grant.CLIENT_CREDENTIALS:
         return client.by_client_credentials(app)
     if app.grant is Grant.JWT_BEARER:
@@ -216,7 +237,7 @@ def _store(lease: _Lease, granted: Granted) -> AccessToken:
 
 def _stored(lease: _Lease, granted: Granted) -> AccessToken:
     life = _UNKNOWN_LIFE if granted.life is None else timedelta(seconds=granted.life)
-    token = AccessToken(granted.access_token, now() + life)
+    token = AccessToken(granted.access_token, now() + life, is_new=True)
     with writing():
         found = _read(lease.smtp_id, for_update=True)
         # If the settings were edited meanwhile, the tokens belong to settings that are no more

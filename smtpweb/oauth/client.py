@@ -7,6 +7,7 @@ hostile input: only what RFC 6749 and 6750 allow is accepted, within bounds.
 from __future__ import annotations
 
 import json
+import logging
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -27,6 +28,8 @@ from ..providers import oauth
 from ..vetted_http import NoResponse, Obstacle, Response
 from .failure import TokenNotObtained
 
+log = logging.getLogger(__name__)
+
 TIMEOUT = 10.0  # seconds for one request, name resolution included
 MAX_BODY = 256 * 1024
 MAX_TOKEN = 16 * 1024  # octets; Microsoft's have two to three thousand
@@ -37,6 +40,11 @@ JWT_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)  # RFC 6750 2.1
 _VISIBLE = re.compile(r"[ -~]+", re.ASCII)  # RFC 6749 appendix A
 _BASIC, _ANONYMOUS = "smtpweb_basic", "smtpweb_anonymous"
+# What Authlib raises for hostile responses, which are evaluated here
+_UNREADABLE = (
+    OAuth2Error, ValueError, TypeError, LookupError, AttributeError, ArithmeticError,
+    RecursionError,
+)  # fmt: skip
 _FAULTS = {Obstacle.NOT_HTTP: NetworkFault.NOT_JSON}
 
 
@@ -53,6 +61,7 @@ class Application:
     provider: str = ""  # an id of the catalogue of diagnoses, or ""
     tenant: str | None = None
     username: str = ""
+    timeout: float = TIMEOUT
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +136,7 @@ def by_service_account(app: Application, key: str) -> Granted:
 
 def device_code(app: Application, device_url: str) -> DeviceCode:
     """Ask for a code that a person enters on another device (RFC 8628 3.1)."""
-    session = _Session()
+    session = _Session(app.timeout)
     data = {"scope": app.scope} if app.scope else {}
     if _method(app) == _BASIC:
         data["client_id"] = app.client_id
@@ -176,7 +185,9 @@ class _Answer:
 class _Session:
     """What Authlib sends its requests with: no cookie, no redirect, no proxy."""
 
-    response: Response | None = None
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
+        self.response: Response | None = None
 
     def post(
         self,
@@ -189,12 +200,16 @@ class _Session:
         sent["Content-Type"] = "application/x-www-form-urlencoded"
         if auth is not None:
             url, sent, body = auth.prepare("POST", url, sent, body)
-        self.response = http("POST", url, body.encode(), sent)
+        self.response = http("POST", url, body.encode(), sent, timeout=self._timeout)
         return _Answer(self.response)
 
 
 def http(
-    method: str, url: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+    method: str,
+    url: str,
+    body: bytes = b"",
+    headers: Mapping[str, str] | None = None,
+    timeout: float = TIMEOUT,
 ) -> Response:
     """Send one request to an authorization server; raise :class:`NoResponse`."""
     config = settings()
@@ -205,7 +220,7 @@ def http(
         body=body,
         headers=headers,
         ca_file=config.ca_file,
-        timeout=TIMEOUT,
+        timeout=timeout,
         max_body=MAX_BODY,
     )
 
@@ -247,13 +262,13 @@ def _client(app: Application, session: _Session) -> OAuth2Client:
 def _request(
     app: Application, sent: tuple[str, ...], ask: Callable[[OAuth2Client], Mapping[str, Any]]
 ) -> Granted:
-    session = _Session()
+    session = _Session(app.timeout)
     try:
         ask(_client(app, session))
     except NoResponse as error:
         raise TokenNotObtained(_unanswered(app, error, sent, app.token_url)) from None
-    except (OAuth2Error, ValueError, TypeError, AttributeError, RecursionError):
-        pass  # evaluated below, from the response itself
+    except _UNREADABLE as error:
+        log.debug("Authlib read no token: %s", type(error).__name__)
     if session.response is None:
         raise AssertionError("no request was sent")
     content = _content(app, session.response, sent, app.token_url)
@@ -302,7 +317,7 @@ def _content(
     if 300 <= response.status < 400:
         target = response.headers.get("location", "")
         try:
-            target = urlsplit(target).netloc.rpartition("@")[2] or "the same host"
+            target = urlsplit(target).hostname or ""
         except ValueError:
             target = ""
         fault = NetworkFault.REDIRECT
@@ -321,7 +336,7 @@ def _unanswered(
     app: Application, error: NoResponse, sent: tuple[str, ...], url: str
 ) -> TokenFailure:
     fault = _FAULTS.get(error.obstacle) or NetworkFault(error.obstacle.value)
-    return _failure(app, sent, url, network=fault, network_words=error.words, setting=error.setting)
+    return failure(app, sent, url, network=fault, network_words=error.words, setting=error.setting)
 
 
 def _refused(
@@ -336,7 +351,7 @@ def _refused(
     codes = content.get("error_codes")
     listed = codes if isinstance(codes, list) else []
     clock = response.clock
-    return _failure(
+    return failure(
         app,
         sent,
         url,
@@ -355,7 +370,8 @@ def _text(value: object) -> str:
     return value[:2000] if isinstance(value, str) else ""
 
 
-def _failure(app: Application, sent: tuple[str, ...], url: str, **found: Any) -> TokenFailure:
+def failure(app: Application, sent: tuple[str, ...], url: str, **found: Any) -> TokenFailure:
+    """Return a failed request of this application; ``sent`` are the secrets in it."""
     secrets = (app.client_secret, *sent)
     return TokenFailure(
         provider=app.provider,
@@ -365,7 +381,6 @@ def _failure(app: Application, sent: tuple[str, ...], url: str, **found: Any) ->
         tenant=app.tenant or "",
         scope=app.scope or "",
         username=app.username,
-        timeout=TIMEOUT,
         secrets=tuple(secret for secret in secrets if secret),
-        **found,
+        **{"timeout": app.timeout} | found,
     )

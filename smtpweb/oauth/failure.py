@@ -19,10 +19,3 @@ class NoGrant(SmtpwebError):
 
     code = "OAUTH_NOT_SET"
     title = Sentence("This SMTP server does not use OAuth")
-
-
-class SignInNeeded(SmtpwebError):
-    """Somebody has to sign in at the provider before there can be access tokens."""
-
-    code = "OAUTH_SIGN_IN_NEEDED"
-    title = Sentence("Sign in at the provider first")

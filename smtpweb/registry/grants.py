@@ -18,7 +18,8 @@ from sqlalchemy import ColumnElement, case, delete, or_, select
 
 from .. import installation
 from ..database.models import Smtp, SmtpOauth
-from ..database.session import AnyRow, db, fetch
+from ..database.rows import SmtpRow
+from ..database.session import db, fetch
 from ..errors import BadInput, SecretUnreadable, Sentence
 from ..mailcheck.diagnosis.token import Grant
 from ..providers import oauth
@@ -89,6 +90,13 @@ def unseal(smtp: Smtp, row: SmtpOauth, name: str) -> str | None:
         raise SecretUnreadable
     secret: str = content["secret"]
     return secret
+
+
+def require_readable(smtp: Smtp) -> None:
+    """Raise :class:`SecretUnreadable` if the secrets of a server's grant cannot be opened."""
+    if smtp.uses_oauth and (row := find(smtp.id)) is not None:
+        for name in ("clientsecret", "refreshtoken"):
+            unseal(smtp, row, name)
 
 
 def _use(smtp: Smtp, row: SmtpOauth, name: str) -> str:
@@ -167,7 +175,7 @@ def _completed(smtp: Smtp, row: SmtpOauth | None, given: OauthChanges) -> dict[s
     faults: dict[str, list[str]] = {}
     provider = oauth.named(provider_id)
     if provider is None:
-        values["oauthclientauth"] = values["oauthclientauth"] or oauth.BASIC
+        values["oauthclientauth"] = values["oauthclientauth"] or oauth.POST
         values["oauthtenant"] = None
     else:
         faults |= _filled_in(values, provider, grant, smtp.host, row, given)
@@ -177,7 +185,7 @@ def _completed(smtp: Smtp, row: SmtpOauth | None, given: OauthChanges) -> dict[s
             json.loads(key)["client_email"] if key else (row and same and row.clientid) or ""
         )
     missing = (name for name in _NEEDED[grant] if not values[name])
-    faults = {name: [_REQUIRED] for name in missing} | faults
+    faults = {**{name: [_REQUIRED] for name in missing}, **faults}
     if faults:
         raise BadInput(faults)
     return values
@@ -228,10 +236,12 @@ def _settle_secrets(smtp: Smtp, row: SmtpOauth, given: OauthChanges, *, rebound:
     """Seal, keep or forget the secrets; raise :class:`BadInput` for one that must be entered."""
     grant = Grant(row.grant)
     faults: dict[str, list[str]] = {}
-    of_client = "oauthkey" if grant is Grant.JWT_BEARER else "oauthclientsecret"
-    secret_given = given.get("oauthkey" if grant is Grant.JWT_BEARER else "oauthclientsecret")
-    token_given = given.get("oauthrefreshtoken") if grant is Grant.REFRESH_TOKEN else None
-    new = {"clientsecret": secret_given, "refreshtoken": token_given}
+    is_key = grant is Grant.JWT_BEARER
+    of_client = "oauthkey" if is_key else "oauthclientsecret"
+    new: dict[str, str | None] = {
+        "clientsecret": given.get("oauthkey") if is_key else given.get("oauthclientsecret"),
+        "refreshtoken": given.get("oauthrefreshtoken") if grant is Grant.REFRESH_TOKEN else None,
+    }
     for name, parameter in (("clientsecret", of_client), ("refreshtoken", "oauthrefreshtoken")):
         column = f"{name}_sealed"
         stored = getattr(row, column) is not None
@@ -283,18 +293,19 @@ COLUMNS = (
 )
 
 
-def shown(row: AnyRow) -> dict[str, Any]:
-    """Return what the API shows of the grant, from a row with :data:`COLUMNS`; never a secret."""
-    members: dict[str, Any] = {field.name: getattr(row, field.name) for field in _SHOWN}
+def shown(smtp: SmtpRow) -> dict[str, Any]:
+    """Return what the API shows of the grant of an SMTP server that has one; never a secret.
+
+    ``smtp``: the entity, or a row with :data:`COLUMNS`.
+    """
+    row: Any = smtp
+    if isinstance(smtp, Smtp):
+        (row,) = fetch(select(*COLUMNS).where(SmtpOauth.smtp_id == smtp.id))
+    members = {field.name: getattr(row, field.name) for field in _SHOWN}
     if members["oauthexpires"] is not None:
         members["oauthexpires"] = members["oauthexpires"].isoformat()
-    return members | {"oauthready": bool(row.oauthready)}
-
-
-def shown_of(smtp_id: str) -> dict[str, Any]:
-    """Return what the API shows of the grant of an SMTP server that has one."""
-    (row,) = fetch(select(*COLUMNS).where(SmtpOauth.smtp_id == smtp_id))
-    return shown(row)
+    given = {name: value for name, value in members.items() if value not in (None, "")}
+    return given | {"oauthready": bool(row.oauthready)}
 
 
 def is_ready(row: SmtpOauth) -> bool:

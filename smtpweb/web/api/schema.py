@@ -24,7 +24,7 @@ from ...errors import BadInput
 from ...mailcheck import Encryption
 from ...mailcheck.explain.explanation import Explanation
 from ...providers.settings import Warning
-from ...registry import apps, fields, smtps
+from ...registry import apps, fields, grants, smtps
 from ...registry.fields import SPELLINGS, Field
 from ...registry.idempotency import Once
 
@@ -161,6 +161,11 @@ def smtp_changes(sent: Sent) -> smtps.SmtpChanges:
     return cast(smtps.SmtpChanges, _fields_sent(sent, fields.SMTP))
 
 
+def oauth_changes(sent: Sent) -> grants.OauthChanges:
+    """Return the OAuth settings sent to ``/private/smtps/save``."""
+    return cast(grants.OauthChanges, _fields_sent(sent, fields.OAUTH))
+
+
 def app_changes(sent: Sent, *, edit: bool) -> apps.AppChanges:
     """Return the app settings sent to ``/private/apps/save``."""
     return cast(apps.AppChanges, _fields_sent(sent, fields.APP, edit=edit))
@@ -198,6 +203,8 @@ def smtp(row: SmtpRow, app_sender: str | None, *, secrets: bool) -> dict[str, An
         "status": "A" if row.enabled else "D",
     }
     shown |= _extra_members(row, fields.SMTP)
+    if row.uses_oauth:
+        shown |= grants.shown(row)
     if row.off_since is not None:
         shown["off"] = {
             "since": time(row.off_since),

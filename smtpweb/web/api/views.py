@@ -10,6 +10,7 @@ from ...checking import explain as explaining
 from ...checking import service
 from ...database.models import Smtp
 from ...errors import BadInput, CredentialsNotValid, NotAuthorized, NotFound
+from ...oauth import saving
 from ...registry import apps, smtps, switches
 from ..errors import describe
 from ..http import auth
@@ -62,10 +63,10 @@ def save_smtp() -> Response:
     sent = schema.Sent()
     app_id = sent.id("idapp")
     smtp_id = sent.id("idsmtp", required=False)
-    changes = schema.smtp_changes(sent)
+    changes, oauth = schema.smtp_changes(sent), schema.oauth_changes(sent)
     once = sent.once()
     sent.done()
-    saved = smtps.save(g.caller.user_id, app_id, changes, smtp_id or None, once=once)
+    saved = saving.save(g.caller.user_id, app_id, changes, oauth, smtp_id or None, once=once)
     return _smtp_reply(saved)
 
 
