@@ -27,7 +27,6 @@ def upgrade():
         sa.Column("authurl", sa.String(length=500), nullable=True),
         sa.Column("deviceurl", sa.String(length=500), nullable=True),
         sa.Column("clientauth", sa.String(length=10), nullable=False),
-        sa.Column("expires", sa.Date(), nullable=True),
         sa.Column("clientsecret_sealed", sa.String(length=20000), nullable=True),
         sa.Column("refreshtoken_sealed", sa.String(length=20000), nullable=True),
         sa.Column("accesstoken_sealed", sa.String(length=40000), nullable=True),

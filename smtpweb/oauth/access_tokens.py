@@ -12,8 +12,10 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
@@ -31,7 +33,7 @@ from .failure import NoGrant, TokenNotObtained
 
 log = logging.getLogger(__name__)
 
-LEASE = timedelta(seconds=25)  # a request takes at most ten, storing its answer three attempts
+_LEASE = timedelta(seconds=25)  # a request takes at most ten, storing its answer three attempts
 # The error of a grant that nobody has signed in for yet; no authorization server sends it
 SIGN_IN_NEEDED = "smtpweb_sign_in_needed"
 _PACE = 0.1  # seconds between two looks
@@ -60,7 +62,7 @@ class AccessToken:
 
 
 @dataclass(frozen=True, slots=True)
-class _Lease:
+class Lease:
     """All that a request needs, as plain values: it is made without a transaction."""
 
     id: str
@@ -83,8 +85,8 @@ def obtain(smtp_id: str, *, timeout: float = client.TIMEOUT) -> AccessToken:
         left = deadline - time.monotonic()
         if isinstance(found, AccessToken):
             return found
-        if isinstance(found, _Lease):
-            return _requested(found, max(left, _PACE))
+        if isinstance(found, Lease):
+            return store(found, ask(found, partial(_request, found, max(left, _PACE))))
         if left <= 0:
             raise TokenNotObtained(_not_in_time(found, timeout))
         time.sleep(_PACE)
@@ -104,7 +106,7 @@ def cached(smtp_id: str) -> AccessToken | None:
     return _cached(*found)
 
 
-def _cached_or_lease(smtp_id: str) -> AccessToken | _Lease | Application:
+def _cached_or_lease(smtp_id: str) -> AccessToken | Lease | Application:
     """Return the cached token, else a lease to request one.
 
     If another worker has the lease, return what it asks for.
@@ -115,7 +117,7 @@ def _cached_or_lease(smtp_id: str) -> AccessToken | _Lease | Application:
         raise NoGrant
     if cached := _cached(*found):
         return cached
-    if _is_leased(found[1]):
+    if is_leased(found[1]):
         return application_of(*found)
     with writing():
         found = _read(smtp_id, for_update=True)
@@ -124,12 +126,12 @@ def _cached_or_lease(smtp_id: str) -> AccessToken | _Lease | Application:
         smtp, row = found
         if cached := _cached(smtp, row):
             return cached
-        if _is_leased(row):
+        if is_leased(row):
             return application_of(smtp, row)
-        lease = _lease(smtp, row)
-        row.renewing_by, row.renewing_until = lease.id, now() + LEASE
-        row.interrupted = lease.interrupted
-    return lease
+        if not grants.is_ready(row):
+            app = application_of(smtp, row)
+            raise TokenNotObtained(client.failure(app, (), app.token_url, error=SIGN_IN_NEEDED))
+        return take(smtp, row)
 
 
 def _read(smtp_id: str, *, for_update: bool = False) -> tuple[Smtp, SmtpOauth] | None:
@@ -142,7 +144,8 @@ def _read(smtp_id: str, *, for_update: bool = False) -> tuple[Smtp, SmtpOauth] |
     return None if row is None else (row[0], row[1])
 
 
-def _is_leased(row: SmtpOauth) -> bool:
+def is_leased(row: SmtpOauth) -> bool:
+    """Check whether a worker is requesting a token with this grant."""
     return row.renewing_until is not None and row.renewing_until > now()
 
 
@@ -157,22 +160,20 @@ def _cached(smtp: Smtp, row: SmtpOauth) -> AccessToken | None:
     return None if token is None else AccessToken(token, until)
 
 
-def _lease(smtp: Smtp, row: SmtpOauth) -> _Lease:
-    if not grants.is_ready(row):
-        app = application_of(smtp, row)
-        raise TokenNotObtained(client.failure(app, (), app.token_url, error=SIGN_IN_NEEDED))
-    grant = Grant(row.grant)
-    refresh_token = grants.unseal(smtp, row, "refreshtoken")
-    return _Lease(
+def take(smtp: Smtp, row: SmtpOauth) -> Lease:
+    """Take the lease on a grant, in the caller's transaction; an older one counts no more."""
+    if row.renewing_by is not None and Grant(row.grant) in grants.USES_REFRESH_TOKEN:
+        row.interrupted = True  # whoever had it neither stored an answer nor an error
+    lease = Lease(
         new_id(),
         smtp.id,
         application_of(smtp, row),
         grants.unseal(smtp, row, "clientsecret"),
-        refresh_token,
-        # Whoever had the last lease neither stored an answer nor an error
-        interrupted=row.interrupted
-        or (row.renewing_by is not None and grant in grants.USES_REFRESH_TOKEN),
+        grants.unseal(smtp, row, "refreshtoken"),
+        row.interrupted,
     )
+    row.renewing_by, row.renewing_until = lease.id, now() + _LEASE
+    return lease
 
 
 def application_of(smtp: Smtp, row: SmtpOauth) -> Application:
@@ -196,9 +197,10 @@ def application_of(smtp: Smtp, row: SmtpOauth) -> Application:
 # --- request and store ---------------------------------------------------------------------
 
 
-def _requested(lease: _Lease, timeout: float) -> AccessToken:
+def ask(lease: Lease, request: Callable[[Application], Granted]) -> Granted:
+    """Make the request of a lease; the lease ends if it fails."""
     try:
-        granted = _ask(lease, min(timeout, client.TIMEOUT))
+        return request(lease.application)
     except TokenNotObtained as error:
         log.info("no access token for SMTP %s: %s", lease.smtp_id, error)
         give_back(lease, answer_lost=error.failure.network in _ANSWER_LOST)
@@ -208,11 +210,10 @@ def _requested(lease: _Lease, timeout: float) -> AccessToken:
     except BaseException:
         give_back(lease, answer_lost=True)
         raise
-    return _store(lease, granted)
 
 
-def _ask(lease: _Lease, timeout: float) -> Granted:
-    app = dataclasses.replace(lease.application, timeout=timeout)
+def _request(lease: Lease, timeout: float, app: Application) -> Granted:
+    app = dataclasses.replace(app, timeout=min(timeout, client.TIMEOUT))
     if app.grant is Grant.CLIENT_CREDENTIALS:
         return client.by_client_credentials(app)
     if app.grant is Grant.JWT_BEARER:
@@ -220,8 +221,8 @@ def _ask(lease: _Lease, timeout: float) -> Granted:
     return client.by_refresh_token(app, lease.refresh_token or "")
 
 
-def _store(lease: _Lease, granted: Granted) -> AccessToken:
-    """Store a rotated refresh token and the access token; return the latter.
+def store(lease: Lease, granted: Granted) -> AccessToken:
+    """Store the refresh token, if there is a new one, and the access token; return the latter.
 
     A refresh token that is not stored is lost, so a busy database is asked again.
     """
@@ -235,7 +236,7 @@ def _store(lease: _Lease, granted: Granted) -> AccessToken:
     raise AssertionError("unreachable")
 
 
-def _stored(lease: _Lease, granted: Granted) -> AccessToken:
+def _stored(lease: Lease, granted: Granted) -> AccessToken:
     life = _UNKNOWN_LIFE if granted.life is None else timedelta(seconds=granted.life)
     token = AccessToken(granted.access_token, now() + life, is_new=True)
     with writing():
@@ -256,7 +257,7 @@ def keep(smtp: Smtp, row: SmtpOauth, granted: Granted, token: AccessToken) -> No
     row.interrupted = False
 
 
-def give_back(lease: _Lease, *, answer_lost: bool) -> None:
+def give_back(lease: Lease, *, answer_lost: bool) -> None:
     """End a lease whose request gave no token.
 
     ``answer_lost``: the authorization server may have granted one, and replaced the refresh token.

@@ -41,6 +41,7 @@ def settings_of(smtp: SmtpSettings, app_sender: str | None) -> Settings:
         port=smtp.port,
         encryption=encryption_of(smtp.starttls, smtp.ssltls),
         auth=smtp.auth,
+        oauth=smtp.uses_oauth,
         username=smtp.username or "",
         password_findings=smtp.password_findings or "",
         mail_from=sender(smtp, app_sender),

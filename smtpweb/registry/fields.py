@@ -83,7 +83,7 @@ SMTP = _by_name(
     Field("defaultfromname", validators.display_name, Sentence("From name")),
     Field(
         "passwordexpires", validators.date, Sentence("Password or secret expires on"),
-        exported=False, extra=True,
+        spellings=("oauthexpires",), exported=False, extra=True,
     ),
 )  # fmt: skip
 APP = _by_name(
@@ -108,7 +108,6 @@ OAUTH = _by_name(
     Field("oauthtenant", oauth_rules.tenant, Sentence("Organization (tenant)")),
     Field("oauthclientid", oauth_rules.client_id, Sentence("Client ID"), binds_password=True),
     Field("oauthclientsecret", oauth_rules.secret, Sentence("Client secret"), secret=True),
-    Field("oauthexpires", oauth_rules.date, Sentence("Client secret expires on")),
     Field("oauthkey", oauth_rules.service_account, Sentence("Service account key"), secret=True),
     Field("oauthrefreshtoken", oauth_rules.secret, Sentence("Refresh token"), secret=True),
     Field("oauthscope", oauth_rules.scope, Sentence("Scope"), binds_password=True),

@@ -11,7 +11,6 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping
-from datetime import date
 from typing import Any, TypedDict
 
 from sqlalchemy import ColumnElement, case, delete, or_, select
@@ -34,7 +33,6 @@ class OauthChanges(TypedDict, total=False):
     oauthtenant: str | None
     oauthclientid: str | None
     oauthclientsecret: str | None
-    oauthexpires: date | None
     oauthkey: str | None
     oauthrefreshtoken: str | None
     oauthscope: str | None
@@ -99,6 +97,11 @@ def require_readable(smtp: Smtp) -> None:
             unseal(smtp, row, name)
 
 
+def use_of(smtp: Smtp, row: SmtpOauth) -> str:
+    """Return the digest of everything that the secrets of a grant are bound to."""
+    return _use(smtp, row, "")
+
+
 def _use(smtp: Smtp, row: SmtpOauth, name: str) -> str:
     """Return the digest of everything that a secret may be used for."""
     use = (
@@ -127,6 +130,11 @@ def is_wanted(smtp: Smtp, changes: Mapping[str, Any], given: OauthChanges | None
     if faults:
         raise BadInput(faults)
     return True
+
+
+def has_secret(given: OauthChanges | None) -> bool:
+    """Check whether a secret of the grant was entered."""
+    return any(field.secret and (given or {}).get(name) for name, field in fields.OAUTH.items())
 
 
 def settle(smtp: Smtp, given: OauthChanges | None, *, moved: bool) -> None:
@@ -262,8 +270,6 @@ def _settle_secrets(smtp: Smtp, row: SmtpOauth, given: OauthChanges, *, rebound:
         raise BadInput(faults)
     if rebound or any(new.values()):
         forget_tokens(row)
-    if not row.clientsecret_sealed:
-        row.expires = None
 
 
 def _requires(grant: Grant, name: str) -> bool:
@@ -302,8 +308,6 @@ def shown(smtp: SmtpRow) -> dict[str, Any]:
     if isinstance(smtp, Smtp):
         (row,) = fetch(select(*COLUMNS).where(SmtpOauth.smtp_id == smtp.id))
     members = {field.name: getattr(row, field.name) for field in _SHOWN}
-    if members["oauthexpires"] is not None:
-        members["oauthexpires"] = members["oauthexpires"].isoformat()
     given = {name: value for name, value in members.items() if value not in (None, "")}
     return given | {"oauthready": bool(row.oauthready)}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import ipaddress
 import json
 import re
@@ -29,7 +28,6 @@ _VISIBLE = re.compile(r"[ -~]+", re.ASCII)
 # RFC 6749 3.3: no quotation mark, no backslash
 _SCOPE = re.compile(r"[!#-\[\]-~]+(?: [!#-\[\]-~]+)*", re.ASCII)
 _TENANT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", re.ASCII)
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 
 def grant(value: str) -> str:
@@ -125,16 +123,6 @@ def tenant(value: str) -> str:
     if not _TENANT.fullmatch(text) or ".." in text:
         raise ValueError(Sentence("Must be the ID of your organization, or one of its domains."))
     return text.lower()
-
-
-def date(value: str) -> datetime.date:
-    """Validate a day in the form 2027-11-30."""
-    try:
-        if _DATE.fullmatch(value.strip()):
-            return datetime.date.fromisoformat(value.strip())
-    except ValueError:
-        pass
-    raise ValueError(Sentence("Must be a date such as 2027-11-30."))
 
 
 def service_account(value: str) -> str:

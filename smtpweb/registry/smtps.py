@@ -251,7 +251,8 @@ def save(
         if had_oauth or smtp.uses_oauth:
             session.flush()  # the row of a new server, to which the grant refers
             grants.settle(smtp, oauth, moved=moved)
-        if "password" in changes and "passwordexpires" not in changes:
+        is_new = "password" in changes or grants.has_secret(oauth)
+        if is_new and "passwordexpires" not in changes:
             smtp.passwordexpires = None  # the date was that of the old one
         if moved:
             smtp.certificate_expires = None

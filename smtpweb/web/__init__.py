@@ -24,6 +24,7 @@ from .pages import (  # noqa: F401  (most add their routes to blueprint.bp)
     explain,
     home,
     login,
+    oauth,
     operation,
     schedule,
     servers,

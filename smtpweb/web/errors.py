@@ -36,6 +36,7 @@ from ..errors import (
 )
 from ..mailcheck import Stage
 from ..oauth.failure import NoGrant
+from ..oauth.sign_in import SignInOver
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ _STATUS: dict[type[SmtpwebError], tuple[int, int]] = {
     SecretUnreadable: (406, 409),
     EditConflict: (409, 409),
     NoGrant: (406, 409),
+    SignInOver: (409, 409),
     TokenRefused: (406, 409),
     TooMany: (429, 429),
     Busy: (503, 503),

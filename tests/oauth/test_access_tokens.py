@@ -290,7 +290,7 @@ def _die_before_the_commit(settings: Settings, smtp_id: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
         raise AssertionError("unreachable")
 
-    access_tokens._stored = die
+    access_tokens._stored = die  # type: ignore[assignment]
     app = create_app(settings)
     with app.app_context():
         access_tokens.obtain(smtp_id)

@@ -74,7 +74,6 @@ def test_settings_are_echoed_without_secrets(alice: Person, idapp: str) -> None:
         "oauthprovider": "microsoft365",
         "oauthtenant": "example.onmicrosoft.com",
         "oauthclientid": "11111111-2222-3333-4444-555555555555",
-        "oauthexpires": "2027-11-30",
         "oauthscope": "https://outlook.office365.com/.default",
         "oauthtokenurl": (
             "https://login.microsoftonline.com/example.onmicrosoft.com/oauth2/v2.0/token"
@@ -88,7 +87,7 @@ def test_settings_are_echoed_without_secrets(alice: Person, idapp: str) -> None:
         "oauthclientauth": "post",
         "oauthready": True,
     }
-    assert shown["password"] is None
+    assert (shown["password"], shown["passwordexpires"]) == (None, "2027-11-30")
     assert alice.smtp(shown["_id"]) == shown
     assert alice.smtps(idapp) == [shown]
     assert "abc~secret" not in json.dumps(shown)
@@ -135,8 +134,8 @@ def test_provider_is_known_by_the_host(
         ({"oauthtokenurl": "https://[::1/token"}, {"oauthtokenurl"}),
         ({"oauthtokenurl": "https://login.example.com\\@evil.example/"}, {"oauthtokenurl"}),
         ({"oauthscope": 'a"b'}, {"oauthscope"}),
-        ({"oauthexpires": "30.11.2027"}, {"oauthexpires"}),
-        ({"oauthexpires": "2027-02-30"}, {"oauthexpires"}),
+        ({"oauthexpires": "30.11.2027"}, {"passwordexpires"}),
+        ({"oauthexpires": "2027-02-30"}, {"passwordexpires"}),
         ({"oauthprovider": "nobody"}, {"oauthprovider"}),
         ({"oauthclientauth": "mtls"}, {"oauthclientauth"}),
         ({"oauthgrant": "refresh_token"}, {"oauthrefreshtoken"}),
@@ -284,6 +283,13 @@ def test_authentication_that_is_turned_off_forgets_the_grant(
         alice, idapp, {"idsmtp": shown["_id"], "host": OTHER["host"], "port": "587"}, auth="false"
     )
     assert grant_of(app) is None
+
+
+def test_new_secret_without_a_date_forgets_that_of_the_old_one(alice: Person, idapp: str) -> None:
+    shown = saved(alice, idapp, OTHER, oauthexpires="2027-11-30")
+    edit = {"idsmtp": shown["_id"], "host": OTHER["host"], "port": "587"}
+    assert saved(alice, idapp, edit, priority="3")["passwordexpires"] == "2027-11-30"
+    assert "passwordexpires" not in saved(alice, idapp, edit, oauthclientsecret="another")
 
 
 def test_grant_of_another_user_cannot_be_changed(

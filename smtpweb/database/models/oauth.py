@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 
 from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
@@ -36,7 +36,6 @@ class SmtpOauth(Base):
     authurl: Mapped[str | None] = mapped_column(String(500))
     deviceurl: Mapped[str | None] = mapped_column(String(500))
     clientauth: Mapped[str] = mapped_column(String(10))
-    expires: Mapped[date | None]  # of the client secret
     clientsecret_sealed: Mapped[str | None] = mapped_column(Sealed(20000))
     refreshtoken_sealed: Mapped[str | None] = mapped_column(Sealed(20000))
     accesstoken_sealed: Mapped[str | None] = mapped_column(Sealed(40000))

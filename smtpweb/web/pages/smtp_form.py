@@ -36,8 +36,9 @@ from .form_fields import (
     values_of,
     with_usual_port,
 )
-from .forms import Form, once_field, version_number
+from .forms import once_field, version_number
 from .noted_fields import BooleanField, HiddenField, PasswordField, RadioField, notes_of
+from .oauth_fields import OauthFields
 
 
 def _encryption(value: str) -> str:
@@ -55,7 +56,7 @@ _FROM_ADDRESS: dict[str, Callable[[str], Any]] = {
 _JUDGED = ("host", "encryption", "port", "username", "password", "defaultfromemail")
 
 
-class SmtpForm(Form):
+class SmtpForm(OauthFields):
     """Create or edit an SMTP server."""
 
     provider = LineField(lazy_gettext("Provider"), [Optional()])
@@ -128,6 +129,7 @@ class SmtpForm(Form):
         return values_of(smtp, SmtpForm, fields.SMTP) | {
             "encryption": smtp.encryption.value,
             "username": smtp.shown_username or "",
+            **OauthFields.of_grant(smtp),
             "passwordexpires": f"{smtp.passwordexpires:%Y-%m-%d}" if smtp.passwordexpires else "",
             "version": smtp.version,
         }
@@ -239,7 +241,7 @@ class SmtpForm(Form):
     @property
     def needs_password(self) -> bool:
         """Whether the password must be re-entered: it was for another server or user name."""
-        if self.smtp is None or self.password.data:
+        if self.smtp is None or self.password.data or self.by_oauth:
             return False
         fate = destination.fate_of_password(self.smtp, self._where_it_goes())
         return fate is Fate.NEEDED_AGAIN
@@ -328,6 +330,7 @@ class SmtpForm(Form):
             port=port,
             encryption=encryption,
             auth=bool(self.auth.data),
+            oauth=self.by_oauth,
             username=username,
             password_findings=password_findings,
             mail_from=sender,
@@ -356,7 +359,7 @@ class SmtpForm(Form):
         if self.keeps_username:
             del changes["username"]
         changes["password"] = self.accepted.get("password")
-        if not self.password.data:
+        if not self.password.data or self.by_oauth:
             del changes["password"]
         return cast(SmtpChanges, changes)
 
