@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NewType, Self
 
-from .egress import EgressPolicy
+from .egress import Address, EgressPolicy
 from .modes import USUAL_MODES, Encryption, Mode
+from .trust import SYSTEM_TRUST, ClientIdentity, Trust
 
 # Server text that is safe to store. Only ``Recorder.said`` creates it, so text that has not gone
 # through there cannot get into a report.
@@ -111,6 +112,11 @@ class Target:
     other_modes: tuple[Mode, ...] = USUAL_MODES
     content: Content | None = None
     purpose: Purpose = Purpose.EMAIL
+    mechanism: str = ""  # the only SASL mechanism to use; "": the best of those offered
+    envelope_from: str = ""  # MAIL FROM, if it differs from the header From
+    source_address: Address | None = None  # of ours; None: the system chooses
+    trust: Trust = SYSTEM_TRUST
+    identity: ClientIdentity | None = None  # our certificate, for servers that ask for one
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +156,7 @@ NO_ROUTE = "no route"  # from this machine
 UNREACHABLE = "unreachable"  # reported by a router or the server's own network
 NO_SOCKET = "no socket"  # this machine has none left
 NOT_PERMITTED = "not permitted"
+NO_SOURCE = "source address not usable"  # none of this machine
 CONNECTED = "connected"
 NOT_TRIED = "not tried"
 GIVEN_UP = "given up"  # another address was faster
@@ -176,6 +183,7 @@ class TlsFacts:
     not_after: str  # ISO 8601, UTC
     days_left: int | None
     problem: str = ""  # description, if the certificate was not accepted
+    pin: str = ""  # SHA-256 of its public key in base64; "" in older reports
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +239,7 @@ class Report:
     confidence: str = ""  # "certain", "likely" or "unclear"; "" in older reports
     also_possible: tuple[str, ...] = ()  # codes of other causes that look the same
     facts: dict[str, str] = field(default_factory=dict)  # values used in the texts of the cause
+    sandbox: str = ""  # its name, if the server accepts email for tests and delivers none
 
     @property
     def judges(self) -> bool:

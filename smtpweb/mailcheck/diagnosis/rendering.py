@@ -69,6 +69,17 @@ FACTS = {
     "clock_minutes": "",
     "clock_direction": "",
     "aadsts": "",
+    "token_status": "",
+    "token_reason": "without a further reason",
+    "token_scope": "",
+    "token_audience": "",
+    "token_permissions": "",
+    "token_tenant": "",
+    "token_user": "",
+    "token_expires": "a moment that has passed",
+    "pinned": "another key",
+    "presented": "an unknown key",
+    "source": "the chosen address",
 }
 
 # Added after the other steps if the check waited in vain until its deadline
@@ -78,7 +89,7 @@ DEADLINE_STEP = (
 )
 
 # Added if an authorization server said in its own words why it issued no access token
-TOKEN_STEP = "The authorization server's own words: {token_words}"
+TOKEN_STEP = "The authorization server's own words: {token_words}"  # noqa: S105 - not a secret
 AADSTS_STEP = (
     "Microsoft explains this error here: https://login.microsoftonline.com/error?code={aadsts}"
 )

@@ -21,6 +21,7 @@ from .matcher import Diagnosis, Seen, diagnose
 
 __all__ = ["Grant", "NetworkFault", "TokenFailure", "diagnose_token_error"]
 
+_MAX_READ = 2000  # characters of a text, of which MAX_WORDS are shown
 MAX_WORDS = 300  # characters of the endpoint's own description
 CLOCK_TOLERANCE = 120  # seconds; assertions are accepted with about five minutes of skew
 
@@ -64,7 +65,8 @@ class TokenFailure:
     """How a token request failed.
 
     ``status``, ``error``, ``error_description`` and ``error_codes`` are those of the answer
-    (RFC 6749 5.2; ``error_codes`` and ``suberror`` are Microsoft's), as received. ``clock_skew``
+    (RFC 6749 5.2; ``error_codes`` are Microsoft's, ``suberror`` is its "suberror" or Google's
+    "error_subtype"), as received. ``clock_skew``
     is our clock minus that of the answer's Date header, in seconds; None if unknown.
     ``secrets`` are the values sent with the request (client secret, refresh token, assertion,
     code): they are hidden wherever the endpoint repeats them.
@@ -74,12 +76,14 @@ class TokenFailure:
     grant: Grant = Grant.CLIENT_CREDENTIALS
     host: str = ""  # of the token endpoint
     status: int | None = None
-    error: str = ""
+    error: str = field(default="", repr=False)
     error_description: str = field(default="", repr=False)
     error_codes: tuple[int, ...] = ()
-    suberror: str = ""
+    suberror: str = field(default="", repr=False)
     network: NetworkFault = NetworkFault.NONE
-    network_words: str = ""  # such as OpenSSL's reason, the denied range, the redirect's host
+    network_words: str = field(
+        default="", repr=False
+    )  # such as OpenSSL's reason, the denied range, the redirect's host
     setting: str = ""  # with POLICY: the setting that would allow it
     clock_skew: float | None = None
     client_id: str = ""
@@ -98,13 +102,12 @@ def diagnose_token_error(failure: TokenFailure) -> Diagnosis:
 
 def facts_of(failure: TokenFailure) -> dict[str, Any]:
     """Return the facts of a failed token request, safe to store and show."""
-    hidden = [Secrets("", secret) for secret in failure.secrets if secret]
+    hidden = Secrets("", "")
+    for secret in filter(None, failure.secrets):
+        hidden.add_access_token("", secret)
 
     def said(text: str) -> str:
-        text = cleaned(text)
-        for secret in hidden:
-            text = secret.scrubbed(text)
-        return cut(text.strip(), MAX_WORDS)
+        return cut(hidden.scrubbed(cleaned(text[:_MAX_READ])).strip(), MAX_WORDS)
 
     codes = _codes(failure)
     known = dataclasses.replace(

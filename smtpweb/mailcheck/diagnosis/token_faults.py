@@ -10,7 +10,7 @@ import functools
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .providers import named
 
@@ -57,13 +57,13 @@ def fault_of(failure: TokenFailure, *, pasted_id: bool) -> tuple[str, int | None
         fault = numbers().get(number)
         if fault is not None:
             return _refined(fault, failure, pasted_id=pasted_id), number
-    number = failure.error_codes[0] if failure.error_codes else None
+    first = failure.error_codes[0] if failure.error_codes else None
     provider = named(failure.provider)
     ids = frozenset() if provider is None else provider.ids
     for rule in rules():
         if rule.fits(failure, ids):
-            return _refined(rule.fault, failure, pasted_id=pasted_id), number
-    return "refused", number
+            return _refined(rule.fault, failure, pasted_id=pasted_id), first
+    return "refused", first
 
 
 def _refined(fault: str, failure: TokenFailure, *, pasted_id: bool) -> str:
@@ -106,7 +106,7 @@ def faults() -> frozenset[str]:
 
 
 @functools.lru_cache(1)
-def _load() -> dict[str, dict[str, list[int]] | list[dict[str, str]]]:
+def _load() -> dict[str, Any]:
     return tomllib.loads(FILE.read_text(encoding="utf-8"))
 
 

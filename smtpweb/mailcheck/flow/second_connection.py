@@ -38,6 +38,7 @@ class SecondConnection:
     port: int
     record: Recorder
     deadline: float
+    source: Address | None = None
 
     def speaks_tls(self) -> Asks[str]:
         """Return the protocol inside TLS if the port uses implicit TLS, else ""."""
@@ -105,7 +106,9 @@ class SecondConnection:
         now = self.record.clock()
         until = now + min(PATIENCE, (self.deadline - now) / 2)
         try:
-            connected: Connected = yield Connect((self.address,), self.port, until, PATIENCE)
+            connected: Connected = yield Connect(
+                (self.address,), self.port, until, PATIENCE, self.source
+            )
         except NotConnected:
             return None
         # Recorded separately, so that the transcript shows one conversation

@@ -171,17 +171,22 @@ def check_credentials(username: str, password: str) -> None:
 
     Raises :class:`Failure`.
     """
-    for field, value in (("login", username), ("password", password)):
-        if not value:
-            raise Failure(Symptom.CREDENTIALS_MISSING, field=field)
-        try:
-            size = len(value.encode())
-        except UnicodeEncodeError:
-            raise Failure(Symptom.CREDENTIALS_UNUSABLE, what="unicode", field=field) from None
-        if "\0" in value:
-            raise Failure(Symptom.CREDENTIALS_UNUSABLE, what="nul", field=field)
-        if size > MAX_CREDENTIAL:
-            raise Failure(Symptom.CREDENTIALS_UNUSABLE, what="long", field=field)
+    require_sendable("login", username)
+    require_sendable("password", password)
+
+
+def require_sendable(field: str, value: str) -> None:
+    """Reject a value that is empty, too long, or cannot be encoded. Raises :class:`Failure`."""
+    if not value:
+        raise Failure(Symptom.CREDENTIALS_MISSING, field=field)
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError:
+        raise Failure(Symptom.CREDENTIALS_UNUSABLE, what="unicode", field=field) from None
+    if "\0" in value:
+        raise Failure(Symptom.CREDENTIALS_UNUSABLE, what="nul", field=field)
+    if size > MAX_CREDENTIAL:
+        raise Failure(Symptom.CREDENTIALS_UNUSABLE, what="long", field=field)
 
 
 def encode(data: bytes) -> bytes:
