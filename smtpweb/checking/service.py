@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 from sqlalchemy import func, select
@@ -27,17 +28,26 @@ LEASE_MARGIN = timedelta(seconds=5)  # beyond the deadline, for storing the resu
 
 
 def run(
-    caller: Caller, smtp_id: str, *, base_url: str | None = None, limited: bool = True
+    caller: Caller,
+    smtp_id: str,
+    *,
+    base_url: str | None = None,
+    limited: bool = True,
+    access_token: str = "",
 ) -> Check:
     """Send a test email through the SMTP server, store the result, enable or disable the server.
 
-    ``base_url`` is our public URL, unless a setting gives it; without either, the email has no
+    ``access_token``: sign in with it instead of what is stored, this time only. ``base_url`` is
+    our public URL, unless a setting gives it; without either, the email has no
     link to confirm delivery. Raises :class:`NotFound`, :class:`Busy` and :class:`TooMany`. No
     transaction and no connection is held while we wait for the network.
     """
     slots = limits.take_slot()
     try:
-        return carry_out(*begin(caller, smtp_id, base_url=base_url, limited=limited))
+        begun, target = begin(caller, smtp_id, base_url=base_url, limited=limited)
+        if access_token and isinstance(target, Target):
+            target = replace(target, auth=True, password="", access_token=access_token)
+        return carry_out(begun, target)
     finally:
         slots.release()
 

@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 from urllib.parse import quote_plus, urlencode, urlsplit
 
 from authlib.oauth2.auth import ClientAuth
@@ -25,6 +25,7 @@ from .. import vetted_http
 from ..config import settings
 from ..mailcheck.diagnosis.token import Grant, NetworkFault, TokenFailure
 from ..providers import oauth
+from ..registry import oauth_rules
 from ..vetted_http import NoResponse, Obstacle, Response
 from .failure import TokenNotObtained
 
@@ -32,12 +33,10 @@ log = logging.getLogger(__name__)
 
 TIMEOUT = 10.0  # seconds for one request, name resolution included
 MAX_BODY = 256 * 1024
-MAX_TOKEN = 16 * 1024  # octets; Microsoft's have two to three thousand
 MAX_LIFE = 10 * 366 * 86400  # seconds
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 JWT_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
-_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)  # RFC 6750 2.1
 _VISIBLE = re.compile(r"[ -~]+", re.ASCII)  # RFC 6749 appendix A
 _BASIC, _ANONYMOUS = "smtpweb_basic", "smtpweb_anonymous"
 # What Authlib raises for hostile responses, which are evaluated here
@@ -278,12 +277,7 @@ def _request(
     kind = content.get("token_type", "bearer")
     if not token:
         fault = NetworkFault.NO_TOKEN
-    elif (
-        not isinstance(token, str)
-        or len(token) > MAX_TOKEN
-        or not _TOKEN.fullmatch(token)
-        or str(kind).lower() != "bearer"
-    ):
+    elif not _is_usable(token) or str(kind).lower() != "bearer":
         fault = NetworkFault.TOKEN_UNUSABLE
     else:
         return Granted(
@@ -293,6 +287,13 @@ def _request(
             str(content.get("scope") or "")[:1000],
         )
     raise TokenNotObtained(_refused(app, session.response, {}, sent, app.token_url, fault))
+
+
+def _is_usable(token: object) -> TypeGuard[str]:
+    try:
+        return isinstance(token, str) and oauth_rules.access_token(token) == token
+    except ValueError:
+        return False
 
 
 def _refresh_token(value: object) -> str | None:

@@ -20,8 +20,10 @@ from ..providers import oauth
 NONE = "none"  # sign in with user name and password
 GRANTS = tuple(grant.value for grant in Grant if grant is not Grant.GIVEN)
 MOST_SECRET = 8192  # octets
+MOST_TOKEN = 16 * 1024  # octets of an access token; Microsoft's have two to three thousand
 MOST_URL = 500
 
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)  # RFC 6750 2.1
 _PRINTABLE = re.compile(r"[!-~]+", re.ASCII)
 # RFC 6749 appendix A: visible ASCII and spaces
 _VISIBLE = re.compile(r"[ -~]+", re.ASCII)
@@ -105,6 +107,16 @@ def secret(value: str) -> str:
             Sentence("Must have 1 to %(most)s visible ASCII characters.", most=MOST_SECRET)
         )
     return text
+
+
+def access_token(value: str) -> str:
+    """Validate an access token (RFC 6750 2.1)."""
+    token = value.strip()
+    if not _TOKEN.fullmatch(token) or len(token) > MOST_TOKEN:
+        raise ValueError(
+            Sentence("Must be an access token of at most %(most)s characters.", most=MOST_TOKEN)
+        )
+    return token
 
 
 def scope(value: str) -> str:

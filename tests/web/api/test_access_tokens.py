@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import update
 
-from smtpweb.database.models import Check
+from smtpweb.database.models import Check, Smtp
 from smtpweb.database.session import db
 from tests.support.factories import only_check
 from tests.support.fake_smtp import fake_smtp
@@ -112,10 +113,6 @@ def test_check_that_cannot_reach_the_token_endpoint_by_policy_disables_nothing(
 def test_unreadable_secret_is_named_before_a_check_begins(
     app: Flask, alice: Person, idapp: str
 ) -> None:
-    from sqlalchemy import update
-
-    from smtpweb.database.models import Smtp
-
     with fake_oauth() as fake:
         smtp_id = register(alice, idapp, fake)
         with app.app_context():
@@ -126,3 +123,50 @@ def test_unreadable_secret_is_named_before_a_check_begins(
     assert (reply.status_code, reply.json["code"]) == (406, "SMTP_PASSWORD_UNREADABLE")
     with app.app_context():
         assert db.session.query(Check).count() == 0
+
+
+def test_check_signs_in_with_a_token(
+    app: Flask, alice: Person, idapp: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    login = ("shop@example.com", "the-access-token")
+    with fake_smtp(token=login) as server, fake_oauth(token("the-access-token")) as fake:
+        smtp_id = register(alice, idapp, fake, host=server.host, port=server.port)
+        for _ in range(2):
+            assert alice.post("/private/smtps/check", idsmtp=smtp_id).status_code == 200
+        assert len(server.mails) == 2
+        assert len(fake.requests) == 1
+    with app.app_context():
+        first, second = db.session.query(Check).order_by(Check.started)
+        steps = [one.report_json["steps"][0] for one in (first, second)]
+        assert [step["stage"] for step in steps] == ["token", "token"]
+        assert steps[0]["outcome"] == "done" and steps[0]["milliseconds"] is not None
+        assert "the-access-token" not in json.dumps([first.report_json, second.report_json])
+    assert "the-access-token" not in caplog.text
+
+
+def test_token_that_the_caller_brings_is_used_once_and_not_kept(
+    app: Flask, alice: Person, idapp: str
+) -> None:
+    with fake_smtp(token=("shop@example.com", "a-brought-token")) as server, fake_oauth() as fake:
+        smtp_id = register(alice, idapp, fake, host=server.host, port=server.port)
+        given = {"idsmtp": smtp_id, "accesstoken": "a-brought-token"}
+        assert alice.post("/private/smtps/check", **given).status_code == 200
+        assert fake.requests == []
+        assert alice.post("/private/smtps/check", idsmtp=smtp_id).status_code == 406
+        assert len(fake.requests) == 1
+    with app.app_context():
+        for check in db.session.query(Check):
+            assert "a-brought-token" not in json.dumps(check.report_json)
+
+
+def test_token_that_is_brought_is_checked_and_not_taken_from_the_url(
+    alice: Person, idapp: str
+) -> None:
+    smtp_id = alice.make_smtp(idapp)["_id"]
+    for bad in ("with a space", "x" * 20000, "line\r\nbreak"):
+        reply = alice.post("/private/smtps/check", idsmtp=smtp_id, accesstoken=bad)
+        assert reply.status_code == 400
+        assert reply.json["errors"][0]["parameter"] == "accesstoken"
+    reply = alice.request("POST", f"/private/smtps/check?idsmtp={smtp_id}&accesstoken=abc")
+    assert reply.status_code == 400
