@@ -312,6 +312,19 @@ def shown(smtp: SmtpRow) -> dict[str, Any]:
     return given | {"oauthready": bool(row.oauthready)}
 
 
+def exported(smtp: Smtp, *, secrets: bool) -> dict[str, Any]:
+    """Return the settings of the grant for an export; raise :class:`SecretUnreadable`."""
+    row = find(smtp.id)
+    if row is None:
+        return {}
+    members = {field.name: getattr(row, field.column) for field in _SHOWN}
+    if secrets:
+        is_key = Grant(row.grant) is Grant.JWT_BEARER
+        members["oauthkey" if is_key else "oauthclientsecret"] = unseal(smtp, row, "clientsecret")
+        members["oauthrefreshtoken"] = unseal(smtp, row, "refreshtoken")
+    return {name: value for name, value in members.items() if value not in (None, "")}
+
+
 def is_ready(row: SmtpOauth) -> bool:
     """Check whether access tokens can be requested without somebody signing in first."""
     return row.refreshtoken_sealed is not None or Grant(row.grant) not in INTERACTIVE

@@ -19,6 +19,7 @@ from .pages import (  # noqa: F401  (most add their routes to blueprint.bp)
     checks,
     demo_mailbox,
     discovery,
+    dns_records,
     drafts,
     error,
     explain,

@@ -18,7 +18,8 @@ from ...errors import SecretUnreadable
 from ...mailcheck import Encryption, Report
 from ...mailcheck.core.modes import USUAL_PORTS
 from ...mailcheck.core.pasted import Parts
-from ...providers import credentials, preflight, presets, reachability
+from ...providers import credentials, preflight, presets
+from ...providers.dns_records import warnings as dns_warnings
 from ...providers.presets import Choice
 from ...providers.settings import Settings
 from ...registry import checkability, destination, fields, smtps
@@ -285,7 +286,7 @@ class SmtpForm(OauthFields):
         settings = self._settings(app)
         if self._keeps_password and self.smtp and not smtps.has_key_of_password(self.smtp):
             notes_of(self.password).warnings = [say(SecretUnreadable.title)]
-        dns = reachability.look_up(settings, resolver) if resolver else ()
+        dns = dns_warnings.look_up(settings, resolver) if resolver else ()
         for warning in (*dns, *preflight.warnings(settings)):
             notes = notes_of(self._fields[warning.field])
             notes.warnings = [*(notes.warnings or ()), say(warning.text)]

@@ -13,7 +13,17 @@ from jinja2 import StrictUndefined
 
 from ...registry import overview
 from ..http import form_owner
-from . import causes, channel_labels, confidence, dark_theme, grant_labels, labels, past, remedies
+from . import (
+    causes,
+    channel_labels,
+    confidence,
+    dark_theme,
+    dns_labels,
+    grant_labels,
+    labels,
+    past,
+    remedies,
+)
 
 _DAY = 86400
 _YEAR = 365 * _DAY
@@ -34,6 +44,7 @@ def register(app: Flask) -> None:
     app.jinja_env.globals |= {
         "words": labels,
         "past": past,
+        "dns_labels": dns_labels,
         "grant_labels": grant_labels,
         "alarm_words": channel_labels,
         "has_demo_mailbox": "demo" in app.blueprints,

@@ -138,9 +138,9 @@ def test_check_signs_in_with_a_token(
         assert len(fake.requests) == 1
     with app.app_context():
         first, second = db.session.query(Check).order_by(Check.started)
-        steps = [one.report_json["steps"][0] for one in (first, second)]
-        assert [step["stage"] for step in steps] == ["token", "token"]
-        assert steps[0]["outcome"] == "done" and steps[0]["milliseconds"] is not None
+        steps = [one.steps[0] for one in (first, second)]
+        assert [step.stage for step in steps] == ["token", "token"]
+        assert steps[0].outcome == "done" and steps[0].milliseconds is not None
         assert "the-access-token" not in json.dumps([first.report_json, second.report_json])
     assert "the-access-token" not in caplog.text
 
