@@ -121,7 +121,7 @@ def request(
                 _limited(response.iter_stream(), max_body, cut_body),
             )
     except httpcore.TimeoutException:
-        raise NoResponse(Obstacle.TIMEOUT, f"No answer within {timeout:.0f} seconds.") from None
+        raise NoResponse(Obstacle.TIMEOUT, f"No response within {timeout:.0f} seconds.") from None
     except (httpcore.NetworkError, httpcore.ProtocolError, ssl.SSLError, OSError) as error:
         raise _no_response(error) from None
 
@@ -204,8 +204,8 @@ def _no_response(error: Exception) -> NoResponse:
     if isinstance(error, httpcore.LocalProtocolError):
         return NoResponse(Obstacle.NOT_HTTP, "The request cannot be sent in HTTP.")
     if isinstance(error, httpcore.ProtocolError) and "without sending" not in str(error):
-        return NoResponse(Obstacle.NOT_HTTP, "It does not answer in HTTP.")
-    return NoResponse(Obstacle.CONNECTION_LOST, "The connection was closed without an answer.")
+        return NoResponse(Obstacle.NOT_HTTP, "It does not respond in HTTP.")
+    return NoResponse(Obstacle.CONNECTION_LOST, "The connection was closed without a response.")
 
 
 @functools.lru_cache(16)

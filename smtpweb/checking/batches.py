@@ -1,7 +1,7 @@
-"""Check many SMTP servers of an app: queue them, and tell from rows how far that has come.
+"""Check many SMTP servers of an app: queue checks, and read the progress from their rows.
 
-A batch goes on by itself until every server has its check: limits delay it, they never stop it.
-Each of its checks is a row from the moment it is queued, and a worker carries it out.
+Workers run the queued checks until every server has one; limits delay them but do not end the
+batch.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ from ..mailcheck import Stage
 from ..registry import apps
 from . import limits, verdict
 
-SHOWN = 500  # rows of a batch that are read for its page, and of each kind
-_PORTION = 1000  # that are queued in one transaction
+SHOWN = 500  # rows of each kind that are read for the page of a batch
+_PORTION = 1000  # checks queued in one transaction
 _LONGEST = timedelta(minutes=6)  # no setting lets a check take so long
 _LONGEST_URL = 300
 
 
 @dataclass(frozen=True)
 class Batch:
-    """SMTPs of an app, each to be checked once since a moment; no ids stand for all of them."""
+    """SMTP servers of an app to be checked once since a moment; all of them if without ids."""
 
     app_id: str
     since: datetime
     smtp_ids: tuple[str, ...] = ()
 
     def holds(self) -> ColumnElement[bool]:
-        """The condition that an SMTP is one of them."""
+        """Return the condition that an SMTP server belongs to the batch."""
         mine = Smtp.app_id == self.app_id
         return and_(mine, Smtp.id.in_(self.smtp_ids)) if self.smtp_ids else mine
 
     def counts(self) -> ColumnElement[bool]:
-        """The condition that a check is one of the batch's, whoever began it."""
+        """Return the condition that a check counts for the batch, whoever started it."""
         return and_(
-            # So that an index on it is of use
+            # Allows the database to use an index.
             or_(Check.started > self.since - _LONGEST, Check.queued.is_not(None)),
             or_(
                 Check.started >= self.since,
@@ -54,17 +54,17 @@ class Batch:
         )
 
 
-# --- how it stands -------------------------------------------------------------------------
+# --- progress ------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Standing:
-    """How far a batch has come. ``rows``: the newest check of each SMTP that has one, in order.
+    """The progress of a batch. ``rows``: the newest check of each SMTP server that has one.
 
     Rows are (smtp_id, host, port, id, started, ends_by, queued, finished, accepted, stage, code,
-    title, arrived). ``left``: how many have none; ``waiting``: (id, host, port) of them, at most
-    ``SHOWN``. ``queued``: how many of the checks wait for a worker; ``delayed_for``: seconds for
-    which a limit delays the next one.
+    title, arrived). ``left``: how many servers have no check; ``waiting``: (id, host, port) of
+    these, at most ``SHOWN``. ``queued``: checks waiting for a worker; ``delayed_for``: seconds
+    for which a limit delays the next one.
     """
 
     total: int
@@ -79,17 +79,17 @@ class Standing:
 
     @property
     def going_on(self) -> bool:
-        """Whether there will be more to see."""
+        """Check if checks are queued or running."""
         return self.finished < self.begun
 
     @property
     def left(self) -> int:
-        """How many have no check."""
+        """Return how many servers have no check."""
         return self.total - self.begun
 
 
 def standing(user_id: str, batch: Batch) -> Standing:
-    """How far the batch has come."""
+    """Return the progress of the batch."""
     total = db.session.scalar(select(func.count()).select_from(Smtp).where(batch.holds())) or 0
     newest = (
         select(
@@ -119,7 +119,7 @@ def standing(user_id: str, batch: Batch) -> Standing:
             func.count().filter(is_queued).label("queued"),
         ).where(row.place == 1)
     )[0]
-    # Those that wait for a worker come last
+    # Queued checks come last.
     rows = fetch(
         select(newest).where(row.place == 1).order_by(is_queued, row.started, row.id).limit(SHOWN)
     )
@@ -151,10 +151,10 @@ def standing(user_id: str, batch: Batch) -> Standing:
 
 
 def start(caller: Caller, batch: Batch, base_url: str | None = None) -> int:
-    """Queue a check of those of the batch that have none yet; returns how many.
+    """Queue a check of each server of the batch that has none yet; return how many.
 
-    A server that waits in the queue already is not queued again. ``base_url`` is where we are
-    reached, for the links in the test emails. Raises :class:`NotFound`.
+    A server that is already queued is not queued again. ``base_url`` is our public URL, for the
+    links in test emails. Raises :class:`NotFound`.
     """
     app_id = apps.find(caller.user_id, batch.app_id).id
     missing = (
@@ -177,7 +177,7 @@ def start(caller: Caller, batch: Batch, base_url: str | None = None) -> int:
 
 
 def _queue(user_id: str, servers: Sequence[tuple[str, int]], base_url: str | None) -> int:
-    """Queue a check of each of these (id, version), in this order."""
+    """Queue a check of each of these servers (id, version), in this order; return how many."""
     moment = now()
     try:
         with writing() as session:
@@ -196,7 +196,7 @@ def _queue(user_id: str, servers: Sequence[tuple[str, int]], base_url: str | Non
                     "smtp_id": smtp_id,
                     "user_id": user_id,
                     "smtp_version": version,
-                    # A millisecond apart: the order in which they are carried out
+                    # A millisecond apart, to keep the order.
                     "started": moment + timedelta(milliseconds=place),
                     "queued": moment + timedelta(milliseconds=place),
                     "ends_by": moment,
@@ -210,12 +210,12 @@ def _queue(user_id: str, servers: Sequence[tuple[str, int]], base_url: str | Non
             if rows:
                 session.execute(insert(Check), rows)
             return len(rows)
-    except IntegrityError:  # one was queued at the same moment by another request
+    except IntegrityError:  # another request queued one at the same time
         return sum(_queue(user_id, [server], base_url) for server in servers) if servers[1:] else 0
 
 
 def stop(user_id: str, app_id: str) -> int:
-    """Take the user's checks of this app out of the queue; those under way are finished."""
+    """Remove the user's checks of this app from the queue; running ones will finish."""
     mine = select(Smtp.id).where(Smtp.app_id == app_id)
     with writing() as session:
         ended = session.execute(

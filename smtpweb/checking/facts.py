@@ -1,7 +1,7 @@
-"""What is kept of a check beside its report: times, facts of the server, sums, counters.
+"""What is stored of a check besides its report: times, facts of the server, sums, counters.
 
-Facts are what an administrator would ask for first when a server stops working: is it still the
-same server? They are compared with those of the last good check of the same settings.
+Facts are compared with those of the last accepted check of the same settings, to answer what an
+administrator asks first when a server stops working: is it still the same server?
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from . import tally
 TOTAL = "total"
 KINDS = ("certificate", "capabilities", "mechanisms", "greeting", "address")
 _DAYS = "smtpweb_days"
-_MOST = 60  # names of each kind that are kept
-_LONGEST = 200  # characters of what is shown of a change
+_MOST = 60  # names stored of each kind
+_LONGEST = 200  # characters shown of a change
 _GREETING = re.compile(r"220[ -]")
-# Words of a greeting that differ each time: with digits, as times, queue ids and versions have.
+# Words of a greeting that vary: with digits, as in times, queue ids and versions, or of dates.
 _VARYING = re.compile(r"\d|^(mon|tue|wed|thu|fri|sat|sun),?$|^[a-z]{3}$", re.IGNORECASE)
 
 
 def keep(smtp: Smtp, check: Check, report: Report) -> None:
-    """Note all of them, in the transaction that keeps the outcome; the server is locked."""
+    """Store all of them in the transaction that stores the outcome; the server is locked."""
     check.times = times_of(report)
     seen = facts_of(report)
     is_current = check.smtp_version >= smtp.settings_version
@@ -51,7 +51,7 @@ def keep(smtp: Smtp, check: Check, report: Report) -> None:
 
 
 def times_of(report: Report) -> dict[str, float]:
-    """Milliseconds of each stage that was begun, in order, and of the whole."""
+    """Return the milliseconds of each stage that was begun, in order, and in total."""
     times = {
         step.stage.value: round(step.milliseconds, 1)
         for step in report.steps
@@ -64,11 +64,11 @@ def times_of(report: Report) -> dict[str, float]:
 
 
 def facts_of(report: Report) -> dict[str, Any]:
-    """What is known of the server, by kind; a kind that the check did not come to is absent."""
+    """Return the facts of the server by kind, without kinds that the check did not reach."""
     facts: dict[str, Any] = {}
-    addresses = sorted(one.address for one in report.addresses)
+    addresses = sorted(attempt.address for attempt in report.addresses)
     if addresses:
-        used = [one.address for one in report.addresses if one.outcome == CONNECTED]
+        used = [attempt.address for attempt in report.addresses if attempt.outcome == CONNECTED]
         facts["address"] = {"all": addresses[:_MOST], "used": (used or addresses)[0]}
     if report.tls is not None and report.tls.not_after:
         facts["certificate"] = {
@@ -91,21 +91,21 @@ def facts_of(report: Report) -> dict[str, Any]:
 def _greeting(report: Report) -> str:
     for line in report.transcript:
         if line.direction == "S":
-            found = _GREETING.match(line.text)
-            return line.text[found.end() :][:_LONGEST] if found else ""
+            code = _GREETING.match(line.text)
+            return line.text[code.end() :][:_LONGEST] if code else ""
     return ""
 
 
 def differences(good: Mapping[str, Any], seen: Mapping[str, Any]) -> list[dict[str, str]]:
-    """What of ``seen`` is not as in ``good``: [{"what", "before", "after"}], by :data:`KINDS`."""
-    found = []
+    """Return what differs in ``seen``: [{"what", "before", "after"}], by :data:`KINDS`."""
+    changes = []
     for kind in KINDS:
         if kind in good and kind in seen:
             pair = _DIFFERENCES[kind](good[kind], seen[kind])
             if pair:
                 before, after = (text[:_LONGEST] for text in pair)
-                found.append({"what": kind, "before": before, "after": after})
-    return found
+                changes.append({"what": kind, "before": before, "after": after})
+    return changes
 
 
 _Pair = tuple[str, str] | None
@@ -129,7 +129,7 @@ def _certificate(facts: dict[str, Any]) -> str:
 
 
 def _by_greeting(before: str, after: str) -> _Pair:
-    """Only words that stay the same from one connection to the next are compared."""
+    """Compare only words that do not vary from one connection to the next."""
     return (before, after) if _steady(before) != _steady(after) else None
 
 
@@ -139,7 +139,7 @@ def _steady(greeting: str) -> list[str]:
 
 
 def _by_address(before: dict[str, Any], after: dict[str, Any]) -> _Pair:
-    """Names with many addresses give some of them, in turn: one in common means no change."""
+    """Compare addresses; one in common means no change, as DNS may return a part of them."""
     if set(before["all"]) & set(after["all"]):
         return None
     return before["used"], after["used"]
@@ -166,7 +166,7 @@ def _moment(text: str) -> datetime | None:
 
 
 def outcome_of(check: Any) -> str:
-    """Of a finished check, or a row of one: "accepted", "failed", or "other": it says nothing."""
+    """Return the outcome of a finished check or row: "accepted", "failed" or "other"."""
     if check.accepted:
         return "accepted"
     return "other" if check.stage == "policy" else "failed"
@@ -174,14 +174,14 @@ def outcome_of(check: Any) -> str:
 
 @dataclass
 class _Sum:
-    """What one transaction adds to a day of a server; ``times`` as in :class:`CheckDay`."""
+    """What one transaction adds to a day of a server; ``times`` is as in :class:`CheckDay`."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
     times: dict[str, list[float]] = field(default_factory=dict)
 
 
 def _add_to_day(check: Check, report: Report) -> None:
-    """Note it for the end of the transaction: a worker keeps hundreds of checks in one."""
+    """Collect sums until the end of the transaction, in which a worker stores many checks."""
     key = (check.smtp_id, (check.finished or now()).astimezone(UTC).date())
     sums = db.session.info.setdefault(_DAYS, {}).setdefault(key, _Sum())
     sums.outcomes[outcome_of(check) if report.judges else "other"] += 1
@@ -197,7 +197,7 @@ def _added(one: list[float] | None, other: list[float]) -> list[float]:
 
 @event.listens_for(Session, "before_commit")
 def _write_days(session: Session) -> None:
-    # Nobody else counts for these servers now: their rows are locked until the end
+    # No other transaction counts for these servers, because their rows are locked.
     noted: dict[tuple[str, date], _Sum] = session.info.pop(_DAYS, {})
     if not noted:
         return

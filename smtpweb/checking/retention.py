@@ -52,9 +52,9 @@ def prune() -> int:
 
 
 def prune_history() -> int:
-    """Remove sums of days and changes of state older than ``SMTPWEB_KEEP_DAYS``, a portion of each.
+    """Delete daily sums and changes of state older than ``SMTPWEB_KEEP_DAYS``, a portion of each.
 
-    The newest change of each server stays: it says since when its state is what it is.
+    Return how many. The newest change of each server is kept, as the start of its current state.
     """
     days = settings().keep_days
     if not days:

@@ -153,7 +153,8 @@ def _finish(begun: Check, report: Report) -> Check:
         if smtp is not None:
             session.add(begun)
             due = session.get(Due, smtp.id, populate_existing=True, with_for_update=True)
-            verdict.settle(smtp, due, begun, report)
+            with session.no_autoflush:  # each row is written once, at the end
+                verdict.settle(smtp, due, begun, report)
     if smtp is None:
         raise NotFound("SMTP")  # removed in the meantime, along with its checks
     retention.prune()

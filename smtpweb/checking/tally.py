@@ -1,8 +1,8 @@
-"""Counters that every process adds to and any can read, at a cost that no figure changes.
+"""Counters that every process adds to and any can read, at a constant cost.
 
-A counter is the sum of its rows in ``tally``. What a transaction counts is written at its end, one
-row for each counter, so that nobody waits for another one's lock. The rows are few: whoever finds
-more than :data:`MOST` replaces them by their sums.
+A counter is the sum of its rows in ``tally``. A transaction writes its counts at its end, one row
+for each counter, so that no transaction waits for another. More than :data:`MOST` rows are
+replaced by their sums.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ _KEY = "smtpweb_tally"
 
 
 def label(*values: str) -> str:
-    """The label of a counter that is told apart by several values."""
+    """Return the label of a counter with several values."""
     return _BETWEEN.join(values)
 
 
 def values_of(label: str) -> tuple[str, ...]:
-    """The inverse."""
+    """Return the values in a label, the inverse of :func:`label`."""
     return tuple(label.split(_BETWEEN))
 
 
 def add(name: str, label: str = "", delta: float = 1) -> None:
-    """Count in the transaction that is open, to be written when it is committed."""
+    """Count in the current transaction, to be written when it is committed."""
     db.session.info.setdefault(_KEY, Counter())[name, label[:200]] += delta
 
 
@@ -59,7 +59,7 @@ def _forget(session: Session) -> None:
 
 
 def read() -> dict[tuple[str, str], float]:
-    """Every counter that is not 0, by name and label."""
+    """Return all counters that are not 0, by name and label."""
     rows = fetch(
         select(Tally.name, Tally.label, func.sum(Tally.delta), func.count()).group_by(
             Tally.name, Tally.label
@@ -70,17 +70,17 @@ def read() -> dict[tuple[str, str], float]:
 
 
 def compact() -> None:
-    """Replace the rows of each counter by their sum, where there are many."""
+    """Replace the rows of each counter by their sum if there are many."""
     _compact_if_many(fetch(select(func.count()).select_from(Tally))[0][0])
 
 
 def _compact_if_many(rows_now: int) -> None:
-    """A storage that is busy is left as it is: whoever comes next does it."""
+    """Replace rows by their sums, or leave it to the next caller if the database is busy."""
     if rows_now <= MOST:
         return
     try:
         with writing() as session:
-            # What is deleted is what is summed up: rows that come meanwhile are in neither
+            # Sum exactly the deleted rows, so that concurrent inserts are not lost.
             rows: list[Any] = list(
                 session.execute(delete(Tally).returning(Tally.name, Tally.label, Tally.delta))
             )

@@ -1,7 +1,7 @@
-"""What the outcome of a check does: to its row, to the SMTP server, to when it is checked next.
+"""Apply the outcome of a check to its row, to the SMTP server and to its schedule.
 
-One rule for all kinds of checks. One that a person asked for keeps the contract of the API: any
-failure of the server disables it. A scheduled one that fails temporarily is repeated first.
+The rule is the same for all kinds of checks, except that any failure of a check by hand disables
+the server, as the API documents, while a temporary failure of a scheduled check is repeated first.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ EMAIL, PROBE = "email", "probe"
 
 
 def settle(smtp: Smtp, due: Due | None, check: Check, report: Report) -> None:
-    """Keep the outcome, and let it decide unless the SMTP server was edited meanwhile.
+    """Store the outcome, and apply it unless the SMTP server has been edited since.
 
-    Both rows are locked, within the caller's transaction. ``due`` is None where the server has
-    no row yet: the worker makes it.
+    Part of the caller's transaction, with both rows locked. ``due`` is None if the server has no
+    row yet, which the worker adds.
     """
     moment = now()
     check.finished, check.queued = moment, None
@@ -49,7 +49,7 @@ def settle(smtp: Smtp, due: Due | None, check: Check, report: Report) -> None:
 
 
 def release(smtp: Smtp, due: Due | None, ends_by: datetime) -> None:
-    """Let go of the SMTP server, unless somebody else has claimed it since until another time."""
+    """Release the SMTP server, unless another check has claimed it since."""
     if smtp.checking_until == ends_by:
         smtp.checking_until = None
     if due is not None and due.lease_until == ends_by:
@@ -57,7 +57,7 @@ def release(smtp: Smtp, due: Due | None, ends_by: datetime) -> None:
 
 
 def must_email(due: Due | None, moment: datetime) -> bool:
-    """Whether only a real email says enough: a day has passed, or the last one was not taken."""
+    """Check if a real email is due: a day has passed, or the last one was not accepted."""
     return due is not None and due.email_at is not None and due.email_at <= moment
 
 
@@ -83,14 +83,14 @@ def _reason(report: Report, repeats: bool) -> Reason:
 
 def _decide(smtp: Smtp, due: Due | None, check: Check, report: Report, repeats: bool) -> None:
     if not report.judges:
-        # A cause on our side says nothing about the server: the schedule leaves it as it is.
+        # A cause on our side says nothing about the server, so scheduled checks do not change it.
         if report.refused_by_policy or check.kind != SCHEDULED:
             smtp.uncheckable = report.code
         return
     smtp.uncheckable = None
     if report.accepted:
         if check.mode == PROBE and not smtp.enabled and must_email(due, now()):
-            return  # it was disabled because it took no email, and a probe sends none
+            return  # disabled because it refused an email, which a probe does not send
         smtp.judged, smtp.numerrors, smtp.degraded_since = True, 0, None
         smtp.enabled = smtp.off_since is None
         return
@@ -113,7 +113,7 @@ def _note_email(due: Due, check: Check, report: Report, moment: datetime) -> Non
 def _next(
     smtp: Smtp, due: Due, report: Report, repeats: bool, was_enabled: bool, moment: datetime
 ) -> datetime | None:
-    """When the schedule checks it next; None: never. Counts the failures in ``due.attempt``."""
+    """Return the time of the next check, or None; count failures in ``due.attempt``."""
     every = schedule.interval(smtp.app)
     if every is None or smtp.off_since is not None:
         return None
@@ -130,6 +130,6 @@ def _next(
     else:
         due.attempt = 1 if was_enabled else due.attempt + 1
         is_refused = report.stage is Stage.AUTH and not report.temporary
-        # Accounts get locked by what is refused again and again.
+        # Repeated refusals can lock the account.
         wait = schedule.DAY if is_refused else schedule.back_off(every, due.attempt)
     return moment + schedule.jittered(wait)

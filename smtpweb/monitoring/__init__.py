@@ -1,1 +1,1 @@
-"""Check every SMTP server by itself, as often as its app says, and tell people what changed."""
+"""Check SMTP servers on schedule, record what changes, and notify people."""

@@ -1,6 +1,6 @@
-"""What needs somebody now: problems of all apps, the worst first; what expires, what is queued.
+"""The data of the overview page: problems of all apps, expiring certificates, the queue.
 
-The same few statements, whatever the number of SMTP servers.
+The number of statements does not depend on the number of SMTP servers.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ NEEDS_SOMEBODY = (SmtpState.DISABLED, SmtpState.UNCHECKABLE, SmtpState.DEGRADED)
 
 @dataclass(frozen=True)
 class Totals:
-    """How many apps and SMTP servers a user has, and how many of these are in each state."""
+    """Counts of a user's apps, and of the SMTP servers by state."""
 
     apps: int
     smtps: dict[SmtpState, int]
 
     @property
     def all(self) -> int:
-        """All SMTP servers."""
+        """Return the number of SMTP servers."""
         return sum(self.smtps.values())
 
     @property
     def needing(self) -> int:
-        """Those that need somebody."""
+        """Return the number of SMTP servers that need attention."""
         return sum(self.smtps[state] for state in NEEDS_SOMEBODY)
 
 
 @dataclass(frozen=True)
 class Queue:
-    """Checks of a user's servers: how many wait, how many run, when the schedule makes the next."""
+    """Counts of a user's queued and running checks, and the time of the next scheduled one."""
 
     waiting: int
     running: int
@@ -52,14 +52,14 @@ class Queue:
 
 @dataclass(frozen=True)
 class Problem:
-    """A server that needs somebody; ``app_is_down``: nothing of its app is enabled."""
+    """A server that needs attention. ``app_is_down``: no server of its app is enabled."""
 
     smtp: Smtp
     app_is_down: bool
 
 
 def totals(user_id: str) -> Totals:
-    """How many there are of each."""
+    """Count the user's apps, and SMTP servers by state."""
     apps = select(func.count()).select_from(App).where(may_see_app(user_id)).scalar_subquery()
     rows = db.session.execute(
         visible_smtps(user_id)
@@ -73,7 +73,10 @@ def totals(user_id: str) -> Totals:
 
 
 def problems(user_id: str, most: int = SHOWN) -> list[Problem]:
-    """The worst first: apps that cannot send, then disabled, not checkable, degraded servers."""
+    """Return servers that need attention, worst first.
+
+    Servers of apps that cannot send come first, then disabled, uncheckable and degraded ones.
+    """
     enabled = (
         select(Smtp.app_id, func.count().filter(Smtp.enabled).label("enabled"))
         .join(Smtp.app)
@@ -103,7 +106,7 @@ def problems(user_id: str, most: int = SHOWN) -> list[Problem]:
 
 
 def expiring(user_id: str) -> Sequence[Smtp]:
-    """The servers whose certificates end soon or have ended, the soonest first."""
+    """Return the servers whose certificates expire soon or have expired, soonest first."""
     return db.session.scalars(
         visible_smtps(user_id)
         .where(Smtp.certificate_expires < now() + EXPIRES_SOON, Smtp.off_since.is_(None))
@@ -113,7 +116,7 @@ def expiring(user_id: str) -> Sequence[Smtp]:
 
 
 def queue(user_id: str) -> Queue:
-    """What is going on, and what comes next."""
+    """Count queued and running checks, and find the next scheduled one."""
     moment = now()
     mine = select(Smtp.id).join(Smtp.app).where(may_see_app(user_id))
     waiting = (

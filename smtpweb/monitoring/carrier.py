@@ -1,7 +1,7 @@
-"""Carry out what is due: claim, check, settle, with hundreds of checks under way at once.
+"""Run due checks: claim, check and settle, with hundreds of checks at a time.
 
-A turn goes on as long as there is something to do. One asyncio loop holds the conversations; the
-database is asked in threads beside it, so that a slow one delays no conversation.
+One asyncio loop runs the conversations. Database calls run in threads, so that a slow database
+does not delay conversations.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 AT_ONCE = 500  # conversations; each takes at most 80 KiB
-PORTION = 100  # checks that are claimed, and outcomes that are written, in one transaction
-_SETTLE_AFTER = 0.2  # seconds that an outcome waits for others to be written with
-_IDLE = 0.5  # seconds between two looks for more while checks are under way
-GRACE = 20.0  # seconds for the checks under way when the worker must end
-_RETRY = 1.0  # seconds, where the database is away
-_PROGRESS = 1.0  # seconds between two writes of how far checks have come
-_SHOWN = 50  # checks whose progress is written at once: pages show a few
-_TOKENS = 16  # access tokens that are requested at once
+PORTION = 100  # checks claimed, or results stored, in one transaction
+_SETTLE_AFTER = 0.2  # seconds that a result waits to be stored together with others
+_IDLE = 0.5  # seconds between two claims while checks are running
+GRACE = 20.0  # seconds for running checks to finish when the worker must end
+_RETRY = 1.0  # seconds, if the database is unavailable
+_PROGRESS = 1.0  # seconds between two writes of the progress of checks
+_SHOWN = 50  # checks whose progress is written at a time: pages show only a few
+_TOKENS = 16  # access tokens requested at a time
 _ORDER = {stage: place for place, stage in enumerate(Stage)}
 
 
 class Carrier:
-    """One turn of a worker. ``is_over`` says whether the worker must end."""
+    """Runs checks until none is due. ``is_over`` returns whether the worker must end."""
 
     def __init__(
         self, app: Flask, worker_id: str, is_over: Callable[[], bool], at_once: int = AT_ONCE
@@ -59,7 +59,7 @@ class Carrier:
         self._tokens = ThreadPoolExecutor(_TOKENS, "tokens")
 
     def run(self) -> int:
-        """Carry out what is due until nothing is; returns how many checks that were."""
+        """Run checks until none is due; return how many."""
         with self._tokens:
             return asyncio.run(self._run())
 
@@ -95,7 +95,7 @@ class Carrier:
             if self._results and (due or len(self._results) >= PORTION):
                 done += await self._settle()
                 settled_at = time.monotonic()
-                more = over_at is None  # a user or a host may have a place again
+                more = over_at is None  # the limit of a user or a host may permit another check
             await self._show_progress()
         return done
 
@@ -121,7 +121,7 @@ class Carrier:
             self._written.pop(claim.check_id, None)
 
     async def _with_token(self, smtp_id: str, target: Target) -> Target | Report | None:
-        """Return the target with an access token, if it needs one; None: the database is away.
+        """Return the target with an access token, if it needs one; None if the database is unavailable.
 
         Token requests have threads of their own: they wait for other servers than the database.
         """
@@ -132,13 +132,13 @@ class Carrier:
     def _watch(self, check_id: str) -> Callable[[Step], None]:
         def note(step: Step) -> None:
             before = self._steps.get(check_id, ())
-            kept = (one for one in before if _ORDER[one.stage] < _ORDER[step.stage])
+            kept = (earlier for earlier in before if _ORDER[earlier.stage] < _ORDER[step.stage])
             self._steps[check_id] = (*kept, step)
 
         return note
 
     async def _settle(self) -> int:
-        """Write the outcomes; while the database is away they are kept."""
+        """Store results and return how many; keep them while the database is unavailable."""
         portion = self._results[:PORTION]
         if not await self._do(partial(settlement.settle, self._worker_id, portion)):
             return 0
@@ -146,7 +146,7 @@ class Carrier:
         return len(portion)
 
     async def _give_up(self) -> None:
-        """Let other workers have what is not finished."""
+        """Cancel unfinished checks and return them to other workers."""
         left = [*self._under_way.values(), *(result.claim for result in self._results)]
         for task in self._under_way:
             task.cancel()
@@ -169,7 +169,7 @@ class Carrier:
             await self._do(partial(_write_progress, changed))
 
     async def _do(self, operation: Callable[[], None]) -> bool:
-        """Let the database do something beside the loop; False where it is away."""
+        """Run a database operation in a thread; return False if the database is unavailable."""
 
         def done() -> bool:
             operation()
@@ -180,7 +180,7 @@ class Carrier:
     async def _ask(
         self, operation: Callable[[], T], threads: ThreadPoolExecutor | None = None
     ) -> T | None:
-        """Ask the database beside the loop; None where it is away, after a short wait."""
+        """Query the database in a thread; wait and return None if it is unavailable."""
 
         def inside() -> T:
             with self._app.app_context():
@@ -192,7 +192,7 @@ class Carrier:
         try:
             return await asyncio.get_running_loop().run_in_executor(threads, inside)
         except SQLAlchemyError as error:
-            log.warning("the database cannot be used just now: %s", cause(error))
+            log.warning("the database is unavailable: %s", cause(error))
             await asyncio.sleep(_RETRY)
             return None
 

@@ -1,7 +1,7 @@
-"""Claim what is due: the lease, the shares of users, the spacing of hosts.
+"""Claim due checks within the limits per user and host.
 
-The database alone says what is due. A claim is a row of ``check`` and a lease in ``due``: when its
-worker is lost the lease ends, and any worker claims the server again.
+Only the database stores what is due. A claim is a row of ``check`` and a lease in ``due``: if its
+worker dies, the lease ends and any worker can claim the server again.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from ..registry import schedule
 from . import maintenance
 
 PER_HOST = 2  # checks at a time
-HOST_SPACING = timedelta(seconds=0.5)  # between two turns of a host whose places are all taken
+HOST_SPACING = timedelta(seconds=0.5)  # between two pairs of checks of a busy host
 LEASE_MARGIN = timedelta(seconds=30)  # beyond the deadline of a check
-_BUSY_AGAIN = timedelta(seconds=30)  # for a server that somebody checks by hand just now
-_HEAVY_SHARE = 4  # who has more than this part of what is due waits for the others
-_MOST_LOCKS = 64  # on hosts, in one claim
-_MOST_USERS = 100  # whose queued checks are looked at in one turn
+_BUSY_AGAIN = timedelta(seconds=30)  # until the next attempt if a check by hand is running
+_HEAVY_SHARE = 4  # a user with more than 1/4 of what is due waits for the others
+_MOST_LOCKS = 64  # on hosts, per claim
+_MOST_USERS = 100  # whose queued checks are considered in one claim
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A check that this worker must carry out, and what to check."""
+    """A check claimed by this worker, with its target or a report that needs no check."""
 
     check_id: str
     smtp_id: str
@@ -48,7 +48,7 @@ class Claim:
 
 
 def claim(worker_id: str, room: int) -> list[Claim]:
-    """Claim at most ``room`` checks: queued ones first, then scheduled ones."""
+    """Claim at most ``room`` checks, queued ones before scheduled ones."""
     moment = now()
     claims: list[Claim] = []
     with writing():
@@ -59,7 +59,7 @@ def claim(worker_id: str, room: int) -> list[Claim]:
 
 
 def is_anything_due() -> bool:
-    """Whether a worker would find something to do."""
+    """Check if a check is due or queued."""
     moment = now()
     due = select(Due.smtp_id).where(schedule.is_due(moment)).limit(1)
     queued = select(Check.id).where(Check.queued.is_not(None)).limit(1)
@@ -108,7 +108,7 @@ def _window(moment: datetime, size: int, *others: object) -> list[AnyRow]:
 
 
 class _Pace:
-    """How often something costly may be done: it takes a twentieth of the time at most."""
+    """Limits a costly operation to a twentieth of the time."""
 
     def __init__(self) -> None:
         self._not_before = 0.0
@@ -124,7 +124,7 @@ _looks_for_others = _Pace()
 
 
 def _others(moment: datetime, window: Sequence[AnyRow], size: int) -> list[AnyRow]:
-    """What is due of users other than those who fill the window: a few must not wait for many."""
+    """Return due rows of other users than those who fill the window, so that they need not wait."""
     counts = Counter(row.user_id for row in window)
     heavy = [user for user, count in counts.items() if count > len(window) / _HEAVY_SHARE]
     if not heavy or not _looks_for_others.may():
@@ -139,7 +139,7 @@ def _others(moment: datetime, window: Sequence[AnyRow], size: int) -> list[AnyRo
 def _choose(
     window: Iterable[AnyRow], hosts: _Hosts, room: int
 ) -> tuple[list[str], dict[str, list[str]]]:
-    """The servers to check now, each user in turn; and those whose host has no place, by host."""
+    """Return the servers to check now, users in turn, and by host those whose host is full."""
     by_user: dict[str, list[AnyRow]] = defaultdict(list)
     for row in window:
         by_user[row.user_id].append(row)
@@ -158,7 +158,7 @@ def _choose(
 
 
 def _defer(later: dict[str, list[str]], moment: datetime) -> None:
-    """Space those whose host has no place: one more turn for each two of them."""
+    """Postpone servers whose host is full, spaced in pairs."""
     rows = [
         {"id": smtp_id, "at": moment + HOST_SPACING * (place // PER_HOST + 1)}
         for waiting in later.values()
@@ -175,7 +175,7 @@ def _defer(later: dict[str, list[str]], moment: datetime) -> None:
 
 
 def _locked(ids: Sequence[str], moment: datetime, windows: _Windows) -> Iterable[tuple[Smtp, Due]]:
-    """The servers with their rows of ``due``, locked; without those that are checked just now."""
+    """Yield the servers and their rows of ``due``, locked, except those being checked by hand."""
     if not ids:
         return
     smtps = {smtp.id: smtp for smtp in db.session.scalars(_smtps(ids))}
@@ -211,12 +211,12 @@ class _Windows:
         self._windows: list[MaintenanceWindow] = []
 
     def read(self, smtps: Iterable[Smtp]) -> None:
-        """Read those of these servers and their apps."""
-        ids = {one for smtp in smtps for one in (smtp.id, smtp.app_id)}
+        """Load the windows of these servers and their apps."""
+        ids = {owner_id for smtp in smtps for owner_id in (smtp.id, smtp.app_id)}
         self._windows = maintenance.windows_of(ids) if ids else []
 
     def closed_until(self, smtp: Smtp) -> datetime | None:
-        """Until when this server is left alone."""
+        """Return until when no check of this server is scheduled, or None."""
         return maintenance.closed_until(smtp, self._windows, self._moment)
 
 
@@ -263,7 +263,7 @@ def _queued_of(
         if user_id is not None:
             try:
                 limits.take_share(user_id, limits.CHECK, check.id, ends_by)
-            except TooMany:  # another worker has taken it meanwhile
+            except TooMany:  # another worker was faster
                 break
         hosts.take(smtp.host)
         due = db.session.get(Due, smtp.id, populate_existing=True, with_for_update=True)
@@ -309,7 +309,7 @@ def _lease(
     if due is not None:
         due.lease_until, due.leased_by = check.ends_by, worker_id
         if due.next_at is not None and check.kind == verdict.SCHEDULED:
-            due.next_at = check.ends_by  # when it is due again if this worker is lost
+            due.next_at = check.ends_by  # when it is due again if this worker dies
     return Claim(check.id, smtp.id, check.kind, check.started, check.ends_by, target)
 
 
@@ -324,7 +324,7 @@ def _unreadable(smtp: Smtp) -> Report:
 
 
 def give_back(claims: Sequence[Claim]) -> None:
-    """Let other workers carry these out at once: this one must end."""
+    """Return unfinished checks to other workers immediately, because this one must end."""
     moment = now()
     by_id = {claim.smtp_id: claim for claim in claims}
     with writing() as session:
@@ -348,7 +348,7 @@ def give_back(claims: Sequence[Claim]) -> None:
 
 
 class _Hosts:
-    """How many checks of each host are under way, on all machines."""
+    """Counts the running checks of each host, on all machines."""
 
     def __init__(self, moment: datetime) -> None:
         self._moment = moment
@@ -357,7 +357,7 @@ class _Hosts:
         self._postgresql = db.engine.dialect.name == "postgresql"
 
     def look_at(self, hosts: set[str]) -> None:
-        """Count these, too. A host that another worker is claiming from just now is left to it."""
+        """Count the checks of these hosts, too; leave out hosts that another worker has locked."""
         new = sorted(hosts - self._taken.keys())
         if not new:
             return
@@ -372,10 +372,10 @@ class _Hosts:
         self._taken |= {host: under_way.get(host, 0) for host in new}
 
     def _not_ours(self, hosts: list[str]) -> set[str]:
-        """Lock the hosts with more servers than places; those that another worker has locked.
+        """Lock hosts with more than ``PER_HOST`` servers; return those that could not be locked.
 
-        On SQLite there is one writer anyway. A lock takes a place in the shared memory of
-        PostgreSQL, so one claim has a few.
+        SQLite has only one writer anyway. Locks take shared memory of PostgreSQL, so their number
+        per claim is limited.
         """
         crowded = db.session.scalars(
             text(
@@ -395,13 +395,13 @@ class _Hosts:
         return set(crowded) - set(locked)
 
     def has_place(self, host: str) -> bool:
-        """Whether one more check of it may begin."""
+        """Check if another check of this host may begin."""
         return host not in self._left and self._taken[host] < PER_HOST
 
     def is_full(self, host: str) -> bool:
-        """Whether its places are taken, as far as this worker may say."""
+        """Check if the host has its maximum of checks, unless another worker has locked it."""
         return host not in self._left and self._taken[host] >= PER_HOST
 
     def take(self, host: str) -> None:
-        """Count one more."""
+        """Count another check of this host."""
         self._taken[host] += 1

@@ -1,7 +1,7 @@
-"""The job engine, Huey: it carries the work, and the database says what work there is.
+"""The worker process: Huey runs the jobs, and the database stores what is due.
 
-Jobs hold no data, so whatever an engine loses or delivers twice changes nothing: the next tick
-makes another one, and what a job does is claimed by leases.
+Jobs carry no data and claim their work with leases, so a job that is lost or delivered twice does
+no harm: the next tick creates another one.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ from .carrier import Carrier
 log = logging.getLogger(__name__)
 
 NAME = "smtpweb"
-TICK = 1  # seconds between two looks at what is due
+TICK = 1  # seconds between two queries for due checks
 TIDY_EVERY = 60.0  # seconds
-THREADS = 4  # one for a turn of checks, one for alarms, the others for what is short
-END_WITHIN = 28  # seconds, once told to
-_REDIS_WAITS = 10  # seconds for an answer
-_CLOCK_JUMP = 120.0  # seconds by which the clock of the wall and the monotonic one may part
+THREADS = 4  # one for checks, one for alarms, the others for short jobs
+END_WITHIN = 28  # seconds after SIGTERM
+_REDIS_WAITS = 10  # seconds for a response
+_CLOCK_JUMP = 120.0  # seconds by which wall clock and monotonic clock may drift apart
 
 
 def make_huey(settings: Settings) -> Huey:
-    """The engine: in Redis where that is configured, else in a file of SQLite."""
+    """Create the engine, stored in Redis if configured, otherwise in an SQLite file."""
     serializer = SignedSerializer(secret=settings.secret_key, salt="smtpweb jobs")
     options: dict[str, Any] = {"results": False, "serializer": serializer}
     if settings.redis_url:
@@ -56,7 +56,7 @@ def make_huey(settings: Settings) -> Huey:
 
 
 def every(seconds: float) -> Callable[[datetime], bool]:
-    """A rule for Huey's periodic tasks: true at once, and then again after so many seconds."""
+    """Return a rule for Huey's periodic tasks: true at first, then again every so many seconds."""
     last = [0.0]
 
     def is_time(_moment: datetime) -> bool:
@@ -69,13 +69,13 @@ def every(seconds: float) -> Callable[[datetime], bool]:
 
 
 class WorkerProcess:
-    """What runs in a worker: its jobs, its heartbeat, its end."""
+    """A worker: its jobs, its heartbeat and its shutdown."""
 
     def __init__(self, app: Flask, settings: Settings) -> None:
         self.app = app
         self.huey = make_huey(settings)
         self.worker_id = ""
-        self._turn, self._telling = threading.Lock(), threading.Lock()
+        self._carrying, self._delivering = threading.Lock(), threading.Lock()
         self._consumer: _Consumer | None = None
         self._clock = time.time() - time.monotonic()
         self._add_jobs()
@@ -92,16 +92,16 @@ class WorkerProcess:
             if self._inside(claims.is_anything_due) and huey.pending_count() < THREADS:
                 carry()
 
-        @huey.periodic_task(every(TICK), name="tell")  # type: ignore[untyped-decorator]
-        def tell() -> None:
-            self.tell()
+        @huey.periodic_task(every(TICK), name="deliver")  # type: ignore[untyped-decorator]
+        def deliver() -> None:
+            self.deliver_alarms()
 
         @huey.periodic_task(every(TIDY_EVERY), name="tidy")  # type: ignore[untyped-decorator]
         def tidy() -> None:
             self._inside(housekeeping.tidy)
 
     def run(self) -> None:
-        """Work until the process is told to end by SIGTERM; it has ended within 30 seconds."""
+        """Run jobs until SIGTERM; then end within 30 seconds."""
         self._inside(self._begin)
         self._consumer = _Consumer(
             self.huey,
@@ -122,25 +122,25 @@ class WorkerProcess:
             self._inside(lambda: workers.leave(self.worker_id))
 
     def carry(self) -> int:
-        """Carry out what is due, unless this process does already; returns how many checks."""
-        if not self._turn.acquire(blocking=False):
+        """Run due checks, unless this process is already doing so; return how many."""
+        if not self._carrying.acquire(blocking=False):
             return 0
         try:
             return Carrier(self.app, self.worker_id, self.is_over).run()
         finally:
-            self._turn.release()
+            self._carrying.release()
 
-    def tell(self) -> int:
-        """Deliver the alarms that are due, unless this process does already; returns how many."""
-        if not self._telling.acquire(blocking=False):
+    def deliver_alarms(self) -> int:
+        """Deliver due alarms, unless this process is already doing so; return how many."""
+        if not self._delivering.acquire(blocking=False):
             return 0
         try:
             return self._inside(lambda: alarms.deliver_due(is_over=self.is_over)) or 0
         finally:
-            self._telling.release()
+            self._delivering.release()
 
     def is_over(self) -> bool:
-        """Whether this process was told to end."""
+        """Check if this process is shutting down."""
         return self._consumer is not None and self._consumer.stop_flag.is_set()
 
     def _begin(self) -> None:
@@ -155,7 +155,7 @@ class WorkerProcess:
             self._watch_clock()
 
     def _watch_clock(self) -> None:
-        """Where the clock jumped ahead, what seems overdue was not: it must not come at once."""
+        """Spread the schedule after the clock has jumped ahead; repair it after a jump back."""
         clock = time.time() - time.monotonic()
         jump, self._clock = clock - self._clock, clock
         if abs(jump) > _CLOCK_JUMP:
@@ -163,19 +163,19 @@ class WorkerProcess:
             self._inside(schedule.spread_backlog if jump > 0 else schedule.reconcile)
 
     def _inside(self, operation: Callable[[], Any]) -> Any:
-        """Do it with the application; where the database is away, say so and give None."""
+        """Call in the app context; log and return None if the database is unavailable."""
         with self.app.app_context():
             try:
                 return operation()
             except SQLAlchemyError as error:
-                log.warning("the database cannot be used just now: %s", cause(error))
+                log.warning("the database is unavailable: %s", cause(error))
                 return None
             finally:
                 db.session.remove()
 
 
 def end_with_parent() -> None:
-    """Tell this process to end when its parent is gone, as after a kill -9 of that."""
+    """End this process when its parent has died, for example by kill -9."""
     parent = os.getppid()
 
     def watch() -> None:
@@ -194,7 +194,7 @@ class _Consumer(Consumer):  # type: ignore[misc]
     scheduler_class = _Scheduler
 
     def _handle_signal(self, _signum: int, frame: FrameType | None) -> None:
-        """End in good order also at Ctrl-C, which reaches all processes of a terminal."""
+        """Shut down gracefully after Ctrl-C, too, which all processes of a terminal receive."""
         super()._handle_signal(signal.SIGTERM, frame)
-        # What ends this process may tell it and its group: the second time is no hurry
+        # A supervisor may signal the process and its group: a second signal must not abort.
         signal.signal(signal.SIGTERM, self._handle_signal)

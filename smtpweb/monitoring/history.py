@@ -1,4 +1,4 @@
-"""The history of one SMTP server: changes of state, uptime, how long its stages took."""
+"""The history of one SMTP server: changes of state, uptime, and times of its stages."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ DOWN = frozenset({SmtpState.DISABLED.value})
 
 @dataclass(frozen=True)
 class Uptime:
-    """For how long a server worked and did not, in seconds, in the last ``days``.
+    """How long a server worked and did not work in the last ``days``, in seconds.
 
-    What is in neither was not known: it was off, not checked yet, or could not be checked.
+    Time in neither is unknown: the server was off, not checked yet, or could not be checked.
     """
 
     days: int
@@ -41,13 +41,13 @@ class Uptime:
 
     @property
     def share(self) -> float | None:
-        """From 0 to 1; None where nothing is known."""
+        """Return the share of known time, 0 to 1, in which it worked; None if none is known."""
         known = self.up + self.down
         return self.up / known if known else None
 
 
 def changes(smtp_id: str, days: int = DAYS[-1]) -> Sequence[AnyRow]:
-    """The changes of state of the last days, newest first, each with the name of its user.
+    """Return the changes of state of the last days, newest first, with the names of users.
 
     Rows are (at, before, after, by, reason, check_id, cause, note, user_name).
     """
@@ -65,7 +65,7 @@ def changes(smtp_id: str, days: int = DAYS[-1]) -> Sequence[AnyRow]:
 
 
 def uptimes(smtp: Smtp, newest_first: Sequence[Any]) -> list[Uptime]:
-    """The uptime of each of :data:`DAYS`, from the changes of the longest of them."""
+    """Compute the uptime for each of :data:`DAYS` from the changes of the longest of them."""
     moment = now()
     spans = list(_spans(smtp, newest_first, moment))
     return [_uptime(days, spans, moment - timedelta(days=days)) for days in DAYS]
@@ -75,7 +75,7 @@ _Span = tuple[datetime, datetime, str]
 
 
 def _spans(smtp: Smtp, newest_first: Sequence[Any], moment: datetime) -> Iterable[_Span]:
-    """From when to when it was in which state, the newest first, back to its creation."""
+    """Yield (start, end, state), newest first, back to the server's creation."""
     until, state = moment, smtp_state(smtp).value
     for change in newest_first:
         yield change.at, until, state
@@ -96,7 +96,10 @@ def _uptime(days: int, spans: Iterable[_Span], since: datetime) -> Uptime:
 
 
 def times(smtp_id: str, days: int) -> Sequence[AnyRow]:
-    """The finished checks of the last days, oldest first: (id, started, accepted, stage, times)."""
+    """Return the finished checks of the last days, oldest first.
+
+    Rows are (id, started, accepted, stage, times).
+    """
     rows = fetch(
         select(Check.id, Check.started, Check.accepted, Check.stage, Check.times)
         .where(
@@ -112,7 +115,7 @@ def times(smtp_id: str, days: int) -> Sequence[AnyRow]:
 
 @dataclass(frozen=True)
 class StageTime:
-    """How long a stage took, in milliseconds; ``slowest_id`` is the check of the slowest."""
+    """Times of a stage in milliseconds; ``slowest_id`` is the check with the slowest."""
 
     stage: str  # or "total"
     count: int
@@ -122,28 +125,28 @@ class StageTime:
 
 
 def stage_times(rows: Iterable[Any]) -> list[StageTime]:
-    """Of each stage that came to its end in any of the checks, in the order of the stages.
+    """Return the times of each completed stage, in the order of the stages.
 
-    A stage that failed is left out: how long a timeout is says nothing about the server.
+    Failed stages are left out, because the length of a timeout says nothing about the server.
     """
-    found: dict[str, list[tuple[float, str]]] = {}
+    by_stage: dict[str, list[tuple[float, str]]] = {}
     for row in rows:
         for stage, milliseconds in (row.times or {}).items():
             if row.accepted or stage not in (row.stage, TOTAL):
-                found.setdefault(stage, []).append((milliseconds, row.id))
+                by_stage.setdefault(stage, []).append((milliseconds, row.id))
     return [
-        StageTime(stage, len(taken), median(one for one, _ in taken), *max(taken))
-        for stage in (*(one.value for one in Stage), TOTAL)
-        if (taken := found.get(stage))
+        StageTime(name, len(taken), median(milliseconds for milliseconds, _ in taken), *max(taken))
+        for name in (*(stage.value for stage in Stage), TOTAL)
+        if (taken := by_stage.get(name))
     ]
 
 
 @dataclass(frozen=True)
 class Column:
-    """A part of the time that a chart shows: its typical good check, and its last failed one.
+    """A column of the chart: the typical accepted check of its period, and the last failed one.
 
-    Both are rows of :func:`times` or None. The typical one is the median by its total, so that
-    its stages add up, and it can be looked at.
+    Both are rows of :func:`times` or None. The typical check is the median by total time, so that
+    its stages add up and the column can link to it.
     """
 
     since: datetime
@@ -154,7 +157,7 @@ class Column:
 
 
 def columns(rows: Sequence[Any], days: int) -> list[Column]:
-    """The checks of the last days in :data:`COLUMNS` parts of the same length, the oldest first."""
+    """Divide the checks of the last days into :data:`COLUMNS` equal periods, oldest first."""
     end = now()
     width = timedelta(days=days) / COLUMNS
     parts: list[list[Any]] = [[] for _ in range(COLUMNS)]
@@ -169,7 +172,7 @@ def columns(rows: Sequence[Any], days: int) -> list[Column]:
 
 
 def _column(rows: Sequence[Any], since: datetime, until: datetime) -> Column:
-    good = sorted(
+    accepted = sorted(
         (row for row in rows if row.accepted and (row.times or {}).get(TOTAL)),
         key=lambda row: row.times[TOTAL],
     )
@@ -177,7 +180,7 @@ def _column(rows: Sequence[Any], since: datetime, until: datetime) -> Column:
     return Column(
         since,
         until,
-        typical=good[(len(good) - 1) // 2] if good else None,
+        typical=accepted[(len(accepted) - 1) // 2] if accepted else None,
         failed=failed[-1] if failed else None,
         checks=len(rows),
     )

@@ -1,4 +1,4 @@
-"""What must be done every minute, by whichever worker comes to it. Twice does no harm."""
+"""Maintenance tasks that any worker runs every minute; running them twice does no harm."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from . import incidents, schedule, workers
 
 log = logging.getLogger(__name__)
 
-_REMOVED = 100  # portions of old checks at most, so that one round ends soon
+_REMOVED = 100  # maximum portions of old checks, so that one run ends soon
 _PASSED = timedelta(seconds=5)
 
 
 def tidy() -> None:
-    """Mend the schedule, enable what was off until now, queue lost checks anew, prune, sum up."""
+    """Repair the schedule, end pauses, queue lost checks again, prune and compact."""
     schedule.reconcile()
     enable_in_time()
     queue_lost_checks_again()
@@ -37,7 +37,7 @@ def tidy() -> None:
 
 
 def enable_in_time() -> None:
-    """Enable the servers that a person turned off until a moment that has come."""
+    """Enable the servers that were turned off until a time that has passed."""
     ids = db.session.scalars(
         select(Smtp.id).where(Smtp.off_until.is_not(None), Smtp.off_until <= now()).limit(1000)
     ).all()
@@ -46,9 +46,9 @@ def enable_in_time() -> None:
 
 
 def queue_lost_checks_again() -> None:
-    """Queue the bulk checks again whose worker was killed; scheduled ones are due by their lease.
+    """Queue bulk checks again whose worker has died; scheduled ones are due when leases end.
 
-    The test email of such a check may have been sent: it may go out twice.
+    The test email of such a check may already have been sent, and is then sent twice.
     """
     moment = now()
     lost = (Check.finished.is_(None), Check.queued.is_(None), Check.kind == verdict.BULK)

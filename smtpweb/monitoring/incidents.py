@@ -1,4 +1,7 @@
-"""Causes on our side, such as a name server that is silent: one incident however many checks."""
+"""Incidents: causes on our side, such as a DNS server that does not answer.
+
+However many checks a cause affects, it is one incident.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,14 @@ from sqlalchemy.exc import IntegrityError
 from ..database.models import Incident
 from ..database.session import db, now
 
-QUIET = timedelta(minutes=20)  # without another case, after which an incident has ended
+QUIET = timedelta(minutes=20)  # without another affected check, until an incident ends
 
-# Called with each incident that began, in the transaction that writes it.
+# Called with each new incident, in the transaction that stores it.
 listeners: list[Callable[[Incident], None]] = []
 
 
 def note(cases: Mapping[str, int]) -> None:
-    """Count these cases by their cause; within the caller's transaction."""
+    """Add numbers of affected checks by cause; part of the caller's transaction."""
     moment = now()
     for cause, count in sorted(cases.items()):
         if _count(cause, count):
@@ -27,7 +30,7 @@ def note(cases: Mapping[str, int]) -> None:
         try:
             with db.session.begin_nested():
                 db.session.add(incident)
-        except IntegrityError:  # another worker met it at the same moment
+        except IntegrityError:  # another worker created it at the same time
             _count(cause, count)
             continue
         for listener in listeners:
@@ -45,7 +48,7 @@ def _count(cause: str, count: int) -> bool:
 
 
 def end() -> None:
-    """End those of which there was no case for a while; within the caller's transaction."""
+    """End incidents without a recently affected check; part of the caller's transaction."""
     db.session.execute(
         update(Incident)
         .where(Incident.ended.is_(None), Incident.last_at < now() - QUIET)
@@ -55,7 +58,7 @@ def end() -> None:
 
 
 def lasting() -> list[Incident]:
-    """Those that last, the oldest first."""
+    """Return the open incidents, oldest first."""
     return list(
         db.session.scalars(
             select(Incident).where(Incident.ended.is_(None)).order_by(Incident.began)

@@ -1,4 +1,4 @@
-"""Maintenance windows: times in which the schedule leaves servers alone."""
+"""Maintenance windows: times during which no check is scheduled."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PERIOD = {"daily": timedelta(days=1), "weekly": timedelta(days=7)}
 
 
 def ends(window: MaintenanceWindow, moment: datetime) -> datetime | None:
-    """When the window that is open at this moment ends; None where it is not open."""
+    """Return the end of the window if it is open at this moment, otherwise None."""
     starts, over = window.starts, window.ends
     period = _PERIOD.get(window.repeat)
     if period is not None and moment >= starts:
@@ -29,7 +29,7 @@ def ends(window: MaintenanceWindow, moment: datetime) -> datetime | None:
 
 
 def windows_of(smtps_or_apps: Iterable[str]) -> list[MaintenanceWindow]:
-    """All windows of these servers and apps, by their ids."""
+    """Return all windows of these servers and apps, given by their ids."""
     ids = list(smtps_or_apps)
     return list(
         db.session.scalars(
@@ -43,7 +43,7 @@ def windows_of(smtps_or_apps: Iterable[str]) -> list[MaintenanceWindow]:
 def closed_until(
     smtp: Smtp, windows: Iterable[MaintenanceWindow], moment: datetime
 ) -> datetime | None:
-    """Until when the schedule leaves this server alone; None: it does not."""
+    """Return until when no check of this server is scheduled; None if there is no such time."""
     untils = [
         until
         for window in windows
@@ -65,7 +65,7 @@ def add(
     repeat: str = "once",
     note: str = "",
 ) -> MaintenanceWindow:
-    """Add a window to an app or to a server. Raises :class:`NotFound`, :class:`BadInput`."""
+    """Add a window to an app or a server; raise :class:`NotFound` or :class:`BadInput`."""
     errors: dict[str, list[str]] = {}
     if repeat not in REPEATS:
         errors["repeat"] = [Sentence("Must be once, daily or weekly.")]
@@ -73,9 +73,9 @@ def add(
     if ends <= starts:
         errors["ends"] = [Sentence("Must be after the start.")]
     elif ends - starts > most:
-        errors["ends"] = [Sentence("A window may be open for %(days)s days.", days=most.days)]
+        errors["ends"] = [Sentence("A window can last at most %(days)s days.", days=most.days)]
     elif repeat == "once" and ends <= now():
-        errors["ends"] = [Sentence("Has passed already.")]
+        errors["ends"] = [Sentence("Must not be in the past.")]
     if errors:
         raise BadInput(errors)
     accepted = validators.accept(note=(validators.note, note))
@@ -98,7 +98,7 @@ def add(
 
 
 def remove(user_id: str, window_id: str) -> MaintenanceWindow:
-    """Remove a window of the user's apps; raises :class:`NotFound`."""
+    """Remove a window of one of the user's apps; raise :class:`NotFound`."""
     with writing() as session:
         window = session.get(MaintenanceWindow, window_id)
         if window is None:

@@ -1,8 +1,8 @@
-"""What an operator watches, at a cost that the number of SMTP servers does not change.
+"""Metrics of the installation, at a cost that does not depend on the number of SMTP servers.
 
-Counters are kept as things happen; what is asked of other tables is answered by an index, and
-counted up to a limit. Nothing here names a host, an app, an account or an id: figures go to
-monitoring systems, which many people read.
+Counters are updated as events happen; other tables are queried by index and counted up to
+a limit. Metrics contain no hosts, apps, accounts or ids, because monitoring systems have many
+readers.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from ..database.models import Check, Due, Incident, Installation, Smtp, Worker
 from ..database.session import fetch, now
 from ..registry.states import SmtpState
 
-MOST = 100_000  # that is counted of what waits; beyond it this figure is shown
-WITHIN = (0, 1, 7, 21)  # days in which certificates end
-ALIVE = timedelta(minutes=2)  # since its last heartbeat a worker counts as alive
+MOST = 100_000  # rows that are counted at most
+WITHIN = (0, 1, 7, 21)  # days within which certificates expire
+ALIVE = timedelta(minutes=2)  # for which a worker counts as alive after its last heartbeat
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Counts, and ages in seconds, which are None where there is nothing to be measured.
+    """Counts, and ages in seconds, which are None if there is nothing to measure.
 
-    ``checks``: finished checks by (outcome, stage, code, kind). ``stages``: (how many, seconds)
-    by stage. ``certificates``: how many end within so many days, those that have ended included.
+    ``checks``: finished checks by (outcome, stage, code, kind). ``stages``: (count, seconds)
+    by stage. ``certificates``: how many expire within so many days, including expired ones.
     """
 
     apps: int
@@ -51,10 +51,10 @@ class Figures:
 
 
 def read() -> Figures:
-    """The figures at this moment, in two statements."""
+    """Read the current figures, in two statements."""
     moment = now()
     counters = tally.read()
-    row = _of_tables(moment)
+    row = _table_counts(moment)
     prefix = installation.secret_box().seal_prefix
     stale = sum(int(count) for label, count in _named(counters, "seals").items() if label != prefix)
     seconds = _named(counters, "stage_seconds")
@@ -85,16 +85,16 @@ def read() -> Figures:
     )
 
 
-def _of_tables(moment: datetime) -> Any:
-    def most(statement: Any) -> Any:
+def _table_counts(moment: datetime) -> Any:
+    def counted(statement: Any) -> Any:
         return select(func.count()).select_from(statement.limit(MOST).subquery())
 
     due = select(Due.smtp_id).where(Due.next_at <= moment)
     prefix = installation.secret_box().seal_prefix
     columns = {
-        "queued": most(select(Check.id).where(Check.queued.is_not(None))),
+        "queued": counted(select(Check.id).where(Check.queued.is_not(None))),
         "oldest_queued": select(func.min(Check.queued)).where(Check.queued.is_not(None)),
-        "due": most(due),
+        "due": counted(due),
         "oldest_due": select(func.min(Due.next_at)).where(Due.next_at <= moment),
         "workers": select(func.count()).where(Worker.seen > moment - ALIVE),
         "heartbeat": select(func.max(Worker.seen)),
@@ -107,19 +107,20 @@ def _of_tables(moment: datetime) -> Any:
     }
     for days in WITHIN:
         until = moment + timedelta(days=days)
-        columns[f"certificates_{days}"] = most(
+        columns[f"certificates_{days}"] = counted(
             select(Smtp.id).where(Smtp.certificate_expires < until)
         )
-    return fetch(select(*(one.scalar_subquery().label(name) for name, one in columns.items())))[0]
+    counts = (query.scalar_subquery().label(name) for name, query in columns.items())
+    return fetch(select(*counts))[0]
 
 
 def _age(moment: datetime, then: datetime | None) -> float | None:
-    # Clocks of several machines differ a little: never an age below zero.
+    # The clocks of several machines differ slightly, and an age must not be negative.
     return max(0.0, (moment - then).total_seconds()) if then else None
 
 
 def _named(counters: dict[tuple[str, str], float], name: str) -> dict[str, float]:
-    return {label: value for (one, label), value in counters.items() if one == name}
+    return {label: value for (counter, label), value in counters.items() if counter == name}
 
 
 def _by_values(counters: dict[tuple[str, str], float], name: str) -> dict[tuple[str, ...], int]:

@@ -1,4 +1,4 @@
-"""What an administrator sees of the whole installation: workers, rates, causes on our side."""
+"""The state of the whole installation for administrators: workers, rates, incidents."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ..database.session import AnyRow, db, fetch, now
 from . import metrics
 from .metrics import ALIVE, Figures
 
-FORGOTTEN = timedelta(days=1)  # a worker that was not seen for so long is not shown
-RATED = timedelta(minutes=10)
+FORGOTTEN = timedelta(days=1)  # after which an absent worker is no longer shown
+RATED = timedelta(minutes=10)  # for which rates are computed
 _MOST = 50
 
 
 @dataclass(frozen=True)
 class Operation:
-    """``rates``: checks that finished in a minute, by kind, over the last ten."""
+    """The state of the installation. ``rates``: finished checks per minute, by kind."""
 
     figures: Figures
     workers: Sequence[Worker]
@@ -28,17 +28,17 @@ class Operation:
     incidents: Sequence[Incident]
 
     def is_alive(self, worker: Worker) -> bool:
-        """Whether its heartbeat is recent."""
+        """Check if the worker's heartbeat is recent."""
         return worker.seen > now() - ALIVE
 
     def rate(self, worker: Worker) -> float:
-        """Checks a minute since its start."""
+        """Return the worker's checks per minute since its start."""
         minutes = (worker.seen - worker.started).total_seconds() / 60
         return worker.checks / minutes if minutes > 0 else 0.0
 
 
 def read() -> Operation:
-    """How the installation runs at this moment."""
+    """Read the current state of the installation."""
     since = now() - RATED
     rows: Sequence[AnyRow] = fetch(
         select(Check.kind, func.count()).where(Check.finished > since).group_by(Check.kind)

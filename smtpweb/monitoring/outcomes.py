@@ -1,4 +1,4 @@
-"""Outcomes of checks for other programs: Nagios, JUnit, JSON, the exposition of Prometheus."""
+"""Results of checks in the formats of other programs: Nagios, JUnit, JSON."""
 
 from __future__ import annotations
 
@@ -16,57 +16,60 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of the check of one server. Without a report: ``problem`` says why."""
+    """The result of checking one server; ``problem`` says why there is no report."""
 
     smtp_id: str
-    where: str
+    server: str  # host:port
     check_id: str | None = None
     report: Report | None = None
     problem: str = ""
 
     @property
     def accepted(self) -> bool:
-        """Whether the server accepted the test email."""
+        """Check if the server accepted the test email."""
         return self.report is not None and self.report.accepted
 
     @property
-    def said(self) -> str:
-        """In one line."""
+    def summary(self) -> str:
+        """Return the result in one line."""
         if self.report is None:
             return self.problem
-        where = "" if self.report.accepted else f" at {self.report.stage}"
-        return f"{self.report.title} ({self.report.code}{where})"
+        stage = "" if self.report.accepted else f" at {self.report.stage}"
+        return f"{self.report.title} ({self.report.code}{stage})"
 
 
 def nagios(outcomes: Sequence[Outcome]) -> tuple[str, int]:
-    """One line with performance data, further lines for what failed; and the exit status.
+    """Return the output of a Nagios plugin and its exit status.
 
-    As the guidelines for plugins have it: a "|" begins the performance data, so there is no other.
+    The first line has performance data after a "|", so "|" is replaced elsewhere; further lines
+    list failures.
     """
-    failed = [one for one in outcomes if one.report is not None and not one.accepted]
-    unknown = [one for one in outcomes if one.report is None]
+    failed = [outcome for outcome in outcomes if outcome.report and not outcome.accepted]
+    unknown = [outcome for outcome in outcomes if outcome.report is None]
     word, status = "OK", NAGIOS_OK
     if failed:
         word, status = "CRITICAL", NAGIOS_CRITICAL
     elif unknown:
         word, status = "UNKNOWN", NAGIOS_UNKNOWN
-    said = f"{len(outcomes)} checked, {len(failed)} failed"
+    text = f"{len(outcomes)} checked, {len(failed)} failed"
     if unknown:
-        said += f", {len(unknown)} without a result"
+        text += f", {len(unknown)} without a result"
     if len(outcomes) == 1:
-        said = f"{outcomes[0].where}: {outcomes[0].said}"
-    times = [f"checked={len(outcomes)}", f"failed={len(failed)}"]
-    times += [
-        f"'{one.where}'={one.report.milliseconds / 1000:.3f}s" for one in outcomes if one.report
+        text = f"{outcomes[0].server}: {outcomes[0].summary}"
+    measured = [f"checked={len(outcomes)}", f"failed={len(failed)}"]
+    measured += [
+        f"'{outcome.server}'={outcome.report.milliseconds / 1000:.3f}s"
+        for outcome in outcomes
+        if outcome.report
     ]
-    lines = [f"SMTP {word} - {_plain(said)} | {_plain(' '.join(times))}"]
+    lines = [f"SMTP {word} - {_plain(text)} | {_plain(' '.join(measured))}"]
     if len(outcomes) > 1:
-        lines += [_plain(f"{one.where}: {one.said}") for one in (*failed, *unknown)]
+        lines += [_plain(f"{bad.server}: {bad.summary}") for bad in (*failed, *unknown)]
     return "\n".join(lines), status
 
 
 def nagios_unknown(problem: str) -> str:
-    """What is said where nothing could be checked."""
+    """Return the output if nothing could be checked."""
     return f"SMTP UNKNOWN - {_plain(problem)}"
 
 
@@ -75,28 +78,29 @@ def _plain(text: str) -> str:
 
 
 def junit(outcomes: Sequence[Outcome]) -> str:
-    """A test suite with a test case for each server."""
-    failed = [one for one in outcomes if one.report is not None and not one.accepted]
-    seconds = [one.report.milliseconds / 1000 if one.report else 0.0 for one in outcomes]
+    """Return a JUnit test suite with a test case for each server."""
+    failed = [outcome for outcome in outcomes if outcome.report and not outcome.accepted]
+    seconds = [
+        outcome.report.milliseconds / 1000 if outcome.report else 0.0 for outcome in outcomes
+    ]
     suite = ET.Element(
         "testsuite",
         name="smtpweb",
         tests=str(len(outcomes)),
         failures=str(len(failed)),
-        errors=str(sum(one.report is None for one in outcomes)),
+        errors=str(sum(outcome.report is None for outcome in outcomes)),
         time=f"{sum(seconds):.3f}",
     )
-    for one, took in zip(outcomes, seconds, strict=True):
+    for outcome, took in zip(outcomes, seconds, strict=True):
+        report = outcome.report
         case = ET.SubElement(
-            suite, "testcase", classname="smtp", name=_xml(one.where), time=f"{took:.3f}"
+            suite, "testcase", classname="smtp", name=_xml(outcome.server), time=f"{took:.3f}"
         )
-        if one.report is None:
-            ET.SubElement(case, "error", message=_xml(one.problem))
-        elif not one.accepted:
-            failure = ET.SubElement(
-                case, "failure", type=one.report.code, message=_xml(one.report.title)
-            )
-            failure.text = _xml("\n".join([one.report.meaning, *one.report.advice]))
+        if report is None:
+            ET.SubElement(case, "error", message=_xml(outcome.problem))
+        elif not outcome.accepted:
+            failure = ET.SubElement(case, "failure", type=report.code, message=_xml(report.title))
+            failure.text = _xml("\n".join([report.meaning, *report.advice]))
     ET.indent(suite)
     return ET.tostring(suite, encoding="unicode", xml_declaration=True)
 
@@ -106,20 +110,20 @@ def _xml(text: str) -> str:
 
 
 def as_json(outcomes: Sequence[Outcome]) -> str:
-    """An object for each server, in ASCII."""
-    return json.dumps([_members(one) for one in outcomes], indent=2)
+    """Return a JSON array with an object for each server, in ASCII."""
+    return json.dumps([_members(outcome) for outcome in outcomes], indent=2)
 
 
-def _members(one: Outcome) -> dict[str, object]:
+def _members(outcome: Outcome) -> dict[str, object]:
     members: dict[str, object] = {
-        "idsmtp": one.smtp_id,
-        "server": one.where,
-        "idcheck": one.check_id,
-        "accepted": one.accepted,
+        "idsmtp": outcome.smtp_id,
+        "server": outcome.server,
+        "idcheck": outcome.check_id,
+        "accepted": outcome.accepted,
     }
-    report = one.report
+    report = outcome.report
     if report is None:
-        return members | {"problem": one.problem}
+        return members | {"problem": outcome.problem}
     members |= {
         "stage": report.stage,
         "code": report.code,

@@ -1,4 +1,4 @@
-"""Whether what smtpweb needs is there: the database, a worker, Redis where it is configured."""
+"""Readiness: whether the database, a worker and, if configured, Redis can be used."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ log = logging.getLogger(__name__)
 
 DATABASE, WORKER, REDIS = "database", "worker", "redis"
 PARTS = (DATABASE, WORKER, REDIS)
-_SECONDS = 2  # that Redis may take
+_SECONDS = 2  # for a response of Redis
 
 
 def problems(parts: tuple[str, ...] = PARTS) -> list[str]:
-    """What is missing, each in a sentence that names no place; empty where all is there."""
+    """Return the problems of these parts as sentences without host names; [] if there are none."""
     checks = {DATABASE: _database, WORKER: _worker, REDIS: _redis}
-    found = []
+    sentences = []
     for part in parts:
         try:
             problem = checks[part]()
         except (DBAPIError, PoolTimeout) as error:
-            # What a driver says can hold host names and paths: it goes to the log only.
+            # Messages of drivers can contain host names and paths, so they are only logged.
             log.error("not ready: %s", cause(error))
-            problem = "The storage cannot be reached at this moment."
-        if problem and problem not in found:
-            found.append(problem)
-    return found
+            problem = "The database cannot be reached."
+        if problem and problem not in sentences:
+            sentences.append(problem)
+    return sentences
 
 
 def _database() -> str | None:
@@ -43,12 +43,12 @@ def _database() -> str | None:
 
 
 def _worker() -> str | None:
-    """A worker that was never there is not missed: checks by hand need none."""
+    """Report a missing worker, unless none was ever started: checks by hand need none."""
     seen = fetch(select(func.max(Worker.seen)))[0][0]
     if seen is None or seen > now() - ALIVE:
         return None
     minutes = int((now() - seen).total_seconds() // 60)
-    return f"No worker has been seen for {minutes} minutes: no scheduled check is made."
+    return f"No worker has been seen for {minutes} minutes: no scheduled check runs."
 
 
 def _redis() -> str | None:
@@ -61,5 +61,5 @@ def _redis() -> str | None:
             client.ping()
     except (redis.RedisError, OSError) as error:
         log.error("not ready: Redis: %s", type(error).__name__)
-        return "Redis cannot be reached at this moment."
+        return "Redis cannot be reached."
     return None

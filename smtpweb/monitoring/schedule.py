@@ -1,4 +1,4 @@
-"""Keep the schedule in order: what lacks a row, what a wrong clock set, a backlog, due now."""
+"""Maintain the schedule: add missing rows, repair wrong times, spread a backlog."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from . import maintenance
 log = logging.getLogger(__name__)
 
 PORTION = 10_000  # rows that one transaction changes
-NOBODY_WORKED = timedelta(minutes=10)  # after which a backlog is spread
+NOBODY_WORKED = timedelta(minutes=10)  # without a worker, after which a backlog is spread
 _LATE = timedelta(minutes=5)
 _LONGEST_LEASE = timedelta(minutes=10)  # no setting lets a check take so long
 
 
 def next_check(smtp: Smtp) -> datetime | None:
-    """When the schedule checks this server next; None: never, as things are.
+    """Return when this server is checked next, or None if no check is scheduled.
 
-    The end of a maintenance window or of a pause counts.
+    Maintenance windows and pauses are taken into account.
     """
     due = db.session.get(Due, smtp.id)
     if due is None or due.next_at is None or smtp.off_since is not None:
@@ -37,9 +37,9 @@ def next_check(smtp: Smtp) -> datetime | None:
 
 
 def make_due(app_id: str | None = None) -> int:
-    """Make every scheduled check due now, or those of one app; returns how many.
+    """Make every scheduled check due now, or those of one app; return how many.
 
-    Raises :class:`NotFound`. Hosts and users get their turns as ever.
+    The limits per host and user still apply. Raises :class:`NotFound`.
     """
     which: list[Any] = [Due.next_at > now()]
     if app_id is not None:
@@ -50,19 +50,19 @@ def make_due(app_id: str | None = None) -> int:
 
 
 def spread_backlog() -> int:
-    """Spread what is overdue over the next hour; returns how many there are.
+    """Spread overdue checks over the next hour; return how many.
 
-    For the start after a time in which nobody worked: all at once would be a stampede.
+    After a time without workers, running all of them at once would be a stampede.
     """
     count = _in_portions([Due.next_at < now() - _LATE], {"next_at": rule.some_time(rule.SPREAD)})
     if count:
-        log.warning("%s checks were overdue: they are spread over the next hour", count)
+        log.warning("spread %s overdue checks over the next hour", count)
     return count
 
 
 def reconcile() -> None:
-    """Give each server its row, and mend what a clock that went wrong has set."""
-    _add_lacking()
+    """Add missing rows, and repair times that were set by a wrong clock."""
+    _add_missing()
     moment = now()
     _in_portions([Due.next_at > moment + rule.FURTHEST], {"next_at": rule.some_time(rule.SPREAD)})
     _in_portions(
@@ -77,12 +77,12 @@ def reconcile() -> None:
         )
 
 
-def _add_lacking() -> None:
-    """Servers without a row, such as those of before there was a schedule."""
+def _add_missing() -> None:
+    """Add rows for servers without one, such as those older than the schedule."""
     moment = now()
-    lacking = ~select(Due.smtp_id).where(Due.smtp_id == Smtp.id).exists()
+    is_missing = ~select(Due.smtp_id).where(Due.smtp_id == Smtp.id).exists()
     while True:
-        ids = select(Smtp.id).where(lacking).limit(PORTION)
+        ids = select(Smtp.id).where(is_missing).limit(PORTION)
         with writing() as session:
             added = session.execute(
                 insert(Due).from_select(
@@ -109,7 +109,7 @@ def _first(moment: datetime) -> ColumnElement[Any]:
 
 
 def _in_portions(which: list[Any], values: dict[str, Any]) -> int:
-    """Change rows of ``due``; each portion is a short transaction."""
+    """Update rows of ``due`` in short transactions; return how many."""
     total = 0
     while True:
         some = select(Due.smtp_id).where(*which).limit(PORTION)
@@ -125,14 +125,14 @@ def _in_portions(which: list[Any], values: dict[str, Any]) -> int:
 
 
 def lag() -> float:
-    """For how many seconds the oldest check is overdue that nobody carries out; 0: none is."""
+    """Return for how many seconds the oldest unclaimed check is overdue; 0 if there is none."""
     moment = now()
     oldest = fetch(select(func.min(Due.next_at).label("at")).where(rule.is_due(moment)))[0].at
     return max(0.0, (moment - oldest).total_seconds()) if oldest else 0.0
 
 
 def queue_depth() -> tuple[int, int]:
-    """How many checks wait in the queue, and how many are under way in workers."""
+    """Return the numbers of queued checks and of checks running in workers."""
     queued = select(func.count()).select_from(Check).where(Check.queued.is_not(None))
     leased = select(func.count()).select_from(Due).where(Due.lease_until > now())
     row = fetch(select(queued.scalar_subquery(), leased.scalar_subquery()))[0]

@@ -1,4 +1,4 @@
-"""The list of all SMTP servers of all apps of a user, by what somebody looks for."""
+"""Search the SMTP servers of all apps of a user."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from .attention import NEEDS_SOMEBODY
 PROBLEMS = "problems"
 STATES = ("", PROBLEMS, *(state.value for state in SmtpState))
 AUTHENTICATION = ("", "password", "none")
-CERTIFICATE = ("", "expired", "7", "21", "90", "unknown")  # within so many days
+CERTIFICATE = ("", "expired", "7", "21", "90", "unknown")  # expires within so many days
 SORTS = ("app", "host", "state", "certificate")
-OTHER = "other"  # no provider that we know
+OTHER = "other"  # an unknown provider
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What of the list is asked for; "" asks for nothing special."""
+class Filter:
+    """The filter of the list and its order; "" does not filter."""
 
     text: str = ""
     state: str = ""
@@ -38,48 +38,50 @@ class Asked:
 
 
 def find(
-    user_id: str, asked: Asked, hosts: Sequence[str], page: int, size: int
+    user_id: str, wanted: Filter, hosts: Sequence[str], page: int, size: int
 ) -> tuple[list[Smtp], int]:
-    """One page of the servers that fit (``page`` from 0), each with its app; how many fit.
+    """Return one page of matching servers with their apps (``page`` from 0), and the total.
 
-    ``hosts``: all of the user's, see :func:`hosts_of`.
+    ``hosts``: all hosts of the user, see :func:`hosts_of`.
     """
-    statement = visible_smtps(user_id).where(*_conditions(asked, hosts))
+    statement = visible_smtps(user_id).where(*_conditions(wanted, hosts))
     total = db.session.scalar(statement.with_only_columns(func.count(), maintain_column_froms=True))
     rows = db.session.scalars(
-        statement.order_by(*_order(asked.sort)).offset(page * size).limit(size)
+        statement.order_by(*_order(wanted.sort)).offset(page * size).limit(size)
     )
     return list(rows), total or 0
 
 
-def _conditions(asked: Asked, hosts: Sequence[str]) -> list[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = []
-    if asked.text:
+def _conditions(wanted: Filter, hosts: Sequence[str]) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.text:
         columns: tuple[ColumnElement[Any], ...] = (
             Smtp.host + ":" + cast(Smtp.port, String),
-            # Else its letters could be guessed one by one
+            # A secret user name could otherwise be guessed letter by letter.
             case((Smtp.username_is_secret.is_(False), Smtp.username)),
             App.name.expression,
             Smtp.defaultfromemail.expression,
         )
-        text = asked.text.lower()
-        found.append(
+        text = wanted.text.lower()
+        conditions.append(
             or_(*(func.lower(column).contains(text, autoescape=True) for column in columns))
         )
-    if asked.state == PROBLEMS:
-        found.append(states.smtp_is(*NEEDS_SOMEBODY))
-    elif asked.state:
-        found.append(states.smtp_is(SmtpState(asked.state)))
-    if asked.provider:
-        found.append(Smtp.host.in_([host for host in hosts if provider_of(host) == asked.provider]))
-    if asked.authentication:
-        found.append(Smtp.auth.is_(asked.authentication == "password"))
-    if asked.certificate == "unknown":
-        found.append(Smtp.certificate_expires.is_(None))
-    elif asked.certificate:
-        days = 0 if asked.certificate == "expired" else int(asked.certificate)
-        found.append(Smtp.certificate_expires < now() + timedelta(days=days))
-    return found
+    if wanted.state == PROBLEMS:
+        conditions.append(states.smtp_is(*NEEDS_SOMEBODY))
+    elif wanted.state:
+        conditions.append(states.smtp_is(SmtpState(wanted.state)))
+    if wanted.provider:
+        conditions.append(
+            Smtp.host.in_([host for host in hosts if provider_of(host) == wanted.provider])
+        )
+    if wanted.authentication:
+        conditions.append(Smtp.auth.is_(wanted.authentication == "password"))
+    if wanted.certificate == "unknown":
+        conditions.append(Smtp.certificate_expires.is_(None))
+    elif wanted.certificate:
+        days = 0 if wanted.certificate == "expired" else int(wanted.certificate)
+        conditions.append(Smtp.certificate_expires < now() + timedelta(days=days))
+    return conditions
 
 
 def _order(sort: str) -> tuple[Any, ...]:
@@ -95,7 +97,7 @@ def _order(sort: str) -> tuple[Any, ...]:
 
 
 def hosts_of(user_id: str) -> list[str]:
-    """The different hosts of the user's servers."""
+    """Return the distinct hosts of the user's servers."""
     return list(
         db.session.scalars(
             select(Smtp.host).join(Smtp.app).where(may_see_app(user_id)).group_by(Smtp.host)
@@ -104,17 +106,17 @@ def hosts_of(user_id: str) -> list[str]:
 
 
 def provider_of(host: str) -> str:
-    """The id of the provider whose server this is, or :data:`OTHER`."""
+    """Return the id of the provider with this host, or :data:`OTHER`."""
     preset = presets.of_host(host)
     return preset.id if preset else OTHER
 
 
 def providers_of(hosts: Sequence[str]) -> list[tuple[str, str]]:
-    """The providers of these hosts as (id, name), by name; without :data:`OTHER`."""
-    found = {preset.id: preset.name for host in hosts if (preset := presets.of_host(host))}
-    return sorted(found.items(), key=lambda pair: pair[1].casefold())
+    """Return the known providers of these hosts as (id, name), by name."""
+    names = {preset.id: preset.name for host in hosts if (preset := presets.of_host(host))}
+    return sorted(names.items(), key=lambda pair: pair[1].casefold())
 
 
 def known_providers() -> frozenset[str]:
-    """The ids of all providers."""
+    """Return the ids of all providers."""
     return frozenset(preset.id for preset in presets.presets())

@@ -1,4 +1,4 @@
-"""Write the outcomes of a batch: the one rule of ``checking.verdict``, in bulk."""
+"""Store the results of claimed checks in bulk and apply them, as ``checking.verdict`` decides."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a claim; ``report`` is None where a bug of ours ended the check."""
+    """The result of a claimed check; ``report`` is None if a bug of ours ended it."""
 
     claim: Claim
     report: Report | None
 
 
 def settle(worker_id: str, results: Sequence[Result]) -> None:
-    """Keep these outcomes and let them decide, in one transaction.
+    """Store these results and apply them, in one transaction.
 
-    A server that was removed meanwhile took its check with it; for one that was edited the
-    outcome is kept and decides nothing.
+    If a server has been removed since, so has its check; if it has been edited, the result is
+    stored but not applied.
     """
     moment = now()
     by_smtp = {result.claim.smtp_id: result for result in results}
     ids = list(by_smtp)
     late = failed = 0
-    ours: Counter[str] = Counter()
+    our_causes: Counter[str] = Counter()
     with writing() as session:
-        # In one order everywhere: servers by their id, then their rows of "due"
+        # Always lock in the same order: servers by id, then their rows of "due".
         smtps = session.scalars(
             select(Smtp)
             .join(Smtp.app)
@@ -60,7 +60,7 @@ def settle(worker_id: str, results: Sequence[Result]) -> None:
         checks = {
             check.id: check
             for check in session.scalars(
-                select(Check).where(Check.id.in_([one.claim.check_id for one in results]))
+                select(Check).where(Check.id.in_([result.claim.check_id for result in results]))
             )
         }
         for smtp in smtps:
@@ -76,8 +76,8 @@ def settle(worker_id: str, results: Sequence[Result]) -> None:
             late += claim.ends_by < moment
             failed += not report.accepted
             if report.ours and not report.refused_by_policy:
-                ours[report.code] += 1
-        incidents.note(ours)
+                our_causes[report.code] += 1
+        incidents.note(our_causes)
         session.execute(
             update(Worker)
             .where(Worker.id == worker_id)

@@ -1,4 +1,4 @@
-"""How an app and a server stand now, for programs that ask often."""
+"""The current state of an app or server, for monitoring systems."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ..registry import overview
 
 @dataclass(frozen=True)
 class Standing:
-    """``working``: how many servers are active, by a check of them as they are now.
+    """The state of an app. ``working``: servers that are active by a check of current settings.
 
-    ``in_use``: the id of the one that the app uses first, None where none is enabled.
+    ``in_use``: the id of the server that the app uses first; None if none is enabled.
     """
 
     total: int
@@ -25,7 +25,7 @@ class Standing:
 
 
 def of_app(app_id: str) -> Standing:
-    """How the servers of an app stand."""
+    """Return the state of an app."""
     summary = overview.summaries([app_id]).get(app_id)
     if summary is None:
         return Standing(0, 0, None)
@@ -33,7 +33,7 @@ def of_app(app_id: str) -> Standing:
 
 
 def last_check(smtp: Smtp) -> Any:
-    """The newest finished check: (finished, accepted, stage, code, times); None without one."""
+    """Return the newest finished check as (finished, accepted, stage, code, times), or None."""
     rows = fetch(
         select(Check.finished, Check.accepted, Check.stage, Check.code, Check.times)
         .where(Check.smtp_id == smtp.id, Check.finished.is_not(None))

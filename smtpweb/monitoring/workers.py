@@ -1,4 +1,4 @@
-"""The worker processes, as their rows tell: each gives a sign of life every few seconds."""
+"""Worker processes and their heartbeats, stored in the database."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from .. import __version__
 from ..database.models import Worker, new_id
 from ..database.session import AnyRow, db, fetch, now, writing
 
-BEAT = 5.0  # seconds between two signs of life
-ALIVE = timedelta(seconds=30)  # after its last sign of life a worker counts as gone
+BEAT = 5.0  # seconds between two heartbeats
+ALIVE = timedelta(seconds=30)  # for which a worker counts as alive after its last heartbeat
 _FORGOTTEN = timedelta(days=1)
 
 
 def register() -> str:
-    """Add a row for this process; gives its id."""
+    """Add a row for this process and return its id."""
     worker = Worker(
         id=new_id(),
         name=f"{socket.gethostname()[:80]}:{os.getpid()}",
@@ -31,38 +31,38 @@ def register() -> str:
 
 
 def beat(worker_id: str) -> None:
-    """Give a sign of life."""
+    """Store a heartbeat."""
     with writing() as session:
         session.execute(update(Worker).where(Worker.id == worker_id).values(seen=now()))
 
 
 def leave(worker_id: str) -> None:
-    """Remove the row of a worker that ends in good order."""
+    """Remove the row of a worker that shuts down."""
     with writing() as session:
         session.execute(delete(Worker).where(Worker.id == worker_id))
 
 
 def last_seen() -> datetime | None:
-    """The newest sign of life of any worker."""
+    """Return the newest heartbeat of any worker."""
     seen: datetime | None = db.session.scalar(select(func.max(Worker.seen)))
     return seen
 
 
 def is_any_alive() -> bool:
-    """Whether a worker carries out what is queued."""
+    """Check if at least one worker is running."""
     rows = fetch(select(func.max(Worker.seen).label("seen")))
     seen = rows[0].seen
     return seen is not None and seen > now() - ALIVE
 
 
 def find_all() -> list[AnyRow]:
-    """All workers that were seen lately, the oldest first."""
+    """Return all workers that have a row, oldest first."""
     columns = Worker.__table__.columns
     return list(fetch(select(*columns).order_by(Worker.started, Worker.id)))
 
 
 def forget() -> None:
-    """Remove the rows of workers that are long gone; within the caller's transaction."""
+    """Remove rows of workers without a heartbeat for a day; part of the caller's transaction."""
     db.session.execute(
         delete(Worker).where(Worker.seen < now() - _FORGOTTEN),
         execution_options={"synchronize_session": False},

@@ -1,7 +1,6 @@
-"""When an SMTP server is checked next: the rule, for all that changes it.
+"""When an SMTP server is checked next, stored in one row of ``due`` for each server.
 
-A row of ``due`` for each server says it. Times are spread by chance: servers that were registered
-together, or became due together, do not stay together.
+Times vary randomly, so that servers that were registered together are not checked together.
 """
 
 from __future__ import annotations
@@ -15,14 +14,14 @@ from sqlalchemy import ColumnElement, func, literal, literal_column, or_, select
 from ..database.models import App, Due, Smtp
 from ..database.session import UtcDateTime, db, now
 
-LEAST_EVERY, MOST_EVERY = 15, 24 * 60  # minutes; 0: never
+LEAST_EVERY, MOST_EVERY = 15, 24 * 60  # minutes; 0 means never
 EMAIL_EVERY = ("never", "daily", "always")
 DAY = timedelta(days=1)
 SOON = timedelta(minutes=1)  # after a server was saved or enabled
 # After a temporary failure, before it disables a server.
 REPEATS = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))
 AFTER_OUR_FAULT = timedelta(minutes=15)
-# No time that is set lies further ahead: one that does was set by a clock that went wrong.
+# The furthest time ever set: one that is further ahead is the result of a wrong clock.
 FURTHEST = DAY * 1.5
 SPREAD = timedelta(hours=1)  # over which a backlog is spread
 
@@ -30,23 +29,23 @@ _JITTER = 0.1
 
 
 def jittered(span: timedelta) -> timedelta:
-    """The span, a little shorter or longer by chance."""
+    """Return the span, randomly shortened or lengthened by up to 10 %."""
     return span * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - no secret
 
 
 def interval(app: Any) -> timedelta | None:
-    """Between two scheduled checks of a server of this app; None: there are none."""
+    """Return the time between two scheduled checks of a server of this app; None if never."""
     return timedelta(minutes=app.checkevery) if app.checkevery else None
 
 
 def back_off(span: timedelta, failures: int) -> timedelta:
-    """Until a server that the machine disabled is tried again: doubled each time, up to a day."""
+    """Return the time until a disabled server is retried: doubled each time, at most a day."""
     doubled: timedelta = span * 2 ** min(max(failures - 1, 0), 10)
     return min(doubled, DAY)
 
 
 def plan(smtp: Smtp, app: App) -> None:
-    """Let a server that was saved or enabled be checked soon; within the caller's transaction."""
+    """Schedule a check of a saved or enabled server soon; part of the caller's transaction."""
     moment = now()
     due = db.session.get(Due, smtp.id, populate_existing=True)
     if due is None:
@@ -59,7 +58,7 @@ def plan(smtp: Smtp, app: App) -> None:
 
 
 def unplan(smtp: Smtp) -> None:
-    """Schedule no check of a server that was turned off."""
+    """Remove the scheduled check of a server that was turned off."""
     db.session.execute(
         update(Due).where(Due.smtp_id == smtp.id).values(next_at=None),
         execution_options={"synchronize_session": "fetch"},
@@ -67,7 +66,7 @@ def unplan(smtp: Smtp) -> None:
 
 
 def replan(app: App) -> None:
-    """After the schedule of an app has changed: its servers, spread over the new interval."""
+    """Spread the checks of an app's servers over its new interval."""
     mine = select(Smtp.id).where(Smtp.app_id == app.id)
     every = interval(app)
     if every is None:
@@ -87,9 +86,9 @@ def replan(app: App) -> None:
 def some_time(
     span: timedelta, *, start: datetime | None = None, sooner_than: Any = None
 ) -> ColumnElement[datetime]:
-    """A time by chance within ``span`` from ``start`` (now), another one for each row.
+    """Return an expression for a random time within ``span`` of ``start`` (now), for each row.
 
-    Where ``sooner_than`` is a column, its time is kept if that is the sooner one.
+    ``sooner_than``: a column whose time is kept if it is sooner.
     """
     start = start or now()
     seconds = int(span.total_seconds())
@@ -110,10 +109,10 @@ def some_time(
 
 
 def is_due(moment: datetime) -> ColumnElement[bool]:
-    """The condition that a row is due and nobody has claimed it."""
+    """Return the condition that a row is due and not claimed."""
     return (Due.next_at <= moment) & is_free(moment)
 
 
 def is_free(moment: datetime) -> ColumnElement[bool]:
-    """The condition that nobody holds a lease on a row."""
+    """Return the condition that a row is not leased."""
     return or_(Due.lease_until.is_(None), Due.lease_until <= moment)

@@ -1,6 +1,6 @@
-"""Changes of an SMTP server's state: whatever changes one does it in here, and leaves a row.
+"""Changes of an SMTP server's state: every change is made in here and recorded.
 
-``listeners`` are called with each row, in the transaction that writes it: alarms are rows, too.
+``listeners`` are called with each new row in its transaction, so that alarms are part of it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ..database.models import Check, Smtp, StatusChange, new_id
 from ..database.session import db, now
 from .states import smtp_state
 
-MACHINE = "machine"  # who changed it, where nobody did
+MACHINE = "machine"  # in place of a user's id
 
 listeners: list[Callable[[StatusChange], None]] = []
 
@@ -28,7 +28,7 @@ class Reason(StrEnum):
     EDITED = "edited"
     TURNED_OFF = "turned off"
     ENABLED = "enabled"
-    TIME_OVER = "time over"  # it was off until now
+    TIME_OVER = "time over"  # the end of a pause
 
 
 @contextmanager
@@ -40,7 +40,7 @@ def changing(
     check: Check | None = None,
     note: str | None = None,
 ) -> Iterator[None]:
-    """Change the columns of an SMTP server in the block: a row is written if its state changed.
+    """Record a change of state, if any, that the block makes to an SMTP server.
 
     ``by``: a user's id, or :data:`MACHINE`. Part of the caller's write transaction.
     """

@@ -1,7 +1,7 @@
 """Turn SMTP servers off and on by hand, and pause the checks of an app.
 
-What a person turned off stays off, whatever a check says, until a person enables it or the time
-that was given is over.
+A server that a person turned off stays off, whatever checks find, until a person enables it or
+the given time has passed.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from .status import Reason
 
 
 def disable(user_id: str, smtp_id: str, *, until: datetime | None = None, note: str = "") -> Smtp:
-    """Turn an SMTP server off, for good or ``until`` then. Raises :class:`NotFound`, and
-    :class:`BadInput` for a time that has passed.
+    """Turn an SMTP server off, until further notice or ``until`` a time.
+
+    Raises :class:`NotFound`, and :class:`BadInput` for a time in the past.
     """
     _refuse_past(until)
     accepted = validators.accept(note=(validators.note, note))
@@ -36,7 +37,7 @@ def disable(user_id: str, smtp_id: str, *, until: datetime | None = None, note: 
 
 
 def enable(user_id: str, smtp_id: str) -> Smtp:
-    """Enable an SMTP server, whoever disabled it; it is checked soon. Raises :class:`NotFound`."""
+    """Enable an SMTP server, whoever disabled it, and check it soon; raise :class:`NotFound`."""
     with writing():
         smtp = smtps.find_for_update(user_id, smtp_id)
         _enable(smtp, Reason.ENABLED, user_id)
@@ -44,7 +45,7 @@ def enable(user_id: str, smtp_id: str) -> Smtp:
 
 
 def end_of_pause(smtp_id: str) -> None:
-    """Enable an SMTP server whose time off is over."""
+    """Enable an SMTP server that was turned off until a time that has passed."""
     with writing() as session:
         smtp = session.scalar(
             select(Smtp).where(Smtp.id == smtp_id).with_for_update(),
@@ -63,7 +64,7 @@ def _enable(smtp: Smtp, reason: Reason, by: str) -> None:
 
 
 def pause(user_id: str, app_id: str, *, until: datetime, note: str = "") -> App:
-    """Schedule no check of the app's servers until then. Raises as :func:`disable` does."""
+    """Pause the scheduled checks of an app's servers; raise as :func:`disable` does."""
     _refuse_past(until)
     accepted = validators.accept(note=(validators.note, note))
     with writing():
@@ -73,7 +74,7 @@ def pause(user_id: str, app_id: str, *, until: datetime, note: str = "") -> App:
 
 
 def resume(user_id: str, app_id: str) -> App:
-    """End the pause of an app; its servers are checked in their turn."""
+    """End the pause of an app, and spread the checks of its servers over its interval."""
     with writing():
         app = _app_for_update(user_id, app_id)
         app.off_until = app.off_by = app.off_note = None

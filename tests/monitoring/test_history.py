@@ -290,7 +290,7 @@ def test_shown_time_can_be_chosen(browser: Browser, alice: Person, days: str, st
 def test_page_of_a_server_without_history_says_so(browser: Browser, alice: Person) -> None:
     smtp_id = alice.make_smtp(alice.make_app("shop")["_id"])["_id"]
     text = browser.get(f"/smtps/{smtp_id}").text
-    assert "No times are known from these days." in text
+    assert "There are no response times for this period." in text
     assert "Its state has not changed in the last 90 days." in text
 
 

@@ -27,7 +27,7 @@ def report(**changes: object) -> Report:
 
 GOOD = Outcome("1", "a.example:25", "c1", report(accepted=True, stage="accepted", title="Fine"))
 BAD = Outcome("2", "b.example:25", "c2", report())
-NONE = Outcome("3", "c.example:25", problem="A check of this SMTP is under way.")
+NONE = Outcome("3", "c.example:25", problem="A check of this SMTP server is already running.")
 
 
 @pytest.mark.parametrize(

@@ -320,7 +320,7 @@ def plan_of(app: Flask, statement: str) -> str:
 # --- ready -------------------------------------------------------------------------------------
 
 
-def test_not_ready_while_every_worker_is_gone(app: Flask) -> None:
+def test_readiness_fails_while_every_worker_is_gone(app: Flask) -> None:
     def seen(minutes: float) -> None:
         with app.app_context():
             moment = now() - timedelta(minutes=minutes)
@@ -337,7 +337,7 @@ def test_not_ready_while_every_worker_is_gone(app: Flask) -> None:
     assert ask(app, "/readyz").text == "ok\n"
 
 
-def test_not_ready_while_redis_is_configured_and_away(app: Flask, tmp_path: Path) -> None:
+def test_readiness_fails_while_redis_is_configured_and_away(app: Flask, tmp_path: Path) -> None:
     settings = services(app).settings
     away = f"unix://{tmp_path}/secret-place.sock"
     services(app).settings = dataclasses.replace(settings, redis_url=away)
@@ -346,7 +346,7 @@ def test_not_ready_while_redis_is_configured_and_away(app: Flask, tmp_path: Path
     assert ask(app, "/readyz?only=database").status_code == 200
 
 
-def test_ready_refuses_a_part_that_is_none(app: Flask) -> None:
+def test_readyz_refuses_an_unknown_part(app: Flask) -> None:
     assert ask(app, "/readyz?only=moon").status_code == 400
 
 

@@ -1,4 +1,4 @@
-"""The tables. A model knows only its own row: no queries, no rules, no network."""
+"""The tables. Models contain no queries, no rules and no network access."""
 
 from .accounts import ApiToken, BrowserSession, FailedLogin, Installation, User
 from .alarms import AlarmChannel, AlarmDelivery, AlarmEvent, AlarmSweep

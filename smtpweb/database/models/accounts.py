@@ -1,4 +1,4 @@
-"""Tables of accounts: who may come in, and how."""
+"""Tables of accounts: users, sessions, tokens, failed sign-ins."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class User(Base, UserMixin):
     session_key = ""
 
     def get_id(self) -> str:
-        """The id that Flask-Login puts into the cookie: the session's, so it can be revoked."""
+        """Return the session's id for Flask-Login's cookie, so that the session can be revoked."""
         return self.session_key
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""Tables of alarms: where they go, what happened, each delivery."""
+"""Tables of alarms: channels, events, deliveries."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .registry import App
 
 
 class AlarmChannel(Base):
-    """Where alarms go: those of one app, or of all apps of its account where ``app_id`` is null.
+    """A channel for alarms of one app, or of all apps of its account if ``app_id`` is null.
 
-    ``kind``: "email", "webhook" or "apprise". ``target`` is an address or a URL, which may hold
-    secrets; null: the email address of the account, whatever that is. ``shown`` is what pages may
-    say of it. ``secret`` signs webhooks. ``events``: words separated by blanks. Quiet hours are
+    ``kind``: "email", "webhook" or "apprise". The target is an address or a URL, which can contain
+    secrets; null: the current email address of the account. ``shown`` is the part that pages can
+    show. ``secret_sealed`` signs webhooks. ``events``: kinds separated by spaces. Quiet hours are
     minutes of the day in ``timezone``. ``off_reason``: "hand", "gone" (HTTP 410) or "failing".
     """
 
@@ -37,7 +37,7 @@ class AlarmChannel(Base):
     quiet_from: Mapped[int | None]
     quiet_until: Mapped[int | None]
     timezone: Mapped[str] = mapped_column(String(64), default="UTC")
-    # When the next weekly report is due; null: none is wanted.
+    # When the next weekly report is due; null: there are no reports.
     weekly_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
     off_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
     off_reason: Mapped[str | None] = mapped_column(String(10))
@@ -56,10 +56,10 @@ class AlarmChannel(Base):
 
 
 class AlarmEvent(Base):
-    """Something that people are told of. ``key`` names it: the same thing is one event.
+    """Something to notify people of. ``key`` identifies it, so that it is stored only once.
 
-    ``facts`` is what was known when it was told last. It lasts until ``ended``; at ``again_at`` it
-    is looked at again, to be repeated or to be ended. ``repeats`` counts how often it was told.
+    ``facts`` are those of the last notification. The event is open until ``ended``; at ``again_at``
+    it is repeated or ended. ``repeats`` counts the repeats.
     """
 
     __tablename__ = "alarm_event"
@@ -84,10 +84,10 @@ class AlarmEvent(Base):
 
 
 class AlarmDelivery(Base):
-    """One event on its way to one recipient, written before the first attempt.
+    """The delivery of an event to one recipient, stored before the first attempt.
 
-    ``channel_id`` null: to the email address of the account. ``due_at`` null: it is over. Who
-    claims it moves ``due_at`` to the end of its lease and puts its own name into ``leased_by``.
+    ``channel_id`` null: to the email address of the account. ``due_at`` null: finished. A worker
+    that claims it sets ``due_at`` to the end of its lease and ``leased_by`` to its own id.
     """
 
     __tablename__ = "alarm_delivery"
@@ -117,7 +117,7 @@ class AlarmDelivery(Base):
 
 
 class AlarmSweep(Base):
-    """When something that looks for events is due next: whoever moves it on does the work."""
+    """When a sweep is due next: the worker that updates the row runs it."""
 
     __tablename__ = "alarm_sweep"
 

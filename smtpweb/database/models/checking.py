@@ -1,4 +1,4 @@
-"""Tables of checks: each one is a row from when it is asked for."""
+"""Tables of checks; a check is a row from the moment it is requested."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .registry import Smtp
 class StartedWork(Base):
     """A check or a search that counts against its user's limits.
 
-    No operation of its user removes it. It counts as under way until ``until`` at the latest, so
+    No operation of its user removes it. It counts as running until ``until`` at the latest, so
     one whose worker died expires. The ``id`` of a check is that of its ``Check``.
     """
 
@@ -33,10 +33,10 @@ class StartedWork(Base):
 
 
 class Check(Base):
-    """A check of an SMTP server. ``finished`` null: queued, under way, or interrupted.
+    """A check of an SMTP server. ``finished`` null: queued, running, or interrupted.
 
-    ``kind``: "hand", "bulk" or "scheduled". ``mode``: "email", or "probe", which goes as far as
-    RCPT and sends none. ``queued``: it waits for a worker since then; null once it has begun.
+    ``kind``: "hand", "bulk" or "scheduled". ``mode``: "email", or "probe", which ends after RCPT
+    and sends no email. ``queued``: when it was queued; null once it has begun.
     """
 
     __tablename__ = "check"
@@ -46,7 +46,7 @@ class Check(Base):
         Index(None, "started"),  # for removing the oldest
         # The metrics of a day are read from this index alone: rows are large.
         Index(None, "finished", "accepted", "stage"),
-        # At most one of a server waits. Partial: what waits is few among what is kept.
+        # At most one queued check per server. Partial, because few of the stored checks are queued.
         Index("uq_check_queued", "smtp_id", unique=True, **only_where("queued IS NOT NULL")),
         Index("ix_check_queued_user_id", "user_id", "queued", **only_where("queued IS NOT NULL")),
     )
@@ -58,7 +58,7 @@ class Check(Base):
     kind: Mapped[str] = mapped_column(String(10), default="hand")
     mode: Mapped[str] = mapped_column(String(10), default="email")
     queued: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    # How whoever queued it reaches us: for the link in the test email.
+    # The URL of smtpweb for the user who queued it, for the link in the test email.
     base_url: Mapped[str | None] = mapped_column(String(300))
     started: Mapped[Created]
     ends_by: Mapped[Time]
@@ -70,10 +70,10 @@ class Check(Base):
     stage: Mapped[str | None] = mapped_column(String(20))
     code: Mapped[str | None] = mapped_column(String(80))
     title: Mapped[str | None] = mapped_column(String(500))
-    # What the texts of the cause name; null in checks of before it was kept, which have only text.
+    # Values in the texts of the cause; null in older checks, which only have the texts.
     facts: Mapped[dict[str, str] | None] = mapped_column(JSON)
     report_json: Mapped[dict[str, Any] | None] = mapped_column("report", JSON)
-    # Milliseconds by stage, and "total"; what differs from the last good check, see ``facts``.
+    # Milliseconds by stage, and "total"; differences from the last accepted check, see ``facts``.
     times: Mapped[dict[str, float] | None] = mapped_column(JSON(none_as_null=True))
     changes: Mapped[list[dict[str, str]] | None] = mapped_column(JSON(none_as_null=True))
     # The steps so far of a check that is being followed, for whichever worker shows it.
@@ -87,18 +87,18 @@ class Check(Base):
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        """Every stage in order, from the report or from the progress so far."""
+        """Return all stages in order, from the report or from the progress so far."""
         report = self.report
         return report.steps if report else steps_of(self.progress)
 
     @property
     def report(self) -> Report | None:
-        """The outcome, or None while there is none."""
+        """Return the report, or None if there is none yet."""
         return Report.from_dict(self.report_json) if self.report_json else None
 
 
 def steps_of(progress: list[dict[str, Any]] | None) -> tuple[Step, ...]:
-    """The progress of a check as steps, one for every stage in order."""
+    """Return the progress of a check as steps, one for every stage in order."""
     reached = {
         step["stage"]: Step(Stage(step["stage"]), Outcome(step["outcome"]), step["milliseconds"])
         for step in progress or ()

@@ -1,4 +1,4 @@
-"""Kinds of columns that several tables have."""
+"""Types of columns that several tables use."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ..session import UtcDateTime, now
 
 
 def new_id() -> str:
-    """A new id, as the API shows it: 24 lower-case hexadecimal digits."""
+    """Return a new id: 24 lower-case hexadecimal digits."""
     return secrets.token_hex(12)
 
 
 def only_where(condition: str) -> dict[str, Any]:
-    """The options of an index that holds only the rows for which ``condition`` is true."""
+    """Return the options of a partial index on rows for which ``condition`` is true."""
     return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
 
 

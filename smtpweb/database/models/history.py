@@ -1,4 +1,4 @@
-"""Tables of what has been: sums of days, and counters for monitoring systems."""
+"""Tables of history: daily sums, and counters for metrics."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from ..session import Base
 class CheckDay(Base):
     """The checks of an SMTP server that finished on one day (UTC).
 
-    ``other``: they say nothing about the server. ``times`` has, for each stage that took any
-    time and for "total", [how many, their sum, the slowest], in milliseconds.
+    ``other``: checks that say nothing about the server. ``times`` has [count, sum, slowest] in
+    milliseconds for each stage that was begun and for "total".
     """
 
     __tablename__ = "check_day"
@@ -30,10 +30,10 @@ class CheckDay(Base):
 
 
 class Tally(Base):
-    """A counter is the sum of its rows: whoever counts adds one, and waits for nobody.
+    """A part of a counter: its value is the sum of its rows, so that writers need no lock.
 
-    Triggers add those of ``smtps`` (by state), ``seals`` (by key) and ``apps``. Rows of the same
-    counter are replaced by their sum now and then.
+    Triggers add rows of ``smtps`` (by state), ``seals`` (by key) and ``apps``. From time to time
+    the rows of a counter are replaced by their sum.
     """
 
     __tablename__ = "tally"

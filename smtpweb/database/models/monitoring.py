@@ -1,4 +1,4 @@
-"""Tables of monitoring: what is due, who carries it out, what has changed."""
+"""Tables of monitoring: due checks, workers, changes of state, incidents."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from .columns import Created, Id, Time, only_where
 
 
 class Due(Base):
-    """When an SMTP server is checked next: the truth, whatever a job engine has lost.
+    """When an SMTP server is checked next, independent of the job engine; one row per server.
 
-    Narrow, and one row for each server. ``next_at`` null: no check is scheduled. ``lease_until``:
-    a worker has claimed it until then; afterwards any may claim it again. ``attempt``: how many
-    scheduled checks have failed one after the other. ``user_id`` (of the owner) and ``host``
-    are copies, for fair shares and for spacing without a join.
+    ``next_at`` null: no check is scheduled. ``lease_until``: claimed by a worker until then;
+    afterwards any worker can claim it. ``attempt``: the number of consecutive failed scheduled
+    checks. ``user_id`` (of the owner) and ``host`` are copies, so that claims need no join.
     """
 
     __tablename__ = "due"
@@ -42,14 +41,14 @@ class StatusChange(Base):
     """One change of an SMTP server's state. ``by``: "machine", or the id of a user.
 
     ``before`` and ``after`` are values of ``registry.states.SmtpState``; ``reason`` is a code of
-    ``checking.state.Reason``. The check may have been removed since; ``cause`` is its code.
+    ``registry.status.Reason``. The check may have been removed since; ``cause`` is its code.
     """
 
     __tablename__ = "status_change"
     __table_args__ = (
         Index(None, "smtp_id", "at"),
         Index(None, "app_id", "at"),
-        Index(None, "at"),  # the oldest are removed
+        Index(None, "at"),  # for removing the oldest
     )
 
     id: Mapped[Id]
@@ -66,7 +65,7 @@ class StatusChange(Base):
 
 
 class MaintenanceWindow(Base):
-    """A time in which an SMTP server, or every one of an app, is not checked by the schedule.
+    """A time during which no check of an SMTP server, or of all in an app, is scheduled.
 
     Exactly one of ``app_id`` and ``smtp_id`` is set. ``repeat``: "once", "daily" or "weekly".
     """
@@ -87,7 +86,7 @@ class MaintenanceWindow(Base):
 
 
 class Worker(Base):
-    """A process that carries out checks. ``seen``: its last heartbeat. Counts since its start."""
+    """A worker process. ``seen``: its last heartbeat. Counts are since its start."""
 
     __tablename__ = "worker"
 
@@ -98,17 +97,17 @@ class Worker(Base):
     seen: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     checks: Mapped[int] = mapped_column(default=0)
     failed: Mapped[int] = mapped_column(default=0)
-    lost: Mapped[int] = mapped_column(default=0)  # outcomes that came after their lease
+    lost: Mapped[int] = mapped_column(default=0)  # results after the end of their lease
 
 
 class Incident(Base):
-    """A cause on our side that keeps checks from saying anything: one row while it lasts.
+    """A cause on our side that makes checks inconclusive; one row while it lasts.
 
-    ``cause`` is the code of the checks. The operator is told once for each row.
+    ``cause`` is the code of the checks. Administrators are notified once for each row.
     """
 
     __tablename__ = "incident"
-    # One that lasts for each cause, also where two workers meet it at the same moment.
+    # At most one open incident per cause, even if two workers create it at the same time.
     __table_args__ = (
         Index("uq_incident_lasting", "cause", unique=True, **only_where("ended IS NULL")),
     )

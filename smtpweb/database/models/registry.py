@@ -1,4 +1,4 @@
-"""Tables of what is registered: apps and their SMTP servers."""
+"""Tables of registered apps and their SMTP servers."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 def encryption_of(starttls: bool, ssltls: bool) -> Encryption:
-    """The encryption that two flags mean; implicit TLS wins if both are set, as in JavaMail."""
+    """Return the encryption for the two flags; implicit TLS wins if both are set (JavaMail)."""
     if ssltls:
         return Encryption.IMPLICIT
     return Encryption.STARTTLS if starttls else Encryption.NONE
 
 
 def hides_username(smtp: SmtpUser) -> bool:
-    """Whether the user name of an ``Smtp``, or of a row with its columns, must not be shown."""
+    """Check if the user name of an ``Smtp``, or of a row with its columns, must not be shown."""
     return bool(smtp.username) and smtp.username_is_secret is not False
 
 
@@ -47,11 +47,11 @@ class App(Base):
     retaindata: Mapped[bool] = mapped_column(default=False)
     useblacklist: Mapped[bool] = mapped_column(default=False)
     useautoblacklist: Mapped[bool] = mapped_column(default=False)
-    # Minutes between two scheduled checks of each SMTP server; 0: none are scheduled.
+    # Minutes between two scheduled checks of an SMTP server; 0: no checks are scheduled.
     checkevery: Mapped[int] = mapped_column(default=60)
     # How often a scheduled check sends a real email: "never", "daily" or "always".
     emailevery: Mapped[str] = mapped_column(String(10), default="daily")
-    # No check is scheduled before that, because a person said so.
+    # Scheduled checks are paused until then, by a user.
     off_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     off_by: Mapped[str | None] = mapped_column(String(24))
     off_note: Mapped[str | None] = mapped_column(String(200))
@@ -70,9 +70,9 @@ class Smtp(Base):
     """An SMTP server of an app. Edits raise ``version``, checks do not.
 
     ``settings_version`` is the version of the last edit that was more than reordering: the outcome
-    of a check that began at it or later applies to the current settings. ``judged``: there is such
-    an outcome. ``uncheckable``: the code of the reason why the server cannot be checked (no From
-    address, refused by the egress policy, a cause on our side), or null.
+    of a check begun at this version or later applies to the current settings. ``judged``: there is
+    such an outcome. ``uncheckable``: the code of the reason why the server cannot be checked (no
+    From address, refused by the egress policy, a cause on our side), or null.
     """
 
     __tablename__ = "smtp"
@@ -94,8 +94,8 @@ class Smtp(Base):
     password_sealed: Mapped[str | None] = mapped_column(Sealed)
     # The user name is also the password, such as a token of Postmark. Null: not known yet.
     username_is_secret: Mapped[bool | None] = mapped_column(default=False)
-    # Codes of what is likely to be wrong with the password, see ``providers.credentials``. Null:
-    # there is none, or it is not known yet.
+    # Codes of likely problems with the password, see ``providers.credentials``. Null: there is no
+    # password, or they are not known yet.
     password_findings: Mapped[str | None] = mapped_column(String(200))
     auth: Mapped[bool] = mapped_column(default=False)
     # It signs in with access tokens: there is a row in ``smtp_oauth``, and no password.
@@ -111,17 +111,17 @@ class Smtp(Base):
     settings_version: Mapped[int] = mapped_column(default=1)
     judged: Mapped[bool] = mapped_column(default=False)
     uncheckable: Mapped[str | None] = mapped_column(String(80))
-    # The lease of a running check (docs/decisions/0002); null: no check is under way.
+    # The lease of a running check (docs/decisions/0002); null: no check is running.
     checking_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    # Turned off by a person (a user's id) since then; until then, or null: until a person
-    # enables it. No check enables it meanwhile.
+    # Since when, until when and by which user it is turned off; without ``off_until``, until
+    # a person enables it. No check enables it.
     off_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
     off_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     off_by: Mapped[str | None] = mapped_column(String(24))
     off_note: Mapped[str | None] = mapped_column(String(200))
-    # Scheduled checks fail temporarily since then, and are repeated before they disable it.
+    # Since when scheduled checks fail temporarily; they are repeated before it is disabled.
     degraded_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    # When the certificate that the last check saw expires, and the password, as its user says.
+    # Expiry of the certificate seen by the last check, and of the password, as entered.
     certificate_expires: Mapped[datetime | None] = mapped_column(UtcDateTime)
     passwordexpires: Mapped[datetime | None] = mapped_column(UtcDateTime)
     good_facts: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
@@ -135,23 +135,23 @@ class Smtp(Base):
 
     @property
     def hides_username(self) -> bool:
-        """Whether its user name must not be shown; true if that is not known yet."""
+        """Check if its user name must not be shown; true if that is not known yet."""
         return hides_username(self)
 
     @property
     def lacks_notes(self) -> bool:
-        """Whether something of its credentials is not known yet that is kept beside them."""
+        """Check if what is stored about its credentials has yet to be computed."""
         lacks_findings = self.password_sealed is not None and self.password_findings is None
         return self.username_is_secret is None or lacks_findings
 
     @property
     def shown_username(self) -> str | None:
-        """The user name, unless it is as secret as the password."""
+        """Return the user name, unless it is as secret as the password."""
         return None if self.hides_username else self.username
 
     @property
     def encryption(self) -> Encryption:
-        """The encryption that its two flags mean."""
+        """Return the encryption for its two flags."""
         return encryption_of(self.starttls, self.ssltls)
 
     def __repr__(self) -> str:
@@ -159,7 +159,7 @@ class Smtp(Base):
 
 
 class IdempotencyKey(Base):
-    """What a request with this key created. Digests are keyed, see ``registry.idempotency``."""
+    """The object that a request with this key created; keyed digests, see ``idempotency``."""
 
     __tablename__ = "idempotency_key"
 
@@ -173,7 +173,7 @@ class IdempotencyKey(Base):
 class FormDraft(Base):
     """The values of a form whose session had ended, kept for minutes for the same user.
 
-    ``sealed`` holds them as JSON, without passwords, sealed for this row's id.
+    ``sealed`` contains them as JSON, without passwords, encrypted for this row's id.
     """
 
     __tablename__ = "form_draft"

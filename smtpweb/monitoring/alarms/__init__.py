@@ -1,4 +1,4 @@
-"""Alarms: what happened, whom it is told to, and how it gets there."""
+"""Alarms: events, the channels that are notified of them, and deliveries."""
 
 from .deliveries import deliver_due
 from .events import notice, notice_incident, notice_operator

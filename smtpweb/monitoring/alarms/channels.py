@@ -1,6 +1,6 @@
 """Alarm channels: save, find, remove, test. Every query starts from the owner.
 
-What a channel is sent to may hold a secret: it is sealed, and never shown again.
+The target of a channel can contain a secret, so it is encrypted and never shown again.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _LONGEST_URL = 2000
 
 
 class ChannelChanges(TypedDict, total=False):
-    """What is to be said of a channel; on an edit, what is left out stays as it is."""
+    """The fields of a channel to change. On an edit, fields left out keep their values."""
 
     kind: str
     target: str
@@ -51,7 +51,7 @@ class ChannelChanges(TypedDict, total=False):
 
 
 def find(user_id: str, channel_id: str) -> AlarmChannel:
-    """The user's channel; raises :class:`NotFound`."""
+    """Return the user's channel; raise :class:`NotFound`."""
     channel = db.session.scalar(_owned(user_id, channel_id))
     if channel is None:
         raise NotFound("Alarm")
@@ -63,13 +63,13 @@ def _owned(user_id: str, channel_id: str) -> Select[AlarmChannel]:
 
 
 def of_app(user_id: str, app_id: str) -> list[AlarmChannel]:
-    """The channels of one app, oldest first; raises :class:`NotFound`."""
+    """Return the channels of one app, oldest first; raise :class:`NotFound`."""
     app = apps.find(user_id, app_id)
     return _listed(visible_channels(user_id).where(AlarmChannel.app_id == app.id))
 
 
 def of_account(user_id: str) -> list[AlarmChannel]:
-    """The channels for all apps of an account, oldest first."""
+    """Return the channels for all apps of an account, oldest first."""
     return _listed(visible_channels(user_id).where(AlarmChannel.app_id.is_(None)))
 
 
@@ -78,7 +78,7 @@ def _listed(statement: Select[AlarmChannel]) -> list[AlarmChannel]:
 
 
 def switched_off(user_id: str, app_id: str) -> list[AlarmChannel]:
-    """The channels of an app and of its account that were switched off as nothing arrives there."""
+    """Return channels of an app and its account that were switched off after failed deliveries."""
     return _listed(
         visible_channels(user_id).where(
             AlarmChannel.off_reason.in_(("gone", "failing")),
@@ -98,16 +98,17 @@ def save(
     *,
     once: Once | None = None,
 ) -> tuple[AlarmChannel, str | None]:
-    """Create a channel of the app, or of the account, or edit this one.
+    """Create a channel of the app, or of the account, or edit the one with this id.
 
-    Returns it with the secret that signs its webhooks where that is new, which is never shown
-    again. Raises :class:`NotFound`, :class:`BadInput`, :class:`QuotaReached`.
+    Returns it, and the secret that signs its webhooks if that is new. ``once``: if the same
+    request has already created a channel, return that one. Raises :class:`NotFound`,
+    :class:`BadInput` and :class:`QuotaReached`.
     """
     target = changes.get("target")
     kind = changes.get("kind")
     if channel_id is not None:
         kind = kind or find(user_id, channel_id).kind
-    # Apprise reads its URL in a process: before the transaction
+    # Before the transaction, because Apprise parses its URL in another process.
     address, shown = _read_target(kind or "", target) if target else (None, "")
     with writing() as session:
         if app_id is not None:
@@ -152,7 +153,7 @@ def _set_target(channel: AlarmChannel, kind: str, address: str | None, shown: st
     if kind != "webhook":
         channel.secret_sealed = None
         return None
-    # A new address must not learn the secret that the old one shares with us
+    # A new receiver must not get the secret of the old one.
     secret = webhook.new_secret()
     channel.secret_sealed = box.seal(channel.id, secret)
     return secret
@@ -184,17 +185,17 @@ def _set_rest(channel: AlarmChannel, changes: ChannelChanges) -> None:
 
 
 def _refuse_too_many(user_id: str, app_id: str | None) -> None:
-    # One at a time counts: others wait here until the one before them is there to be counted.
+    # Lock the user, so that concurrent requests count each other's channels.
     db.session.execute(select(User.id).where(User.id == user_id).with_for_update())
     counted = select(func.count()).where(
         AlarmChannel.user_id == user_id, AlarmChannel.app_id.is_not_distinct_from(app_id)
     )
     if (db.session.scalar(counted) or 0) >= MOST:
-        raise QuotaReached(Sentence("There may be at most %(number)s alarms here.", number=MOST))
+        raise QuotaReached(Sentence("There can be at most %(number)s alarms here.", number=MOST))
 
 
 def remove(user_id: str, channel_id: str) -> None:
-    """Remove the channel, and what is on its way to it; raises :class:`NotFound`."""
+    """Remove the channel with its pending deliveries; raise :class:`NotFound`."""
     with writing() as session:
         session.delete(_for_update(user_id, channel_id))
 
@@ -209,11 +210,11 @@ def _for_update(user_id: str, channel_id: str) -> AlarmChannel:
     return channel
 
 
-# --- where it goes ---------------------------------------------------------------------------
+# --- targets ---------------------------------------------------------------------------------
 
 
 def _read_target(kind: str, target: str) -> tuple[str, str]:
-    """The address to seal, and what may be shown of it; raises :class:`BadInput`."""
+    """Return the target to encrypt, and the part that can be shown; raise :class:`BadInput`."""
     try:
         if kind == "email":
             address = validators.email(target)
@@ -243,7 +244,7 @@ def _webhook(target: str) -> tuple[str, str]:
         raise ValueError(_NO_WEBHOOK) from None
     if parts.username or parts.password:
         raise ValueError(
-            Sentence("Must hold no user name and no password: webhooks are signed instead.")
+            Sentence("Must not contain a user name or password: webhooks are signed instead.")
         )
     shown = f"[{host}]" if ":" in host else host
     authority = f"{shown}:{port}" if port else shown
@@ -265,13 +266,15 @@ def _apprise(target: str) -> tuple[str, str]:
         )
     if not _apprise_reads(target):
         raise ValueError(
-            Sentence("Apprise cannot read this URL: see its page of the service for the form.")
+            Sentence(
+                "Apprise cannot read this URL: see the format in its documentation of the service."
+            )
         )
     return target, f"{schema}://…"
 
 
 def _apprise_reads(url: str) -> bool:
-    """Whether Apprise knows what this URL means; asked in a process of its own, see ``chat``."""
+    """Check if Apprise can parse this URL, in a separate process, see ``senders.chat``."""
     job = json.dumps({"url": url, "only_read": True, "allow": settings().webhook_egress.to_dict()})
     try:
         ended = subprocess.run(
@@ -288,9 +291,10 @@ def _apprise_reads(url: str) -> bool:
 
 
 def test(user_id: str, channel_id: str) -> Attempt:
-    """Send a test to the channel at once, and keep the result.
+    """Send a test to the channel immediately, and store the result.
 
-    It counts as a check of its user. Raises :class:`NotFound`, :class:`Busy`, :class:`TooMany`.
+    It counts as a check of the user. Raises :class:`NotFound`, :class:`Busy` and
+    :class:`TooMany`.
     """
     slots = limits.take_slot()
     work_id = new_id()

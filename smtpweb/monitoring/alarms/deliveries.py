@@ -1,9 +1,9 @@
-"""Carry out deliveries: claim what is due, attempt it, keep what came of it.
+"""Deliveries: claim due ones, attempt them, and store the results.
 
-A delivery is a row before it is attempted. Who claims one has it until its lease ends; whoever
-dies meanwhile leaves it to others, so that nothing is lost, and within a lease nobody sends it
-twice. A webhook's id and an email's Message-ID stay the same over all attempts, so that the other
-side can tell a repetition.
+A delivery is stored before it is attempted. A worker claims it with a lease; if the worker dies,
+another one claims it when the lease ends. So no delivery is lost, and none is sent twice within
+a lease. The id of a webhook and the Message-ID of an email are the same for all attempts, so
+that receivers can recognize duplicates.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ log = logging.getLogger(__name__)
 CLAIMED = 50  # rows at a time
 SENDERS = 16  # threads
 LEASE = timedelta(seconds=120)
-LONGEST_ATTEMPT = 30.0  # seconds, see the senders; a worker that must end waits for no more
-BACK_OFF = (timedelta(seconds=15), timedelta(minutes=2))  # after the first, the second attempt
-FAILING_FOR = timedelta(days=1)  # then a channel is switched off
-# More than so many at the same time become one email, or one message of a chat
+LONGEST_ATTEMPT = 30.0  # seconds, see ``senders``; a worker shutting down waits no longer
+BACK_OFF = (timedelta(seconds=15), timedelta(minutes=2))  # after the first and second attempt
+FAILING_FOR = timedelta(days=1)  # after which a channel is switched off
+# More deliveries to one email address or chat are combined in one message.
 MOST_SINGLE = 3
 
 
 def deliver_due(seconds: float = 50.0, is_over: Callable[[], bool] = lambda: False) -> int:
-    """Write what has become due, deliver for at most so long; returns how many were attempted.
+    """Create due events and deliver for at most so long; return how many were attempted.
 
-    ``is_over`` says whether the process must end: then nothing more is begun.
+    ``is_over`` returns whether the process must end; then no further attempt is begun.
     """
     sweeps.run()
     app = cast(Flask, current_app._get_current_object())  # type: ignore[attr-defined]
@@ -69,7 +69,7 @@ def deliver_due(seconds: float = 50.0, is_over: Callable[[], bool] = lambda: Fal
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """Deliveries of one recipient, claimed together until then, by the monotonic clock."""
+    """Deliveries to one recipient, claimed ``until`` a time of the monotonic clock."""
 
     ids: tuple[str, ...]
     owner: str
@@ -77,11 +77,11 @@ class _Group:
 
 
 def _claim() -> list[_Group]:
-    """What is due now, by recipient."""
+    """Claim due deliveries, grouped by recipient."""
     moment, owner, until = now(), new_id(), time.monotonic() + LEASE.total_seconds()
     due = select(AlarmDelivery.id).where(AlarmDelivery.due_at <= moment)
     if not db.session.scalar(due.limit(1)):
-        db.session.commit()  # no connection is held meanwhile
+        db.session.commit()  # release the connection
         return []
     with writing() as session:
         rows = session.execute(
@@ -109,7 +109,7 @@ def _carry_out(app: Flask, group: _Group, is_over: Callable[[], bool]) -> int:
         try:
             return _deliver(group, is_over)
         except SQLAlchemyError as error:
-            log.error("alarms were not delivered: %s", cause(error))  # their lease ends
+            log.error("alarms were not delivered: %s", cause(error))  # retried after the lease
         except Exception:
             log.exception("alarms were not delivered, by a bug of ours")
         finally:
@@ -118,17 +118,17 @@ def _carry_out(app: Flask, group: _Group, is_over: Callable[[], bool]) -> int:
 
 
 def _deliver(group: _Group, is_over: Callable[[], bool] = lambda: False) -> int:
-    found = _claimed(group)
-    if not found:
+    claimed = _claimed(group)
+    if not claimed:
         return 0
-    channel = found[0].channel
+    channel = claimed[0].channel
     if channel is not None and channel.off_since is not None:
-        tests = [one for one in found if one.event.kind == Kind.TEST]
-        _drop(group, [one for one in found if one not in tests])
-        found = tests
-    batches = [[one] for one in found]
-    if len(found) > MOST_SINGLE and (channel is None or channel.kind != "webhook"):
-        batches = [found]
+        tests = [delivery for delivery in claimed if delivery.event.kind == Kind.TEST]
+        _drop(group, [delivery for delivery in claimed if delivery not in tests])
+        claimed = tests
+    batches = [[delivery] for delivery in claimed]
+    if len(claimed) > MOST_SINGLE and (channel is None or channel.kind != "webhook"):
+        batches = [claimed]
     attempted = 0
     for number, batch in enumerate(batches):
         if time.monotonic() > group.until - LONGEST_ATTEMPT or is_over():
@@ -137,7 +137,7 @@ def _deliver(group: _Group, is_over: Callable[[], bool] = lambda: False) -> int:
         attempt = send(batch)
         attempted += 1
         if not _settle(group, batch, attempt):
-            # What follows waits too, so that all arrive in their order
+            # Postpone the rest, too, so that everything arrives in order.
             _postpone(group, batches[number + 1 :], BACK_OFF[0])
             break
     return attempted
@@ -159,7 +159,7 @@ def _claimed(group: _Group) -> list[AlarmDelivery]:
 
 
 def send(batch: Sequence[AlarmDelivery]) -> Attempt:
-    """One attempt for deliveries of the same recipient; nothing is open while it is under way."""
+    """Attempt deliveries to one recipient in one message, with no transaction open meanwhile."""
     first = batch[0]
     channel, event = first.channel, first.event
     user = db.session.get_one(User, event.user_id)
@@ -168,7 +168,7 @@ def send(batch: Sequence[AlarmDelivery]) -> Attempt:
             if channel is None or channel.kind == "email":
                 to = _target(channel) or user.email
                 content = mail.content_of(_message(batch), first.id)
-                avoid = {one.event.smtp_id for one in batch if _is_broken(one.event)}
+                avoid = {item.event.smtp_id for item in batch if _is_about_failure(item.event)}
                 servers = mail.targets(
                     user.id, event.app_id, [smtp_id for smtp_id in avoid if smtp_id], to, content
                 )
@@ -195,8 +195,8 @@ def _message(batch: Sequence[AlarmDelivery]) -> Message:
     return texts.digest([delivery.event for delivery in batch])
 
 
-def _is_broken(event: AlarmEvent) -> bool:
-    """Whether this alarm is about a server that failed: it must not carry its own bad news."""
+def _is_about_failure(event: AlarmEvent) -> bool:
+    """Check if the event is about a server that failed, which must not be used to send it."""
     return event.kind not in (Kind.RECOVERED, Kind.EXPIRING, Kind.WEEKLY)
 
 
@@ -206,11 +206,11 @@ def _target(channel: AlarmChannel | None) -> str:
     return installation.secret_box().open(channel.id, channel.target_sealed)
 
 
-# --- what came of it ---------------------------------------------------------------------------
+# --- results -----------------------------------------------------------------------------------
 
 
 def _settle(group: _Group, batch: Sequence[AlarmDelivery], attempt: Attempt) -> bool:
-    """Keep the outcome; False where it will be tried again."""
+    """Store the result; return False if the delivery will be retried."""
     if not batch:
         return True
     moment = now()
@@ -258,13 +258,13 @@ def _lock_channel(channel_id: str | None) -> AlarmChannel | None:
 
 
 def _note(channel: AlarmChannel, attempt: Attempt) -> None:
-    """The last result of a channel. One that is gone, or fails for a day, is switched off."""
+    """Store the last result of a channel; switch it off if it is gone or has failed for a day."""
     moment = now()
     channel.last_at, channel.last_delivered = moment, attempt.delivered
     channel.last_result = attempt.result
     if attempt.delivered:
         channel.failing_since = None
-        if channel.off_reason != "hand":  # a test that arrives brings it back
+        if channel.off_reason != "hand":  # a successful test switches it on again
             channel.off_since = channel.off_reason = None
         return
     if attempt.ours or channel.off_since is not None:
@@ -277,13 +277,13 @@ def _note(channel: AlarmChannel, attempt: Attempt) -> None:
 
 
 def switch_off(channel: AlarmChannel, reason: str) -> None:
-    """No more alarms go there; its owner is told another way. Inside a write."""
+    """Switch a channel off and notify its owner; part of the caller's transaction."""
     channel.off_since, channel.off_reason = now(), reason
     events.notice_channel_off(channel)
 
 
 def _drop(group: _Group, deliveries: Sequence[AlarmDelivery]) -> None:
-    """What was on its way to a channel that is off stays undelivered."""
+    """End deliveries to a channel that is off, undelivered."""
     if not deliveries:
         return
     with writing() as session:
@@ -304,7 +304,7 @@ def _drop(group: _Group, deliveries: Sequence[AlarmDelivery]) -> None:
 def _postpone(
     group: _Group, batches: Sequence[Sequence[AlarmDelivery]], wait_for: timedelta
 ) -> None:
-    """Give back what was claimed and not attempted."""
+    """Release claimed deliveries that were not attempted."""
     ids = [delivery.id for batch in batches for delivery in batch]
     if not ids:
         return
@@ -321,9 +321,9 @@ def _postpone(
 
 
 def deliver_now(delivery_id: str, owner: str) -> Attempt:
-    """Attempt one delivery that this caller has leased, once."""
+    """Attempt a delivery that the caller has leased."""
     group = _Group((delivery_id,), owner, time.monotonic() + LEASE.total_seconds())
-    found = _claimed(group)
-    attempt = send(found)
-    _settle(group, found, attempt)
+    claimed = _claimed(group)
+    attempt = send(claimed)
+    _settle(group, claimed, attempt)
     return attempt

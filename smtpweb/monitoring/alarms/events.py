@@ -1,7 +1,6 @@
-"""Events: what happened, once each, and a delivery for every channel that wants to know.
+"""Events, and a delivery of each for every channel that selects it.
 
-All of it is written in the transaction of the change itself, so that neither is there without the
-other, and nothing is lost when a machine dies.
+Both are stored in the transaction of the change itself, so nothing is lost when a process dies.
 """
 
 from __future__ import annotations
@@ -31,25 +30,25 @@ from . import quiet_hours
 from .kinds import Kind, wants
 
 REPEATED_AFTER = timedelta(days=1)
-# So many changes within an hour are told once, and then nothing until an hour without a change
+# So many changes within an hour cause one notification, and silence until an hour without any.
 UNSTEADY_CHANGES = 3
 STEADY_AFTER = timedelta(hours=1)
 WORKING = (SmtpState.ACTIVE.value, SmtpState.DEGRADED.value)
-# What is over when the server works again, or when a person turns it off
+# Events that end when the server works again, or when a person turns it off.
 _LASTING = (Kind.LOST.value, Kind.LAST_LOST.value, Kind.DEGRADED.value)
 
 
 def notice(change: StatusChange) -> None:
-    """Tell whom it concerns of a change of an SMTP server's state; in the caller's transaction.
+    """Create events for a change of an SMTP server's state; part of the caller's transaction.
 
     It is one of ``registry.status.listeners``.
     """
-    # Who checks a new server by hand sees that it fails; of a scheduled check nobody would know.
+    # A user who checks a new server sees that it fails, but does not see scheduled checks.
     is_new = change.before == SmtpState.UNCHECKED
     worked = change.before in WORKING or (is_new and change.by == status.MACHINE)
     works = change.after in WORKING
     if change.check_id is None:
-        # A person turned it on or off, and knows. What was told before lasts no longer.
+        # A person turned it off or on, which needs no notification but ends earlier events.
         end_lasting(change.smtp_id, change.at)
         return
     if change.before == SmtpState.DEGRADED and change.after == SmtpState.ACTIVE:
@@ -61,27 +60,27 @@ def notice(change: StatusChange) -> None:
         return
     is_known = works and lasts(change.smtp_id)
     if works and not is_known and _unsteady(change.smtp_id) is None:
-        return  # it never worked before, or nobody was told that it does not
+        return  # no failure was notified, so there is no recovery to notify
     facts = facts_of(smtp, change) | {"new": is_new}
     if _is_unsteady(smtp, change, facts):
         return
     if works:
-        told = db.session.scalars(_open(change.smtp_id).order_by(AlarmEvent.at)).first()
-        facts["since"] = (told.at if told else change.at).isoformat()
+        lost = db.session.scalars(_open(change.smtp_id).order_by(AlarmEvent.at)).first()
+        facts["since"] = (lost.at if lost else change.at).isoformat()
         end_lasting(change.smtp_id, change.at)
-        tell(Kind.RECOVERED, f"change:{change.id}", smtp, facts)
+        notify(Kind.RECOVERED, f"change:{change.id}", smtp, facts)
     else:
         lose(smtp, f"change:{change.id}", facts)
 
 
 def lose(smtp: Smtp, key: str, facts: dict[str, Any]) -> None:
-    """Tell that an SMTP server works no more, again every day while that lasts."""
+    """Create the event that an SMTP server does not work, repeated every day."""
     kind = Kind.LOST if facts["working"] else Kind.LAST_LOST
-    tell(kind, key, smtp, facts, again_at=now() + REPEATED_AFTER)
+    notify(kind, key, smtp, facts, again_at=now() + REPEATED_AFTER)
 
 
 def end_lasting(smtp_id: str, moment: datetime) -> None:
-    """What lasts of this server is over, and not repeated any more."""
+    """End the open events of this server, so that they are not repeated."""
     db.session.execute(
         update(AlarmEvent)
         .where(
@@ -95,7 +94,7 @@ def end_lasting(smtp_id: str, moment: datetime) -> None:
 
 
 def lasts(smtp_id: str) -> bool:
-    """Whether people were told that this server is lost, and not yet that it is back."""
+    """Check if the server has been reported as lost, and not yet as recovered."""
     return db.session.scalar(_open(smtp_id).with_only_columns(AlarmEvent.id).limit(1)) is not None
 
 
@@ -108,7 +107,7 @@ def _open(smtp_id: str) -> Any:
 
 
 def facts_of(smtp: Smtp, change: StatusChange | None = None) -> dict[str, Any]:
-    """What there is to say of an SMTP server and its app now, as plain JSON values."""
+    """Return the current facts about an SMTP server and its app, as JSON values."""
     counted = select(func.count(), func.count().filter(usable())).where(Smtp.app_id == smtp.app_id)
     total, working = db.session.execute(counted).one()
     in_use = db.session.execute(
@@ -131,7 +130,7 @@ def facts_of(smtp: Smtp, change: StatusChange | None = None) -> dict[str, Any]:
 
 
 def usable() -> ColumnElement[bool]:
-    """The condition that an app may send through an SMTP server."""
+    """Return the condition that an app can send through an SMTP server."""
     return states.smtp_is(SmtpState.ACTIVE, SmtpState.DEGRADED, SmtpState.UNCHECKED)
 
 
@@ -149,7 +148,7 @@ def _unsteady(smtp_id: str) -> AlarmEvent | None:
 
 
 def _is_unsteady(smtp: Smtp, change: StatusChange, facts: dict[str, Any]) -> bool:
-    """Whether this change is only one of many; tells so when it becomes the third in an hour."""
+    """Check if this change is one of too many; create the event at the third within an hour."""
     moment = now()
     unsteady = _unsteady(smtp.id)
     if unsteady is None:
@@ -167,10 +166,10 @@ def _is_unsteady(smtp: Smtp, change: StatusChange, facts: dict[str, Any]) -> boo
             return False
         end_lasting(smtp.id, moment)
         key, again_at = f"unsteady:{change.id}", moment + STEADY_AFTER
-        tell(Kind.UNSTEADY, key, smtp, facts, again_at=again_at)
+        notify(Kind.UNSTEADY, key, smtp, facts, again_at=again_at)
     else:
         unsteady.again_at = moment + STEADY_AFTER
-    # That nothing can be sent any more must not get lost in the noise of one server
+    # Still notify, once an hour, that the app cannot send any email at all.
     recently = exists().where(
         AlarmEvent.app_id == smtp.app_id,
         AlarmEvent.kind.in_((Kind.LAST_LOST.value, Kind.UNSTEADY.value)),
@@ -182,7 +181,7 @@ def _is_unsteady(smtp: Smtp, change: StatusChange, facts: dict[str, Any]) -> boo
 
 
 def settle_unsteady(event: AlarmEvent) -> None:
-    """An hour went by without a change: say how the server stands."""
+    """Report the current state of a server after an hour without a change."""
     event.ended, event.again_at = now(), None
     smtp = db.session.get(Smtp, event.smtp_id)
     if smtp is None or states.smtp_state(smtp) is SmtpState.OFF:
@@ -195,13 +194,13 @@ def settle_unsteady(event: AlarmEvent) -> None:
     if states.smtp_state(smtp) is SmtpState.DISABLED:
         lose(smtp, f"settled:{event.id}", facts)
     else:
-        tell(Kind.RECOVERED, f"settled:{event.id}", smtp, facts)
+        notify(Kind.RECOVERED, f"settled:{event.id}", smtp, facts)
 
 
 # --- events and their deliveries ---------------------------------------------------------------
 
 
-def tell(
+def notify(
     kind: Kind,
     key: str,
     smtp: Smtp,
@@ -209,7 +208,7 @@ def tell(
     *,
     again_at: datetime | None = None,
 ) -> bool:
-    """Write an event of an SMTP server, and its deliveries; False where ``key`` was told before."""
+    """Create an event of an SMTP server with its deliveries; False if ``key`` already exists."""
     app = db.session.get_one(App, smtp.app_id)
     event_id = add_event(
         user_id=app.user_id,
@@ -236,7 +235,7 @@ def add_event(
     smtp_id: str | None = None,
     again_at: datetime | None = None,
 ) -> str | None:
-    """The id of a new event; None where there is one of this key."""
+    """Create an event and return its id; None if there is one with this key."""
     db.session.flush()  # what it refers to may be new
     event_id = new_id()
     written = db.session.scalar(
@@ -260,7 +259,7 @@ def add_event(
 
 
 def channels_of(user_id: str, app_id: str | None, kind: Kind) -> list[AlarmChannel]:
-    """The channels that are on, concern this app, and want events of this kind."""
+    """Return the channels for this app that are on and select events of this kind."""
     of_app: ColumnElement[bool] = AlarmChannel.app_id.is_(None)
     if app_id is not None:
         of_app = or_(of_app, AlarmChannel.app_id == app_id)
@@ -279,7 +278,7 @@ def deliver(
     *,
     number: int = 0,
 ) -> None:
-    """Write the deliveries of an event; each is due when its channel has no quiet hours."""
+    """Create the deliveries of an event, due now or at the end of a channel's quiet hours."""
     moment = now()
     for channel in channels:
         due_at = moment
@@ -299,7 +298,7 @@ def add_delivery(
     number: int = 0,
     leased_by: str | None = None,
 ) -> str | None:
-    """The id of a new delivery; None where this recipient has one already."""
+    """Create a delivery and return its id; None if this recipient already has it."""
     delivery_id = new_id()
     written = db.session.scalar(
         insert_into(AlarmDelivery)
@@ -321,29 +320,29 @@ def add_delivery(
 
 
 def insert_into(model: type[Any]) -> Any:
-    """An INSERT that knows ON CONFLICT, of the database in use."""
+    """Return an INSERT with ON CONFLICT for the database in use."""
     dialect = db.session.get_bind().dialect.name
     return (sqlite if dialect == "sqlite" else postgresql).insert(model)
 
 
-# --- causes on our side, channels that are off --------------------------------------------------
+# --- causes on our side, channels switched off --------------------------------------------------
 
 
 def notice_operator(key: str, facts: dict[str, Any]) -> None:
-    """Tell every administrator of a cause on our side: once for each ``key``.
+    """Notify every administrator of a cause on our side, once for each ``key``.
 
-    ``facts``: ``code`` (of the checks), ``title``, ``checks`` (how many met it).
+    ``facts``: ``code`` (of the checks), ``title``, ``checks`` (how many are affected).
     """
     for admin_id in db.session.scalars(select(User.id).where(User.is_admin)).all():
         event_id = add_event(
             user_id=admin_id, kind=Kind.OPERATOR, key=f"{key}:{admin_id}", facts=facts
         )
         if event_id is not None:
-            _deliver_or_write_home(event_id, Kind.OPERATOR, admin_id, None, None)
+            _deliver_or_email_account(event_id, Kind.OPERATOR, admin_id, None, None)
 
 
 def notice_incident(incident: Incident) -> None:
-    """One of ``monitoring.incidents.listeners``: an incident is told once."""
+    """Notify administrators of a new incident; one of ``monitoring.incidents.listeners``."""
     titles = {cause.id: cause.title for cause in catalogue.causes()}
     title = titles.get(incident.cause, "")
     facts = {
@@ -355,7 +354,7 @@ def notice_incident(incident: Incident) -> None:
 
 
 def notice_channel_off(channel: AlarmChannel) -> None:
-    """Tell the owner, another way, that a channel was switched off."""
+    """Notify the owner through other channels that this one was switched off."""
     facts = {
         "channel": channel.id,
         "kind": channel.kind,
@@ -373,20 +372,20 @@ def notice_channel_off(channel: AlarmChannel) -> None:
         facts=facts,
     )
     if event_id is not None:
-        _deliver_or_write_home(
+        _deliver_or_email_account(
             event_id, Kind.CHANNEL_OFF, channel.user_id, channel.app_id, channel.id
         )
 
 
-def _deliver_or_write_home(
+def _deliver_or_email_account(
     event_id: str,
     kind: Kind,
     user_id: str,
     app_id: str | None,
     but_not: str | None,
 ) -> None:
-    """To the other channels of the user; where there is none, to the address of the account."""
-    channels = [one for one in channels_of(user_id, app_id, kind) if one.id != but_not]
+    """Deliver to the user's other channels, or to the account's address if there is none."""
+    channels = [channel for channel in channels_of(user_id, app_id, kind) if channel.id != but_not]
     if channels:
         deliver(event_id, kind, channels)
     else:

@@ -1,4 +1,4 @@
-"""The kinds of events: what channels choose from, and what is always told."""
+"""The kinds of events: those that a channel can select, and those that are always sent."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from ... import validators
 
 
 class Kind(StrEnum):
-    """What happened. The first five are what a channel may want or not."""
+    """What happened. A channel can select among the first five."""
 
     LOST = "lost"
     LAST_LOST = "lastlost"
     RECOVERED = "recovered"
     EXPIRING = "expiring"
     DEGRADED = "degraded"
-    UNSTEADY = "unsteady"  # changes so often that it is told once
+    UNSTEADY = "unsteady"  # the state changes too often for single notifications
     CHANNEL_OFF = "channeloff"
     OPERATOR = "operator"  # a cause on our side, for administrators
     WEEKLY = "weekly"
@@ -23,11 +23,11 @@ class Kind(StrEnum):
 
 
 CHOICES = tuple(Kind(word) for word in validators.ALARM_EVENTS)
-# Which choice lets an event through; what is not here is told to every channel it concerns.
+# The selections that include a kind of event; other kinds go to every channel concerned.
 CHOSEN_BY = {kind: (kind,) for kind in CHOICES} | {Kind.UNSTEADY: (Kind.LOST, Kind.LAST_LOST)}
 
 
 def wants(events: str, kind: Kind) -> bool:
-    """Whether a channel with these words wants events of this kind."""
+    """Check if a channel with this selection is notified of events of this kind."""
     choices = CHOSEN_BY.get(kind)
     return choices is None or any(choice in events.split() for choice in choices)

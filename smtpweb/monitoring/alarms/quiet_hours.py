@@ -1,4 +1,4 @@
-"""Quiet hours: a span of the day in which a channel gets nothing; it comes when they end."""
+"""Quiet hours: a part of the day during which deliveries to a channel are held."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ REPORT_WEEKDAY, REPORT_HOUR = 0, 8  # Monday
 
 
 def zone(name: str) -> ZoneInfo:
-    """The time zone of this IANA name; ValueError where there is none."""
+    """Return the time zone with this IANA name; raise ValueError if there is none."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -18,7 +18,7 @@ def zone(name: str) -> ZoneInfo:
 
 
 def after(moment: datetime, start: int | None, end: int | None, timezone: str) -> datetime:
-    """The first moment from ``moment`` on that is outside the quiet hours."""
+    """Return ``moment``, or the end of the quiet hours if it is within them."""
     if start is None or end is None or start == end:
         return moment
     local = moment.astimezone(zone(timezone))
@@ -26,14 +26,14 @@ def after(moment: datetime, start: int | None, end: int | None, timezone: str) -
     is_quiet = start <= minute < end if start < end else minute >= start or minute < end
     if not is_quiet:
         return moment
-    # By the clock on the wall: an hour that summer time adds or takes away is no part of it.
+    # Use wall clock time, as daylight saving time can make the span an hour longer or shorter.
     day = local.date() if minute < end else local.date() + timedelta(days=1)
     ends = datetime(day.year, day.month, day.day, end // 60, end % 60, tzinfo=local.tzinfo)
     return max(moment, ends.astimezone(moment.tzinfo))
 
 
 def next_report(moment: datetime, timezone: str) -> datetime:
-    """Monday at eight, by the clock there, after ``moment``."""
+    """Return the next Monday at eight, in this time zone, after ``moment``."""
     local = moment.astimezone(zone(timezone))
     day = local.date() + timedelta(days=(REPORT_WEEKDAY - local.weekday()) % 7)
     for week in (0, 7):

@@ -1,4 +1,4 @@
-"""Look for what comes with time rather than with a check: repeats, expiry, long degradation."""
+"""Create events that depend on time, not on a check: repeats, expiry, long degradation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ...registry.states import SmtpState
 from . import events, quiet_hours
 from .kinds import Kind
 
-PORTION = 100  # rows that one transaction looks at
+PORTION = 100  # rows per transaction
 EXPIRY_DAYS = (21, 7, 1)
 DEGRADED_AFTER = timedelta(days=1)
 _HOURLY = timedelta(hours=1)
@@ -22,8 +22,8 @@ _LASTING = (Kind.LOST, Kind.LAST_LOST, Kind.DEGRADED)
 
 
 def run() -> None:
-    """Write what has become due; several workers may do so at the same time."""
-    while _look_again() == PORTION:
+    """Create due events; several workers can do so at the same time."""
+    while _repeat_due() == PORTION:
         pass
     while _weekly_reports() == PORTION:
         pass
@@ -34,7 +34,7 @@ def run() -> None:
 
 
 def _my_turn(name: str, every: timedelta) -> bool:
-    """Whether this process is to do what only one needs to do, every so often."""
+    """Check if this process is the one to run a sweep that is due, and set its next time."""
     moment = now()
     next_at = db.session.scalar(select(AlarmSweep.next_at).where(AlarmSweep.name == name))
     if next_at is not None and next_at > moment:
@@ -53,17 +53,17 @@ def _my_turn(name: str, every: timedelta) -> bool:
         return bool(moved.rowcount)  # type: ignore[attr-defined]
 
 
-# --- what lasts ------------------------------------------------------------------------------
+# --- repeats ---------------------------------------------------------------------------------
 
 
-def _look_again() -> int:
-    """Repeat what lasts, settle what has become steady; returns how many were looked at."""
+def _repeat_due() -> int:
+    """Repeat open events, and end those of servers that are steady again; return how many."""
     moment = now()
     due = select(AlarmEvent.id).where(AlarmEvent.again_at <= moment)
     if not db.session.scalar(due.limit(1)):
         return 0
     with writing() as session:
-        found = session.scalars(
+        due_events = session.scalars(
             select(AlarmEvent)
             .where(AlarmEvent.again_at <= moment)
             .order_by(AlarmEvent.again_at)
@@ -71,13 +71,13 @@ def _look_again() -> int:
             .with_for_update(skip_locked=True),
             execution_options={"populate_existing": True},
         ).all()
-        for event in found:
+        for event in due_events:
             kind = Kind(event.kind)
             if kind is Kind.UNSTEADY:
                 events.settle_unsteady(event)
             else:
                 _repeat(event, kind, moment)
-        return len(found)
+        return len(due_events)
 
 
 def _repeat(event: AlarmEvent, kind: Kind, moment: datetime) -> None:
@@ -87,7 +87,7 @@ def _repeat(event: AlarmEvent, kind: Kind, moment: datetime) -> None:
     if smtp is None or state is not expected:
         event.ended, event.again_at = moment, None
         return
-    # What the app has left may have changed since it was told last
+    # The app's other servers may have changed since the last notification.
     kept = {name: event.facts.get(name) for name in ("check", "code", "new")}
     event.facts = events.facts_of(smtp) | kept | {"since": event.at.isoformat()}
     if kind in (Kind.LOST, Kind.LAST_LOST):
@@ -100,7 +100,7 @@ def _repeat(event: AlarmEvent, kind: Kind, moment: datetime) -> None:
 
 
 def _degraded() -> None:
-    """Servers that have been degraded for a day."""
+    """Create events for servers that have been degraded for a day."""
     lasting = exists().where(
         AlarmEvent.smtp_id == Smtp.id,
         AlarmEvent.kind == Kind.DEGRADED.value,
@@ -119,28 +119,28 @@ def _degraded() -> None:
     last = ""
     while True:
         with writing() as session:
-            found = session.scalars(statement.where(Smtp.id > last)).all()
-            for smtp in found:
+            smtps = session.scalars(statement.where(Smtp.id > last)).all()
+            for smtp in smtps:
                 since = smtp.degraded_since or now()
                 facts = events.facts_of(smtp) | {"since": since.isoformat()}
                 key = f"degraded:{smtp.id}:{since.isoformat()}"
-                events.tell(
+                events.notify(
                     Kind.DEGRADED,
                     key,
                     smtp,
                     facts,
                     again_at=now() + events.REPEATED_AFTER,
                 )
-        if len(found) < PORTION:
+        if len(smtps) < PORTION:
             return
-        last = found[-1].id
+        last = smtps[-1].id
 
 
-# --- what expires ----------------------------------------------------------------------------
+# --- expiry ----------------------------------------------------------------------------------
 
 
 def _expiring() -> None:
-    """Certificates and passwords that expire within 21, 7 or 1 days: once for each of these."""
+    """Create events for certificates and passwords that expire within 21, 7 and 1 days."""
     for what, column in (
         ("certificate", Smtp.certificate_expires),
         ("password", Smtp.passwordexpires),
@@ -155,16 +155,16 @@ def _expiring() -> None:
         last = ""
         while True:
             with writing() as session:
-                found = session.scalars(statement.where(Smtp.id > last)).all()
-                for smtp in found:
+                smtps = session.scalars(statement.where(Smtp.id > last)).all()
+                for smtp in smtps:
                     if states.smtp_state(smtp) is not SmtpState.OFF:
-                        _tell_expiry(smtp, what, getattr(smtp, column.key), moment)
-            if len(found) < PORTION:
+                        _notify_expiry(smtp, what, getattr(smtp, column.key), moment)
+            if len(smtps) < PORTION:
                 break
-            last = found[-1].id
+            last = smtps[-1].id
 
 
-def _tell_expiry(smtp: Smtp, what: str, expires: datetime, moment: datetime) -> None:
+def _notify_expiry(smtp: Smtp, what: str, expires: datetime, moment: datetime) -> None:
     left = expires - moment
     threshold = min(days for days in EXPIRY_DAYS if left <= timedelta(days=days))
     facts = events.facts_of(smtp) | {
@@ -173,7 +173,7 @@ def _tell_expiry(smtp: Smtp, what: str, expires: datetime, moment: datetime) -> 
         "days": left.days,
     }
     key = f"expiring:{what}:{smtp.id}:{expires.isoformat()}:{threshold}"
-    events.tell(Kind.EXPIRING, key, smtp, facts)
+    events.notify(Kind.EXPIRING, key, smtp, facts)
 
 
 # --- weekly reports, old rows ------------------------------------------------------------------
@@ -186,7 +186,7 @@ def _weekly_reports() -> int:
     ):
         return 0
     with writing() as session:
-        found = session.scalars(
+        due_channels = session.scalars(
             select(AlarmChannel)
             .where(AlarmChannel.weekly_at <= moment)
             .order_by(AlarmChannel.weekly_at)
@@ -194,7 +194,7 @@ def _weekly_reports() -> int:
             .with_for_update(skip_locked=True),
             execution_options={"populate_existing": True},
         ).all()
-        for channel in found:
+        for channel in due_channels:
             due = channel.weekly_at or moment
             channel.weekly_at = quiet_hours.next_report(moment, channel.timezone)
             if channel.off_since is not None:
@@ -208,11 +208,11 @@ def _weekly_reports() -> int:
             )
             if event_id is not None:
                 events.deliver(event_id, Kind.WEEKLY, [channel])
-        return len(found)
+        return len(due_channels)
 
 
 def _forget_old() -> None:
-    """Events that are over for as long as checks are kept go, and their deliveries with them."""
+    """Remove old events and their deliveries after the retention period of checks."""
     days = settings().keep_checks
     if not days:
         return
@@ -223,12 +223,12 @@ def _forget_old() -> None:
         .limit(PORTION)
         .with_for_update(skip_locked=True)
     )
-    gone = PORTION
-    while gone == PORTION:
+    count = PORTION
+    while count == PORTION:
         with writing() as session:
             removed = session.execute(
                 delete(AlarmEvent)
                 .where(AlarmEvent.id.in_(old))
                 .execution_options(synchronize_session=False)
             )
-            gone = removed.rowcount  # type: ignore[attr-defined]
+            count = removed.rowcount  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""What an event says: to people in their language, to programs as JSON."""
+"""The texts of events: messages in the language of the user, and JSON for programs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ...mailcheck import Report
 from .kinds import Kind
 from .senders.outcome import Message, Paragraph
 
-# How a report is said in the reader's language; the pages know, and register it here.
+# The key of the function that renders a report in the reader's language, registered by ``web``.
 SAID = "smtpweb.said"
 _TYPES = {
     Kind.LOST: "smtp.lost",
@@ -34,22 +34,22 @@ _TYPES = {
 
 
 def message(event: AlarmEvent) -> Message:
-    """The whole message of one event, in the language that is spoken now."""
+    """Return the message of one event, in the current language."""
     subject = subject_of(event)
     paragraphs = [Paragraph(tuple(_opening(event)))]
     if event.kind in _DIAGNOSED:
         paragraphs += _diagnosis(event)
     paragraphs.append(_closing(event))
-    return Message(subject, tuple(one for one in paragraphs if one.lines))
+    return Message(subject, tuple(paragraph for paragraph in paragraphs if paragraph.lines))
 
 
 def digest(events: Sequence[AlarmEvent]) -> Message:
-    """One message for many events that are due at the same time."""
+    """Return one message for several events that are due at the same time."""
     number = len(events)
     lines = []
     for event in events:
         report = _report(event) if event.kind in _DIAGNOSED else None
-        cause = f": {_said(report).title}" if report else ""
+        cause = f": {_rendered(report).title}" if report else ""
         lines.append(f"- {_moment(event.at)} {subject_of(event)}{cause}")
     subject = _("%(number)s alarms", number=number)
     apps = sorted({str(event.facts.get("app")) for event in events if event.facts.get("app")})
@@ -59,7 +59,9 @@ def digest(events: Sequence[AlarmEvent]) -> Message:
     return Message(
         subject,
         (
-            Paragraph((_("So many alarms came at the same time that this is one message:"),)),
+            Paragraph(
+                (_("Several alarms were due at the same time. This message combines them:"),)
+            ),
             Paragraph(tuple(lines), foreign=True),
             Paragraph((url,) if url else ()),
         ),
@@ -67,31 +69,31 @@ def digest(events: Sequence[AlarmEvent]) -> Message:
 
 
 def subject_of(event: AlarmEvent) -> str:
-    """The event in one line."""
+    """Return the event in one line."""
     return str(_subject(event))
 
 
 def _subject(event: AlarmEvent) -> Any:
     facts, kind = event.facts, Kind(event.kind)
-    named = {"smtp": f"{facts.get('host')}:{facts.get('port')}", "app": facts.get("app")}
+    names = {"smtp": f"{facts.get('host')}:{facts.get('port')}", "app": facts.get("app")}
     match kind:
         case Kind.LOST if facts.get("new"):
-            return _("%(smtp)s does not work (%(app)s)", **named)
+            return _("%(smtp)s does not work (%(app)s)", **names)
         case Kind.LOST:
-            return _("%(smtp)s stopped working (%(app)s)", **named)
+            return _("%(smtp)s stopped working (%(app)s)", **names)
         case Kind.LAST_LOST:
-            return _("%(app)s cannot send: %(smtp)s stopped working", **named)
+            return _("%(app)s cannot send: %(smtp)s stopped working", **names)
         case Kind.RECOVERED:
-            return _("%(smtp)s works again (%(app)s)", **named)
+            return _("%(smtp)s works again (%(app)s)", **names)
         case Kind.DEGRADED:
-            return _("%(smtp)s has had failures for a day (%(app)s)", **named)
+            return _("%(smtp)s has been degraded for a day (%(app)s)", **names)
         case Kind.UNSTEADY:
-            return _("%(smtp)s keeps failing and recovering (%(app)s)", **named)
+            return _("%(smtp)s keeps failing and recovering (%(app)s)", **names)
         case Kind.EXPIRING:
             when = _in_days(facts["days"])
             if facts["what"] == "certificate":
-                return _("Certificate of %(smtp)s expires %(when)s (%(app)s)", when=when, **named)
-            return _("Password of %(smtp)s expires %(when)s (%(app)s)", when=when, **named)
+                return _("Certificate of %(smtp)s expires %(when)s (%(app)s)", when=when, **names)
+            return _("Password of %(smtp)s expires %(when)s (%(app)s)", when=when, **names)
         case Kind.CHANNEL_OFF:
             return _("Alarms to %(channel)s were switched off", channel=facts["shown"])
         case Kind.OPERATOR:
@@ -115,24 +117,26 @@ def _opening(event: AlarmEvent) -> list[str]:
                     smtp=smtp, app=facts["app"], moment=_moment(event.at),
                 )
             )  # fmt: skip
-            lines += _what_is_left(facts)
+            lines += _working_servers(facts)
             if event.repeats:
                 lines.append(_("It still does not work; this is repeated every day."))
             if event.ended is not None:
-                lines.append(_("It works again since %(moment)s.", moment=_moment(event.ended)))
+                lines.append(
+                    _("It has been working again since %(moment)s.", moment=_moment(event.ended))
+                )
         case Kind.RECOVERED:
             lines.append(
                 _(
                     "The SMTP server %(smtp)s of the app %(app)s passed its check and is active"
-                    " again. It did not work since %(since)s.",
+                    " again. It had not worked since %(since)s.",
                     smtp=smtp, app=facts["app"], since=_stored_moment(facts.get("since")),
                 )
             )  # fmt: skip
-            lines += _what_is_left(facts)
+            lines += _working_servers(facts)
         case Kind.DEGRADED:
             lines.append(
                 _(
-                    "Checks of the SMTP server %(smtp)s of the app %(app)s fail now and then since"
+                    "Some checks of the SMTP server %(smtp)s of the app %(app)s have failed since"
                     " %(since)s. It is still in use.",
                     smtp=smtp, app=facts["app"], since=_stored_moment(facts.get("since")),
                 )
@@ -141,8 +145,8 @@ def _opening(event: AlarmEvent) -> list[str]:
             lines.append(
                 _(
                     "The SMTP server %(smtp)s of the app %(app)s failed and recovered several times"
-                    " within an hour. There is no further alarm of it until its state has not"
-                    " changed for an hour; then you are told how it is.",
+                    " within an hour. No further alarm is sent until its state has not changed for"
+                    " an hour; then you get its current state.",
                     smtp=smtp, app=facts["app"],
                 )
             )  # fmt: skip
@@ -154,8 +158,8 @@ def _opening(event: AlarmEvent) -> list[str]:
         case Kind.OPERATOR:
             lines.append(
                 _(
-                    "Checks fail for a cause on the side of this installation: %(title)s. No SMTP"
-                    " server was disabled for it.",
+                    "Checks fail because of a problem on the side of this installation: %(title)s."
+                    " No SMTP server was disabled because of it.",
                     title=facts["title"],
                 )
             )
@@ -168,7 +172,7 @@ def _opening(event: AlarmEvent) -> list[str]:
     return lines
 
 
-def _what_is_left(facts: Mapping[str, Any]) -> list[str]:
+def _working_servers(facts: Mapping[str, Any]) -> list[str]:
     if not facts.get("working"):
         return [_("No SMTP server of this app works: its emails cannot be sent.")]
     left = ngettext(
@@ -185,34 +189,34 @@ def _expiry(facts: Mapping[str, Any], smtp: str) -> list[str]:
     if facts["what"] == "certificate":
         first = _("The certificate of the SMTP server %(smtp)s of the app %(app)s expires at"
                   " %(moment)s.", smtp=smtp, app=facts["app"], moment=moment)  # fmt: skip
-        then = _("Whoever runs the server has to renew it. Afterwards every check fails, and the"
-                 " server is disabled.")  # fmt: skip
+        then = _("The operator of the server has to renew it. After that date, every"
+                 " check fails and the server is disabled.")  # fmt: skip
     else:
         first = _("The password of the SMTP server %(smtp)s of the app %(app)s expires at"
-                  " %(moment)s, as was entered with it.",
+                  " %(moment)s, according to the date entered with it.",
                   smtp=smtp, app=facts["app"], moment=moment)  # fmt: skip
-        then = _("Get a new one from the provider, and enter it with its own date.")
+        then = _("Get a new one from the provider and enter it with its expiry date.")
     return [first, then]
 
 
 def _channel_off(facts: Mapping[str, Any]) -> Any:
     if facts["reason"] == "gone":
-        return _("%(channel)s answered that it wants no more alarms (HTTP 410).",
+        return _("%(channel)s replied that it accepts no more alarms (HTTP 410).",
                  channel=facts["shown"])  # fmt: skip
     return _("No alarm could be delivered to %(channel)s for a day.", channel=facts["shown"])
 
 
 def _diagnosis(event: AlarmEvent) -> list[Paragraph]:
-    """Title, meaning and steps of the check's cause, and the words of the server."""
+    """Return title, meaning and steps of the cause of the check, and the server's reply."""
     report = _report(event)
     if report is None:
         code = event.facts.get("code")
         return [Paragraph((str(code),), _("Cause"))] if code else []
-    said = _said(report)
-    steps = tuple(f"{number}. {step}" for number, step in enumerate(said.advice, 1))
+    rendered = _rendered(report)
+    steps = tuple(f"{number}. {step}" for number, step in enumerate(rendered.advice, 1))
     paragraphs = [
-        # A title may quote the server
-        Paragraph((said.title, said.meaning), _("Cause"), foreign=True),
+        # A title can quote the server.
+        Paragraph((rendered.title, rendered.meaning), _("Cause"), foreign=True),
         Paragraph(steps, _("What to do"), foreign=True),
     ]
     if report.reply is not None:
@@ -235,16 +239,16 @@ def _closing(event: AlarmEvent) -> Paragraph:
     return Paragraph((url,) if url else ())
 
 
-def _url(what: str, thing_id: str | None, rest: str = "") -> str:
-    """The address of a page; "" where nobody said where we are reached."""
+def _url(path: str, object_id: str | None, rest: str = "") -> str:
+    """Return the URL of a page; "" if the public URL is not known."""
     base = settings().base_url
     if not base:
         return ""
-    return f"{base}/{what}/{thing_id}{rest}" if thing_id else f"{base}/{what}"
+    return f"{base}/{path}/{object_id}{rest}" if object_id else f"{base}/{path}"
 
 
 def payload(event: AlarmEvent) -> dict[str, Any]:
-    """The event for a program: names and values stay, sentences are in English."""
+    """Return the event as JSON values for a program, with sentences in English."""
     facts, kind = event.facts, Kind(event.kind)
     data: dict[str, Any] = {
         "idevent": event.id,
@@ -256,8 +260,8 @@ def payload(event: AlarmEvent) -> dict[str, Any]:
     if event.smtp_id:
         data["smtp"] = {"_id": event.smtp_id, "host": facts["host"], "port": facts["port"]}
         data |= {name: facts[name] for name in ("working", "total", "inuse")}
-    named = ("since", "what", "expires", "days", "reason", "title", "checks")
-    data |= {name: facts[name] for name in named if facts.get(name) is not None}
+    others = ("since", "what", "expires", "days", "reason", "title", "checks")
+    data |= {name: facts[name] for name in others if facts.get(name) is not None}
     report = _report(event) if event.kind in _DIAGNOSED else None
     if report is not None:
         data["check"] = {
@@ -293,9 +297,9 @@ def _report(event: AlarmEvent) -> Report | None:
     return check.report if check and not check.accepted else None
 
 
-def _said(report: Report) -> Report:
-    say = cast(Callable[[Report], Report], current_app.extensions[SAID])
-    return say(report)
+def _rendered(report: Report) -> Report:
+    render = cast(Callable[[Report], Report], current_app.extensions[SAID])
+    return render(report)
 
 
 def _in_days(days: int) -> Any:

@@ -1,4 +1,4 @@
-"""The weekly report: apps, uptime, what changed, what expires."""
+"""The weekly report: apps, uptime, changes, expiry."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from .events import WORKING, usable
 
 WEEK = timedelta(days=7)
 EXPIRES_WITHIN = timedelta(days=30)
-MOST = 50  # of each list
+MOST = 50  # entries of each list
 
 
 def lines(event: AlarmEvent) -> list[str]:
-    """What there is to say of the week that ended with the event."""
+    """Return the report about the week that ended with the event."""
     until = datetime.fromisoformat(event.facts["until"])
     since = until - WEEK
     apps = visible_apps(event.user_id).order_by(func.lower(App.name), App.id)
     if event.app_id is not None:
         apps = apps.where(App.id == event.app_id)
     total = db.session.scalar(select(func.count()).select_from(apps.subquery())) or 0
-    found = list(db.session.scalars(apps.limit(MOST)))
-    said = [_("From %(since)s to %(until)s UTC.", since=f"{since:%Y-%m-%d}",
-              until=f"{until:%Y-%m-%d %H:%M}"), ""]  # fmt: skip
-    said += [_of_app(app, since, until) for app in found]
-    if total > len(found):
-        said.append(_("and %(number)s more", number=total - len(found)))
-    said += _changes([app.id for app in found], since, until)
-    said += _expiring(event, until)
-    return said
+    listed = list(db.session.scalars(apps.limit(MOST)))
+    report = [_("From %(since)s to %(until)s UTC.", since=f"{since:%Y-%m-%d}",
+                until=f"{until:%Y-%m-%d %H:%M}"), ""]  # fmt: skip
+    report += [_app_line(app, since, until) for app in listed]
+    if total > len(listed):
+        report.append(_("and %(number)s more", number=total - len(listed)))
+    report += _changes([app.id for app in listed], since, until)
+    report += _expiring(event, until)
+    return report
 
 
-def _of_app(app: App, since: datetime, until: datetime) -> str:
+def _app_line(app: App, since: datetime, until: datetime) -> str:
     working, total = db.session.execute(
         select(func.count().filter(usable()), func.count()).where(Smtp.app_id == app.id)
     ).one()
@@ -57,9 +57,9 @@ def _of_app(app: App, since: datetime, until: datetime) -> str:
 
 
 def uptime(app_id: str, since: datetime, until: datetime) -> float | None:
-    """The share of the time, 0 to 1, that servers of the app worked; None where none is known.
+    """Return the mean share of time, 0 to 1, in which servers of the app worked; None if unknown.
 
-    The mean over its servers. What a person turned off or nobody has checked counts neither way.
+    Time in which a server was turned off or not yet checked is not counted.
     """
     changes = db.session.execute(
         select(StatusChange.smtp_id, StatusChange.at, StatusChange.before, StatusChange.after)
@@ -90,7 +90,7 @@ def uptime(app_id: str, since: datetime, until: datetime) -> float | None:
 
 
 def _changes(app_ids: list[str], since: datetime, until: datetime) -> list[str]:
-    found = db.session.execute(
+    changes = db.session.execute(
         select(StatusChange.at, StatusChange.after, Smtp.host, Smtp.port, App.name)
         .join(Smtp, Smtp.id == StatusChange.smtp_id)
         .join(App, App.id == StatusChange.app_id)
@@ -101,25 +101,25 @@ def _changes(app_ids: list[str], since: datetime, until: datetime) -> list[str]:
         .order_by(StatusChange.at.desc(), StatusChange.id)
         .limit(MOST + 1)
     ).all()  # fmt: skip
-    if not found:
+    if not changes:
         return ["", _("No SMTP server changed its state.")]
     words = {
         "active": _("works"),
         "disabled": _("failed and was disabled"),
         "off": _("was turned off"),
     }
-    said = ["", _("What changed:")]
-    said += [
+    report = ["", _("What changed:")]
+    report += [
         f"- {row.at:%Y-%m-%d %H:%M} {row.host}:{row.port} ({row.name}): {words[row.after]}"
-        for row in reversed(found[:MOST])
+        for row in reversed(changes[:MOST])
     ]
-    if len(found) > MOST:
-        said.append(_("and more"))
-    return said
+    if len(changes) > MOST:
+        report.append(_("and more"))
+    return report
 
 
 def _expiring(event: AlarmEvent, until: datetime) -> list[str]:
-    said = []
+    lines = []
     for column, words in (
         (Smtp.certificate_expires, _("certificate")),
         (Smtp.passwordexpires, _("password")),
@@ -134,5 +134,5 @@ def _expiring(event: AlarmEvent, until: datetime) -> list[str]:
             statement = statement.where(Smtp.app_id == event.app_id)
         for smtp in db.session.scalars(statement):
             moment: datetime = getattr(smtp, column.key)
-            said.append(f"- {moment:%Y-%m-%d} {smtp.host}:{smtp.port} ({smtp.app.name}): {words}")
-    return ["", _("What expires within 30 days:"), *said] if said else []
+            lines.append(f"- {moment:%Y-%m-%d} {smtp.host}:{smtp.port} ({smtp.app.name}): {words}")
+    return ["", _("What expires within 30 days:"), *lines] if lines else []

@@ -1,4 +1,4 @@
-"""The calls of alarms: where the alarms of an app go."""
+"""The API of alarms."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .views import bp
 @bp.post("/private/alarms/save")
 @auth.needs("write")
 def save_alarm() -> Response:
-    """Create an alarm channel of an app, or edit the one that ``idalarm`` names."""
+    """Create an alarm of an app, or edit the one with ``idalarm``."""
     sent = schema.Sent()
     channel_id = sent.id("idalarm", required=False)
     app_id = sent.id("idapp")
@@ -43,17 +43,18 @@ def save_alarm() -> Response:
 @bp.get("/private/alarms/findByApp")
 @auth.needs("read")
 def find_alarms_by_app() -> Response:
-    """The alarm channels of an app, the oldest first."""
+    """List the alarms of an app, oldest first."""
     sent = schema.Sent()
     app_id = sent.id("idapp")
     sent.done()
-    return schema.reply([schema.alarm(one) for one in channels.of_app(g.caller.user_id, app_id)])
+    listed = channels.of_app(g.caller.user_id, app_id)
+    return schema.reply([schema.alarm(channel) for channel in listed])
 
 
 @bp.post("/private/alarms/remove")
 @auth.needs("write")
 def remove_alarm() -> Response:
-    """Remove an alarm channel."""
+    """Remove an alarm."""
     channels.remove(g.caller.user_id, _alarm_id())
     return Response(status=200)
 
@@ -61,7 +62,7 @@ def remove_alarm() -> Response:
 @bp.post("/private/alarms/test")
 @auth.needs("check")
 def test_alarm() -> Response:
-    """Send a test to an alarm channel, and say what came of it."""
+    """Send a test to an alarm and return the result."""
     channel_id = _alarm_id()
     attempt = channels.test(g.caller.user_id, channel_id)
     return schema.reply(

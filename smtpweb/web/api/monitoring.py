@@ -1,4 +1,4 @@
-"""The API of what monitoring systems ask for: checks, status, bulk checks, scrapes."""
+"""The API of monitoring: lists of checks, status, bulk checks, scrapes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _JOB = re.compile(r"([0-9a-f]{24})-([0-9]{1,14})", re.ASCII)  # app, millisecond
 @bp.get("/private/smtps/checks")
 @auth.needs("read")
 def find_checks() -> Response:
-    """One page of the checks of an SMTP server, the newest first."""
+    """List one page of the checks of an SMTP server, newest first."""
     sent = schema.Sent()
     smtp_id = sent.id("idsmtp")
     number = sent.text("page", lambda value: validators.integer(value, 0, 10**6), required=True)
@@ -44,7 +44,7 @@ def find_checks() -> Response:
 
 
 def _check(row: Check) -> dict[str, Any]:
-    """A check as the API lists it; its report and transcript are for its page."""
+    """Return a check for a list, without report and transcript."""
     if row.finished is not None:
         status = "finished"
     elif row.queued is not None:
@@ -72,19 +72,19 @@ def _check(row: Check) -> dict[str, Any]:
 @bp.get("/private/smtps/status")
 @auth.needs("read")
 def show_status() -> Response:
-    """How an app stands: 200 while one of its SMTP servers works, else 503."""
+    """Show the state of an app: 200 while one of its SMTP servers works, otherwise 503."""
     sent = schema.Sent()
     app_id = sent.id("idapp")
     sent.done()
     app = apps.find(g.caller.user_id, app_id)
-    found = standing.of_app(app.id)
+    state = standing.of_app(app.id)
     members = {
         "idapp": app.id,
-        "working": found.working,
-        "total": found.total,
-        "inuse": found.in_use,
+        "working": state.working,
+        "total": state.total,
+        "inuse": state.in_use,
     }
-    return schema.reply(members) if found.working else problems.nothing_works(members)
+    return schema.reply(members) if state.working else problems.nothing_works(members)
 
 
 @bp.post("/private/smtps/checkByApp")
@@ -109,33 +109,33 @@ def check_by_app() -> Response:
 @bp.get("/private/smtps/progress")
 @auth.needs("read")
 def show_progress() -> Response:
-    """How far a bulk check has come."""
+    """Show the progress of a bulk check."""
     sent = schema.Sent()
     batch = sent.text("idjob", _batch, required=True)
     sent.done()
     if batch is None:  # as above
         raise BadInput({})
     apps.find(g.caller.user_id, batch.app_id)
-    found = batches.standing(g.caller.user_id, batch)
+    progress = batches.standing(g.caller.user_id, batch)
     return schema.reply(
         {
             "idjob": _job(batch),
-            "total": found.total,
-            "queued": found.queued,
-            "finished": found.finished,
-            "accepted": found.accepted,
-            "failed": found.finished - found.accepted - found.without_result,
-            "done": not found.going_on,
+            "total": progress.total,
+            "queued": progress.queued,
+            "finished": progress.finished,
+            "accepted": progress.accepted,
+            "failed": progress.finished - progress.accepted - progress.without_result,
+            "done": not progress.going_on,
         }
     )
 
 
 def _batch(value: str) -> Batch:
-    found = _JOB.fullmatch(value)
-    if found is None:
+    match = _JOB.fullmatch(value)
+    if match is None:
         raise ValueError(Sentence("Must be the idjob of a bulk check."))
-    since = _EPOCH + timedelta(milliseconds=min(int(found[2]), _LATEST))
-    return Batch(found[1], since)
+    since = _EPOCH + timedelta(milliseconds=min(int(match[2]), _LATEST))
+    return Batch(match[1], since)
 
 
 def _job(batch: Batch) -> str:
@@ -145,40 +145,48 @@ def _job(batch: Batch) -> str:
 @bp.get("/probe")
 @auth.needs("probe")
 def probe() -> Response:
-    """The last check of an SMTP server for a scrape, by the names of the blackbox exporter.
+    """Expose the last check of an SMTP server under the metric names of the blackbox exporter.
 
-    It begins no check: the schedule does, and one for each scrape would lock accounts.
+    No check is started, because authenticating at every scrape could lock accounts.
     """
     sent = schema.Sent()
     smtp_id = sent.id("idsmtp")
     sent.done()
     smtp = smtps.find(g.caller.user_id, smtp_id)
-    found = standing.last_check(smtp)
+    last = standing.last_check(smtp)
     registry = CollectorRegistry()
 
     def gauge(name: str, text: str, value: float) -> None:
         Gauge(name, text, registry=registry).set(value)
 
-    gauge("probe_success", "Whether the last check was accepted.", bool(found and found.accepted))
+    gauge("probe_success", "Whether the last check was accepted.", bool(last and last.accepted))
     gauge("smtpweb_probe_enabled", "Whether the server is enabled.", smtp.enabled)
-    if found:
-        age = max(0.0, (now() - found.finished).total_seconds())
+    if last:
+        age = max(0.0, (now() - last.finished).total_seconds())
         gauge("smtpweb_probe_age_seconds", "Seconds since the last check finished.", age)
-        times = found.times or {}
+        times = last.times or {}
         if "total" in times:
-            gauge("probe_duration_seconds", "How long it took.", times["total"] / 1000)
+            gauge("probe_duration_seconds", "Duration of the last check.", times["total"] / 1000)
         stages = Gauge(
-            "smtpweb_probe_stage_seconds", "The same by stage.", ["stage"], registry=registry
+            "smtpweb_probe_stage_seconds",
+            "Duration of the last check by stage.",
+            ["stage"],
+            registry=registry,
         )
         for stage, milliseconds in times.items():
             if stage != "total":
                 stages.labels(stage).set(milliseconds / 1000)
-        info = Gauge("smtpweb_probe_info", "How it ended.", ["stage", "code"], registry=registry)
-        info.labels(found.stage or "", found.code or "").set(1)
+        info = Gauge(
+            "smtpweb_probe_info",
+            "Last stage and code of the last check.",
+            ["stage", "code"],
+            registry=registry,
+        )
+        info.labels(last.stage or "", last.code or "").set(1)
     if smtp.certificate_expires:
         gauge(
             "probe_ssl_earliest_cert_expiry",
-            "When the certificate ends, in seconds since 1970.",
+            "Expiry of the certificate in seconds since 1970.",
             smtp.certificate_expires.timestamp(),
         )
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_PLAIN_0_0_4)

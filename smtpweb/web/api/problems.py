@@ -63,7 +63,7 @@ def nothing_works(members: dict[str, Any]) -> Response:
     """The status of an app that can send nothing, as far as checks say."""
     response = _document(
         503,
-        "No SMTP works",
+        "No SMTP server works",
         "None of the SMTP servers of this app is active by its last check.",
         "NOTHING_WORKS",
         members,

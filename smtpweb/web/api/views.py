@@ -112,7 +112,7 @@ def remove_smtp() -> Response:
 @bp.post("/private/smtps/enable")
 @auth.needs("write")
 def enable_smtp() -> Response:
-    """Enable an SMTP, whoever disabled it."""
+    """Enable an SMTP server, whoever disabled it."""
     sent = schema.Sent()
     smtp_id = sent.id("idsmtp")
     sent.done()
@@ -122,7 +122,7 @@ def enable_smtp() -> Response:
 @bp.post("/private/smtps/disable")
 @auth.needs("write")
 def disable_smtp() -> Response:
-    """Turn an SMTP off, for good or until a time; no check enables it meanwhile."""
+    """Turn an SMTP server off, for good or until a time; no check enables it meanwhile."""
     sent = schema.Sent()
     smtp_id = sent.id("idsmtp")
     until = sent.text("until", validators.moment)

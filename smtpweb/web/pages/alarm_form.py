@@ -1,11 +1,11 @@
-"""The form of an alarm: where it goes, what it tells, when it is quiet."""
+"""The form of an alarm: its target, events and quiet hours."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from flask_babel import lazy_gettext
-from wtforms import BooleanField, SelectChoice, SelectMultipleField, SubmitField
+from wtforms import SelectChoice, SubmitField
 from wtforms.validators import InputRequired, Optional
 from wtforms.widgets import CheckboxInput, ListWidget
 
@@ -15,6 +15,7 @@ from ...monitoring.alarms.channels import ChannelChanges
 from ..presentation.channel_labels import clock
 from .form_fields import REQUIRED, LineField, text_field, trimmed
 from .forms import Form, once_field
+from .noted_fields import BooleanField, SelectMultipleField
 
 TARGETS = {
     "email": lazy_gettext("Email address"),
@@ -29,14 +30,16 @@ class AlarmForm(Form):
     target = LineField(validators=[Optional()], filters=[trimmed])
     label = text_field(lazy_gettext("Label"), validators.display_name, required=False)
     events = SelectMultipleField(
-        lazy_gettext("Tell me when"),
+        lazy_gettext("Notify me when"),
         [InputRequired(lazy_gettext("Choose at least one."))],
         choices=[
             SelectChoice("lost", lazy_gettext("an SMTP server stops working")),
-            SelectChoice("lastlost", lazy_gettext("the last one does, so that nothing is sent")),
+            SelectChoice(
+                "lastlost", lazy_gettext("the last one does, so that nothing can be sent")
+            ),
             SelectChoice("recovered", lazy_gettext("an SMTP server works again")),
             SelectChoice("expiring", lazy_gettext("a certificate or a password expires soon")),
-            SelectChoice("degraded", lazy_gettext("an SMTP server has failures for a day")),
+            SelectChoice("degraded", lazy_gettext("an SMTP server is degraded for a day")),
         ],
         widget=ListWidget(),
         option_widget=CheckboxInput(),
@@ -51,7 +54,7 @@ class AlarmForm(Form):
     def __init__(
         self, kind: str, channel: AlarmChannel | None, *, required: bool, **options: Any
     ) -> None:
-        """``required``: without a target there is nowhere to send to."""
+        """``required``: the target must not be empty."""
         super().__init__(self.of(channel), **options)
         self.kind, self.channel = kind, channel
         self.target.label.text = TARGETS[kind]
@@ -60,7 +63,7 @@ class AlarmForm(Form):
 
     @staticmethod
     def of(channel: AlarmChannel | None) -> dict[str, Any]:
-        """The values of a channel as the form has them; its target is not among them."""
+        """Return the values of a channel for the form, without its target."""
         if channel is None:
             return {"events": validators.USUAL_EVENTS.split(), "timezone": "UTC"}
         return {
@@ -73,16 +76,18 @@ class AlarmForm(Form):
         }
 
     def changes(self) -> ChannelChanges:
-        """What the form says of the alarm; an empty target says: as it is."""
-        said: ChannelChanges = {
+        """Return the changes to save; an empty target keeps the stored one."""
+        changes: ChannelChanges = {
             "kind": self.kind,
             "label": self.accepted.get("label"),
-            "events": " ".join(w for w in validators.ALARM_EVENTS if w in self.events.data),
+            "events": " ".join(
+                kind for kind in validators.ALARM_EVENTS if kind in self.events.data
+            ),
             "quiet_from": self.accepted.get("quietfrom"),
             "quiet_until": self.accepted.get("quietuntil"),
             "timezone": self.accepted["timezone"],
             "weekly": self.weekly.data,
         }
         if self.target.data:
-            said["target"] = self.target.data
-        return said
+            changes["target"] = self.target.data
+        return changes

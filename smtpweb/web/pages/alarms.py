@@ -18,7 +18,7 @@ from .blueprint import bp
 
 @bp.get("/apps/<id:app_id>/alarms")
 def app_alarms(app_id: str) -> str:
-    """Where the alarms of an app go."""
+    """List the alarms of an app."""
     user = auth.user()
     app = apps.find(user.id, app_id)
     return _list(app, channels.of_app(user.id, app.id))
@@ -26,15 +26,15 @@ def app_alarms(app_id: str) -> str:
 
 @account.bp.get("/account/alarms")
 def alarms() -> str:
-    """Where the alarms of all apps of the account go."""
+    """List the alarms for all apps of the account."""
     return _list(None, channels.of_account(auth.user().id))
 
 
-def _list(app: App | None, found: list[AlarmChannel]) -> str:
+def _list(app: App | None, listed: list[AlarmChannel]) -> str:
     return render_template(
         "alarms/list.html",
         app=app,
-        channels=found,
+        channels=listed,
         of_account=channels.of_account(auth.user().id) if app else [],
         services=settings().apprise_schemas,
     )
@@ -79,7 +79,7 @@ def _new(app: App | None, kind: str) -> AnyResponse:
 
 @bp.route("/alarms/<id:channel_id>/edit", methods=["GET", "POST"])
 def edit_alarm(channel_id: str) -> AnyResponse:
-    """Change an alarm."""
+    """Edit an alarm."""
     user = auth.user()
     channel = channels.find(user.id, channel_id)
     form = AlarmForm(channel.kind, channel, required=False)
@@ -102,9 +102,9 @@ def _form(form: AlarmForm, app: App | None) -> AnyResponse:
 
 
 def _saved(channel: AlarmChannel, secret: str | None) -> AnyResponse:
-    """Back to the list; a new secret is shown instead, this once."""
+    """Redirect to the list, or show a new secret, which is not shown again."""
     if secret is None:
-        flash(_("The alarm was saved. Send a test to see that it arrives."), "success")
+        flash(_("The alarm was saved. Send a test to make sure that it arrives."), "success")
         return redirect(_address(channel), 303)
     page = render_template("alarms/secret.html", channel=channel, secret=secret)
     return AnyResponse(page, mimetype="text/html")
@@ -118,7 +118,7 @@ def _address(channel: AlarmChannel) -> str:
 
 @bp.post("/alarms/<id:channel_id>/test")
 def test_alarm(channel_id: str) -> AnyResponse:
-    """Send a test, and show at its row what came of it."""
+    """Send a test and show the result in the row of the alarm."""
     user = auth.user()
     attempt = channels.test(user.id, channel_id)
     channel = channels.find(user.id, channel_id)
@@ -133,13 +133,13 @@ def test_alarm(channel_id: str) -> AnyResponse:
 
 @bp.post("/alarms/<id:channel_id>/on")
 def switch_alarm_on(channel_id: str) -> AnyResponse:
-    """Send alarms there again."""
+    """Switch an alarm on."""
     return _switch(channel_id, off=False)
 
 
 @bp.post("/alarms/<id:channel_id>/off")
 def switch_alarm_off(channel_id: str) -> AnyResponse:
-    """Send no alarms there until it is switched on again."""
+    """Switch an alarm off."""
     return _switch(channel_id, off=True)
 
 
@@ -152,7 +152,7 @@ def _switch(channel_id: str, *, off: bool) -> AnyResponse:
 
 @bp.get("/alarms/<id:channel_id>/remove")
 def ask_to_remove_alarm(channel_id: str) -> str:
-    """Ask first."""
+    """Ask for confirmation."""
     return render_template("alarms/remove.html", channel=channels.find(auth.user().id, channel_id))
 
 

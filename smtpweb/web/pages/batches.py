@@ -36,7 +36,7 @@ def check_many(app_id: str) -> AnyResponse:
 
 @bp.post("/apps/<id:app_id>/checks/stop")
 def stop_batch(app_id: str) -> AnyResponse:
-    """Take the waiting checks of a batch out of the queue."""
+    """Remove the remaining checks of a batch from the queue."""
     app = apps.find(auth.user().id, app_id)
     batches.stop(auth.user().id, app.id)
     flash(_("Stopped. Checks that are already running will finish."), "success")
@@ -61,13 +61,13 @@ def show_batch(app_id: str) -> str:
 
 def _to(batch: Batch) -> AnyResponse:
     since = _seconds(batch.since)
-    where = url_for(".show_batch", app_id=batch.app_id, since=since, smtp=batch.smtp_ids)
-    return redirect(where, 303)
+    url = url_for(".show_batch", app_id=batch.app_id, since=since, smtp=batch.smtp_ids)
+    return redirect(url, 303)
 
 
 def _batch(app_id: str, sent: MultiDict[str, str]) -> Batch:
     try:
-        ids = tuple(dict.fromkeys(validators.object_id(one) for one in sent.getlist("smtp")))
+        ids = tuple(dict.fromkeys(validators.object_id(value) for value in sent.getlist("smtp")))
         if len(ids) > MOST_CHOSEN:
             raise ValueError(Sentence("At most %(number)s at a time.", number=MOST_CHOSEN))
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""The mailbox of ``make demo``: what its sandbox servers accepted, and nobody else receives."""
+"""The mailbox of ``make demo``: the emails that its sandbox servers accepted."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ bp.before_request(drafts.require_login)
 
 
 @dataclass(frozen=True)
-class Mail:
-    """One email as the page shows it."""
+class ShownEmail:
+    """An email as the page shows it."""
 
     moment: datetime
     sender: str
@@ -34,16 +34,16 @@ class Mail:
 
 @bp.get("/demo/mailbox")
 def mailbox() -> str:
-    """The newest emails, without those of checks that only say that they are tests."""
+    """Show the newest emails."""
     folder = settings().demo_mailbox
     paths = sorted(folder.glob("*.eml"), reverse=True) if folder and folder.is_dir() else []
-    return render_template("demo/mailbox.html", mails=[_read(path) for path in paths[:SHOWN]])
+    return render_template("demo/mailbox.html", emails=[_read(path) for path in paths[:SHOWN]])
 
 
-def _read(path: Path) -> Mail:
+def _read(path: Path) -> ShownEmail:
     parsed = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
     body = parsed.get_body(("plain",))
-    return Mail(
+    return ShownEmail(
         moment=datetime.fromtimestamp(path.stat().st_mtime, UTC),
         sender=str(parsed["From"] or ""),
         recipient=str(parsed["To"] or ""),

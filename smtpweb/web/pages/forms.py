@@ -105,7 +105,7 @@ class Form(FlaskForm):
     def values(self, table: Mapping[str, fields.Field]) -> dict[str, Any]:
         """Return the validated values of those fields of the form that are in the table."""
         return {
-            name: self.accepted.get(name) if isinstance(field, LineField) else field.data
+            name: self.accepted.get(name, None if isinstance(field, LineField) else field.data)
             for name, field in self._fields.items()
             if name in table
         }

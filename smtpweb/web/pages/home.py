@@ -1,4 +1,4 @@
-"""The first page: what needs you now, what expires next, what is queued."""
+"""The overview page: what needs attention, what expires next, what is queued."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .blueprint import bp
 
 @bp.get("/")
 def home() -> AnyResponse | str:
-    """What needs the user now, the worst first; whoever has no app begins with one."""
+    """Show what needs attention, worst first; redirect users without apps to the list of apps."""
     user = auth.user()
     totals = attention.totals(user.id)
     if not totals.apps:

@@ -1,4 +1,4 @@
-"""The operator's page: how the whole installation runs, for administrators."""
+"""The page about the state of the whole installation, for administrators."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .blueprint import bp
 
 @bp.get("/operation")
 def show_operation() -> str:
-    """Workers and their heartbeats, what waits, rates, causes on our side."""
+    """Show workers, backlog, rates and causes on our side."""
     if not auth.user().is_admin:
         abort(404)
     return render_template("operation.html", operation=operation.read())

@@ -1,4 +1,4 @@
-"""The pages of the schedule: off and on, pauses, maintenance windows, everything due now."""
+"""The pages of the schedule: turn off and enable, pauses, maintenance windows, workers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from flask import abort, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext, ngettext
 from werkzeug.wrappers import Response as AnyResponse
-from wtforms import SelectChoice, SelectField, SubmitField
+from wtforms import SelectChoice, SubmitField
 from wtforms.validators import Optional
 
 from ... import validators
@@ -24,8 +24,9 @@ from ..http.i18n import say
 from .blueprint import bp
 from .form_fields import text_field
 from .forms import Form
+from .noted_fields import SelectField
 
-# How long something is off, in hours; "": until a person enables it.
+# How long something is off, in hours; "" means until somebody enables it.
 SPANS = [
     ("1", lazy_gettext("for 1 hour")),
     ("4", lazy_gettext("for 4 hours")),
@@ -45,7 +46,7 @@ class WindowForm(Form):
 
     starts = text_field(lazy_gettext("Starts (UTC)"), validators.moment)
     hours = SelectField(
-        lazy_gettext("Lasts"),
+        lazy_gettext("Duration"),
         choices=[
             SelectChoice(str(hours), lazy_gettext("%(num)s h", num=hours))
             for hours in (1, 2, 4, 8, 12, 24)
@@ -53,7 +54,7 @@ class WindowForm(Form):
         default="2",
     )
     repeat = SelectField(
-        lazy_gettext("Repeated"),
+        lazy_gettext("Repeats"),
         choices=[SelectChoice(name, label) for name, label in REPEATS.items()],
     )
     smtp = SelectField(lazy_gettext("For"), validators=[Optional()], default="")
@@ -62,7 +63,7 @@ class WindowForm(Form):
 
 
 def about_server(smtp: Smtp) -> dict[str, Any]:
-    """What the page of a server shows of its schedule."""
+    """Return what the page of a server shows about its schedule."""
     return {
         "next_check": schedule.next_check(smtp),
         "off_by": users.name_of(smtp.off_by) if smtp.off_by else None,
@@ -73,7 +74,7 @@ def about_server(smtp: Smtp) -> dict[str, Any]:
 
 
 def about_app(app: App) -> dict[str, Any]:
-    """What the page of an app shows of its schedule."""
+    """Return what the page of an app shows about its schedule."""
     return {
         "paused": app.off_until is not None and app.off_until > now(),
         "has_worker": workers.is_any_alive(),
@@ -94,14 +95,14 @@ def disable_smtp(smtp_id: str) -> AnyResponse:
     except BadInput as error:
         _flash(error)
     else:
-        where = f"{smtp.host}:{smtp.port}"
-        flash(_("%(smtp)s is off. No check enables it.", smtp=where), "success")
+        name = f"{smtp.host}:{smtp.port}"
+        flash(_("%(smtp)s is off. No check enables it.", smtp=name), "success")
     return redirect(url_for(".show_smtp", smtp_id=smtp_id), 303)
 
 
 @bp.post("/smtps/<id:smtp_id>/enable")
 def enable_smtp(smtp_id: str) -> AnyResponse:
-    """Enable an SMTP server, whoever disabled it."""
+    """Enable an SMTP server, whether a person or a check disabled it."""
     smtp = switches.enable(auth.user().id, smtp_id)
     flash(_("%(smtp)s is enabled.", smtp=f"{smtp.host}:{smtp.port}"), "success")
     return redirect(url_for(".show_smtp", smtp_id=smtp.id), 303)
@@ -109,7 +110,7 @@ def enable_smtp(smtp_id: str) -> AnyResponse:
 
 @bp.post("/apps/<id:app_id>/pause")
 def pause_app(app_id: str) -> AnyResponse:
-    """Schedule no check of the app's servers for a while."""
+    """Pause the scheduled checks of an app."""
     try:
         until = _until()
         if until is None:
@@ -126,7 +127,7 @@ def pause_app(app_id: str) -> AnyResponse:
 def resume_app(app_id: str) -> AnyResponse:
     """End the pause of an app."""
     switches.resume(auth.user().id, app_id)
-    flash(_("Scheduled checks go on."), "success")
+    flash(_("Scheduled checks have resumed."), "success")
     return redirect(url_for(".show_app", app_id=app_id), 303)
 
 
@@ -151,7 +152,7 @@ def _flash(error: BadInput) -> None:
 
 @bp.route("/apps/<id:app_id>/maintenance", methods=["GET", "POST"])
 def show_windows(app_id: str) -> AnyResponse:
-    """The maintenance windows of an app and its servers; add one."""
+    """Show the maintenance windows of an app and its servers, with a form to add one."""
     user = auth.user()
     app = apps.find(user.id, app_id)
     servers = {smtp.id: f"{smtp.host}:{smtp.port}" for smtp in app.smtps[:MOST_LISTED]}
@@ -182,7 +183,7 @@ def show_windows(app_id: str) -> AnyResponse:
     )
 
 
-MOST_LISTED = 500  # servers of an app that a window can be chosen for on the page
+MOST_LISTED = 500  # servers that can be selected for a window
 
 
 @bp.post("/windows/<id:window_id>/remove")
@@ -195,12 +196,12 @@ def remove_window(window_id: str) -> AnyResponse:
     return redirect(url_for(".show_windows", app_id=app_id), 303)
 
 
-# --- everything now ------------------------------------------------------------------------
+# --- workers ---------------------------------------------------------------------------------
 
 
 @bp.get("/schedule")
 def show_schedule() -> str:
-    """How the workers keep up; for administrators."""
+    """Show workers and backlog; for administrators."""
     _require_admin()
     queued, under_way = schedule.queue_depth()
     return render_template(

@@ -7,7 +7,7 @@ from flask import render_template, request
 from ... import validators
 from ...errors import BadInput, Sentence
 from ...monitoring import servers
-from ...monitoring.servers import Asked
+from ...monitoring.servers import Filter
 from ...registry import overview
 from ..http import auth
 from ..presentation.sparkline import bar
@@ -24,20 +24,20 @@ _CHOICES = {
 
 @bp.get("/smtps")
 def list_smtps() -> str:
-    """The servers of all apps that fit what the address asks for."""
+    """List the servers of all apps that match the filter in the URL."""
     user, page = auth.user(), page_number()
     hosts = servers.hosts_of(user.id)
     sent = _sent()
-    asked = Asked(
+    wanted = Filter(
         sent["q"], sent["state"], sent["provider"], sent["auth"], sent["certificate"], sent["sort"]
     )
-    found, total = servers.find(user.id, asked, hosts, page, PER_PAGE)
-    marks = overview.marks([smtp.id for smtp in found])
+    matching, total = servers.find(user.id, wanted, hosts, page, PER_PAGE)
+    marks = overview.marks([smtp.id for smtp in matching])
     return render_template(
         "smtps/list.html",
         smtps=[
             (smtp, marks[smtp.id][0] if marks[smtp.id] else None, bar(marks[smtp.id]))
-            for smtp in found
+            for smtp in matching
         ],
         asked=sent,
         address={
@@ -54,7 +54,7 @@ def list_smtps() -> str:
 
 
 def _sent() -> dict[str, str]:
-    """What the address asks for by its parameters; raises :class:`BadInput`."""
+    """Read the filter from the query string; raise :class:`BadInput`."""
     errors: dict[str, list[str]] = {}
     sent = {"q": ""}
     try:
@@ -66,10 +66,10 @@ def _sent() -> dict[str, str]:
         if sent[name] not in known:
             words = ", ".join(filter(None, known))
             errors[name] = [Sentence("Must be one of: %(words)s.", words=words)]
-    # A provider that the user has no server of any more fits nothing, which is no mistake
+    # A provider of which the user has no server any more is valid, and matches nothing.
     sent["provider"] = request.args.get("provider", "")
     if sent["provider"] not in ("", servers.OTHER, *servers.known_providers()):
-        errors["provider"] = [Sentence("Is not a provider that is known here.")]
+        errors["provider"] = [Sentence("Unknown provider.")]
     if errors:
         raise BadInput(errors)
     return sent

@@ -1,9 +1,9 @@
-"""How pages say things of alarms: where one goes, what it tells, whether it is on."""
+"""The words of pages for alarms: kinds, targets, events, states."""
 
 from __future__ import annotations
 
 from flask_babel import gettext as _
-from flask_babel import lazy_gettext
+from flask_babel import lazy_gettext, pgettext
 
 from ...database.models import AlarmChannel
 from .labels import State
@@ -23,34 +23,36 @@ _EVENTS = {
     "lastlost": lazy_gettext("nothing can be sent"),
     "recovered": lazy_gettext("works again"),
     "expiring": lazy_gettext("expires soon"),
-    "degraded": lazy_gettext("failures for a day"),
+    "degraded": lazy_gettext("degraded for a day"),
 }
 
 
 def channel_target(channel: AlarmChannel) -> str:
-    """Where alarms go, as far as that is no secret."""
+    """Return the target of a channel without its secret part."""
     return channel.shown or _("the address of the account, %(address)s", address=channel.user.email)
 
 
 def channel_events(channel: AlarmChannel) -> str:
-    """What it tells, in a few words."""
-    return ", ".join(str(_EVENTS[word]) for word in channel.events.split())
+    """Return the events of a channel, in a few words."""
+    return ", ".join(str(_EVENTS[kind]) for kind in channel.events.split())
 
 
 def channel_state(channel: AlarmChannel) -> State:
-    """Whether alarms go there, and if not, why."""
+    """Return whether a channel is on, and if not, why."""
     if channel.off_since is None:
         if channel.failing_since is not None:
             return State(_("On, failing"), "warning", "alert")
         return State(_("On"), "success", "done")
     words = {
         "gone": _("Off: it answered 410"),
-        "failing": _("Off: nothing arrived for a day"),
+        "failing": _("Off: deliveries failed for a day"),
     }
-    found = words.get(channel.off_reason or "")
-    return State(found, "danger", "failed") if found else State(_("Off"), "secondary", "skipped")
+    reason = words.get(channel.off_reason or "")
+    if reason:
+        return State(reason, "danger", "failed")
+    return State(pgettext("alarm", "Off"), "secondary", "skipped")
 
 
 def clock(minutes: int | None) -> str:
-    """Minutes since midnight as people write them."""
+    """Return minutes since midnight as "HH:MM"; "" for None."""
     return "" if minutes is None else f"{minutes // 60:02}:{minutes % 60:02}"

@@ -336,7 +336,7 @@ def days_left(until: str) -> int | None:
 
 
 def heartbeat_state(alive: bool) -> State:
-    """Whether a worker is there."""
+    """Return whether a worker is alive."""
     if alive:
         return State(_("alive"), "success", "done")
     return State(_("not seen"), "danger", "failed")
@@ -359,7 +359,7 @@ def printable(text: str) -> str:
 
 
 def printable_lines(text: str) -> str:
-    """The same for a text of several lines."""
+    """Replace invalid characters, as :func:`printable` does, in each line of a text."""
     return "\n".join(printable(line) for line in text.splitlines())
 
 
@@ -374,17 +374,17 @@ def seconds_since(moment: datetime) -> int:
 
 
 def state_words(state: str) -> State:
-    """A state by its value in the history."""
+    """Return the words for a value of :class:`SmtpState`."""
     return SMTP_STATES[SmtpState(state)]
 
 
 def days_until(moment: datetime) -> int:
-    """Whole days until a time, negative once it is over."""
+    """Return whole days until a time, negative if it is past."""
     return (moment - now()).days
 
 
 def share(part: float) -> str:
-    """A share from 0 to 1 in percent; only what is whole is shown as 100 %."""
+    """Return a share, 0 to 1, in percent, rounded down so that only the whole is 100 %."""
     return str(format_percent(math.floor(part * 10_000) / 10_000, "0.##%"))
 
 

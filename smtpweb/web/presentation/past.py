@@ -1,4 +1,4 @@
-"""How pages say what has been: why a state changed, what differs, kinds of checks."""
+"""The words of pages for history: reasons of changes, differences, kinds of checks."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ REASONS = {
     Reason.EDITED: lazy_gettext("it was changed"),
     Reason.TURNED_OFF: lazy_gettext("it was turned off"),
     Reason.ENABLED: lazy_gettext("it was enabled"),
-    Reason.TIME_OVER: lazy_gettext("its time off was over"),
+    Reason.TIME_OVER: lazy_gettext("its pause ended"),
 }
-# What can differ from the last good check: values of ``checking.facts.KINDS``.
+# What can differ from the last accepted check: values of ``checking.facts.KINDS``.
 CHANGES = {
     "certificate": lazy_gettext("Certificate"),
     "capabilities": lazy_gettext("Capabilities"),
@@ -33,6 +33,6 @@ KINDS = {
 
 
 def reason(code: str) -> str:
-    """Why a state changed; the code itself where a later version wrote it."""
+    """Return why a state changed; the code itself if a later version wrote it."""
     known = {reason.value: words for reason, words in REASONS.items()}
     return str(known.get(code, code))

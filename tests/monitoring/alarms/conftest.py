@@ -63,7 +63,7 @@ class Shop:
             accepted=accepted,
             stage=Stage.ACCEPTED if accepted else Stage.AUTH,
             code="SMTP_ACCEPTED" if accepted else "SMTP_AUTH_WRONG_CREDENTIALS",
-            title="Accepted" if accepted else "Wrong login or password",
+            title="Accepted" if accepted else "Wrong user name or password",
             meaning="The server refused them.",
             advice=("Enter them again.", "Check again."),
             temporary=False,

@@ -25,7 +25,7 @@ def test_message_arrives_and_what_the_server_said_calls_nobody(shop: Shop) -> No
     ((_, _, body),) = hook.requests
     said = json.loads(body)
     assert said["title"] == "shop cannot send: broken.example.net:587 stopped working"
-    assert "Wrong login or password" in said["message"]
+    assert "Wrong user name or password" in said["message"]
     assert "535 5.7.8 no ＠everyone ‹!channel›" in said["message"]
     assert f"http://localhost/smtps/{shop.broken}" in said["message"]
     assert shop.find(channel).last_result == "Accepted."
@@ -63,7 +63,7 @@ def test_service_that_never_ends_its_answer_is_given_up_on(
         began = time.monotonic()
         shop.deliver()
         assert time.monotonic() - began < 20
-    assert "No answer within 6 seconds" in shop.find(channel).last_result
+    assert "No response within 6 seconds" in shop.find(channel).last_result
 
 
 def test_process_gets_no_secret_of_the_installation(

@@ -79,7 +79,7 @@ def test_webhook_without_an_answer_is_given_up_on(
         began = time.monotonic()
         shop.deliver()
         assert time.monotonic() - began < 8
-    assert "No answer within 1 seconds" in shop.find(channel).last_result
+    assert "No response within 1 seconds" in shop.find(channel).last_result
 
 
 def test_endless_body_of_a_webhook_is_not_read(shop: Shop) -> None:
@@ -201,7 +201,7 @@ def test_email_goes_through_another_server_and_carries_the_diagnosis(
     text = decoded(raw).get_content()
     assert decoded(raw)["Subject"] == "broken.example.net:587 stopped working (shop)"
     for part in (
-        "Wrong login or password", "The server refused them.", "1. Enter them again.",
+        "Wrong user name or password", "The server refused them.", "1. Enter them again.",
         "535 5.7.8 no @everyone", f"In use: {backup.host}:{backup.port}",
         f"http://localhost/smtps/{shop.broken}",
     ):  # fmt: skip

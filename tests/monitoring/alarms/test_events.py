@@ -416,6 +416,6 @@ def test_event_of_one_key_is_written_once(shop: Shop, hook: FakeHook) -> None:
     with shop.app.app_context(), writing() as session:
         smtp = session.get_one(Smtp, shop.broken)
         facts = events.facts_of(smtp)
-        told = [events.tell(Kind.LOST, "same", smtp, facts) for _ in range(2)]
-    assert told == [True, False]
+        created = [events.notify(Kind.LOST, "same", smtp, facts) for _ in range(2)]
+    assert created == [True, False]
     assert len(shop.deliveries()) == 1

@@ -101,7 +101,10 @@ def test_limit_delays_a_batch_and_never_stops_it(
         assert work(alice.app) == 2
         page = browser.get(page.address)
         assert "data-going-on" in page.html
-        assert "Your limit of checks is reached for now: it goes on by itself in" in page.text
+        assert (
+            "You have reached your limit of checks for now. The rest continue automatically in"
+            in page.text
+        )
         assert list(page.form().buttons) == ["Stop"]
         assert len(queued(alice)) == 2
         with alice.app.app_context():

@@ -37,6 +37,6 @@ def test_mailbox_shows_what_arrived(settings: Settings, tmp_path: Path, database
     assert "Mailbox" in page.links()
 
 
-def test_there_is_no_mailbox_outside_the_demo(browser: Browser) -> None:
+def test_mailbox_is_absent_outside_the_demo(browser: Browser) -> None:
     browser.get("/demo/mailbox", status=404)
     assert "Mailbox" not in browser.get("/apps").links()

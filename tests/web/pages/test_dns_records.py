@@ -62,6 +62,7 @@ def test_form_warns_of_the_sender_domain_before_anything_is_sent(
     with fake_dns(GOOD | {("shop.example", "MX"): ["0 ."]}) as server:
         services(app).resolver = server.resolver
         reply = browser.client.post(f"/apps/{idapp}/smtps/preflight", data=form.values)
+    assert reply.json
     (warning,) = reply.json["warnings"]["defaultfromemail"]
     assert warning.startswith("MX of shop.example: The domain says that it receives no email")
 

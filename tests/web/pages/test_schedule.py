@@ -33,7 +33,7 @@ def test_page_of_a_server_says_when_it_is_checked_next(
     assert "Next check in" in page.text
     assert "No worker is running" in page.text
     alice.post("/private/apps/save", idapp=idapp, checkevery=0)
-    assert "None is scheduled." in browser.get(f"/smtps/{smtp_id}").text
+    assert "No check is scheduled." in browser.get(f"/smtps/{smtp_id}").text
 
 
 def test_server_is_turned_off_and_on(browser: Browser, alice: Person, idapp: str) -> None:
@@ -87,7 +87,7 @@ def test_windows_are_added_and_removed(browser: Browser, alice: Person, idapp: s
     page = browser.send(page, form, "Add window")
     assert "upgrades" in page.text
     page = press(browser, page, "Remove")
-    assert "There is no window." in page.text
+    assert "There are no windows." in page.text
     form = form_with(page, "Add window")
     form.fill(starts="yesterday")
     assert browser.send(page, form, "Add window").status == 422

@@ -1,1 +1,1 @@
-"""One module for each way in which an alarm leaves this machine."""
+"""Senders of alarms: one module for each kind of channel."""

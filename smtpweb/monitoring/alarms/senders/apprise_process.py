@@ -1,4 +1,4 @@
-"""The process that sends one message by Apprise: see ``chat``.
+"""The process that sends one message through Apprise, see ``chat``.
 
 Reads one JSON object from standard input, writes one to standard output.
 """
@@ -23,7 +23,7 @@ class Refused(OSError):
 
 
 def main() -> None:
-    """Send, and say what came of it."""
+    """Send the message and write the result."""
     job = json.load(sys.stdin)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
@@ -34,7 +34,7 @@ def main() -> None:
 
 
 class Guard:
-    """Judges every address before anything is sent there; cannot be taken off again."""
+    """An audit hook that checks every address before a connection; it cannot be removed."""
 
     def __init__(self, policy: EgressPolicy) -> None:
         self._policy = policy
@@ -43,35 +43,35 @@ class Guard:
 
     def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
-            self._judge(arguments[-1])
+            self._check_address(arguments[-1])
         elif event in ("subprocess.Popen", "os.exec", "os.posix_spawn", "os.system", "os.fork"):
             self._refuse("it may not start programs")
 
-    def _judge(self, address: Any) -> None:
-        # The resolver of libc is no part of this: it opens its sockets without Python.
+    def _check_address(self, address: Any) -> None:
+        # The resolver of libc is not affected, as it opens its sockets without Python.
         try:
             host, port = address[0], int(address[1])
-            judged = ipaddress.ip_address(str(host).partition("%")[0])
+            ip_address = ipaddress.ip_address(str(host).partition("%")[0])
         except (TypeError, ValueError, IndexError):
             return self._refuse("it may only connect to IP addresses")
-        refusal = self._policy.refuses(judged, port)
+        refusal = self._policy.refuses(ip_address, port)
         if refusal is not None:
             hint = f"; its administrator can set {refusal.setting}" if refusal.setting else ""
-            what = refusal.range_name or f"port {port}"
-            self._refuse(f"{refusal.address}: {what}{hint}")
+            reason = refusal.range_name or f"port {port}"
+            self._refuse(f"{refusal.address}: {reason}{hint}")
         return None
 
-    def _refuse(self, why: str) -> None:
-        self.refusal = f"This installation may not connect to {why}."
+    def _refuse(self, target: str) -> None:
+        self.refusal = f"This installation may not connect to {target}."
         raise Refused(self.refusal)
 
 
 def _send(job: dict[str, Any], guard: Guard) -> dict[str, Any]:
-    import apprise  # after the hook, which sees all that it does
+    import apprise  # after the hook, so that it is audited, too
 
-    words = _Words()
+    warnings = _LastWarning()
     for name in ("apprise", "apprise.plugins"):
-        logging.getLogger(name).addHandler(words)
+        logging.getLogger(name).addHandler(warnings)
     logging.getLogger("apprise").setLevel(logging.WARNING)
     asset = apprise.AppriseAsset(
         http_redirects=False, async_mode=False, app_id="smtpweb", app_desc="", secure_logging=True
@@ -91,17 +91,17 @@ def _send(job: dict[str, Any], guard: Guard) -> dict[str, Any]:
     )
     if delivered:
         return {"delivered": True, "result": "Accepted."}
-    return {"delivered": False, "result": guard.refusal or words.last or "It was not accepted."}
+    return {"delivered": False, "result": guard.refusal or warnings.text or "It was not accepted."}
 
 
-class _Words(logging.Handler):
-    """Keeps the last warning: it says what the service answered."""
+class _LastWarning(logging.Handler):
+    """Keeps the last warning, which contains the response of the service."""
 
-    last = ""
+    text = ""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep it."""
-        self.last = record.getMessage()
+        """Store the message of a record."""
+        self.text = record.getMessage()
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Chat services and pagers by Apprise, which runs in a process of its own.
+"""Send to chat services and pagers through Apprise, which runs in a separate process.
 
-Its many plugins reach the network each in its own way, and read answers of any length. In that
-process an audit hook judges every address before it is connected to; the process has a limit of
-memory, nothing of our environment, and is killed when its time is over.
+Its many plugins access the network in different ways, and read responses of any length. So an
+audit hook checks every address before a connection, and the process has limited memory, none
+of our settings, and a time limit after which it is killed.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from ....mailcheck.core.redaction import cleaned, cut
 from .outcome import Attempt, Message
 
 TIMEOUT = 25.0  # seconds
-# Of the environment: no secret of ours, and no proxy, which would connect where we may not.
+# Environment variables passed on: no secrets, and no proxy, which could bypass the egress policy.
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "REQUESTS_CA_BUNDLE")
 
 
 def send(url: str, message: Message) -> Attempt:
-    """Deliver the message to one Apprise URL."""
+    """Send the message to one Apprise URL."""
     config = settings()
     if urlsplit(url).scheme.lower() not in config.apprise_schemas:
-        return Attempt(False, "This service is not allowed here any more.")
+        return Attempt(False, "This service is not allowed here any longer.")
     job = {
         "url": url,
         "title": message.subject,
@@ -47,7 +47,7 @@ def send(url: str, message: Message) -> Attempt:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return Attempt(False, f"No answer within {TIMEOUT:.0f} seconds.")
+        return Attempt(False, f"No response within {TIMEOUT:.0f} seconds.")
     except OSError as error:
         return Attempt(False, f"No process could be started: {error.strerror}.")
     try:
@@ -55,24 +55,24 @@ def send(url: str, message: Message) -> Attempt:
         result = cut(cleaned(str(outcome["result"])).replace(url, "(hidden)"), 300)
         return Attempt(bool(outcome["delivered"]), result)
     except (ValueError, KeyError, TypeError):
-        return Attempt(False, "Apprise ended without an answer.")
+        return Attempt(False, "Apprise ended without a result.")
 
 
 def text_of(message: Message) -> str:
-    """The message as chat services show it.
+    """Return the message as text for chat services.
 
-    What a server said must neither call everybody of a channel nor become markup there.
+    Text of a server must not mention everybody in a channel or be rendered as markup.
     """
     parts = []
     for paragraph in message.paragraphs:
         lines = [f"{paragraph.title}:"] if paragraph.title else []
-        lines += [_defused(line) if paragraph.foreign else line for line in paragraph.lines]
+        lines += [_escaped(line) if paragraph.foreign else line for line in paragraph.lines]
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
 
 
-_DEFUSED = str.maketrans({"@": "＠", "<": "‹", ">": "›", "`": "´", "*": "∗", "[": "(", "]": ")"})
+_ESCAPES = str.maketrans({"@": "＠", "<": "‹", ">": "›", "`": "´", "*": "∗", "[": "(", "]": ")"})
 
 
-def _defused(text: str) -> str:
-    return text.translate(_DEFUSED)
+def _escaped(text: str) -> str:
+    return text.translate(_ESCAPES)

@@ -1,4 +1,4 @@
-"""Email, through a working SMTP server of the app or its owner, never through the broken one."""
+"""Send email through a working SMTP server of the app or its owner, never the failed one."""
 
 from __future__ import annotations
 
@@ -29,10 +29,9 @@ _LONGEST_SUBJECT = 200
 def targets(
     user_id: str, app_id: str | None, avoid: Collection[str], to: str, content: Content
 ) -> list[Target]:
-    """The servers to try, best first: of the app before the owner's others, active before degraded.
+    """Return the servers to try, best first: active before degraded, the app's before others.
 
-    ``avoid``: the ids of servers that are never tried. One at the same host as one of these comes
-    after all others. Reads only; nothing is open when it returns.
+    ``avoid``: ids of servers that must not be used; other servers on their hosts come last.
     """
     statement = visible_smtps(user_id).where(
         states.smtp_is(SmtpState.ACTIVE, SmtpState.DEGRADED), Smtp.id.not_in(avoid)
@@ -46,7 +45,7 @@ def targets(
         Smtp.created,
         Smtp.id,
     )
-    found = []
+    chosen = []
     config = settings()
     for smtp in db.session.scalars(statement.limit(MOST_SERVERS * 3)):
         sender = checkability.sender(smtp, smtp.app.defaultfromemail)
@@ -56,7 +55,7 @@ def targets(
             continue
         if not sender:
             continue
-        found.append(
+        chosen.append(
             Target(
                 host=smtp.host,
                 port=smtp.port,
@@ -75,19 +74,19 @@ def targets(
                 content=content,
             )
         )
-        if len(found) == MOST_SERVERS:
+        if len(chosen) == MOST_SERVERS:
             break
-    return found
+    return chosen
 
 
 def content_of(message: Message, message_id: str) -> Content:
-    """The message as an email. ``message_id`` stays the same each time that it is tried."""
+    """Return the message as an email; ``message_id`` is the same for all attempts."""
     subject = cut(cleaned(message.subject).replace("=?", "= ?"), _LONGEST_SUBJECT)
     return Content(subject, message.text + "\n", f"{message_id}.alarm")
 
 
 def send(servers: list[Target]) -> Attempt:
-    """Send by the first of the servers that accepts it."""
+    """Send through the first of the servers that accepts the email."""
     if not servers:
         return Attempt(
             False, "No other SMTP server of this account works, so no email can be sent.", ours=True
@@ -95,13 +94,13 @@ def send(servers: list[Target]) -> Attempt:
     failures = []
     deadline = time.monotonic() + TIMEOUT
     for place, target in enumerate(servers):
-        # Whoever is silent leaves time to those that come after
+        # Divide the remaining time, so that a server that does not respond leaves some.
         share = (deadline - time.monotonic()) / (len(servers) - place)
         report = mailcheck.check(
             dataclasses.replace(target, timeout=max(1.0, min(target.timeout, share)))
         )
-        where = f"{report.host}:{report.port}"
+        server = f"{report.host}:{report.port}"
         if report.accepted:
-            return Attempt(True, cut(f"Accepted by {where}. {report.queue_id}".strip(), 300))
-        failures.append(f"{where}: {report.title}")
+            return Attempt(True, cut(f"Accepted by {server}. {report.queue_id}".strip(), 300))
+        failures.append(f"{server}: {report.title}")
     return Attempt(False, cut("; ".join(failures), 300))

@@ -1,4 +1,4 @@
-"""What is sent, and what became of one attempt to deliver it."""
+"""The message of an alarm, and the result of an attempt to deliver it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """``result`` in one line, cleaned, without secrets.
+    """The result of an attempt; ``result`` is one line, cleaned, without secrets.
 
-    ``gone``: the other side wants no more. ``ours``: it failed before the channel could.
+    ``gone``: the receiver accepts no more. ``ours``: it failed on our side, not at the receiver.
     """
 
     delivered: bool
@@ -20,7 +20,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """Lines that belong together. ``foreign``: they hold what a server said."""
+    """Lines that belong together. ``foreign``: they contain text of a server."""
 
     lines: tuple[str, ...]
     title: str = ""
@@ -29,15 +29,15 @@ class Paragraph:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What an alarm says in its reader's language, in one line and in paragraphs."""
+    """The text of an alarm in the user's language: a subject and paragraphs."""
 
     subject: str
     paragraphs: tuple[Paragraph, ...]
 
     @property
     def text(self) -> str:
-        """The whole message as plain text."""
+        """Return the whole message as plain text."""
         return "\n\n".join(
-            "\n".join((*([f"{one.title}:"] if one.title else []), *one.lines))
-            for one in self.paragraphs
+            "\n".join((*([f"{paragraph.title}:"] if paragraph.title else []), *paragraph.lines))
+            for paragraph in self.paragraphs
         )

@@ -1,4 +1,4 @@
-"""Webhooks: JSON by POST, signed by the scheme of Standard Webhooks (standardwebhooks.com)."""
+"""Send webhooks: JSON by POST, signed as specified by Standard Webhooks."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _GONE = 410
 
 
 def new_secret() -> str:
-    """A signing secret: 32 random bytes in base64 behind the scheme's prefix."""
+    """Return a new signing secret: 32 random bytes in base64, with the prefix of the scheme."""
     return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 def send(url: str, secret: str, message_id: str, payload: Mapping[str, Any]) -> Attempt:
-    """Deliver the payload. ``message_id`` is the same each time that it is tried."""
+    """Send the payload; ``message_id`` is the same for all attempts."""
     body = json.dumps(payload, separators=(",", ":"))
     moment = datetime.now(UTC)
     headers = {
@@ -58,5 +58,5 @@ def send(url: str, secret: str, message_id: str, payload: Mapping[str, Any]) -> 
     if 300 <= reply.status < 400:
         return Attempt(False, f"HTTP {reply.status}: redirects are not followed.")
     text = cut(cleaned(reply.body.decode("utf-8", "replace")).strip(), 200)
-    said = f": {text}" if text else ""
-    return Attempt(False, f"HTTP {reply.status}{said}", gone=reply.status == _GONE)
+    shown = f": {text}" if text else ""
+    return Attempt(False, f"HTTP {reply.status}{shown}", gone=reply.status == _GONE)
