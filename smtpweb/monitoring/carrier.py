@@ -121,7 +121,7 @@ class Carrier:
             self._written.pop(claim.check_id, None)
 
     async def _with_token(self, smtp_id: str, target: Target) -> Target | Report | None:
-        """Return the target with an access token, if it needs one; None if the database is unavailable.
+        """Return the target with an access token if needed; None if the database is unavailable.
 
         Token requests have threads of their own: they wait for other servers than the database.
         """
