@@ -393,7 +393,7 @@ def test_edit_during_a_request_keeps_the_new_secret_and_drops_the_answer(
         assert fake.requests[1]["refresh_token"] == "entered-meanwhile"
 
 
-def test_no_transaction_is_open_during_the_request(
+def test_request_holds_no_transaction_open(
     app: Flask, refreshing: Callable[[str], str], alice: Person, idapp: str
 ) -> None:
     def writes_meanwhile(_parameters: dict[str, str]) -> Answer:

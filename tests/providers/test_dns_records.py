@@ -8,19 +8,10 @@ import pytest
 
 from smtpweb.providers.dns_records import own_address, sender_domain
 from smtpweb.providers.dns_records.lookup import Finding, State
+from tests.support.dns_zones import GOOD
 from tests.support.fake_dns import Records, fake_dns
 
 HOST = "smtp.office365.com"
-GOOD: Records = {
-    ("shop.example", "MX"): ["10 mail.shop.example."],
-    ("shop.example", "TXT"): [
-        '"verification=1"',
-        '"v=spf1 include:spf.protection.outlook.com " "-all"',
-    ],
-    ("spf.protection.outlook.com", "TXT"): ['"v=spf1 ip4:40.92.0.0/15 -all"'],
-    ("selector1._domainkey.shop.example", "TXT"): ['"v=DKIM1; k=rsa; p=MIIBIjANBgkq"'],
-    ("_dmarc.shop.example", "TXT"): ['"v=DMARC1; p=reject; rua=mailto:d@shop.example"'],
-}
 
 
 def examine(

@@ -7,8 +7,8 @@ from flask import Flask
 
 from smtpweb.checking import limits
 from smtpweb.extensions import services
-from tests.providers.test_dns_records import GOOD
 from tests.support.browser import Browser, signed_in
+from tests.support.dns_zones import GOOD
 from tests.support.fake_dns import Records, fake_dns
 from tests.support.people import Person
 
