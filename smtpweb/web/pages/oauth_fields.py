@@ -38,7 +38,7 @@ class OauthFields(Form):
     signin = RadioField(
         lazy_gettext("Sign in with"),
         choices=[
-            SelectChoice(PASSWORD, lazy_gettext("Password")),
+            SelectChoice(PASSWORD, lazy_gettext("User name and password")),
             SelectChoice(OAUTH, lazy_gettext("OAuth 2.0 (access tokens)")),
         ],
         default=PASSWORD,
