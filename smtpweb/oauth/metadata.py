@@ -42,7 +42,8 @@ def completed(given: OauthChanges) -> OauthChanges:
     # Many servers do not decode what RFC 6749 2.3.1 encodes, so "basic" is for those that want it
     if isinstance(methods, list) and "client_secret_post" not in methods:
         found["oauthclientauth"] = oauth.BASIC
-    return cast(OauthChanges, found | given)
+    typed = {name: value for name, value in given.items() if value or name not in found}
+    return cast(OauthChanges, found | typed)
 
 
 def _read(issuer: str) -> dict[str, Any]:

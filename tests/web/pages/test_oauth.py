@@ -160,6 +160,14 @@ def test_provider_of_the_host_needs_no_urls(app: Flask, browser: Browser, idapp:
     assert grant_of(app).scope == "https://outlook.office.com/SMTP.Send offline_access"
 
 
+def test_issuer_fills_in_the_urls(
+    app: Flask, browser: Browser, idapp: str, server: RealOauth
+) -> None:
+    saved(browser, idapp, filled_in(oauthtokenurl="", oauthissuer=server.url))
+    row = grant_of(app)
+    assert (row.tokenurl, row.authurl) == (f"{server.url}/token", f"{server.url}/authorize")
+
+
 def test_unreachable_issuer_is_an_error_at_its_field(browser: Browser, idapp: str) -> None:
     with fake_oauth() as fake:
         pass
