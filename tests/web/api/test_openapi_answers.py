@@ -26,6 +26,7 @@ from tests.conftest import settings_for
 from tests.support.factories import use_share
 from tests.support.fake_certificates import ca_file
 from tests.support.fake_smtp import fake_smtp
+from tests.support.oauth_servers import fake_oauth, refusal, token
 from tests.support.people import Person, Reply
 
 DOCUMENT = openapi.document()
@@ -114,6 +115,7 @@ class Story:
         self.reuse_key("/private/alarms/save", mail, mail | {"label": "other"})
         self.example("/private/alarms/remove", idalarm=alarm)
         self.watch(app, smtp)
+        self.sign_in_with_tokens(app, smtp)
         self.reuse_key("/private/apps/save", {"name": "once"}, {"name": "twice"})
         one = {"idapp": app, "host": "smtp.yourserver.net", "port": 587}
         self.reuse_key("/private/smtps/save", one, one | {"port": 465})
@@ -141,6 +143,22 @@ class Story:
         with self.person.app.app_context():
             db.session.query(Check).filter(Check.queued.is_not(None)).delete()
             db.session.commit()
+
+    def sign_in_with_tokens(self, app: str, smtp: str) -> None:
+        expired = "AADSTS7000222: The provided client secret keys are expired."
+        with fake_oauth(refusal("invalid_client", expired), token("the-access-token")) as server:
+            given = {
+                "oauthgrant": "client_credentials",
+                "oauthtokenurl": server.token_url,
+                "oauthclientid": "an-app",
+                "oauthclientsecret": "s3cret",
+                "oauthexpires": "2027-11-30",
+            }
+            self.example("/private/smtps/save", idapp=app, idsmtp=smtp, password="", **given)
+            self.example("/private/smtps/token", idsmtp=smtp)
+            self.example("/private/smtps/token", idsmtp=smtp)
+            self.example("/private/smtps/findById", idsmtp=smtp)
+            self.example("/private/smtps/findByApp", idapp=app)
 
     def reuse_key(self, path: str, *bodies: dict[str, Any]) -> None:
         for body in bodies:
