@@ -19,6 +19,7 @@ from .database.session import db, engine_options
 from .extensions import Services, bootstrap, csrf, login_manager
 from .monitoring import alarms, incidents
 from .registry import status
+from .web.api import frequent_reads
 from .web.http import chunked_body, host_header
 from .web.http.sessions import PageSessions
 
@@ -65,6 +66,7 @@ def create_app(settings: Settings) -> Flask:
     app.url_map.merge_slashes = False  # likewise; such a redirect would also repeat the Host header
     Services(settings, limits.WorkerLimits.of(settings)).init_app(app)
 
+    frequent_reads.register(app)
     host_header.register(app, settings.base_url)
     if settings.trusted_proxies:
         count = settings.trusted_proxies

@@ -11,9 +11,10 @@ from sqlalchemy import and_, bindparam, delete, or_, select, update
 
 from .. import validators
 from ..database.models import ApiToken, User
-from ..database.rows import TokenRow, with_tokens
+from ..database.prepared import PreparedSelect
+from ..database.rows import TokenAlone, TokenRow
 from ..database.secret_box import digest_of
-from ..database.session import db, fetch, note, now, writing
+from ..database.session import db, note, now, writing
 from ..errors import BadInput, NotFound, Sentence
 from . import users
 from .sessions import LAST_USED_GRAIN
@@ -139,7 +140,7 @@ def revoke_token(user: User, token_id: str) -> None:
 
 def find_caller(digest: str) -> Sequence[TokenRow]:
     """Return the row of the valid token with this digest, if there is one."""
-    return with_tokens(fetch(_TOKEN, token_values(digest)))
+    return [TokenAlone._make(row) for row in _TOKEN.rows(token_values(digest))]
 
 
 def token_values(digest: str) -> dict[str, object]:
@@ -158,7 +159,7 @@ TOKEN_IS_VALID = and_(
     ApiToken.digest == bindparam("token_digest"),
     or_(ApiToken.expires.is_(None), ApiToken.expires > bindparam("token_now")),
 )
-_TOKEN = select(*TOKEN_COLUMNS).where(TOKEN_IS_VALID)
+_TOKEN = PreparedSelect(select(*TOKEN_COLUMNS).where(TOKEN_IS_VALID))
 
 
 def caller_of(row: TokenRow) -> Caller:

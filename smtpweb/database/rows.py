@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple, Protocol, cast
-
-from .session import AnyRow
+from typing import NamedTuple, Protocol
 
 
 class SmtpUser(Protocol):
@@ -130,6 +127,15 @@ class TokenRow(Protocol):
     def last_used(self) -> datetime | None: ...
 
 
+class TokenAlone(NamedTuple):
+    """A token in one row."""
+
+    token_id: str
+    user_id: str
+    scopes: str
+    last_used: datetime | None
+
+
 class TokenAndSmtp(NamedTuple):
     """A token, an app, and an SMTP server in one row of a frequent read.
 
@@ -215,8 +221,3 @@ class TokenAndApp(NamedTuple):
     last_used: datetime | None
     total: int
     app: AppRow | None
-
-
-def with_tokens(rows: Sequence[AnyRow]) -> Sequence[TokenRow]:
-    """Rows that were selected by ``tokens.TOKEN_COLUMNS``."""
-    return cast(Sequence[TokenRow], rows)

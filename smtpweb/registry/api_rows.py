@@ -22,8 +22,9 @@ from sqlalchemy import (
 from ..accounts import tokens
 from ..accounts.ownership import may_see_app
 from ..database.models import ApiToken, App, Smtp, SmtpOauth
+from ..database.prepared import PreparedSelect
 from ..database.rows import AppRow, TokenAndApp, TokenAndSmtp
-from ..database.session import AnySelect, fetch
+from ..database.session import AnySelect
 from . import grants
 
 
@@ -54,18 +55,18 @@ def app_by_id(digest: str, app_id: str) -> Sequence[TokenAndApp]:
 
 
 def _app_rows(
-    statement: AnySelect, digest: str, values: dict[str, object]
+    statement: PreparedSelect, digest: str, values: dict[str, object]
 ) -> Sequence[TokenAndApp]:
     split = len(TokenAndApp._fields) - 1
     return [
         TokenAndApp._make([*row[:split], AppRow._make(row[split:]) if row[split] else None])
-        for row in fetch(statement, tokens.token_values(digest) | values)
+        for row in statement.rows(tokens.token_values(digest) | values)
     ]
 
 
-def _rows(statement: AnySelect, digest: str, wanted: str) -> Sequence[TokenAndSmtp]:
+def _rows(statement: PreparedSelect, digest: str, wanted: str) -> Sequence[TokenAndSmtp]:
     values = tokens.token_values(digest) | {"wanted": wanted}
-    return [TokenAndSmtp._make(row) for row in fetch(statement, values)]
+    return [TokenAndSmtp._make(row) for row in statement.rows(values)]
 
 
 _APP_COLUMNS = (App.id.label("app_found"), App.defaultfromemail.label("app_sender"))
@@ -88,13 +89,13 @@ def _token_and_app(which: ColumnElement[bool]) -> AnySelect:
     )
 
 
-_BY_APP = (
+_BY_APP = PreparedSelect(
     _token_and_app(App.id == _WANTED)
     .outerjoin(Smtp, Smtp.app_id == App.id)
     .outerjoin(SmtpOauth, SmtpOauth.smtp_id == Smtp.id)
     .order_by(Smtp.priority, Smtp.created, Smtp.id)
 )
-_BY_ID = (
+_BY_ID = PreparedSelect(
     _token_and_app(App.id == select(Smtp.app_id).where(Smtp.id == _WANTED).scalar_subquery())
     .outerjoin(Smtp, and_(Smtp.app_id == App.id, Smtp.id == _WANTED))
     .outerjoin(SmtpOauth, SmtpOauth.smtp_id == Smtp.id)
@@ -110,7 +111,7 @@ _PAGE = (
     .limit(bindparam("size", type_=Integer))
     .subquery()
 )
-_APPS = (
+_APPS = PreparedSelect(
     select(
         *tokens.TOKEN_COLUMNS,
         select(func.count())
@@ -125,7 +126,7 @@ _APPS = (
     .where(tokens.TOKEN_IS_VALID)
     .order_by(_PAGE.c.sort_name, _PAGE.c.id)
 )
-_APP_BY_ID = (
+_APP_BY_ID = PreparedSelect(
     select(
         *tokens.TOKEN_COLUMNS,
         literal(1).label("total"),

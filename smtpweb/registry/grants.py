@@ -310,7 +310,7 @@ def copy(original: Smtp, made: Smtp) -> None:
 
 _READY: ColumnElement[bool] = or_(
     SmtpOauth.refreshtoken_sealed.is_not(None),
-    SmtpOauth.grant.not_in([one.value for one in USES_REFRESH_TOKEN]),
+    *(SmtpOauth.grant == grant.value for grant in Grant if grant not in USES_REFRESH_TOKEN),
 )
 # What the API shows, labelled by parameter
 COLUMNS = (

@@ -44,10 +44,10 @@ def back_off(span: timedelta, failures: int) -> timedelta:
     return min(doubled, DAY)
 
 
-def plan(smtp: Smtp, app: App) -> None:
+def plan(smtp: Smtp, app: App, *, is_new: bool = False) -> None:
     """Schedule a check of a saved or enabled server soon; part of the caller's transaction."""
     moment = now()
-    due = db.session.get(Due, smtp.id, populate_existing=True)
+    due = None if is_new else db.session.get(Due, smtp.id, populate_existing=True)
     if due is None:
         due = Due(smtp_id=smtp.id, attempt=0, user_id=app.user_id, host=smtp.host)
         due.email_at = moment + DAY * random.random()  # noqa: S311

@@ -175,7 +175,7 @@ def save(
             refuse_too_many(app)
             moment = now()
             smtp = Smtp(
-                id=smtp_id, app_id=app.id, version=0, created=moment, modified=moment,
+                id=smtp_id, app_id=app.id, app=app, version=0, created=moment, modified=moment,
                 **fields.defaults(fields.SMTP),
             )  # fmt: skip
             session.add(smtp)
@@ -226,7 +226,7 @@ def save(
             smtp.degraded_since = None
             smtp.uncheckable = checkability.prevented_by(smtp, app.defaultfromemail)
         session.flush()
-        schedule.plan(smtp, app)
+        schedule.plan(smtp, app, is_new=not is_edit)
         return smtp
 
 

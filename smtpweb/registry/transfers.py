@@ -53,7 +53,7 @@ def copy(
         session.add(made)
         session.flush()
         grants.copy(original, made)
-        schedule.plan(made, app)
+        schedule.plan(made, app, is_new=True)
         return made, acts.remember(
             user_id, Act.COPY, smtp=copy_id, version=made.version, app=original.app_id
         )

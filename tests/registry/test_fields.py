@@ -174,6 +174,17 @@ _ADDED = {
             "    purpose: Mapped[Name | None]\n    strategy: Mapped[str]",
         ),
     ],
+    "smtpweb/database/rows.py": [
+        (
+            "    defaultfromname: str | None\n    name: str | None",
+            "    defaultfromname: str | None\n    remark: str | None\n    loud: bool\n"
+            "    name: str | None",
+        ),
+        (
+            "    defaultfromname: str | None\n    strategy: str",
+            "    defaultfromname: str | None\n    purpose: str | None\n    strategy: str",
+        ),
+    ],
 }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Engine, event
 from sqlalchemy.pool import QueuePool
 
+from smtpweb.database import prepared
 from smtpweb.database.session import db
 
 
@@ -21,10 +22,17 @@ def statements() -> Iterator[list[str]]:
         if not statement.startswith("BEGIN"):  # ours, and only on SQLite
             seen.append(statement)
 
+    def execute(compiled: Any, values: Any) -> Any:
+        seen.append(compiled.sql)
+        return parameters(compiled, values)
+
+    parameters = prepared.Compiled.parameters  # taken once each time the driver executes one
     event.listen(Engine, "before_cursor_execute", note)
+    prepared.Compiled.parameters = execute  # type: ignore[method-assign, assignment]
     try:
         yield seen
     finally:
+        prepared.Compiled.parameters = parameters  # type: ignore[method-assign]
         event.remove(Engine, "before_cursor_execute", note)
 
 

@@ -9,6 +9,7 @@ from operator import attrgetter
 from typing import Any
 
 from flask import Response, request
+from werkzeug.datastructures import ETags
 
 from ... import installation
 from ...database.models import hides_username
@@ -41,10 +42,10 @@ class Smtps:
         shown["created"] = schema.time(row.created)
         shown["modified"] = schema.time(row.modified)
         shown["status"] = "A" if row.enabled else "D"
-        for name in _EXTRA:
-            value = getattr(row, name)
-            if value is not None:
-                shown[name] = f"{value:%Y-%m-%d}" if isinstance(value, datetime) else value
+        if (extras := _extras_of(row)) != _NO_EXTRAS:
+            for name, value in zip(_EXTRA, extras, strict=True):
+                if value is not None:
+                    shown[name] = f"{value:%Y-%m-%d}" if isinstance(value, datetime) else value
         if row.uses_oauth:
             shown.update(grants.shown(row))
         if row.off_since is not None:
@@ -85,19 +86,24 @@ class Smtps:
 
 def reply(answer: Smtps, *, one: bool) -> Response:
     """Return the SMTP servers as an array, or ``one``; 304 if the client has this state of them."""
+    status, headers, body = parts(answer, request.if_none_match, one=one)
+    return Response(body, status, headers, mimetype="application/json")
+
+
+def parts(answer: Smtps, known: ETags, *, one: bool) -> tuple[str, list[tuple[str, str]], bytes]:
+    """Return status, headers and body of :func:`reply`; ``known``: the tags that the client has."""
     etag = answer.etag
-    if request.if_none_match.contains_weak(etag):
-        response = Response(status=304, mimetype="application/json")
-    else:
-        shown = answer.opened()
-        response = schema.reply(shown[0] if one else shown)
-    response.set_etag(etag, weak=True)
-    # A client may keep the answer, which depends on the token, but has to ask before using it.
-    response.headers["Cache-Control"] = "private, no-cache"
-    response.headers["Vary"] = "Authorization"
-    return response
+    headers = [("ETag", f'W/"{etag}"'), *_KEPT]
+    if known.contains_weak(etag):
+        return "304 NOT MODIFIED", headers, b""
+    shown = answer.opened()
+    body = schema.encode(shown[0] if one else shown)
+    headers += (("Content-Type", "application/json"), ("Content-Length", str(len(body))))
+    return "200 OK", headers, body
 
 
+# A client may keep the answer, which depends on the token, but has to ask before using it.
+_KEPT = (("Cache-Control", "private, no-cache"), ("Vary", "Authorization"))
 # The members in their order, and the attribute that each is copied from
 _MEMBERS: dict[str, str | None] = {
     "_id": "id",
@@ -114,6 +120,8 @@ _MEMBERS: dict[str, str | None] = {
 }
 # These follow, each only if it has a value
 _EXTRA = tuple(name for name, field in fields.SMTP.items() if field.extra)
+_extras_of = attrgetter(*_EXTRA)
+_NO_EXTRAS = (None,) * len(_EXTRA)
 _EMPTY: dict[str, Any] = dict.fromkeys(_MEMBERS)
 _COPIED = tuple(member for member, attribute in _MEMBERS.items() if attribute)
 _values_of = attrgetter(*filter(None, _MEMBERS.values()))

@@ -26,6 +26,8 @@ P = ParamSpec("P")
 R = TypeVar("R", bound=TokenRow)
 
 _URL = re.compile(r"https?://[!-;=?-~]{1,400}", re.ASCII)  # no <, > or space
+UNKNOWN_TOKEN = "The token is unknown, expired or revoked: sign in again."  # noqa: S105
+
 _BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*) *", re.IGNORECASE)
 
 
@@ -87,7 +89,7 @@ def caller_and(
 
 def _admit(rows: Sequence[TokenRow]) -> Caller:
     if not rows:
-        raise CredentialsNotValid("The token is unknown, expired or revoked: sign in again.")
+        raise CredentialsNotValid(UNKNOWN_TOKEN)
     caller = tokens.caller_of(rows[0])
     if not caller.may(g.scope):
         raise NotAuthorized(f"This call requires a token with the scope {g.scope!r}.")
@@ -96,11 +98,16 @@ def _admit(rows: Sequence[TokenRow]) -> Caller:
 
 
 def _token_digest() -> str:
-    header = request.headers.get("Authorization", "")
-    found = _BEARER.fullmatch(header)
-    if not found:
+    token = bearer(request.headers.get("Authorization", ""))
+    if token is None:
         raise NotAuthorized("Send 'Authorization: Bearer TOKEN'.")
-    return digest_of(found[1])
+    return digest_of(token)
+
+
+def bearer(header: str) -> str | None:
+    """Return the token in an Authorization header (RFC 6750 2.1); None if there is none."""
+    found = _BEARER.fullmatch(header)
+    return found[1] if found else None
 
 
 def require_login() -> Response | None:

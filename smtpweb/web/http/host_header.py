@@ -78,6 +78,11 @@ class _HostCheck:
         return self._app(environ, start_response)
 
 
+def is_refused(environ: dict[str, Any]) -> bool:
+    """Return whether the middleware found that the host of this request is not served."""
+    return _REFUSED in environ
+
+
 def _refuse(_endpoint: str | None, _values: dict[str, Any] | None) -> None:
     # A URL preprocessor, because these run before all other hooks.
     why = request.environ.get(_REFUSED)

@@ -10,14 +10,17 @@ _CSP = (
     " frame-ancestors 'none'"
 )
 
-_HEADERS = (
+NOT_KEPT = "no-store"  # Cache-Control of responses that say nothing else
+
+_HEADERS = [
     ("Content-Security-Policy", _CSP),
     ("X-Content-Type-Options", "nosniff"),
     # Not no-referrer: over HTTPS, the CSRF check requires a Referer of this site.
     ("Referrer-Policy", "same-origin"),
     ("Cross-Origin-Opener-Policy", "same-origin"),
     ("Permissions-Policy", "camera=(), geolocation=(), microphone=()"),
-)
+]
+_OF_HTTPS = [*_HEADERS, ("Strict-Transport-Security", "max-age=31536000")]
 
 
 def register(app: Flask) -> None:
@@ -27,9 +30,12 @@ def register(app: Flask) -> None:
 
 def _protect(response: Response) -> Response:
     headers = response.headers
-    headers.extend(_HEADERS)
-    if request.is_secure:
-        headers["Strict-Transport-Security"] = "max-age=31536000"
+    headers.extend(of(request.is_secure))
     if "Cache-Control" not in headers:
-        headers["Cache-Control"] = "no-store"
+        headers["Cache-Control"] = NOT_KEPT
     return response
+
+
+def of(secure: bool) -> list[tuple[str, str]]:
+    """Return the headers of every response; ``secure``: over HTTPS."""
+    return _OF_HTTPS if secure else _HEADERS

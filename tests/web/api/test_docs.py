@@ -40,5 +40,5 @@ def test_manual_names_each_call_with_its_parameters_and_every_error() -> None:
             for name in (one.name, *one.spellings):
                 assert f"`{name}`" in section, (call.path, name)
     statuses = {answer.status for call in openapi.calls() for answer in call.answers}
-    for status in statuses - {"200"}:
+    for status in statuses - {"200", "304"}:
         assert f"\n| {status} |" in manual, status

@@ -90,7 +90,7 @@ CHANGES: dict[str, Any] = {
     "priority": 3, "host": "other.example.net", "port": 2525, "username": "bob",
     "password": "another", "auth": "false", "starttls": "false", "ssltls": "true", "debug": "true",
     "defaultfromemail": "other@example.com", "defaultfromname": "Other",
-    "passwordexpires": "2030-01-02",
+    "name": "Backup", "note": "Ask Ana.", "tags": "backup", "passwordexpires": "2030-01-02",
 }  # fmt: skip
 
 

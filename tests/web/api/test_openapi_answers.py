@@ -80,13 +80,13 @@ class Story:
         self.seen.append(Seen(method, path, reply))
         return reply
 
-    def example(self, path: str, **changes: Any) -> Any:
+    def example(self, path: str, headers: Any = None, **changes: Any) -> Any:
         """Make the call as its example does, with ids that exist."""
         (method,) = DOCUMENT["paths"][path]
         if method == "get":
             nodes = map(openapi.resolve, operation(method, path)["parameters"])
-            given = {node["name"]: node["example"] for node in nodes} | changes
-            reply = self.ask(method, path, query_string=given)
+            given = {node["name"]: node["example"] for node in nodes if node["in"] == "query"}
+            reply = self.ask(method, path, query_string=given | changes, headers=headers or {})
         else:
             content = operation(method, path)["requestBody"]["content"]
             reply = self.ask(method, path, data=content[openapi.FORM]["example"] | changes)
@@ -102,6 +102,8 @@ class Story:
         smtp = self.example("/private/smtps/save", idapp=app)["_id"]
         self.example("/private/smtps/findById", idsmtp=smtp)
         self.example("/private/smtps/findByApp", idapp=app)
+        self.example("/private/smtps/findById", {"If-None-Match": "*"}, idsmtp=smtp)
+        self.example("/private/smtps/findByApp", {"If-None-Match": "*"}, idapp=app)
         self.example("/private/smtps/disable", idsmtp=smtp)
         self.example("/private/smtps/enable", idsmtp=smtp)
         self.example("/private/smtps/save", idapp=app, port="70000", username="")
@@ -127,8 +129,10 @@ class Story:
         known.limits = dataclasses.replace(known.limits, explanations=none)
         for path in DOCUMENT["paths"]:
             if path.startswith("/private/") and not path.endswith("/findAll"):
-                changes = {"idapp": NOBODYS} if "/apps/" in path or "ByApp" in path else {}
-                self.example(path, **changes or {"idapp": NOBODYS, "idsmtp": NOBODYS})
+                nobodys = {"idapp": NOBODYS}
+                if "/apps/" not in path and "ByApp" not in path:
+                    nobodys["idsmtp"] = NOBODYS
+                self.example(path, **nobodys)
 
     def watch(self, app: str, smtp: str) -> None:
         for page in (0, 99):
