@@ -275,6 +275,7 @@ def masked(body: Any) -> str:
     text = re.sub(r"ID-[0-9]{13}\b", "JOB", text)
     text = re.sub(r'"milliseconds": \{[^}]*\}', '"milliseconds": {}', text)
     text = re.sub(r"\b[0-9a-f]{16}\b", "NUMBER", text)
+    text = re.sub(r'"certificatePin": "[\w+/]{43}="', '"certificatePin": "PIN"', text)
     text = re.sub(r"whsec_[\w+/=]+", "SECRET", text)
     text = re.sub(r"smw_[\w-]{43}", "TOKEN", text)
     return re.sub(r"\d{4}-\d\d-\d\dT[\d:.]{12}", "TIME", text)
