@@ -31,7 +31,7 @@ from .mailcheck.core.modes import ENCRYPTION_NAMES
 from .mailcheck.diagnosis.catalogue import causes_by_id
 from .mailcheck.diagnosis.matcher import Diagnosis
 from .mailcheck.diagnosis.rendering import render
-from .mailcheck.explain.explanation import MAX_TEXT
+from .mailcheck.explain.unwrapping import MAX_TEXT
 from .monitoring import outcomes, schedule, workers
 from .monitoring.outcomes import Outcome
 from .registry import export_import, smtps, switches

@@ -8,7 +8,6 @@ from datetime import timedelta
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
-from zxcvbn import zxcvbn
 
 from .. import validators
 from ..database.models import (
@@ -181,6 +180,8 @@ def password_problem(password: str, name: str = "") -> str | None:
     if len(password) < 10:
         return Sentence("Must have at least 10 characters.")
     # zxcvbn knows the lists of leaked passwords; beyond 72 characters it only gets slow.
+    from zxcvbn import zxcvbn  # its lists of words are only needed for a new password
+
     strength = zxcvbn(password[:72], user_inputs=[name, "smtpweb"])
     if strength["score"] < 2:
         return Sentence(

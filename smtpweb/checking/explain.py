@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+from typing import TYPE_CHECKING
+
 from .. import validators
 from ..errors import BadInput, Sentence
 from ..mailcheck.diagnosis import providers
-from ..mailcheck.explain import explanation
-from ..mailcheck.explain.explanation import MAX_TEXT, Explanation
+from ..mailcheck.explain.unwrapping import MAX_TEXT, TooLong
 from . import limits
+
+if TYPE_CHECKING:
+    from ..mailcheck.explain.explanation import Explanation
 
 
 def explain(text: str, host: str, provider: str, key: str) -> Explanation:
@@ -45,19 +50,28 @@ def explain_for_all(text: str, host: str = "", provider: str = "") -> Explanatio
     if faults:
         raise BadInput(faults)
     try:
-        return explanation.explain(text, host=name, port=port, provider=provider)
-    except explanation.TooLong:
+        found: Explanation = _reader().explain(text, host=name, port=port, provider=provider)
+    except TooLong:
         raise BadInput(
             {"text": [Sentence("At most %(number)s KiB are read.", number=MAX_TEXT // 1024)]}
         ) from None
+    return found
 
 
 def shown(text: str) -> str:
     """Return the displayable part of a pasted text: "" if it is too long to be read."""
     try:
-        return explanation.readable(text)
-    except explanation.TooLong:
+        readable: str = _reader().readable(text)
+    except TooLong:
         return ""
+    return readable
+
+
+def _reader() -> ModuleType:
+    # Hundreds of patterns are compiled: not at the start of processes that may never need them.
+    from ..mailcheck.explain import explanation
+
+    return explanation
 
 
 def _host_and_port(typed: str) -> tuple[str, int | None]:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
 from flask import Response
 
 from ...database.models import AlarmChannel, App
 from ...database.rows import AppRow
-from ...mailcheck.explain.explanation import Explanation
 from ...providers.settings import Warning
 from ...registry import fields
+
+if TYPE_CHECKING:
+    from ...mailcheck.explain.explanation import Explanation
 
 T = TypeVar("T")
 

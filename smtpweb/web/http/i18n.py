@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from gettext import NullTranslations
+from typing import Any
 
+from babel import Locale
 from flask import Flask, Response, g, request, session
 from flask_babel import get_locale, get_translations, gettext
 from flask_login import current_user
+from jinja2 import pass_eval_context
+from jinja2.nodes import EvalContext
+from markupsafe import Markup
 
 from ...config import ROOT
 from ...database.models import User
@@ -33,26 +38,51 @@ def register(app: Flask) -> None:
 
 
 def _install_texts(app: Flask) -> None:
-    """Let templates find the catalogue of a request by its locale alone.
+    """Give templates gettext functions that cost little, as a list calls them hundreds of times.
 
-    Flask-Babel's own functions look for a domain as well, for each text again: a third of the time
-    that a list takes.
+    They work like those of Jinja with "newstyle", which copy the template's context for each call
+    in a loop; Flask-Babel's look up the domain of each text again.
     """
-    catalogues: dict[str, NullTranslations] = {}
+    catalogues: dict[Locale | None, NullTranslations] = {}
 
     def texts() -> NullTranslations:
-        name = str(get_locale())
-        found = catalogues.get(name)
+        locale = get_locale()
+        found = catalogues.get(locale)
         if found is None:
-            found = catalogues[name] = get_translations()
+            found = catalogues[locale] = get_translations()
         return found
 
-    app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]
-        gettext=lambda text: texts().gettext(text),
-        ngettext=lambda one, many, number: texts().ngettext(one, many, number),
-        newstyle=True,
-        pgettext=lambda context, text: texts().pgettext(context, text),
-        npgettext=lambda context, one, many, number: texts().npgettext(context, one, many, number),
+    def formatted(context: EvalContext, text: str, values: dict[str, Any]) -> str:
+        return (Markup(text) if context.autoescape else text) % values  # noqa: S704 - ours
+
+    @pass_eval_context
+    def translate(context: EvalContext, text: str, /, **values: Any) -> str:
+        return formatted(context, texts().gettext(text), values)
+
+    @pass_eval_context
+    def translate_number(
+        context: EvalContext, one: str, many: str, num: int, /, **values: Any
+    ) -> str:
+        return formatted(context, texts().ngettext(one, many, num), {"num": num} | values)
+
+    @pass_eval_context
+    def translate_in(context: EvalContext, where: str, text: str, /, **values: Any) -> str:
+        return formatted(context, texts().pgettext(where, text), values)
+
+    @pass_eval_context
+    def translate_number_in(
+        context: EvalContext, where: str, one: str, many: str, num: int, /, **values: Any
+    ) -> str:
+        text = texts().npgettext(where, one, many, num)
+        return formatted(context, text, {"num": num} | values)
+
+    app.jinja_env.newstyle_gettext = True  # type: ignore[attr-defined]
+    app.jinja_env.globals.update(
+        _=translate,
+        gettext=translate,
+        ngettext=translate_number,
+        pgettext=translate_in,
+        npgettext=translate_number_in,
     )
 
 
