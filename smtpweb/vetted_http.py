@@ -154,9 +154,9 @@ def vetted(host: str, port: int, policy: EgressPolicy, deadline: float) -> tuple
 
 
 def _unresolved(host: str, error: NotResolved) -> NoResponse:
-    if error.why in (Symptom.NAME_UNKNOWN, Symptom.NO_ADDRESS, Symptom.HOST_INVALID):
-        return NoResponse(Obstacle.NAME_UNKNOWN, f"The name {host} is unknown.")
-    return NoResponse(Obstacle.RESOLVER_FAILED, f"The name {host} could not be resolved.")
+    unknown = error.why in (Symptom.NAME_UNKNOWN, Symptom.NO_ADDRESS, Symptom.HOST_INVALID)
+    obstacle = Obstacle.NAME_UNKNOWN if unknown else Obstacle.RESOLVER_FAILED
+    return NoResponse(obstacle, f"The name {host} could not be resolved.")
 
 
 def _refuse(refusal: Refusal | None) -> None:
