@@ -71,6 +71,7 @@ class Settings:
     ehlo_name: str | None = None
     trusted_proxies: int = 0
     base_url: str | None = None
+    blocklists: tuple[str, ...] = ()  # DNS zones that the operator's page asks about our address
     keep_checks: int = 90
     keep_days: int = 730
     demo_mailbox: Path | None = None
@@ -145,6 +146,7 @@ def load(environ: Mapping[str, str] | None = None, instance: Path = INSTANCE) ->
         ehlo_name=source.read("EHLO_NAME", _ehlo_name),
         trusted_proxies=source.read("TRUSTED_PROXIES", _whole(0, 10), 0),
         base_url=source.read("BASE_URL", _base_url),
+        blocklists=source.read("BLOCKLISTS", _zones, ()),
         keep_checks=source.read("KEEP_CHECKS", _whole(0, 36500), 90),
         keep_days=source.read("KEEP_DAYS", _whole(0, 36500), 730),
         max_apps=source.read("MAX_APPS", _whole(0, 999_999), 0),
@@ -307,6 +309,14 @@ def _ehlo_name(value: str) -> str:
     return value
 
 
+def _zones(value: str) -> tuple[str, ...]:
+    zones = tuple(zone.strip().lower().rstrip(".") for zone in value.split(",") if zone.strip())
+    for zone in zones:
+        if not re.fullmatch(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})+", zone) or len(zone) > 150:
+            raise ValueError(f"must list DNS zones such as bl.example.org, not {zone!r}")
+    return zones
+
+
 def _base_url(value: str) -> str:
     if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", value):
         raise ValueError(f"must be a URL such as https://smtps.example.com, not {value!r}")
@@ -330,7 +340,7 @@ def _egress(source: _Source, database_url: str, redis_url: str | None) -> Egress
 
 
 def _webhook_egress(source: _Source, egress: EgressPolicy) -> EgressPolicy:
-    """Return the egress policy of webhooks and chat services: same networks, other ports."""
+    """Return the egress policy of webhooks, chats and token requests: same networks, own ports."""
     try:
         return egress.for_webhooks(source.text("WEBHOOK_PORTS") or WEBHOOK_PORTS)
     except EgressRuleError as error:

@@ -22,7 +22,7 @@ from .mailcheck.core.invisible import Invisible, first_invisible, first_undrawn
 
 PORTS = (1, 65535)
 PRIORITIES = (0, 2**31 - 1)
-SCOPES = ("read", "write", "check", "secrets", "probe")
+SCOPES = ("read", "write", "check", "secrets", "probe", "token")
 STRATEGIES = ("PRIORITY", "RANDOM")
 LANGUAGES = {"en": "English", "es": "Español"}  # of the pages, each by its native name
 ALARM_KINDS = ("email", "webhook", "apprise")

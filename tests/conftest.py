@@ -46,6 +46,7 @@ def settings_for(url: str, **changes: object) -> Settings:
         "database_url": url,
         "check_timeout": 5,
         "egress": EgressPolicy.parse("127.0.0.0/8,::1/128", "*"),
+        "webhook_egress": EgressPolicy.parse("127.0.0.0/8,::1/128", "*").for_webhooks("*"),
         "ehlo_name": "smtpweb.example",
     }
     return Settings(**(values | changes))  # type: ignore[arg-type]

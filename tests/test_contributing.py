@@ -16,6 +16,7 @@ from tests.support.serving import clean_environment, fresh_clone
 USUAL_CHANGES = {
     "Add a provider",
     "Add a cause",
+    "Name a failure of a token request",
     "Teach the diagnosis a meaning",
     "Add an API parameter",
     "Add a setting",

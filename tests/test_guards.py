@@ -53,7 +53,7 @@ def is_of_the_api(rule: Rule) -> bool:
 @ON_SQLITE
 def test_api_routes_refuse_those_without_a_good_token(app: Flask, visitor: Visitor) -> None:
     paths = [(m, path_of(r)) for m, r in routes(app) if is_of_the_api(r)]
-    assert len(paths) == 42
+    assert len(paths) == 44
     for method, path in paths:
         assert visitor.request(method, path).status_code == 401, path
         stranger = Visitor(app, "smw_stranger")

@@ -24,7 +24,12 @@ from smtpweb.web.presentation import causes, labels
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 
-_KEYWORDS = DEFAULT_KEYWORDS | {"lazy_gettext": None, "Sentence": None, "MailboxError": None}
+_KEYWORDS = DEFAULT_KEYWORDS | {
+    "lazy_gettext": None,
+    "Sentence": None,
+    "MailboxError": None,
+    "OptionError": None,
+}
 _HEADER = """\
 # The texts of smtpweb's pages. `make words` adds what is new in the pages and compiles this file.
 msgid ""

@@ -72,14 +72,15 @@ def personal_token_in_browser(
 ) -> str:
     """Create a personal token from a browser session.
 
-    The scope ``secrets`` needs the current password: otherwise a browser left open for a minute
-    would give lasting access to all SMTP passwords. Raises :class:`BadInput`, and
-    :class:`TooMany` as :func:`.users.sign_in` does.
+    The scopes ``secrets`` and ``token`` need the current password: otherwise a browser left open
+    for a minute would give lasting access to all SMTP passwords and mailboxes. Raises
+    :class:`BadInput`, and :class:`TooMany` as :func:`.users.sign_in` does.
     """
-    if "secrets" in scopes:
+    if {"secrets", "token"} & set(scopes):
         if not password:
             message = Sentence(
-                "Enter your current password to create a token that can read passwords."
+                "Enter your current password to create a token that can read passwords or get"
+                " access tokens."
             )
             raise BadInput({"confirm_password": [message]})
         users.confirm(user, "confirm_password", password, network)

@@ -33,6 +33,7 @@ T = TypeVar("T")
 CHECK, SEARCH, ELSEWHERE = "check", "search", "elsewhere"
 ELSEWHERE_AT_MOST = 5  # emails to other addresses within ``SMTPWEB_CHECKS_MINUTES``
 SEARCH_LEASE = timedelta(seconds=30)  # a search takes at most 13 s, see discovery.find
+DNS_SLOTS = 4
 _MOST_KEYS = 10_000  # networks or users whose explanations are counted
 _NEXT_LOOK = 5  # seconds after which a running one may have ended
 
@@ -152,6 +153,7 @@ class WorkerLimits:
     streams: Slots
     hashing: Pool
     explanations: Allowance
+    dns: threading.BoundedSemaphore
 
     @classmethod
     def of(cls, config: Settings) -> WorkerLimits:
@@ -161,12 +163,21 @@ class WorkerLimits:
             Slots(config.stream_slots, config.streams_per_user),
             Pool(config.hash_slots, config.hash_queue),
             Allowance(config.explanations, config.explanations_minutes * 60),
+            threading.BoundedSemaphore(DNS_SLOTS),
         )
 
 
 def of_worker() -> WorkerLimits:
     """Return the limits of the worker that serves the current application."""
     return services().limits
+
+
+def take_dns_slot() -> threading.BoundedSemaphore:
+    """Take a slot for looking up many records at once; raise :class:`Busy`."""
+    slots = of_worker().dns
+    if not slots.acquire(blocking=False):
+        raise Busy(Sentence("Too many DNS records are being looked up."), retry_after=5)
+    return slots
 
 
 def take_slot() -> threading.BoundedSemaphore:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 from sqlalchemy import func, select
@@ -18,8 +19,8 @@ from ..database.session import AnyRow, db, now, writing
 from ..errors import Busy, NotFound, Sentence
 from ..mailcheck import Purpose, Report, Target
 from ..mailcheck.core.failure import Symptom
-from ..registry import checkability, smtps
-from . import arrival, limits, recipients, retention, verdict, wording
+from ..registry import checkability, grants, smtps
+from . import arrival, limits, recipients, retention, tokens, verdict, wording
 
 log = logging.getLogger(__name__)
 
@@ -27,17 +28,26 @@ LEASE_MARGIN = timedelta(seconds=5)  # beyond the deadline, for storing the resu
 
 
 def run(
-    caller: Caller, smtp_id: str, *, base_url: str | None = None, limited: bool = True
+    caller: Caller,
+    smtp_id: str,
+    *,
+    base_url: str | None = None,
+    limited: bool = True,
+    access_token: str = "",
 ) -> Check:
     """Send a test email through the SMTP server, store the result, enable or disable the server.
 
-    ``base_url`` is our public URL, unless a setting gives it; without either, the email has no
+    ``access_token``: sign in with it instead of what is stored, this time only. ``base_url`` is
+    our public URL, unless a setting gives it; without either, the email has no
     link to confirm delivery. Raises :class:`NotFound`, :class:`Busy` and :class:`TooMany`. No
     transaction and no connection is held while we wait for the network.
     """
     slots = limits.take_slot()
     try:
-        return carry_out(*begin(caller, smtp_id, base_url=base_url, limited=limited))
+        begun, target = begin(caller, smtp_id, base_url=base_url, limited=limited)
+        if access_token and isinstance(target, Target):
+            target = replace(target, auth=True, password="", access_token=access_token)
+        return carry_out(begun, target)
     finally:
         slots.release()
 
@@ -95,6 +105,8 @@ def carry_out(
 ) -> Check:
     """Run a check that was begun, by ``ask`` if given, and store the result."""
     try:
+        if isinstance(target, Target):
+            target = tokens.with_token(begun.smtp_id, target)
         report = target if isinstance(target, Report) else (ask or mailcheck.check)(target)
     except BaseException:
         release(begun)  # our bug: the check stays without a result, which shows it
@@ -124,6 +136,7 @@ def target_of(
     Raises :class:`SecretUnreadable`.
     """
     app, config = smtp.app, settings()
+    grants.require_readable(smtp)
     rcpt_to = recipient or app.testemail
     mail_from = checkability.sender(smtp, app.defaultfromemail)
     if not mail_from:

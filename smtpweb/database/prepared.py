@@ -6,6 +6,7 @@ rows and the errors are the same.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -54,17 +55,15 @@ class PreparedSelect:
     def rows(self, values: Mapping[str, object]) -> Sequence[Row]:
         """Return the rows of the statement, and raise the errors, of :func:`.session.fetch`."""
         compiled = self._compiled(db.engine.dialect)
-        connection = db.engine.raw_connection()  # in autocommit mode, as all are between uses
         try:
-            cursor = connection.cursor()
-            cursor.execute(compiled.sql, compiled.parameters(values))
-            found = cursor.fetchall()
-            cursor.close()
+            # In autocommit mode, as all connections are between uses
+            with contextlib.closing(db.engine.raw_connection()) as connection:
+                cursor = connection.cursor()
+                cursor.execute(compiled.sql, compiled.parameters(values))
+                found = cursor.fetchall()
+                cursor.close()
         except compiled.driver_error:
-            found = None
-        finally:
-            connection.close()
-        if found is None:  # SQLAlchemy replaces lost connections, and has its own errors
+            # SQLAlchemy replaces lost connections, and has its own errors
             return fetch(self._statement, values)
         return [compiled.converted(row) for row in found]
 

@@ -62,6 +62,8 @@ class SmtpRules(SmtpUser, Protocol):
     @property
     def auth(self) -> bool: ...
     @property
+    def uses_oauth(self) -> bool: ...
+    @property
     def starttls(self) -> bool: ...
     @property
     def ssltls(self) -> bool: ...
@@ -138,8 +140,9 @@ class TokenAndSmtp(NamedTuple):
     """A token, an app, and an SMTP server in one row of a frequent read.
 
     ``app_found`` and all after it are null where the owner of the token has no such app, ``id`` and
-    all after it where that has no SMTP server. Attributes of a named tuple are read several times
-    faster than those of a row of SQLAlchemy.
+    all after it where that has no SMTP server, what starts with ``oauth`` where that signs in with
+    a password. Attributes of a named tuple are read several times faster than those of a row of
+    SQLAlchemy.
     """
 
     token_id: str
@@ -158,6 +161,7 @@ class TokenAndSmtp(NamedTuple):
     username_is_secret: bool | None
     password_findings: str | None
     auth: bool
+    uses_oauth: bool
     starttls: bool
     ssltls: bool
     debug: bool
@@ -175,6 +179,17 @@ class TokenAndSmtp(NamedTuple):
     version: int
     created: datetime
     modified: datetime
+    oauthgrant: str | None
+    oauthprovider: str | None
+    oauthtenant: str | None
+    oauthclientid: str | None
+    oauthscope: str | None
+    oauthissuer: str | None
+    oauthtokenurl: str | None
+    oauthauthurl: str | None
+    oauthdeviceurl: str | None
+    oauthclientauth: str | None
+    oauthready: int | None
 
 
 class AppRow(NamedTuple):

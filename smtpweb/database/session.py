@@ -102,8 +102,12 @@ def _utc_of_text(text: str | None) -> datetime | None:
 class Sealed(TypeDecorator[str]):
     """A secret sealed for its row's primary key (``secret_box``); ``keys rotate`` finds these."""
 
-    impl = String(8192)
+    impl = String
     cache_ok = True
+
+    def __init__(self, length: int = 8192) -> None:
+        """Allow for sealed values of at most ``length`` characters."""
+        super().__init__(length)
 
 
 def now() -> datetime:

@@ -15,10 +15,11 @@ from .core.types import (
     Step,
     Target,
 )
+from .diagnosis.token import Grant, NetworkFault, TokenFailure, diagnose_token_error
 from .drivers.aio import check_async, check_many
 from .drivers.probe import Answer, probe
 from .drivers.sync import Stop, check
-from .flow.not_tried import not_tried
+from .flow.not_tried import no_token, not_tried
 
 __all__ = [
     "Answer",
@@ -26,8 +27,10 @@ __all__ = [
     "EgressPolicy",
     "EgressRuleError",
     "Encryption",
+    "Grant",
     "Line",
     "Mode",
+    "NetworkFault",
     "Outcome",
     "Purpose",
     "Reply",
@@ -38,9 +41,12 @@ __all__ = [
     "Stop",
     "Stopped",
     "Target",
+    "TokenFailure",
     "check",
     "check_async",
     "check_many",
+    "diagnose_token_error",
+    "no_token",
     "not_tried",
     "probe",
 ]

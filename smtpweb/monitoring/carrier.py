@@ -11,6 +11,7 @@ import dataclasses
 import logging
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
@@ -18,10 +19,10 @@ from flask import Flask
 from sqlalchemy import update
 from sqlalchemy.exc import SQLAlchemyError
 
-from ..checking import verdict
+from ..checking import tokens, verdict
 from ..database.models import Check
 from ..database.session import cause, db, writing
-from ..mailcheck import Report, Stage, Step, check_async
+from ..mailcheck import Report, Stage, Step, Target, check_async
 from . import claims, settlement
 from .claims import Claim
 from .settlement import Result
@@ -38,6 +39,7 @@ GRACE = 20.0  # seconds for running checks to finish when the worker must end
 _RETRY = 1.0  # seconds, if the database is unavailable
 _PROGRESS = 1.0  # seconds between two writes of the progress of checks
 _SHOWN = 50  # checks whose progress is written at a time: pages show only a few
+_TOKENS = 16  # access tokens requested at a time
 _ORDER = {stage: place for place, stage in enumerate(Stage)}
 
 
@@ -54,10 +56,12 @@ class Carrier:
         self._steps: dict[str, tuple[Step, ...]] = {}
         self._written: dict[str, tuple[Step, ...]] = {}
         self._progress_at = 0.0
+        self._tokens = ThreadPoolExecutor(_TOKENS, "tokens")
 
     def run(self) -> int:
         """Run checks until none is due; return how many."""
-        return asyncio.run(self._run())
+        with self._tokens:
+            return asyncio.run(self._run())
 
     async def _run(self) -> int:
         done = 0
@@ -105,13 +109,25 @@ class Carrier:
         if claim.kind == verdict.BULK:
             watch = self._watch(claim.check_id)
         try:
-            return await check_async(claim.target, watch)
+            target = await self._with_token(claim.smtp_id, claim.target)
+            if target is None or isinstance(target, Report):
+                return target
+            return await check_async(target, watch)
         except Exception:
             log.exception("check %s ended by a bug of ours", claim.check_id)
             return None
         finally:
             self._steps.pop(claim.check_id, None)
             self._written.pop(claim.check_id, None)
+
+    async def _with_token(self, smtp_id: str, target: Target) -> Target | Report | None:
+        """Return the target with an access token if needed; None if the database is unavailable.
+
+        Token requests have threads of their own: they wait for other servers than the database.
+        """
+        if not tokens.may_need_one(target):
+            return target
+        return await self._ask(partial(tokens.with_token, smtp_id, target), self._tokens)
 
     def _watch(self, check_id: str) -> Callable[[Step], None]:
         def note(step: Step) -> None:
@@ -161,7 +177,9 @@ class Carrier:
 
         return await self._ask(done) or False
 
-    async def _ask(self, operation: Callable[[], T]) -> T | None:
+    async def _ask(
+        self, operation: Callable[[], T], threads: ThreadPoolExecutor | None = None
+    ) -> T | None:
         """Query the database in a thread; wait and return None if it is unavailable."""
 
         def inside() -> T:
@@ -172,7 +190,7 @@ class Carrier:
                     db.session.remove()
 
         try:
-            return await asyncio.to_thread(inside)
+            return await asyncio.get_running_loop().run_in_executor(threads, inside)
         except SQLAlchemyError as error:
             log.warning("the database is unavailable: %s", cause(error))
             await asyncio.sleep(_RETRY)

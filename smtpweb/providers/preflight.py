@@ -107,19 +107,19 @@ def _login_in_clear(given: Settings, _known: Preset | None) -> Found:
 
 
 def _passwords_end(given: Settings, known: Preset | None) -> Found:
-    if not known or not known.passwords or not given.auth:
+    if not known or not known.passwords or not given.auth or given.oauth:
         return
     if known.passwords == "refused":
         text = Sentence(
-            "%(provider)s no longer accepts passwords from apps, only OAuth 2.0, which"
-            " smtpweb does not support. Use an email service for apps.",
+            "%(provider)s no longer accepts passwords from apps. Sign in with OAuth 2.0"
+            " instead, or use an email service for apps.",
             provider=known.name,
         )
     else:
         text = Sentence(
             "%(provider)s is ending password authentication for SMTP: it is off in new"
             " organizations, and off by default in all others from the end of December"
-            " 2026. Plan to move to an email service for apps.",
+            " 2026. Sign in with OAuth 2.0 instead, or move to an email service for apps.",
             provider=known.name,
         )
     yield Warning("host", "BASIC_AUTH_ENDS", text)
@@ -172,7 +172,7 @@ def _user_name(given: Settings, known: Preset | None) -> Found:
 
 
 def _password(given: Settings, known: Preset | None) -> Found:
-    if not given.auth:
+    if not given.auth or given.oauth:
         return
     for finding in given.password_findings.split():
         code, _, place = finding.partition(":")

@@ -79,6 +79,8 @@ class Preset:
     domains: dict[str, tuple[str, ...]]  # by host
     mx: dict[str, tuple[str, ...]]  # by host
     also: re.Pattern[str] | None
+    spf: tuple[str, ...] = ()  # one of these is included by domains that send through it
+    dkim: tuple[str, ...] = ()  # selectors of the keys that it signs with, for a domain of a user
 
     @property
     def needs(self) -> Sentence:
@@ -247,6 +249,8 @@ def _preset(entry: dict[str, Any]) -> Preset:
         domains=_by_first(entry, "domains", first),
         mx=_by_first(entry, "mx", first),
         also=re.compile(also) if also else None,
+        spf=tuple(entry.get("spf", ())),
+        dkim=tuple(entry.get("dkim", ())),
     )
 
 

@@ -20,6 +20,7 @@ class Settings:
     port: int | None
     encryption: Encryption
     auth: bool = False
+    oauth: bool = False  # it signs in with access tokens instead of a password
     username: str = ""
     password_findings: str = ""  # see ``credentials``: the password itself is not needed
     mail_from: str = ""

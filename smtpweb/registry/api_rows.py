@@ -21,10 +21,11 @@ from sqlalchemy import (
 
 from ..accounts import tokens
 from ..accounts.ownership import may_see_app
-from ..database.models import ApiToken, App, Smtp
+from ..database.models import ApiToken, App, Smtp, SmtpOauth
 from ..database.prepared import PreparedSelect
 from ..database.rows import AppRow, TokenAndApp, TokenAndSmtp
 from ..database.session import AnySelect
+from . import grants
 
 
 def smtps_of_app(digest: str, app_id: str) -> Sequence[TokenAndSmtp]:
@@ -69,16 +70,19 @@ def _rows(statement: PreparedSelect, digest: str, wanted: str) -> Sequence[Token
 
 
 _APP_COLUMNS = (App.id.label("app_found"), App.defaultfromemail.label("app_sender"))
+_OAUTH_COLUMNS = grants.COLUMNS
 _SMTP_COLUMNS = tuple(
     getattr(Smtp, name)
-    for name in TokenAndSmtp._fields[len(tokens.TOKEN_COLUMNS) + len(_APP_COLUMNS) :]
+    for name in TokenAndSmtp._fields[
+        len(tokens.TOKEN_COLUMNS) + len(_APP_COLUMNS) : -len(_OAUTH_COLUMNS)
+    ]
 )
 _WANTED: BindParameter[str] = bindparam("wanted")
 
 
 def _token_and_app(which: ColumnElement[bool]) -> AnySelect:
     return (
-        select(*tokens.TOKEN_COLUMNS, *_APP_COLUMNS, *_SMTP_COLUMNS)
+        select(*tokens.TOKEN_COLUMNS, *_APP_COLUMNS, *_SMTP_COLUMNS, *_OAUTH_COLUMNS)
         .select_from(ApiToken)
         .outerjoin(App, and_(may_see_app(ApiToken.user_id), which))
         .where(tokens.TOKEN_IS_VALID)
@@ -88,12 +92,13 @@ def _token_and_app(which: ColumnElement[bool]) -> AnySelect:
 _BY_APP = PreparedSelect(
     _token_and_app(App.id == _WANTED)
     .outerjoin(Smtp, Smtp.app_id == App.id)
+    .outerjoin(SmtpOauth, SmtpOauth.smtp_id == Smtp.id)
     .order_by(Smtp.priority, Smtp.created, Smtp.id)
 )
 _BY_ID = PreparedSelect(
-    _token_and_app(
-        App.id == select(Smtp.app_id).where(Smtp.id == _WANTED).scalar_subquery()
-    ).outerjoin(Smtp, and_(Smtp.app_id == App.id, Smtp.id == _WANTED))
+    _token_and_app(App.id == select(Smtp.app_id).where(Smtp.id == _WANTED).scalar_subquery())
+    .outerjoin(Smtp, and_(Smtp.app_id == App.id, Smtp.id == _WANTED))
+    .outerjoin(SmtpOauth, SmtpOauth.smtp_id == Smtp.id)
 )
 
 _APP_ROW = tuple(getattr(App, name) for name in AppRow._fields)

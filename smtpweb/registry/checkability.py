@@ -48,6 +48,7 @@ def _settings_of(smtp: SmtpRules, app_sender: str | None, policy: EgressPolicy) 
         port=smtp.port,
         encryption=encryption_of(smtp.starttls, smtp.ssltls),
         auth=smtp.auth,
+        oauth=smtp.uses_oauth,
         username=smtp.username or "",
         password_findings=smtp.password_findings or "",
         mail_from=sender(smtp, app_sender),
@@ -62,6 +63,7 @@ class _Relevant(NamedTuple):
     host: str
     port: int
     auth: bool
+    uses_oauth: bool
     starttls: bool
     ssltls: bool
     username: str | None

@@ -27,7 +27,7 @@ from ..accounts.ownership import may_see_app
 from ..database.models import App, Smtp, User
 from ..database.session import db, writing
 from ..errors import BadInput, NameTaken, NotFound, QuotaReached, SmtpwebError
-from . import apps, fields, smtps
+from . import apps, fields, grants, smtps
 from .fields import Field
 
 FORMAT = "smtpweb"
@@ -91,9 +91,11 @@ def _smtp(smtp: Smtp, with_passwords: bool) -> dict[str, Any]:
     exported = fields.exported(fields.SMTP, secrets=with_passwords)
     members = {field.name: getattr(smtp, field.name) for field in exported if not field.secret}
     if not with_passwords:
-        return members | {"username": smtp.shown_username}
+        oauth = grants.exported(smtp, secrets=False) if smtp.uses_oauth else {}
+        return members | {"username": smtp.shown_username} | oauth
     try:
-        return members | {"password": smtps.open_password(smtp)}
+        oauth = grants.exported(smtp, secrets=True) if smtp.uses_oauth else {}
+        return members | {"password": smtps.open_password(smtp)} | oauth
     except SmtpwebError as error:
         raise BadDocument(f"SMTP {smtp.id} ({smtp.host})", error.title) from None
 
@@ -162,9 +164,15 @@ def _add_app(owner_id: str, place: str, given: dict[str, Any], added: Added) -> 
         raise BadDocument(place, error.detail) from None
     added.apps += 1
     for smtp_place, smtp in _list(given, "smtps", place):
-        read = _read(_object(smtp, smtp_place, tuple(_SMTP)), _SMTP, smtp_place)
+        found = _object(smtp, smtp_place, (*_SMTP, *fields.OAUTH))
+        read, oauth = _read(found, _SMTP, smtp_place), _read(found, fields.OAUTH, smtp_place)
         try:
-            smtps.save(owner_id, app.id, cast(smtps.SmtpChanges, read))
+            smtps.save(
+                owner_id,
+                app.id,
+                cast(smtps.SmtpChanges, read),
+                oauth=cast(grants.OauthChanges, oauth),
+            )
         except BadInput as error:
             name, messages = next(iter(error.errors.items()))
             raise BadDocument(f"{smtp_place}.{name}", messages[0]) from None

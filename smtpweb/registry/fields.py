@@ -14,7 +14,7 @@ from typing import Any
 
 from .. import validators
 from ..errors import Sentence
-from . import labels
+from . import labels, oauth_rules
 
 Rule = Callable[[str], Any]
 
@@ -47,6 +47,11 @@ class Field:
     def is_flag(self) -> bool:
         """Whether it is a boolean."""
         return self.rule is validators.flag
+
+    @property
+    def column(self) -> str:
+        """The column that stores it."""
+        return self.name.removeprefix("oauth")
 
 
 def _by_name(*fields: Field) -> Mapping[str, Field]:
@@ -81,7 +86,7 @@ SMTP = _by_name(
     Field("tags", labels.tags, Sentence("Tags"), extra=True),
     Field(
         "passwordexpires", validators.date, Sentence("Password or secret expires on"),
-        exported=False, extra=True,
+        spellings=("oauthexpires",), exported=False, extra=True,
     ),
 )  # fmt: skip
 APP = _by_name(
@@ -101,6 +106,23 @@ APP = _by_name(
 
 # What a server is called: no check depends on it
 LABELS = frozenset({"name", "note", "tags"})
+# Absent: no OAuth. The names of the columns lack the prefix.
+OAUTH = _by_name(
+    Field("oauthgrant", oauth_rules.grant, Sentence("How to get access")),
+    Field("oauthprovider", oauth_rules.provider, Sentence("Sign-in service")),
+    Field("oauthtenant", oauth_rules.tenant, Sentence("Organization (tenant)")),
+    Field("oauthclientid", oauth_rules.client_id, Sentence("Client ID"), binds_password=True),
+    Field("oauthclientsecret", oauth_rules.secret, Sentence("Client secret"), secret=True),
+    Field("oauthkey", oauth_rules.service_account, Sentence("Service account key"), secret=True),
+    Field("oauthrefreshtoken", oauth_rules.secret, Sentence("Refresh token"), secret=True),
+    Field("oauthscope", oauth_rules.scope, Sentence("Scope"), binds_password=True),
+    Field("oauthissuer", oauth_rules.endpoint, Sentence("Issuer URL")),
+    Field("oauthtokenurl", oauth_rules.endpoint, Sentence("Token URL"), binds_password=True),
+    Field("oauthauthurl", oauth_rules.endpoint, Sentence("Authorization URL")),
+    Field("oauthdeviceurl", oauth_rules.endpoint, Sentence("Device authorization URL")),
+    Field("oauthclientauth", oauth_rules.client_auth, Sentence("Send the client secret")),
+)  # fmt: skip
+
 SPELLINGS = {
     spelling: field.name
     for field in (*SMTP.values(), *APP.values())

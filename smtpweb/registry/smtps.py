@@ -23,11 +23,22 @@ from ..database.models import App, Smtp, new_id
 from ..database.rows import SmtpPassword, SmtpSettings
 from ..database.secret_box import SecretBox
 from ..database.session import db, fetch, now, writing
-from ..errors import BadInput, EditConflict, NotFound, QuotaReached, SecretUnreadable, Sentence
+from ..errors import EditConflict, NotFound, QuotaReached, SecretUnreadable, Sentence
 from ..providers import credentials
 from ..providers.settings import Warning
-from . import apps, checkability, destination, fields, names, schedule, status
+from . import (
+    apps,
+    checkability,
+    destination,
+    fields,
+    grants,
+    names,
+    passwords,
+    schedule,
+    status,
+)
 from .destination import Fate
+from .grants import OauthChanges
 from .idempotency import Once, claim
 from .status import Reason
 
@@ -137,12 +148,14 @@ def save(
     changes: SmtpChanges,
     smtp_id: str | None = None,
     *,
+    oauth: OauthChanges | None = None,
     version: int | None = None,
     once: Once | None = None,
     keep_password: bool = False,
 ) -> Smtp:
     """Create an SMTP server in the app (host and port required), or edit the one with this id.
 
+    ``oauth``: how to get access tokens, if it signs in with them; left out, that stays as it is.
     ``version``: refuse with :class:`EditConflict` unless the server still has this version.
     ``once``: if the same request has already created a server, return that one.
     ``keep_password``: its user wants to, if :func:`.destination.is_proven`. Raises
@@ -155,7 +168,7 @@ def save(
         if smtp_id is None:
             smtp_id = new_id()
             if once is not None:
-                content = {"app_id": app.id} | changes
+                content = {"app_id": app.id} | changes | (oauth or {})
                 first_id = claim(user_id, once, "smtps/save", content, smtp_id)
                 if first_id != smtp_id:
                     return find(user_id, first_id)
@@ -176,6 +189,7 @@ def save(
                 )
             smtp.modified = now()
         moved = destination.moves(smtp, changes)
+        had_oauth, smtp.uses_oauth = smtp.uses_oauth, grants.is_wanted(smtp, changes, oauth)
         fate = destination.fate_of_password(smtp, changes)
         if fate is Fate.NEEDED_AGAIN and keep_password and destination.is_proven(smtp, changes):
             fate, moved = Fate.KEPT, False
@@ -187,10 +201,14 @@ def save(
         keeps_hidden_name = hid_username and "username" not in changes
         if keeps_hidden_name and moved:
             if smtp.auth:
-                _refuse_to_move_name()
+                passwords.refuse_to_move_name()
             smtp.username, keeps_hidden_name = None, False  # forgotten like the password
-        _settle_password(smtp, changes, fate)
-        if "password" in changes and "passwordexpires" not in changes:
+        passwords.settle(smtp, changes, Fate.FORGOTTEN if smtp.uses_oauth else fate)
+        if had_oauth or smtp.uses_oauth:
+            session.flush()  # the row of a new server, to which the grant refers
+            only_labels &= not grants.settle(smtp, oauth, moved=moved)
+        is_new = "password" in changes or grants.has_secret(oauth)
+        if is_new and "passwordexpires" not in changes:
             smtp.passwordexpires = None  # the date was that of the old one
         if moved:
             smtp.certificate_expires = None
@@ -233,43 +251,6 @@ def refuse_too_many(app: App) -> None:
         raise QuotaReached(
             Sentence("An app can have at most %(number)s SMTP servers.", number=most)
         )
-
-
-def _settle_password(smtp: Smtp, changes: SmtpChanges, fate: Fate) -> None:
-    """Seal, keep or forget the password; raise :class:`BadInput` if it must be entered."""
-    errors: dict[str, list[str]] = {}
-    if smtp.auth and not smtp.username:
-        errors["username"] = [Sentence("Enter the user name, or turn authentication off.")]
-    if fate is Fate.LACKING:
-        errors["password"] = [Sentence("Enter the password, or turn authentication off.")]
-    elif fate is Fate.NEEDED_AGAIN:
-        errors["password"] = [
-            Sentence(
-                "For safety, enter the password again: the host, port, encryption or"
-                " authentication changed."
-            )
-        ]
-    if errors:
-        raise BadInput(errors)
-    if fate is Fate.FORGOTTEN:
-        smtp.password_sealed = None
-    elif fate is Fate.GIVEN:
-        password = changes["password"]
-        box = installation.secret_box()
-        smtp.password_sealed = None if password is None else box.seal(smtp.id, password)
-
-
-def _refuse_to_move_name() -> None:
-    raise BadInput(
-        {
-            "username": [
-                Sentence(
-                    "For safety, enter the user name again: at this provider it is as secret as the"
-                    " password."
-                )
-            ]
-        }
-    )
 
 
 def _note_credentials(smtp: Smtp, changes: SmtpChanges) -> None:

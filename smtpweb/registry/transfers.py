@@ -12,13 +12,13 @@ from ..database.models import App, Smtp, StatusChange, new_id
 from ..database.session import db, now, writing
 from ..errors import BadInput, EditConflict, NotFound, Sentence
 from ..validators import PRIORITIES
-from . import acts, apps, checkability, fields, schedule, smtps, status
+from . import acts, apps, checkability, fields, grants, schedule, smtps, status
 from .acts import Act
 from .idempotency import Once, claim
 from .status import Reason
 
-# Kept beside the password, see providers.credentials
-_NOTED = ("username_is_secret", "password_findings")
+# Kept beside the settings, see providers.credentials and grants
+_NOTED = ("username_is_secret", "password_findings", "uses_oauth")
 
 
 def copy(
@@ -27,7 +27,8 @@ def copy(
     """Copy an SMTP server into an app, behind the others; return the copy and the id to undo it.
 
     ``name``: of the copy; by default the same. The password is sealed again, as it opens in its
-    own row only. Raises :class:`NotFound`, :class:`QuotaReached`, :class:`SecretUnreadable`.
+    own row only; of a grant, see :func:`.grants.copy`. Raises :class:`NotFound`,
+    :class:`QuotaReached`, :class:`SecretUnreadable`.
     """
     with writing() as session:
         app, original = _both(user_id, smtp_id, app_id)
@@ -51,6 +52,7 @@ def copy(
         made.uncheckable = checkability.prevented_by(made, app.defaultfromemail)
         session.add(made)
         session.flush()
+        grants.copy(original, made)
         schedule.plan(made, app, is_new=True)
         return made, acts.remember(
             user_id, Act.COPY, smtp=copy_id, version=made.version, app=original.app_id

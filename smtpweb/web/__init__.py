@@ -6,8 +6,8 @@ from ..errors import Sentence
 from ..extensions import csrf, login_manager, services
 from ..monitoring.alarms import texts
 from . import errors, ops
+from .api import access_tokens, monitoring, problems, views  # noqa: F401  (likewise)
 from .api import alarms as alarms_api  # noqa: F401  (its routes are those of views.bp)
-from .api import monitoring, problems, views  # noqa: F401  (likewise)
 from .http import auth, compression, i18n, security_headers
 from .pages import (  # noqa: F401  (most add their routes to blueprint.bp)
     account,
@@ -20,12 +20,14 @@ from .pages import (  # noqa: F401  (most add their routes to blueprint.bp)
     checks,
     demo_mailbox,
     discovery,
+    dns_records,
     drafts,
     elsewhere,
     error,
     explain,
     home,
     login,
+    oauth,
     offers,
     operation,
     schedule,

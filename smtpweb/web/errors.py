@@ -17,6 +17,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import NotFound as PageNotFound
 from werkzeug.wrappers import Response as BaseResponse
 
+from ..checking.tokens import TokenRefused
 from ..database.session import cause
 from ..errors import (
     BadInput,
@@ -33,6 +34,9 @@ from ..errors import (
     SmtpwebError,
     TooMany,
 )
+from ..mailcheck import Stage
+from ..oauth.failure import NoGrant
+from ..oauth.sign_in import SignInOver
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +51,9 @@ _STATUS: dict[type[SmtpwebError], tuple[int, int]] = {
     KeyReused: (422, 409),
     SecretUnreadable: (406, 409),
     EditConflict: (409, 409),
+    NoGrant: (406, 409),
+    SignInOver: (409, 409),
+    TokenRefused: (406, 409),
     TooMany: (429, 429),
     Busy: (503, 503),
 }
@@ -109,6 +116,16 @@ def describe(error: SmtpwebError) -> Problem:
             for name, messages in error.errors.items()
             for message in messages
         ]
+    if isinstance(error, TokenRefused):
+        found = error.diagnosis
+        members = {
+            "stage": Stage.TOKEN,
+            "advice": " ".join(found.steps),
+            "steps": list(found.steps),
+            "temporary": found.temporary,
+            "side": found.side,
+            "confidence": found.confidence,
+        }
     return Problem(on_api, on_page, error.title, error.detail, error.code, members, headers)
 
 

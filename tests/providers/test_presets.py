@@ -56,7 +56,7 @@ def test_ids_labels_hosts_and_domains_are_unique() -> None:
 def test_presets_name_their_source_and_date() -> None:
     known = {"host", "hosts", "also", "modes", "missing", "word", "user", "password", "from",
              "passwords", "domains", "domains_of", "mx", "mx_of", "id", "name", "source",
-             "checked"}  # fmt: skip
+             "checked", "spf", "dkim"}  # fmt: skip
     for entry in ENTRIES:
         assert set(entry) <= known, entry["id"]
         assert set(entry["source"].split()) <= set("WIOLV"), entry["id"]

@@ -88,6 +88,32 @@ def test_export_holds_no_password_unless_asked(ana: str) -> None:
     assert "v1." not in document
 
 
+def test_export_with_secrets_carries_oauth_settings(ana: str) -> None:
+    oauth = {
+        "oauthgrant": "refresh_token",
+        "oauthprovider": "other",
+        "oauthtokenurl": "https://login.example.com/token",
+        "oauthclientid": "an-app",
+        "oauthclientauth": "post",
+    }
+    document = copy.deepcopy(DOCUMENT)
+    server = document["accounts"][0]["apps"][0]["smtps"][0]  # type: ignore[index]
+    del server["password"]
+    server |= oauth | {"oauthclientsecret": "a-secret", "oauthrefreshtoken": "refresh-1"}
+    export_import.load(json.dumps(document))
+    plain = json.loads(export_import.dump())["accounts"][0]["apps"][0]["smtps"][0]
+    assert {name: value for name, value in plain.items() if name.startswith("oauth")} == oauth
+    whole = json.loads(export_import.dump(with_passwords=True))
+    exported = whole["accounts"][0]["apps"][0]["smtps"][0]
+    assert (exported["oauthclientsecret"], exported["oauthrefreshtoken"]) == (
+        "a-secret",
+        "refresh-1",
+    )
+    export_import.load(json.dumps(rename(whole, "copy")))
+    with pytest.raises(BadDocument, match=r"oauthrefreshtoken: Is required"):
+        export_import.load(json.dumps(rename(json.loads(export_import.dump()), "other")))
+
+
 def test_export_of_one_account_holds_nothing_of_others(ana: str) -> None:
     export_import.load(json.dumps(DOCUMENT))
     other = users.create_user("bob", "bob@example.com", PASSWORD).id

@@ -18,8 +18,8 @@ def give_up(target: Target, when: Callable[[], object]) -> None:
     opened = []
     begin = sockets.begin_connect
 
-    def noted(address: Address, port: int) -> socket.socket | str:
-        sock = begin(address, port)
+    def noted(address: Address, port: int, source: Address | None) -> socket.socket | str:
+        sock = begin(address, port, source)
         opened.append(sock)  # keep a reference, or garbage collection would close it for the check
         return sock
 

@@ -39,6 +39,40 @@ def key_and_chain() -> bytes:
     return issued.private_key_and_cert_chain_pem.bytes()
 
 
+def ca_pem(*, stranger: bool = False) -> str:
+    """Return the certificate of the CA, or of the CA that nobody trusts, in PEM."""
+    return (_stranger() if stranger else _authority()).cert_pem.bytes().decode()
+
+
+def client_pair(*, stranger: bool = False) -> tuple[str, str]:
+    """Return a client certificate of the CA, or of the stranger, and its key, in PEM."""
+    authority = _stranger() if stranger else _authority()
+    issued = authority.issue_cert("client.example.com", key_type=trustme.KeyType.ECDSA)
+    chain = b"".join(blob.bytes() for blob in issued.cert_chain_pems)
+    return chain.decode(), issued.private_key_pem.bytes().decode()
+
+
+def certificate_valid(
+    start: datetime.timedelta, end: datetime.timedelta, name: str = "Old Example CA"
+) -> str:
+    """Return a self-signed CA certificate, valid from ``start`` to ``end`` counted from now."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now + start)
+        .not_valid_after(now + end)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+
 @functools.lru_cache(32)
 def server_context(
     certificate: str, client_certificate: bool = False, version: ssl.TLSVersion | None = None
@@ -74,6 +108,8 @@ def server_context(
             _without_intermediate(context, names)
         case "expired-intermediate":
             _expired_intermediate(context, names)
+        case "of an expired CA":
+            _of_expired_authority(context, names)
         case "self-signed":
             _self_signed(context)
         case _ if certificate.startswith("says "):
@@ -213,6 +249,54 @@ def _expired_intermediate(context: ssl.SSLContext, names: tuple[str, ...]) -> No
         leaf.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         + certificate.public_bytes(pem)
         + intermediate.public_bytes(pem)
+    )
+    context.load_cert_chain(path)
+
+
+@functools.lru_cache(1)
+def _expired_authority() -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Expired Example CA")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=900))
+        .not_valid_after(now - datetime.timedelta(days=2))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    return key, certificate
+
+
+def expired_ca_pem() -> str:
+    """Return the CA that signed the certificate "of an expired CA", in PEM."""
+    return _expired_authority()[1].public_bytes(serialization.Encoding.PEM).decode()
+
+
+def _of_expired_authority(context: ssl.SSLContext, names: tuple[str, ...]) -> None:
+    signer, authority = _expired_authority()
+    key = ec.generate_private_key(ec.SECP256R1())
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])]))
+        .issuer_name(authority.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=90))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(names[0])]), critical=False)
+        .sign(signer, hashes.SHA256())
+    )
+    path = Path(tempfile.mkdtemp(prefix="fake-smtp-")) / "leaf.pem"
+    pem = serialization.Encoding.PEM
+    path.write_bytes(
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        + certificate.public_bytes(pem)
     )
     context.load_cert_chain(path)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hmac
+import json
 import socket
 import ssl
 import struct
@@ -111,7 +112,7 @@ class Connection:
         lines = list(knobs["capabilities"])
         if knobs["tls"] == "starttls" and not self.encrypted:
             lines.append("STARTTLS")
-        if knobs["login"] and (self.encrypted or not knobs["auth_needs_tls"]):
+        if (knobs["login"] or knobs["token"]) and (self.encrypted or not knobs["auth_needs_tls"]):
             lines.append(f"AUTH {knobs['mechanisms']}")
         return lines
 
@@ -127,16 +128,20 @@ class Connection:
         await self.do(reply)
 
     async def auth(self, rest: str) -> None:
-        if "AUTH" in self.server.knobs["replies"] or not self.server.knobs["login"]:
+        knobs = self.server.knobs
+        if knobs["limits_lines"] and len(f"AUTH {rest}\r\n") > 512:  # RFC 4954 4
+            await self.do("500 5.5.6 Authentication exchange line is too long")
+            return
+        if "AUTH" in knobs["replies"] or not (knobs["login"] or knobs["token"]):
             await self.answer("AUTH", "503 5.5.1 Error: authentication not enabled")
             return
         mechanism, _, first = rest.partition(" ")
-        if mechanism.upper() in self.server.knobs["refuses_mechanisms"]:
-            await self.do(self.server.knobs["refusal"])
+        if mechanism.upper() in knobs["refuses_mechanisms"]:
+            await self.do(knobs["refusal"])
             return
-        if mechanism.upper() in self.server.knobs["refuses_after_challenge"]:
+        if mechanism.upper() in knobs["refuses_after_challenge"]:
             await self.challenge(b"")
-            await self.do(self.server.knobs["refusal"])
+            await self.do(knobs["refusal"])
             return
         if (endless := self.server.knobs["asks_without_end"]) is not None:
             while self.server.heard[-1] != "*":
@@ -149,11 +154,10 @@ class Connection:
             good = await getattr(self, "auth_" + mechanism.lower().replace("-", "_"))(first)
         except (ValueError, AttributeError, scramp.ScramException):
             good = False
-        await self.do(
-            "235 2.7.0 Authentication successful"
-            if good
-            else "535 5.7.8 Error: authentication failed: wrong login or password"
-        )
+        refusal = "535 5.7.8 Error: authentication failed: wrong login or password"
+        if knobs["token"]:
+            refusal = knobs["token_refusal"]
+        await self.do("235 2.7.0 Authentication successful" if good else refusal)
 
     async def auth_plain(self, first: str) -> bool:
         raw = base64.b64decode(first) if first else await self.challenge(b"")
@@ -190,12 +194,46 @@ class Connection:
         await self.challenge(server.get_server_final().encode())
         return True
 
+    async def auth_xoauth2(self, first: str) -> bool:
+        user, token = self.server.knobs["token"]
+        expected = f"user={user}\1auth=Bearer {token}\1\1".encode()
+        return await self.auth_with_token(first, expected)
+
+    async def auth_oauthbearer(self, first: str) -> bool:
+        user, token = self.server.knobs["token"]
+        authzid = user.replace("=", "=3D").replace(",", "=2C")
+        host = "localhost" if self.server.knobs["tls"] else self.server.host
+        expected = (
+            f"n,a={authzid},\1host={host}\1port={self.server.port}\1auth=Bearer {token}\1\1"
+        ).encode()
+        return await self.auth_with_token(first, expected)
+
+    async def auth_with_token(self, first: str, expected: bytes) -> bool:
+        knobs = self.server.knobs
+        response = base64.b64decode(first) if first else await self.challenge(b"")
+        self.server.responses.append(response)
+        if response == expected:
+            return True
+        error = knobs["token_error"]
+        if error is not None:
+            if isinstance(error, bytes):
+                await self.send(b"334 " + error + b"\r\n")
+                line = await self.line()
+                self.server.heard.append(line.decode())
+                self.server.responses.append(base64.b64decode(line))
+            else:
+                challenge = json.dumps(error).encode()
+                self.server.responses.append(await self.challenge(challenge))
+        return False
+
     async def challenge(self, text: bytes) -> bytes:
         prompt = self.server.knobs["prompt"]
         self.server.challenges.append(text)
         await self.send(prompt or b"334 " + base64.b64encode(text) + b"\r\n")
         line = await self.line()
         self.server.heard.append(line.decode())
+        if self.server.knobs["limits_lines"] and len(line) + 2 > 12288:
+            raise ValueError("RFC 4954 4")
         return base64.b64decode(line, validate=True)
 
     async def line(self) -> bytes:

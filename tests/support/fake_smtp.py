@@ -25,6 +25,12 @@ Knobs of ``fake_smtp``:
   ``ignores_initial_response``: requests again what was sent with AUTH. ``prompt``: replaces
   each challenge of PLAIN and LOGIN. ``asks_without_end``: the reply to AUTH and all that follows.
   ``scram_rounds``: the number of iterations requested in SCRAM.
+- ``token``: ``("user", "access token")`` enables AUTH with XOAUTH2 and OAUTHBEARER (``mechanisms``
+  chooses). A wrong token gets
+  ``token_error``, the JSON of the error challenge (bytes: sent as they are; None: refused at once),
+  then, whatever the client says, ``token_refusal``. ``limits_lines``: an AUTH line of more than 512
+  octets or a response of more than 12288 is refused, which is the default. ``responses`` lists the
+  decoded responses to challenges.
 - ``capabilities``: lines of the EHLO reply, default PIPELINING, SIZE and 8BITMIME.
 - ``replies``: what to send instead, by verb: "connect" (the greeting), "EHLO", "HELO",
   "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "dot" (the final reply), "RSET", "QUIT". A value is
@@ -64,6 +70,7 @@ from tests.support.misbehaviour import (
     MISBEHAVIOURS,
     RESET,
     SILENCE,
+    TOKEN_ERROR,
     AfterNoise,
     EachConnection,
     HangUpAfter,
@@ -99,6 +106,7 @@ class FakeServer:
     mails: list[tuple[str, list[str], bytes]] = field(default_factory=list)
     reads: list[bytes] = field(default_factory=list)
     challenges: list[bytes] = field(default_factory=list)  # those of AUTH, without base64
+    responses: list[bytes] = field(default_factory=list)  # to AUTH with a token, without base64
     connections: int = 0
 
     @property
@@ -108,16 +116,17 @@ class FakeServer:
 
     def target(self, **changes: Any) -> Target:
         """Return a target that reaches this server with its own settings."""
-        tls, login = self.knobs["tls"], self.knobs["login"]
+        tls, login, token = self.knobs["tls"], self.knobs["login"], self.knobs["token"]
         values: dict[str, Any] = {
             "host": "localhost" if tls else self.host,
             "port": self.port,
             "mail_from": "app@example.com",
             "rcpt_to": "test@example.com",
             "encryption": Encryption(tls or "none"),
-            "auth": login is not None,
-            "username": login[0] if login else "",
+            "auth": login is not None or token is not None,
+            "username": (login or token or ("",))[0],
             "password": login[1] if login else "",
+            "access_token": token[1] if token else "",
             "timeout": 5.0,
             "policy": self.policy,
             "ca_file": self.ca_file,
@@ -135,11 +144,14 @@ def fake_smtp(misbehaviour: str | None = None, **knobs: Any) -> Iterator[FakeSer
         "loses_pipelined": False, "host": "127.0.0.1", "refuses_mechanisms": [],
         "ignores_initial_response": False, "refuses_after_challenge": [], "prompt": None,
         "refusal": "504 5.7.4 Unrecognized authentication type", "asks_without_end": None,
-        "scram_rounds": None,
+        "scram_rounds": None, "token": None, "token_error": TOKEN_ERROR, "limits_lines": True,
+        "token_refusal": "535 5.7.8 Error: authentication failed",
     }  # fmt: skip
     given = {**MISBEHAVIOURS[misbehaviour], **knobs} if misbehaviour else knobs
     assert given.keys() <= values.keys(), given.keys() - values.keys()
     values |= given
+    if values["token"] and "mechanisms" not in given:
+        values["mechanisms"] = "XOAUTH2 OAUTHBEARER"
     context = None
     if values["tls"]:
         context = server_context(

@@ -53,6 +53,9 @@ class AfterNoise:
     data: bytes
 
 
+# RFC 7628 3.2.2
+TOKEN_ERROR = {"status": "invalid_token", "schemes": "bearer", "scope": "https://mail.example/"}
+
 MISBEHAVIOURS: dict[str, dict[str, Any]] = {
     "silent from the start": {"replies": {"connect": SILENCE}},
     "hangs up without a greeting": {"replies": {"connect": HANG_UP}},

@@ -6,6 +6,7 @@ from .checking import Check, StartedWork, steps_of
 from .columns import new_id
 from .history import CheckDay, Tally
 from .monitoring import Due, Incident, MaintenanceWindow, StatusChange, Worker
+from .oauth import SmtpOauth
 from .registry import (
     App,
     FormDraft,
@@ -34,6 +35,7 @@ __all__ = [
     "Installation",
     "MaintenanceWindow",
     "Smtp",
+    "SmtpOauth",
     "StartedWork",
     "StatusChange",
     "Tally",

@@ -127,6 +127,8 @@ class Smtp(Base):
     # password, or they are not known yet.
     password_findings: Mapped[str | None] = mapped_column(String(200))
     auth: Mapped[bool] = mapped_column(default=False)
+    # It signs in with access tokens: there is a row in ``smtp_oauth``, and no password.
+    uses_oauth: Mapped[bool] = mapped_column(default=False)
     starttls: Mapped[bool] = mapped_column(default=False)
     ssltls: Mapped[bool] = mapped_column(default=False)
     debug: Mapped[bool] = mapped_column(default=False)

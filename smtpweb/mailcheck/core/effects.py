@@ -29,13 +29,15 @@ class Resolve:
 class Connect:
     """Open TCP to the first of ``addresses`` that answers; the answer is :class:`Connected`.
 
-    Raises :class:`NotConnected`. No attempt takes longer than ``each`` seconds.
+    Raises :class:`NotConnected`. No attempt takes longer than ``each`` seconds. ``source`` is the
+    address of ours to connect from; None lets the system choose.
     """
 
     addresses: tuple[Address, ...]
     port: int
     until: float
     each: float
+    source: Address | None = None
 
 
 @dataclass(slots=True)

@@ -61,6 +61,11 @@ def encodings_of(secret: bytes) -> set[str]:
     return {form for form in squeezed_forms if len(form) >= MIN_LETTERS}
 
 
+def simple_encodings_of(secret: bytes) -> set[str]:
+    """Return ``secret`` as hexadecimal, base64 and base32, each encoded once, squeezed."""
+    return set(map(squeezed, _encoded(secret)))
+
+
 def _as_bytes(secret: bytes) -> Iterator[bytes]:
     yield secret
     text = secret.decode("utf-8", "surrogatepass")

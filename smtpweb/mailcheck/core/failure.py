@@ -22,6 +22,8 @@ class Symptom(enum.StrEnum):
     NO_FROM = "no from"  # neither the server nor its app has a From address
     TOO_BUSY = "too busy"  # this machine cannot start more threads
 
+    TOKEN_REFUSED = "token refused"  # noqa: S105 - no access token was obtained; see token.py
+
     PORT_DENIED = "port denied"
     OWN_SERVICE = "own service"
     RANGE_DENIED = "range denied"
@@ -41,7 +43,10 @@ class Symptom(enum.StrEnum):
     NO_SOCKET = "no socket"
     CONNECT_FAILED = "connect failed"
 
+    SOURCE_ADDRESS = "source address"  # none of ours, or of the other family
+
     CA_FILE_UNREADABLE = "ca file unreadable"
+    TRUST_INVALID = "trust invalid"  # the CA or client certificate entered for this server
     NOT_TLS = "not tls"  # plain text instead of a TLS handshake
     TLS_EXPECTED = "tls expected"  # silence, and a second connection found TLS
     CERTIFICATE_EXPIRED = "certificate expired"
@@ -52,6 +57,7 @@ class Symptom(enum.StrEnum):
     CERTIFICATE_UNTRUSTED = "certificate untrusted"
     CERTIFICATE_WEAK = "certificate weak"
     CERTIFICATE_REFUSED = "certificate refused"
+    CERTIFICATE_PIN = "certificate pin"  # another key than the one that is trusted
     CLIENT_CERTIFICATE = "client certificate wanted"
     TLS_VERSION = "tls version"
     TLS_WEAK = "tls weak"

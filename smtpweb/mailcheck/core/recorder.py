@@ -62,6 +62,11 @@ class Recorder:
         self._steps[stage] = Step(stage, Outcome.SKIPPED)
         self._tell(self._steps[stage])
 
+    def precede(self, stage: Stage, outcome: Outcome, milliseconds: float | None = None) -> None:
+        """Record a ``stage`` that ended before the conversation began."""
+        self._steps[stage] = Step(stage, outcome, milliseconds)
+        self._tell(self._steps[stage])
+
     def fail(self, stage: Stage) -> None:
         """Mark ``stage`` as failed; later ones, even if already started, count as not reached."""
         if stage is not self.stage:

@@ -21,6 +21,7 @@ from . import encodings
 HIDDEN = "(hidden)"
 MAX_TEXT = 500
 MAX_SEEN = 64  # texts
+MIN_FRAGMENTED = 48  # characters of a secret of which parts are recognized too
 
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.?)", re.DOTALL)
 _BETWEEN = re.compile(r"[\W_]+")  # what may separate the letters of a word
@@ -49,10 +50,36 @@ def cut(text: str, length: int = MAX_TEXT) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
+class Fragments:
+    """Parts of one long secret, plain or encoded, each of which must not be shown.
+
+    Every eighth substring of twelve letters is kept, so any part of nineteen is recognized.
+    """
+
+    _LENGTH = 12
+    _STEP = 8
+
+    def __init__(self, secret: str):
+        letters = encodings.squeezed(secret)
+        forms = {letters, letters[::-1], *encodings.simple_encodings_of(secret.encode())}
+        self._parts = frozenset(
+            form[start : start + self._LENGTH]
+            for form in forms
+            for start in range(0, max(1, len(form) - self._LENGTH + 1), self._STEP)
+        )
+
+    def are_in(self, squeezed: str) -> bool:
+        """Check whether a text, reduced to letters and digits, contains a part."""
+        return any(
+            squeezed[start : start + self._LENGTH] in self._parts
+            for start in range(len(squeezed) - self._LENGTH + 1)
+        )
+
+
 class Secrets:
     """The secrets to hide from any text, in the forms in which a server may send them back."""
 
-    def __init__(self, username: str, password: str):
+    def __init__(self, username: str, password: str, access_token: str = ""):
         self._password = password
         self._raw = password.encode("utf-8", "surrogatepass")
         self._plain: list[str] = []
@@ -62,8 +89,12 @@ class Secrets:
         self._short: re.Pattern[str] | None = None
         self._exact = ""  # without spaces, if it has too few letters to match by letters
         self._encodings: frozenset[str] = frozenset()  # squeezed
+        self._fragments: Fragments | None = None
+        self._others: list[Secrets] = []
         # Servers repeat themselves: the EHLO greeting is sent twice and shown twice
         self._seen: dict[str, str] = {}
+        if access_token:
+            self._add_access_token(username, access_token)
         if not password:
             return
         if len(password) < 4:
@@ -94,6 +125,17 @@ class Secrets:
             self._add_letters(token)
             self._seen.clear()
 
+    def _add_access_token(self, username: str, token: str) -> None:
+        """Also hide an OAuth 2.0 access token, and any longer part of it.
+
+        Access tokens are longer than a line of a reply may be, so they come back in pieces only.
+        """
+        self.add_token(token)
+        if len(token) < MIN_FRAGMENTED:
+            self._others.append(Secrets(username, token))
+        else:
+            self._fragments = Fragments(token)
+
     def _add_letters(self, secret: str) -> None:
         letters = _BETWEEN.sub("", secret.lower())
         if len(letters) >= 6:  # fewer would match across ordinary words
@@ -113,7 +155,10 @@ class Secrets:
             return known
         if len(self._seen) == MAX_SEEN:
             self._seen.clear()
-        self._seen[text] = scrubbed = self._scrub(text)
+        scrubbed = self._scrub(text)
+        for other in self._others:
+            scrubbed = other.scrubbed(scrubbed)
+        self._seen[text] = scrubbed
         return scrubbed
 
     def _scrub(self, text: str) -> str:
@@ -140,7 +185,9 @@ class Secrets:
 
     def are_in(self, text: str) -> bool:
         """Check whether ``text`` contains an encoded password, or seems made to hide it."""
-        if not self._encodings and not self._letters:
+        if any(other.are_in(text) for other in self._others):
+            return True
+        if not self._encodings and not self._letters and self._fragments is None:
             return False
         try:
             views = encodings.views(text.replace(HIDDEN, " "))
@@ -150,6 +197,8 @@ class Secrets:
 
     def _stand_in(self, view: str) -> bool:
         squeezed = encodings.squeezed(view)
+        if self._fragments is not None and self._fragments.are_in(squeezed):
+            return True
         if any(form in squeezed for form in (*self._encodings, *self._letters)):
             return True
         return bool(self._exact) and self._exact in _without_blanks(view)
@@ -161,9 +210,11 @@ class Secrets:
             # Also matches a token that was cut, folded over two lines or put between other words
             if run in token or (len(token) >= 8 and token in run):
                 return HIDDEN
+        squeezed = encodings.squeezed(run)
+        if self._fragments is not None and self._fragments.are_in(squeezed):
+            return HIDDEN
         if len(run) < max(8, len(self._raw)):
             return found[0]
-        squeezed = encodings.squeezed(run)
         return HIDDEN if any(form in squeezed for form in self._encodings) else found[0]
 
 

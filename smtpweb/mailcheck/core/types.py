@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NewType, Self
 
-from .egress import EgressPolicy
+from .egress import Address, EgressPolicy
 from .modes import USUAL_MODES, Encryption, Mode
+from .trust import SYSTEM_TRUST, ClientIdentity, Trust
 
 # Server text that is safe to store. Only ``Recorder.said`` creates it, so text that has not gone
 # through there cannot get into a report.
@@ -23,6 +24,7 @@ ServerText = NewType("ServerText", str)
 class Stage(enum.StrEnum):
     """The stages of a check, in order; a report names the last one reached."""
 
+    TOKEN = "token"  # noqa: S105 - obtaining an OAuth 2.0 access token, before any connection
     POLICY = "policy"
     RESOLVE = "resolve"
     CONNECT = "connect"
@@ -81,8 +83,11 @@ class Content:
 class Target:
     """One SMTP server and the test email to send through it.
 
-    ``username`` and ``password`` are used only if ``auth`` is true. ``timeout`` is the
-    deadline for the whole check in seconds, including name resolution. ``arrival_url`` is put
+    ``username`` and ``password`` are used only if ``auth`` is true. With an ``access_token``
+    (OAuth 2.0), no password mechanism is used, and without one no token mechanism.
+    ``token_milliseconds`` is the time in which the token was obtained, None if it was at hand.
+    ``timeout`` is the deadline for the whole check in seconds, including name resolution but not
+    the token request, which comes before. ``arrival_url`` is put
     into the test email: opening it confirms delivery. ``other_modes`` are tried, without
     sending credentials or email, if the host cannot be reached in the requested mode.
     ``content``: what to send instead of the test email.
@@ -96,6 +101,8 @@ class Target:
     auth: bool = False
     username: str = ""
     password: str = field(default="", repr=False)
+    access_token: str = field(default="", repr=False)
+    token_milliseconds: float | None = None
     from_name: str = ""
     ehlo_name: str | None = None  # None: our own FQDN, or an address literal if there is none
     timeout: float = 25.0
@@ -105,6 +112,11 @@ class Target:
     other_modes: tuple[Mode, ...] = USUAL_MODES
     content: Content | None = None
     purpose: Purpose = Purpose.EMAIL
+    mechanism: str = ""  # the only SASL mechanism to use; "": the best of those offered
+    envelope_from: str = ""  # MAIL FROM, if it differs from the header From
+    source_address: Address | None = None  # of ours; None: the system chooses
+    trust: Trust = SYSTEM_TRUST
+    identity: ClientIdentity | None = None  # our certificate, for servers that ask for one
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +156,7 @@ NO_ROUTE = "no route"  # from this machine
 UNREACHABLE = "unreachable"  # reported by a router or the server's own network
 NO_SOCKET = "no socket"  # this machine has none left
 NOT_PERMITTED = "not permitted"
+NO_SOURCE = "source address not usable"  # none of this machine
 CONNECTED = "connected"
 NOT_TRIED = "not tried"
 GIVEN_UP = "given up"  # another address was faster
@@ -170,6 +183,7 @@ class TlsFacts:
     not_after: str  # ISO 8601, UTC
     days_left: int | None
     problem: str = ""  # description, if the certificate was not accepted
+    pin: str = ""  # SHA-256 of its public key in base64; "" in older reports
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +240,7 @@ class Report:
     confidence: str = ""  # "certain", "likely" or "unclear"; "" in older reports
     also_possible: tuple[str, ...] = ()  # codes of other causes that look the same
     facts: dict[str, str] = field(default_factory=dict)  # values used in the texts of the cause
+    sandbox: str = ""  # its name, if the server accepts email for tests and delivers none
 
     @property
     def judges(self) -> bool:

@@ -5,12 +5,22 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING, Any
 
-from ..core.failure import Failure
+from ..core.failure import Failure, Symptom
 from ..core.invisible import first_invisible
 from ..core.recorder import Recorder
 from ..core.redaction import cleaned
-from ..core.types import CONNECTED, GIVEN_UP, NOT_TRIED, AddressOutcome, Notice, Target, TlsFacts
-from . import interceptors
+from ..core.trust import Trust, expired
+from ..core.types import (
+    CONNECTED,
+    GIVEN_UP,
+    NOT_TRIED,
+    AddressOutcome,
+    Notice,
+    Stage,
+    Target,
+    TlsFacts,
+)
+from . import interceptors, token_claims
 from .providers import provider_of
 
 if TYPE_CHECKING:
@@ -24,11 +34,28 @@ PIPELINING_WARNING = (
 )
 EXPIRES = "The server's certificate expires on {day}, in {days} days."
 IN_CLEAR = "User name and password went over the network without encryption."
+BEARER_IN_CLEAR = (
+    "The access token went over the network without encryption. Everyone who reads it can send as"
+    " this account until it expires."
+)
+PIN_EXPIRED = (
+    "The server's certificate expired on {day}. It is accepted because its key is trusted."
+)
 STARTTLS_UNUSED = "The server offers STARTTLS, but it is not switched on here."
 HELO_ONLY = "The server does not know EHLO and was greeted with HELO."
 NO_ANSWER = "The address {address} did not answer: {outcome}."
+# The status of an error challenge (RFC 7628 3.2.2, RFC 6750 3.1; Google and Dovecot send HTTP's)
+TOKEN_REASONS = {
+    "invalid_token": "which means that the token has expired, was revoked or is not valid here",
+    "insufficient_scope": "which means that the token does not allow sending",
+    "invalid_request": "which means that the server does not understand the request",
+    "400": "which means that the token, or the form in which it was sent, is not accepted",
+    "401": "which means that the token is not accepted",
+    "403": "which means that the token does not allow sending",
+}
 WARNINGS = (
-    PIPELINING_WARNING, EXPIRES, IN_CLEAR, STARTTLS_UNUSED, HELO_ONLY, NO_ANSWER,
+    PIPELINING_WARNING, EXPIRES, PIN_EXPIRED, IN_CLEAR, BEARER_IN_CLEAR, STARTTLS_UNUSED, HELO_ONLY,
+    NO_ANSWER,
 )  # fmt: skip
 
 
@@ -57,7 +84,16 @@ def facts_of_failure(
         "timeout": f"{target.timeout:g}",
         "own_name": socket.gethostname(),
         "other_mode": False,
+        "trust": str(target.trust.kind),
+        "client_certificate": target.identity is not None,
+        "source": str(target.source_address or ""),
     }
+    if target.envelope_from and (failure.stage or record.stage) in (Stage.MAIL, Stage.RCPT):
+        facts["mail_from"] = cleaned(target.envelope_from)  # the server has seen no other yet
+    if target.auth:
+        facts["sign_in"] = "token" if target.access_token else "password"
+    if target.auth and target.access_token:
+        facts |= _token_facts(target, session)
     if session is not None:
         facts |= {
             "banner": record.said(session.banner),
@@ -69,7 +105,7 @@ def facts_of_failure(
             "masked": _is_masked(session),
             "foreign": _stands_in_for_provider(session),
         }
-    if target.auth:
+    if target.auth and not target.access_token:
         facts |= _invisible_facts(target)
     if session is not None and session.tls is not None:
         facts["certificate_names"] = session.tls.names[:8]
@@ -85,9 +121,32 @@ def facts_of_failure(
         # A certificate for this host, whoever issued it, does not belong to another server
         if session is not None and _fits(shown, session.host.name):
             facts["foreign"] = False
+    if status := failure.facts.get("token_status"):
+        facts["token_reason"] = TOKEN_REASONS.get(str(status), "")
+        if status == "insufficient_scope":
+            facts["scope_missing"] = True
     for name, value in failure.facts.items():
         facts[name] = record.said(value) if isinstance(value, str) else value
     return facts
+
+
+def own_ca_facts(symptom: Symptom, trust: Trust) -> dict[str, Any]:
+    """Return the CA entered for the server that has expired, if a refusal may come from that."""
+    old = expired(trust) if symptom is Symptom.CERTIFICATE_EXPIRED else None
+    if old is None:
+        return {}
+    return {
+        "own_ca_expired": True,
+        "fault_subject": old.subject,
+        "fault_expires": old.not_after[:10],
+    }
+
+
+def _token_facts(target: Target, session: Session | None) -> dict[str, Any]:
+    names = session.tls.names if session is not None and session.tls is not None else ()
+    provider = provider_of(target.host, session.banner if session else "", names)
+    microsoft = provider is not None and "microsoft" in provider.ids
+    return token_claims.facts_of(target.access_token, target.username, microsoft=microsoft)
 
 
 def warnings_of(
@@ -100,9 +159,12 @@ def warnings_of(
     found = []
     if shown is not None and shown.days_left is not None and shown.days_left < EXPIRY_WARNING:
         day = shown.not_after[:10]
-        found.append(Notice(EXPIRES, {"day": day, "days": str(shown.days_left)}))
+        if shown.days_left < 0:  # only a trusted key lets it through
+            found.append(Notice(PIN_EXPIRED, {"day": day}))
+        else:
+            found.append(Notice(EXPIRES, {"day": day, "days": str(shown.days_left)}))
     if shown is None and target.auth:
-        found.append(Notice(IN_CLEAR))
+        found.append(Notice(BEARER_IN_CLEAR if target.access_token else IN_CLEAR))
     if shown is None and "STARTTLS" in session.keywords:
         found.append(Notice(STARTTLS_UNUSED))
     if session.used_helo:

@@ -65,6 +65,7 @@ class Diagnosis:
     confidence: Confidence = Confidence.CERTAIN
     also_possible: tuple[str, ...] = ()
     facts: dict[str, str] = field(default_factory=dict)
+    sandbox: str = ""  # its name, if the server delivers nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ def diagnose(seen: Seen, understood: Understanding | None = None) -> Diagnosis:
     understood = understood or understand(seen)
     reading, meanings = understood.reading, understood.meanings
     facts = seen.facts | _derived(seen, reading)
-    facts["sandbox"] = provider is not None and role_of(str(facts.get("host", ""))) is Role.SANDBOX
+    facts["sandbox"] = _is_sandbox(provider, str(facts.get("host", "")))
     context = _Context(seen, facts, reading, frozenset() if provider is None else provider.ids)
     if meanings and not context.is_plausible(meanings[0]):
         meanings = ()
@@ -117,6 +118,7 @@ def diagnose(seen: Seen, understood: Understanding | None = None) -> Diagnosis:
         confidence=confidence,
         also_possible=also,
         facts=said,
+        sandbox=provider.name if provider is not None and facts["sandbox"] else "",
     )
 
 
@@ -236,6 +238,17 @@ def _provider(seen: Seen) -> Provider | None:
     )
 
 
+def _is_sandbox(provider: Provider | None, host: str) -> bool:
+    """Check whether the server delivers nothing: by its host, else by its greeting or certificate.
+
+    A sandbox on a private machine has any name; a provider of both kinds tells them by host.
+    """
+    if provider is None:
+        return False
+    role = role_of(host)
+    return provider.is_sandbox if role is None else role is Role.SANDBOX
+
+
 def _ours(facts: dict[str, Any]) -> Ours:
     return Ours(
         str(facts.get("local", "")),
@@ -272,6 +285,7 @@ def _derived(seen: Seen, reading: Reading | None) -> dict[str, Any]:
             else "spf" if ("spf" in words or "framework" in words) and "dkim" not in words
             else ""
         )  # fmt: skip
+        derived["disabled_for"] = "mailbox" if "mailbox" in words else "tenant"
         derived |= {f"quotes_{place}": True for place in reading.quotes}
     return derived
 

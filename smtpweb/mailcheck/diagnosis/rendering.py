@@ -59,6 +59,28 @@ FACTS = {
     "interceptor": "a program or proxy",
     "breach": "the line is no SMTP reply",
     "line": "(not shown)",
+    "token_host": "the token endpoint",
+    "token_error": "an error without a name",
+    "token_words": "",
+    "client_id": "with this ID",
+    "tenant": "with this name",
+    "scope": "(none)",
+    "grant": "unknown",
+    "status": "unknown",
+    "clock_minutes": "",
+    "clock_direction": "",
+    "aadsts": "",
+    "token_status": "",
+    "token_reason": "without a further reason",
+    "token_scope": "",
+    "token_audience": "",
+    "token_permissions": "",
+    "token_tenant": "",
+    "token_user": "",
+    "token_expires": "a moment that has passed",
+    "pinned": "another key",
+    "presented": "an unknown key",
+    "source": "the chosen address",
 }
 
 # Added after the other steps if the check waited in vain until its deadline
@@ -66,6 +88,14 @@ DEADLINE_STEP = (
     "The check ended at its time limit of {timeout} s. If the server is only slow, the"
     " administrator of this installation can raise it: SMTPWEB_CHECK_TIMEOUT."
 )
+
+# Added if an authorization server said in its own words why it issued no access token
+TOKEN_STEP = "The authorization server's own words: {token_words}"  # noqa: S105 - not a secret
+AADSTS_STEP = (
+    "Microsoft explains this error here: https://login.microsoftonline.com/error?code={aadsts}"
+)
+
+ADDED_STEPS = (TOKEN_STEP, AADSTS_STEP, DEADLINE_STEP)
 
 # A step that names one of these is omitted if the reply does not contain it.
 OPTIONAL = frozenset(name for name, stand_in in FACTS.items() if not stand_in) - {"setting"}
@@ -94,7 +124,12 @@ def render(
 
     steps = tuple(
         text(step)
-        for step in (*cause.steps, DEADLINE_STEP if facts.get("deadline") else "")
+        for step in (
+            *cause.steps,
+            TOKEN_STEP,
+            AADSTS_STEP,
+            DEADLINE_STEP if facts.get("deadline") else "",
+        )
         if step and not any(not facts.get(name) for name in names_in(step) & OPTIONAL)
     )
     return Rendered(cut(text(cause.title)), text(cause.meaning), steps)

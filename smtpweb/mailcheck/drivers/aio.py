@@ -284,7 +284,7 @@ class _Run:
         for address in race.expired(now):
             self._drop(self._attempts.pop(address))
         while (due := race.due(now)) is not None:
-            started = sockets.begin_connect(due, self._need.port)
+            started = sockets.begin_connect(due, self._need.port, self._need.source)
             if isinstance(started, str):
                 race.failed(due, started, now)
             else:

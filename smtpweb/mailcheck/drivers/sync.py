@@ -141,7 +141,7 @@ class _Blocking:
         with selectors.PollSelector() as selector:
             try:
                 while True:
-                    self._start_due(race, need.port, selector, attempts)
+                    self._start_due(race, need, selector, attempts)
                     if race.is_over:
                         break  # all failed immediately: nothing left to wait for
                     self._stop.refuse()
@@ -165,12 +165,12 @@ class _Blocking:
     @staticmethod
     def _start_due(
         race: Race,
-        port: int,
+        need: Connect,
         selector: selectors.BaseSelector,
         attempts: dict[Address, socket.socket],
     ) -> None:
         while (address := race.due(time.monotonic())) is not None:
-            started = sockets.begin_connect(address, port)
+            started = sockets.begin_connect(address, need.port, need.source)
             if isinstance(started, str):
                 race.failed(address, started, time.monotonic())
             else:

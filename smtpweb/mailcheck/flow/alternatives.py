@@ -30,6 +30,11 @@ _WORTH_IT = 0.2  # seconds; with less time left, do not start
 
 _log = logging.getLogger(__name__)
 
+# Another port would end the same way
+_NO_HELP = frozenset({
+    Symptom.OUR_BUG, Symptom.CA_FILE_UNREADABLE, Symptom.TRUST_INVALID, Symptom.CERTIFICATE_PIN,
+    Symptom.SOURCE_ADDRESS,
+})  # fmt: skip
 _STAGES = frozenset({Stage.CONNECT, Stage.TLS, Stage.STARTTLS})
 # A greeting like this means another service, or one that waits for something we did not send
 _NO_GREETING = frozenset({
@@ -46,7 +51,7 @@ _SAME_PORT = {
 
 def may_help(failure: Failure, stage: Stage) -> bool:
     """Check whether a wrong port or a wrong mode could cause a failure at ``stage``."""
-    if failure.symptom in (Symptom.OUR_BUG, Symptom.CA_FILE_UNREADABLE):
+    if failure.symptom in _NO_HELP:
         return False
     if stage in (Stage.GREETING, Stage.EHLO):
         return failure.symptom in _NO_GREETING
@@ -135,12 +140,19 @@ def _try(
     until: float,
 ) -> Asks[Finding]:
     try:
-        connected: Connected = yield Connect(vetted, mode.port, until, _CONNECT_LIMIT)
+        connected: Connected = yield Connect(
+            vetted, mode.port, until, _CONNECT_LIMIT, target.source_address
+        )
     except NotConnected as error:
         silent = all(one.outcome in (TIMED_OUT, NOT_TRIED) for one in error.outcomes)
         return Finding.SILENT if silent else Finding.FAILS
     asked = dataclasses.replace(
-        target, port=mode.port, encryption=mode.encryption, username="", password=""
+        target,
+        port=mode.port,
+        encryption=mode.encryption,
+        username="",
+        password="",
+        access_token="",
     )
     record = Recorder(clock, Secrets("", ""))  # keep this out of the transcript
     link = Connection(connected.handle, record, until)

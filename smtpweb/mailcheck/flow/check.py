@@ -15,12 +15,23 @@ from ..core.modes import ENCRYPTION_NAMES, Encryption, Mode
 from ..core.raw_reply import RawReply, decoded
 from ..core.recorder import Recorder, Watch
 from ..core.redaction import Secrets, cleaned
-from ..core.types import AddressOutcome, Notice, Purpose, Report, Stage, Step, Target, TlsFacts
+from ..core.types import (
+    AddressOutcome,
+    Notice,
+    Outcome,
+    Purpose,
+    Report,
+    Stage,
+    Step,
+    Target,
+    TlsFacts,
+)
 from ..diagnosis.facts import (
     PIPELINING_WARNING,
     basic_facts,
     facts_of_failure,
     greets_as_another,
+    own_ca_facts,
     warnings_of,
 )
 from ..diagnosis.matcher import Seen, diagnose
@@ -57,7 +68,9 @@ def course(
 
 def approach(target: Target, clock: Callable[[], float]) -> Asks[Report]:
     """Check only up to EHLO, without AUTH or email. Accepted means that EHLO succeeded."""
-    alone = dataclasses.replace(target, auth=False, username="", password="", other_modes=())
+    alone = dataclasses.replace(
+        target, auth=False, username="", password="", access_token="", other_modes=()
+    )
     return (yield from _Course(alone, None, clock, _come_in).run())
 
 
@@ -77,7 +90,9 @@ class _Course:
         self.target = target
         self.conversation = conversation
         self.clock = clock
-        self.record = Recorder(clock, Secrets(target.username, target.password), watch)
+        self.record = Recorder(
+            clock, Secrets(target.username, target.password, target.access_token), watch
+        )
         self.deadline = self.record.started + target.timeout
         self.host: Host | None = None
         self.addresses: tuple[AddressOutcome, ...] = ()
@@ -109,6 +124,10 @@ class _Course:
         return self._report()
 
     def _go(self) -> Asks[None]:
+        if self.target.auth and self.target.access_token:
+            self.record.precede(Stage.TOKEN, Outcome.DONE, self.target.token_milliseconds)
+        else:
+            self.record.precede(Stage.TOKEN, Outcome.SKIPPED)
         self.record.begin(Stage.POLICY)
         self.host = vetting.host_of(self.target)
         self.vetted = yield from vetting.addresses_of(
@@ -129,7 +148,9 @@ class _Course:
     def _connect(self, vetted: tuple[Address, ...]) -> Asks[Connected]:
         target = self.target
         try:
-            connected: Connected = yield Connect(vetted, target.port, self.deadline, CONNECT_LIMIT)
+            connected: Connected = yield Connect(
+                vetted, target.port, self.deadline, CONNECT_LIMIT, target.source_address
+            )
         except NotConnected as error:
             self.addresses = error.outcomes
             raise vetting.connect_failure(error, vetted) from None
@@ -144,7 +165,12 @@ class _Course:
         assert self.host is not None  # noqa: S101 - set before the first connection
         link = Connection(connected.handle, self.record, envelope_by or self.deadline)
         looks = SecondConnection(
-            connected.address, self.host, self.target.port, self.record, self.deadline
+            connected.address,
+            self.host,
+            self.target.port,
+            self.record,
+            self.deadline,
+            self.target.source_address,
         )
         self.session = session = Session(
             self.target,
@@ -274,6 +300,10 @@ class _Course:
         """Fetch the certificate that was refused, to report its contents."""
         if failure.symptom not in _CERTIFICATE_SYMPTOMS or self.session is None:
             return
+        if failure.symptom is Symptom.CERTIFICATE_PIN:
+            self.tls = self.session.tls
+            return
+        failure.facts |= own_ca_facts(failure.symptom, self.target.trust)
         starttls = self.target.encryption is Encryption.STARTTLS
         shown = yield from self._looks.certificate(self.session.ehlo_name if starttls else None)
         if shown is None:
@@ -281,14 +311,8 @@ class _Course:
         self.tls = shown.facts
         if failure.symptom is Symptom.CERTIFICATE_UNTRUSTED and shown.lacks_intermediate:
             failure.symptom = Symptom.CERTIFICATE_INCOMPLETE
-        if failure.symptom is Symptom.CERTIFICATE_EXPIRED and shown.expired_link is not None:
-            days_left = shown.facts.days_left
-            if days_left is not None and days_left >= 0:
-                failure.facts |= {
-                    "chain_fault": True,
-                    "fault_subject": shown.expired_link.subject,
-                    "fault_expires": shown.expired_link.not_after[:10],
-                }
+        if failure.symptom is Symptom.CERTIFICATE_EXPIRED:
+            failure.facts |= shown.chain_facts()
 
     def _try_other_modes(self, failure: Failure, until: float | None = None) -> Asks[None]:
         if not self.vetted or self.host is None:
@@ -360,6 +384,7 @@ class _Course:
             confidence=diagnosis.confidence,
             also_possible=diagnosis.also_possible,
             facts=diagnosis.facts,
+            sandbox=diagnosis.sandbox,
         )
 
     def _seen(self, failure: Failure | None, shown: TlsFacts | None) -> Seen:

@@ -28,6 +28,17 @@ class Shown:
     lacks_intermediate: bool
     expired_link: tls.ExpiredLink | None
 
+    def chain_facts(self) -> dict[str, object]:
+        """Return which other certificate has expired, if the server's own has not."""
+        days_left = self.facts.days_left
+        if self.expired_link is None or days_left is None or days_left < 0:
+            return {}
+        return {
+            "chain_fault": True,
+            "fault_subject": self.expired_link.subject,
+            "fault_expires": self.expired_link.not_after[:10],
+        }
+
 
 @dataclass(slots=True)
 class SecondConnection:
@@ -38,6 +49,7 @@ class SecondConnection:
     port: int
     record: Recorder
     deadline: float
+    source: Address | None = None
 
     def speaks_tls(self) -> Asks[str]:
         """Return the protocol inside TLS if the port uses implicit TLS, else ""."""
@@ -105,7 +117,9 @@ class SecondConnection:
         now = self.record.clock()
         until = now + min(PATIENCE, (self.deadline - now) / 2)
         try:
-            connected: Connected = yield Connect((self.address,), self.port, until, PATIENCE)
+            connected: Connected = yield Connect(
+                (self.address,), self.port, until, PATIENCE, self.source
+            )
         except NotConnected:
             return None
         # Recorded separately, so that the transcript shows one conversation

@@ -12,6 +12,7 @@ from ..core.recorder import Recorder
 from ..core.types import (
     NO_ROUTE,
     NO_SOCKET,
+    NO_SOURCE,
     NOT_PERMITTED,
     REFUSED,
     TIMED_OUT,
@@ -32,6 +33,7 @@ _DENIALS = {
 
 # With several addresses, the most informative outcome determines the cause
 _CONNECT_SYMPTOMS = (
+    (NO_SOURCE, Symptom.SOURCE_ADDRESS),
     (NOT_PERMITTED, Symptom.NOT_PERMITTED),
     (NO_SOCKET, Symptom.NO_SOCKET),
     (REFUSED, Symptom.CONNECTION_REFUSED),
@@ -76,6 +78,11 @@ def addresses_of(
         for address in found:
             _judge(target.policy.refuses(address, target.port))
         record.done()
+    source = target.source_address
+    if source is not None:
+        found = tuple(address for address in found if address.version == source.version)
+        if not found:
+            raise Failure(Symptom.SOURCE_ADDRESS, stage=Stage.CONNECT, other_family=True)
     return found[:MAX_ADDRESSES]
 
 

@@ -11,6 +11,7 @@ from ..core.types import (
     GIVEN_UP,
     NO_ROUTE,
     NO_SOCKET,
+    NO_SOURCE,
     NOT_PERMITTED,
     NOT_TRIED,
     REFUSED,
@@ -40,7 +41,7 @@ _WORDS = {
 # An error in response to a packet comes from a router or the server's firewall, such as Red Hat's
 # (icmp-host-prohibited), and does not mean that we lack a route
 _ANSWERS = {errno.EHOSTUNREACH: UNREACHABLE, errno.ENETUNREACH: UNREACHABLE}
-WORDS = (*dict.fromkeys(_WORDS.values()), UNREACHABLE, CONNECTED, NOT_TRIED, GIVEN_UP)
+WORDS = (*dict.fromkeys(_WORDS.values()), UNREACHABLE, NO_SOURCE, CONNECTED, NOT_TRIED, GIVEN_UP)
 
 
 def word_for(number: int, *, sent: bool = False) -> str:

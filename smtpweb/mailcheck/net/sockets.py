@@ -8,6 +8,7 @@ import ipaddress
 import socket
 
 from ..core.egress import Address, unmapped
+from ..core.types import NO_SOURCE
 from .happy_eyeballs import word_for
 
 CHUNK = 16 * 1024
@@ -15,7 +16,9 @@ CHUNK = 16 * 1024
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 
 
-def begin_connect(address: Address, port: int) -> socket.socket | str:
+def begin_connect(
+    address: Address, port: int, source: Address | None = None
+) -> socket.socket | str:
     """Return a socket that is connecting to exactly ``address``, or the outcome if it failed."""
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     try:
@@ -24,6 +27,12 @@ def begin_connect(address: Address, port: int) -> socket.socket | str:
         return word_for(error.errno or 0)
     try:
         sock.setblocking(False)
+        if source is not None:
+            try:
+                sock.bind((str(source), 0))
+            except OSError:
+                sock.close()
+                return NO_SOURCE
         # Otherwise an EHLO after the last TLS flight would wait for that flight's ACK
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         number = sock.connect_ex((str(address), port))

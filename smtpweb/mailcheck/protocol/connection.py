@@ -167,6 +167,12 @@ class Connection:
         self.open, self._gone = False, True
         yield HangUp(self._handle, data)
 
+    def drop(self) -> Asks[None]:
+        """Close at once, without sending anything, not even what is queued."""
+        self.open, self._gone = False, True
+        self._out.clear()
+        yield HangUp(self._handle, b"")
+
     # -- TLS
 
     def start_tls(
@@ -247,6 +253,7 @@ class Connection:
             stage=self._handshake_stage,
             words=words,
             verify_code=getattr(error, "verify_code", 0),
+            about_certificate=tls.is_about_our_certificate(error),
         )
 
     # -- bytes

@@ -31,7 +31,8 @@ def deliver(session: Session) -> Asks[None]:
     """Send MAIL, RCPT, DATA and the message; a probe stops after RCPT."""
     record, target = session.record, session.target
     record.begin(Stage.MAIL)
-    sender = _mailbox(session, target.mail_from)
+    sender = _mailbox(session, target.envelope_from or target.mail_from)
+    author = _mailbox(session, target.mail_from)
     try:
         recipient = _mailbox(session, target.rcpt_to)
     except Failure as failure:
@@ -39,7 +40,7 @@ def deliver(session: Session) -> Asks[None]:
         raise
     try:
         message = compose(
-            sender,
+            author,
             recipient,
             target.from_name,
             session.host.name,
@@ -55,7 +56,7 @@ def deliver(session: Session) -> Asks[None]:
         # The server sees the message and may echo it
         record.secrets.add_token(target.arrival_url.rpartition("/")[2])
     commands = (
-        _mail_command(session, sender, recipient),
+        _mail_command(session, sender, (sender, author, recipient)),
         f"RCPT TO:<{recipient.address}>".encode(),
     )
     grouped = session.pipelining and "PIPELINING" in session.keywords
@@ -118,11 +119,11 @@ def _mailbox(session: Session, text: str) -> Mailbox:
     return mailbox
 
 
-def _mail_command(session: Session, sender: Mailbox, recipient: Mailbox) -> bytes:
+def _mail_command(session: Session, sender: Mailbox, all_of: tuple[Mailbox, ...]) -> bytes:
     command = f"MAIL FROM:<{sender.address}>"
     if "SIZE" in session.keywords and session.message is not None:  # RFC 1870
         command += f" SIZE={session.message.size}"
-    if sender.utf8 or recipient.utf8:  # RFC 6531 3.4 requires 8BITMIME with it
+    if any(mailbox.utf8 for mailbox in all_of):  # RFC 6531 3.4 requires 8BITMIME with it
         command += " BODY=8BITMIME SMTPUTF8"
     return command.encode()
 

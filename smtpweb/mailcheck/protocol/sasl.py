@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 import scramp
 
 from ..core.failure import Failure, Symptom
+from ..core.options import PASSWORD_MECHANISMS
 
 MAX_CREDENTIAL = 1024  # octets, for user name and password each
 MAX_TURNS = 4  # responses to one mechanism; SCRAM needs three
@@ -22,7 +23,7 @@ MAX_ITERATIONS = 200_000  # a hostile server may ask for millions of rounds of o
 
 # Over TLS nobody can eavesdrop, so the mechanisms that most accounts support come first; in plain
 # text the password must not be seen, so those that do not send it come first.
-ORDER_OVER_TLS = ("PLAIN", "LOGIN", "SCRAM-SHA-256", "CRAM-MD5")
+ORDER_OVER_TLS = PASSWORD_MECHANISMS
 ORDER_IN_CLEAR = ("SCRAM-SHA-256", "CRAM-MD5", "PLAIN", "LOGIN")
 
 
@@ -171,17 +172,22 @@ def check_credentials(username: str, password: str) -> None:
 
     Raises :class:`Failure`.
     """
-    for field, value in (("login", username), ("password", password)):
-        if not value:
-            raise Failure(Symptom.CREDENTIALS_MISSING, field=field)
-        try:
-            size = len(value.encode())
-        except UnicodeEncodeError:
-            raise Failure(Symptom.CREDENTIALS_UNUSABLE, what="unicode", field=field) from None
-        if "\0" in value:
-            raise Failure(Symptom.CREDENTIALS_UNUSABLE, what="nul", field=field)
-        if size > MAX_CREDENTIAL:
-            raise Failure(Symptom.CREDENTIALS_UNUSABLE, what="long", field=field)
+    require_sendable("login", username)
+    require_sendable("password", password)
+
+
+def require_sendable(field: str, value: str) -> None:
+    """Reject a value that is empty, too long, or cannot be encoded. Raises :class:`Failure`."""
+    if not value:
+        raise Failure(Symptom.CREDENTIALS_MISSING, field=field)
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError:
+        raise Failure(Symptom.CREDENTIALS_UNUSABLE, what="unicode", field=field) from None
+    if "\0" in value:
+        raise Failure(Symptom.CREDENTIALS_UNUSABLE, what="nul", field=field)
+    if size > MAX_CREDENTIAL:
+        raise Failure(Symptom.CREDENTIALS_UNUSABLE, what="long", field=field)
 
 
 def encode(data: bytes) -> bytes:

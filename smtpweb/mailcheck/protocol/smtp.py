@@ -6,6 +6,7 @@ Sans I/O: every ``yield from`` goes to the link, which goes to the driver. A ste
 
 from __future__ import annotations
 
+import hmac
 import re
 from collections.abc import Callable
 
@@ -15,6 +16,7 @@ from ..core.failure import Failure, Symptom
 from ..core.modes import Encryption
 from ..core.raw_reply import RawReply, decoded
 from ..core.redaction import cleaned
+from ..core.trust import TrustKind
 from ..core.types import Stage
 from . import tls
 from .delivery import deliver
@@ -58,15 +60,28 @@ def open_up(session: Session) -> Asks[None]:
 
 
 def _secure(session: Session, stage: Stage) -> Asks[None]:
+    target = session.target
     try:
-        context = tls.context_for(session.target.ca_file)
+        context = tls.context_for(target.ca_file, target.trust, target.identity)
     except OSError as error:
         raise Failure(Symptom.CA_FILE_UNREADABLE, words=error.strerror or str(error)) from None
+    except tls.UnusableTrust as error:
+        raise Failure(Symptom.TRUST_INVALID, words=str(error)) from None
     on_silence = session.on_silence if stage is Stage.TLS else None
     yield from session.link.start_tls(
         context, session.host.name, stage, on_silence, share=PATIENT_SHARE
     )
     session.tls = session.link.tls_facts()
+    if target.trust.kind is TrustKind.PIN:
+        yield from _require_pin(session, target.trust.pin, stage)
+
+
+def _require_pin(session: Session, pin: str, stage: Stage) -> Asks[None]:
+    """Compare the server's key with the trusted one, before anything is sent inside TLS."""
+    shown = session.tls.pin if session.tls is not None else ""
+    if not pin or not hmac.compare_digest(shown, pin):
+        yield from session.link.drop()
+        raise Failure(Symptom.CERTIFICATE_PIN, stage=stage, pinned=pin, presented=shown)
 
 
 def _greeting(session: Session) -> Asks[None]:

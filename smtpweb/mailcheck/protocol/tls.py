@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import os
 import re
 import ssl
+import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +19,16 @@ from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
 from ..core.failure import Symptom
+from ..core.options import OptionError
 from ..core.redaction import cut
+from ..core.trust import (
+    SYSTEM_TRUST,
+    ClientIdentity,
+    Trust,
+    TrustKind,
+    parse_identity,
+    pin_of,
+)
 from ..core.types import ServerText, TlsFacts
 
 # OpenSSL's X509_V_ERR_..., from openssl/x509_vfy.h
@@ -51,7 +63,70 @@ _ENCODING_DER = 2  # of _ssl, whose certificates can be exported as DER
 _lock = threading.Lock()
 
 
-def context_for(ca_file: Path | None) -> ssl.SSLContext:
+class UnusableTrust(Exception):
+    """The CA or the client certificate of one server cannot be used; the message says why."""
+
+
+def context_for(
+    ca_file: Path | None, trust: Trust = SYSTEM_TRUST, identity: ClientIdentity | None = None
+) -> ssl.SSLContext:
+    """Return a context for ``trust`` that presents ``identity`` to a server that asks for it.
+
+    Raises OSError (ssl.SSLError is one) if ``ca_file`` cannot be read, and
+    :class:`UnusableTrust` if the CA of ``trust`` or the identity cannot be used.
+    """
+    if trust.kind is TrustKind.SYSTEM and identity is None:
+        return system_context(ca_file)
+    context = _bare_context()
+    if trust.kind is TrustKind.PIN:
+        # The key is compared after the handshake, before anything is sent: see smtp.py
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    elif trust.kind is TrustKind.CA:
+        # An intermediate CA, or the certificate of the server itself, may be the one entered
+        context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
+        try:
+            context.load_verify_locations(cadata=trust.ca)
+        except (ssl.SSLError, ValueError):
+            raise UnusableTrust("the CA certificate cannot be read") from None
+    else:
+        _load_system(context, ca_file)
+    if identity is not None:
+        try:
+            _load_identity(context, identity)
+        except OptionError as error:
+            raise UnusableTrust(str(error).rstrip(".")) from None
+        except (OSError, ValueError):
+            raise UnusableTrust("OpenSSL cannot read the client certificate") from None
+    return context
+
+
+def _load_identity(context: ssl.SSLContext, identity: ClientIdentity) -> None:
+    """Load a certificate and its key, which OpenSSL takes from a file only: one in memory."""
+    checked = parse_identity(identity.certificate, identity.key)  # it may have expired meanwhile
+    context.post_handshake_auth = True  # a TLS 1.3 server may ask for it later
+    with _only_in_memory((checked.certificate + checked.key).encode()) as path:
+        context.load_cert_chain(path)
+
+
+@contextlib.contextmanager
+def _only_in_memory(data: bytes) -> Iterator[str]:
+    """Yield a path to ``data`` that no other user can read, and that is gone afterwards."""
+    if not hasattr(os, "memfd_create"):  # not Linux
+        with tempfile.NamedTemporaryFile() as file:  # mode 0600
+            file.write(data)
+            file.flush()
+            yield file.name
+        return
+    handle = os.memfd_create("identity", os.MFD_CLOEXEC)
+    try:
+        os.write(handle, data)
+        yield f"/proc/self/fd/{handle}"
+    finally:
+        os.close(handle)
+
+
+def system_context(ca_file: Path | None) -> ssl.SSLContext:
     """Return the cached context that verifies against the system's CAs and ``ca_file``.
 
     Creating one takes about 50 ms of CPU, because it parses the CA store. A changed file creates
@@ -64,13 +139,22 @@ def context_for(ca_file: Path | None) -> ssl.SSLContext:
 
 @functools.lru_cache(16)
 def _context(ca_file: Path | None, stamp: int) -> ssl.SSLContext:  # noqa: ARG001 - cache key
+    context = _bare_context()
+    _load_system(context, ca_file)
+    return context
+
+
+def _bare_context() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies chain and name
     context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 8996
     context.options |= ssl.OP_NO_RENEGOTIATION
+    return context
+
+
+def _load_system(context: ssl.SSLContext, ca_file: Path | None) -> None:
     context.load_default_certs()
     if ca_file is not None:
         context.load_verify_locations(ca_file)
-    return context
 
 
 @functools.lru_cache(1)
@@ -94,6 +178,12 @@ def symptom_of(error: ssl.SSLError) -> Symptom:
         if re.search(pattern, reason):
             return symptom
     return Symptom.TLS_FAILED
+
+
+def is_about_our_certificate(error: ssl.SSLError) -> bool:
+    """Check whether the server refused our certificate, or the lack of one."""
+    reason = f"{error.reason or ''} {error}".upper().replace(" ", "_")
+    return bool(re.search(r"ALERT_.*(?:CERTIFICATE|UNKNOWN_CA)|CERTIFICATE_REQUIRED", reason))
 
 
 def words_of(error: ssl.SSLError) -> str:
@@ -121,6 +211,7 @@ def facts_of(session: ssl.SSLObject, said: Callable[[str], ServerText]) -> TlsFa
         issuer=said(issuer),
         not_after="" if not_after is None else not_after.isoformat(),
         days_left=days,
+        pin=pin_of(der) if der else "",
     )
 
 

@@ -19,7 +19,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 from ... import validators
 from ...errors import BadInput
 from ...mailcheck import Encryption
-from ...registry import apps, fields, smtps
+from ...registry import apps, fields, grants, smtps
 from ...registry.fields import SPELLINGS, Field
 from ...registry.idempotency import Once
 
@@ -159,6 +159,11 @@ def _where_to_send(error: validators.PastedServer) -> str:
 def smtp_changes(sent: Sent) -> smtps.SmtpChanges:
     """Return the SMTP server settings sent to ``/private/smtps/save``."""
     return cast(smtps.SmtpChanges, _fields_sent(sent, fields.SMTP))
+
+
+def oauth_changes(sent: Sent) -> grants.OauthChanges:
+    """Return the OAuth settings sent to ``/private/smtps/save``."""
+    return cast(grants.OauthChanges, _fields_sent(sent, fields.OAUTH))
 
 
 def app_changes(sent: Sent, *, edit: bool) -> apps.AppChanges:

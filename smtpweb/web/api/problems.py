@@ -49,6 +49,10 @@ def failed_check(check: Check) -> Response:
         members["alternatives"] = [
             {"port": mode.port, "encryption": mode.encryption} for mode in report.alternatives
         ]
+    if report.sandbox:
+        members["sandbox"] = report.sandbox
+    if report.tls and report.tls.pin:
+        members["certificatePin"] = report.tls.pin
     smtp = check.smtp
     warnings = schema.warnings(smtps.warnings_of(smtp, smtp.app.defaultfromemail))
     warnings += [

@@ -15,7 +15,7 @@ from ... import installation
 from ...database.models import hides_username
 from ...database.rows import SmtpRow
 from ...errors import SecretUnreadable
-from ...registry import fields, smtps
+from ...registry import fields, grants, smtps
 from . import schema
 
 
@@ -46,6 +46,8 @@ class Smtps:
             for name, value in zip(_EXTRA, extras, strict=True):
                 if value is not None:
                     shown[name] = f"{value:%Y-%m-%d}" if isinstance(value, datetime) else value
+        if row.uses_oauth:
+            shown.update(grants.shown(row))
         if row.off_since is not None:
             shown["off"] = {
                 "since": schema.time(row.off_since),

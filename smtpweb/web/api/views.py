@@ -10,7 +10,8 @@ from ...checking import explain as explaining
 from ...checking import service
 from ...database.models import Smtp
 from ...errors import BadInput, CredentialsNotValid, NotAuthorized, NotFound
-from ...registry import api_rows, apps, smtps, switches
+from ...oauth import saving
+from ...registry import api_rows, apps, oauth_rules, smtps, switches
 from ..errors import describe
 from ..http import auth
 from . import parameters, problems, schema, smtp_answer
@@ -63,10 +64,10 @@ def save_smtp() -> Response:
     sent = parameters.Sent()
     app_id = sent.id("idapp")
     smtp_id = sent.id("idsmtp", required=False)
-    changes = parameters.smtp_changes(sent)
+    changes, oauth = parameters.smtp_changes(sent), parameters.oauth_changes(sent)
     once = sent.once()
     sent.done()
-    saved = smtps.save(g.caller.user_id, app_id, changes, smtp_id or None, once=once)
+    saved = saving.save(g.caller.user_id, app_id, changes, oauth, smtp_id or None, once=once)
     return _smtp_reply(saved)
 
 
@@ -101,7 +102,10 @@ def find_smtp_by_id() -> Response:
 @auth.needs("write")
 def remove_smtp() -> Response:
     """Remove an SMTP server."""
-    smtps.remove(g.caller.user_id, _smtp_under_either_name())
+    sent = parameters.Sent()
+    smtp_id = _smtp_under_either_name(sent)
+    sent.done()
+    smtps.remove(g.caller.user_id, smtp_id)
     return Response(status=200)
 
 
@@ -136,7 +140,12 @@ def _smtp_reply(smtp: Smtp) -> Response:
 @auth.needs("check")
 def check_smtp() -> Response:
     """Send a test email through an SMTP server: 200 if the server accepted it, otherwise 406."""
-    check = service.run(g.caller, _smtp_under_either_name(), base_url=auth.base_url())
+    parameters.refuse_in_query("accesstoken")
+    sent = parameters.Sent()
+    smtp_id = _smtp_under_either_name(sent)
+    token = sent.text("accesstoken", oauth_rules.access_token)
+    sent.done()
+    check = service.run(g.caller, smtp_id, base_url=auth.base_url(), access_token=token or "")
     if check.accepted:
         return Response(status=200)
     return problems.failed_check(check)
@@ -155,12 +164,9 @@ def explain_error() -> Response:
     return schema.reply(schema.explanation(found))
 
 
-def _smtp_under_either_name() -> str:
+def _smtp_under_either_name(sent: parameters.Sent) -> str:
     """Return the SMTP server's id, which the published documents call ``idapp``."""
-    sent = parameters.Sent()
-    smtp_id = sent.id("idsmtp", required=False) if "idsmtp" in sent else sent.id("idapp")
-    sent.done()
-    return smtp_id
+    return sent.id("idsmtp", required=False) if "idsmtp" in sent else sent.id("idapp")
 
 
 # --- apps ----------------------------------------------------------------------------------

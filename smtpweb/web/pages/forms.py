@@ -286,6 +286,7 @@ class TokenForm(Form):
             SelectChoice("write", lazy_gettext("create, change and delete them")),
             SelectChoice("check", lazy_gettext("check SMTP servers (sends test emails)")),
             SelectChoice("secrets", lazy_gettext("read the passwords of SMTP servers")),
+            SelectChoice("token", lazy_gettext("get OAuth access tokens of SMTP servers")),
         ],
         default=["read"],
         widget=ListWidget(),

@@ -26,6 +26,15 @@ class PasswordField(Notes, wtforms.PasswordField):
     """One line of masked text."""
 
 
+class SecretTextField(PasswordField):
+    """Several lines of a secret, which is never shown again."""
+
+    widget = wtforms.widgets.TextArea()
+
+    def _value(self) -> str:
+        return ""
+
+
 class RadioField(Notes, wtforms.RadioField):
     """One choice, with all choices shown."""
 

@@ -18,7 +18,8 @@ from ...errors import SecretUnreadable
 from ...mailcheck import Encryption, Report
 from ...mailcheck.core.modes import USUAL_PORTS
 from ...mailcheck.core.pasted import Parts
-from ...providers import credentials, preflight, presets, reachability
+from ...providers import credentials, preflight, presets
+from ...providers.dns_records import warnings as dns_warnings
 from ...providers.presets import Choice
 from ...providers.settings import Settings
 from ...registry import checkability, destination, fields, smtps
@@ -37,8 +38,9 @@ from .form_fields import (
     values_of,
     with_usual_port,
 )
-from .forms import Form, once_field, version_number
+from .forms import once_field, version_number
 from .noted_fields import BooleanField, HiddenField, PasswordField, RadioField, notes_of
+from .oauth_fields import OauthFields
 
 
 def _encryption(value: str) -> str:
@@ -56,7 +58,7 @@ _FROM_ADDRESS: dict[str, Callable[[str], Any]] = {
 _JUDGED = ("host", "encryption", "port", "username", "password", "defaultfromemail")
 
 
-class SmtpForm(Form):
+class SmtpForm(OauthFields):
     """Create or edit an SMTP server."""
 
     provider = LineField(lazy_gettext("Provider"), [Optional()])
@@ -138,6 +140,7 @@ class SmtpForm(Form):
         return values_of(smtp, SmtpForm, fields.SMTP) | {
             "encryption": smtp.encryption.value,
             "username": smtp.shown_username or "",
+            **OauthFields.of_grant(smtp),
             "passwordexpires": f"{smtp.passwordexpires:%Y-%m-%d}" if smtp.passwordexpires else "",
             "version": smtp.version,
         }
@@ -253,7 +256,7 @@ class SmtpForm(Form):
     @property
     def needs_password(self) -> bool:
         """Whether the password must be re-entered: it was for another server or user name."""
-        if self.smtp is None or self.password.data:
+        if self.smtp is None or self.password.data or self.by_oauth:
             return False
         fate = destination.fate_of_password(self.smtp, self._where_it_goes())
         return fate is Fate.NEEDED_AGAIN
@@ -306,7 +309,7 @@ class SmtpForm(Form):
         settings = self._settings(app)
         if self._keeps_password and self.smtp and not smtps.has_key_of_password(self.smtp):
             notes_of(self.password).warnings = [say(SecretUnreadable.title)]
-        dns = reachability.look_up(settings, resolver) if resolver else ()
+        dns = dns_warnings.look_up(settings, resolver) if resolver else ()
         for warning in (*dns, *preflight.warnings(settings)):
             notes = notes_of(self._fields[warning.field])
             notes.warnings = [*(notes.warnings or ()), say(warning.text)]
@@ -351,6 +354,7 @@ class SmtpForm(Form):
             port=port,
             encryption=encryption,
             auth=bool(self.auth.data),
+            oauth=self.by_oauth,
             username=username,
             password_findings=password_findings,
             mail_from=sender,
@@ -379,7 +383,7 @@ class SmtpForm(Form):
         if self.keeps_username:
             del changes["username"]
         changes["password"] = self.accepted.get("password")
-        if not self.password.data:
+        if not self.password.data or self.by_oauth:
             del changes["password"]
         return cast(SmtpChanges, changes)
 

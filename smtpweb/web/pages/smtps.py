@@ -16,7 +16,8 @@ from ...database.session import db
 from ...errors import BadInput, Sentence
 from ...extensions import services
 from ...monitoring import history
-from ...registry import apps, duplicates, names, overview, removals, smtps
+from ...oauth import saving
+from ...registry import apps, duplicates, grants, names, overview, removals, smtps
 from ..http import auth
 from ..http.i18n import say
 from ..presentation import causes, chart, remedies
@@ -39,7 +40,8 @@ def new_smtp(app_id: str) -> AnyResponse:
         form.fill_parts()
     elif form.validate_on_submit():
         with form.catches():
-            smtp = smtps.save(auth.user().id, app.id, form.changes(), once=form.once())
+            user_id, oauth = auth.user().id, form.oauth_changes()
+            smtp = saving.save(user_id, app.id, form.changes(), oauth, once=form.once())
             earlier, _total = service.history(smtp, 0, 1)
             if earlier and not form.save.data:  # the form was sent twice
                 return redirect(url_for(".show_check", check_id=earlier[0].id), 303)
@@ -60,6 +62,7 @@ def show_smtp(smtp_id: str) -> str:
         "smtps/show.html",
         smtp=smtp,
         app=smtp.app,
+        grant=grants.find(smtp.id) if smtp.uses_oauth else None,
         warnings=_warnings(smtp),
         doubles=duplicates.of(auth.user().id, [smtp.id]).get(smtp.id, ()),
         last=newest[0] if newest else None,
@@ -109,10 +112,11 @@ def edit_smtp(smtp_id: str) -> AnyResponse:
     elif form.validate_on_submit():
         with form.catches():
             version = form.accepted.get("version")
-            saved = smtps.save(
+            saved = saving.save(
                 user.id,
                 smtp.app_id,
                 form.changes(),
+                form.oauth_changes(),
                 smtp.id,
                 version=version,
                 keep_password=form.keep_password.data,

@@ -17,10 +17,10 @@ from ...mailcheck import Report, Stage
 from ...mailcheck.core import egress
 from ...mailcheck.core.types import Notice
 from ...mailcheck.diagnosis.catalogue import causes_by_id
-from ...mailcheck.diagnosis.facts import WARNINGS
+from ...mailcheck.diagnosis.facts import TOKEN_REASONS, WARNINGS
 from ...mailcheck.diagnosis.matcher import Diagnosis
 from ...mailcheck.diagnosis.providers import providers
-from ...mailcheck.diagnosis.rendering import DEADLINE_STEP, FACTS, Rendered, render
+from ...mailcheck.diagnosis.rendering import ADDED_STEPS, FACTS, Rendered, render
 from ...mailcheck.net import happy_eyeballs
 from ...mailcheck.protocol.replies import BREACHES
 from ..http.i18n import spoken
@@ -84,13 +84,21 @@ def texts() -> Iterator[str]:
     """Yield the facts that are themselves English text, for translators."""
     yield from FACTS.values()
     yield from BREACHES
-    yield DEADLINE_STEP
+    yield from ADDED_STEPS
     yield from WARNINGS
+    yield from TOKEN_REASONS.values()
     yield from happy_eyeballs.WORDS
     for provider in providers():
         yield from (notice.text for notice in provider.notices)
     yield from sorted(egress.RANGE_NAMES)
-    yield from ("login", "password", "another address", "SMTP over TLS", "not readable")
+    yield from (
+        "login",
+        "password",
+        "access token",
+        "another address",
+        "SMTP over TLS",
+        "not readable",
+    )
 
 
 def _words(

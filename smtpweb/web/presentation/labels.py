@@ -42,6 +42,10 @@ ENCRYPTION = {
 
 # For each stage: its command or protocol, and what happens in it.
 STAGES = {
+    Stage.TOKEN: (
+        lazy_gettext("Access token"),
+        lazy_gettext("Ask the authorization server for an access token (OAuth 2.0)"),
+    ),
     Stage.POLICY: (
         lazy_gettext("Policy"),
         lazy_gettext("Is smtpweb allowed to connect to this host and port?"),
@@ -52,7 +56,7 @@ STAGES = {
     Stage.GREETING: (lazy_gettext("Greeting"), lazy_gettext("The server introduces itself")),
     Stage.EHLO: ("EHLO", lazy_gettext("The server lists its capabilities")),
     Stage.STARTTLS: ("STARTTLS", lazy_gettext("Switch the connection to TLS")),
-    Stage.AUTH: ("AUTH", lazy_gettext("Sign in with user name and password")),
+    Stage.AUTH: ("AUTH", lazy_gettext("Sign in to the server")),
     Stage.MAIL: ("MAIL FROM", lazy_gettext("The server accepts the sender")),
     Stage.RCPT: ("RCPT TO", lazy_gettext("The server accepts the recipient")),
     Stage.DATA: ("DATA", lazy_gettext("Hand over the message")),
@@ -222,6 +226,7 @@ def stage(name: str) -> str:
 def at_stage(name: str) -> str:
     """Return the name of a stage for use in a sentence: "Failed at the greeting"."""
     in_a_sentence = {
+        Stage.TOKEN: pgettext("in a sentence", "Access token"),
         Stage.POLICY: pgettext("in a sentence", "Policy"),
         Stage.GREETING: pgettext("in a sentence", "Greeting"),
     }
@@ -298,6 +303,7 @@ def tls_facts(report: Report) -> list[tuple[str, str]]:
         (_("Names"), ", ".join(tls.names)),
         (_("Issuer"), tls.issuer),
         (_("Valid until"), until if tls.not_after else ""),
+        (_("Public key (SHA-256)"), tls.pin),
     )
     return [(name, value) for name, value in facts if value]
 

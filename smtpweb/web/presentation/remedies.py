@@ -26,6 +26,7 @@ _BY_CODE = {
     "SMTP_SENDGRID_LOGIN_REQUIRED": "smtp_login",
 }
 _BY_STAGE = {
+    Stage.TOKEN: "smtp_secret",
     Stage.POLICY: "host",
     Stage.RESOLVE: "host",
     Stage.CONNECT: "port",

@@ -17,7 +17,18 @@ from ...providers import presets
 from ...registry import names, overview
 from ...validators import LANGUAGES
 from ..http import form_owner
-from . import causes, channel_labels, confidence, dark_theme, labels, past, remedies, times
+from . import (
+    causes,
+    channel_labels,
+    confidence,
+    dark_theme,
+    dns_labels,
+    grant_labels,
+    labels,
+    past,
+    remedies,
+    times,
+)
 
 _DAY = 86400
 _YEAR = 365 * _DAY
@@ -40,6 +51,8 @@ def register(app: Flask) -> None:
         "times": times,
         "format_decimal": format_decimal,
         "past": past,
+        "dns_labels": dns_labels,
+        "grant_labels": grant_labels,
         "alarm_words": channel_labels,
         "has_demo_mailbox": "demo" in app.blueprints,
         "causes": causes,

@@ -29,6 +29,7 @@ from smtpweb.mailcheck.core.types import AddressOutcome
 from smtpweb.mailcheck.flow.alternatives import Finding
 from smtpweb.mailcheck.flow.check import course
 from smtpweb.mailcheck.net.happy_eyeballs import Race
+from tests.support.tokens import bearer
 
 HERE = ipaddress.ip_address("192.0.2.1")
 TARGET = Target(
@@ -133,6 +134,52 @@ def test_turns_without_pipelining_are_two_more_with_quit_apart() -> None:
     assert report.accepted
     assert script.turns + 1 == 7
     assert script.sent[-1] == b"QUIT\r\n"
+
+
+OFFERS = b"250-me\r\n250-AUTH XOAUTH2 OAUTHBEARER\r\n250 PIPELINING\r\n"
+REFUSED = b"334 eyJzdGF0dXMiOiJpbnZhbGlkX3Rva2VuIn0=\r\n"
+
+
+@pytest.mark.parametrize("mechanism", ["XOAUTH2", "OAUTHBEARER"])
+@pytest.mark.parametrize(
+    ("length", "auth", "trips"),
+    [
+        (200, [b"235 ok\r\n"], 6),  # the token fits into the AUTH line
+        (1500, [b"334 \r\n", b"235 ok\r\n"], 7),
+    ],
+)
+def test_turns_with_a_token_are_as_few_as_can_be(
+    mechanism: str, length: int, auth: list[bytes], trips: int
+) -> None:
+    script = Script([GOOD[0], OFFERS, *auth, *GOOD[2:]])
+    report = script.run(with_token(bearer(length), mechanism))
+    assert report.accepted
+    assert script.turns + 1 == trips
+
+
+@pytest.mark.parametrize("mechanism", ["XOAUTH2", "OAUTHBEARER"])
+@pytest.mark.parametrize(
+    ("length", "auth", "trips"),
+    [
+        (200, [b"535 no\r\n"], 4),
+        (200, [REFUSED, b"535 no\r\n"], 5),
+        (1500, [b"334 \r\n", b"535 no\r\n"], 5),
+        (1500, [b"334 \r\n", REFUSED, b"535 no\r\n"], 6),
+    ],
+)
+def test_turns_until_a_token_is_refused_are_as_few_as_can_be(
+    mechanism: str, length: int, auth: list[bytes], trips: int
+) -> None:
+    script = Script([GOOD[0], OFFERS, *auth])
+    report = script.run(with_token(bearer(length), mechanism))
+    assert report.stage is Stage.AUTH
+    assert script.turns + 1 == trips
+
+
+def with_token(token: str, mechanism: str) -> Target:
+    return dataclasses.replace(
+        TARGET, auth=True, username="app@example.com", access_token=token, mechanism=mechanism
+    )
 
 
 def test_milliseconds_are_those_of_each_stage() -> None:

@@ -78,8 +78,8 @@ def test_address_that_fails_at_once_does_not_hold_up_the_others(
 ) -> None:
     begin = sockets.begin_connect
 
-    def first_fails(address: Address, port: int) -> socket.socket | str:
-        return "no route" if address != MANY[-1] else begin(address, port)
+    def first_fails(address: Address, port: int, source: Address | None) -> socket.socket | str:
+        return "no route" if address != MANY[-1] else begin(address, port, source)
 
     monkeypatch.setattr(resolver, "addresses_of", lambda host: MANY)
     monkeypatch.setattr(sockets, "begin_connect", first_fails)
@@ -140,7 +140,9 @@ def test_connection_that_leads_elsewhere_is_not_used(
     begin = sockets.begin_connect
     with fake_smtp() as server:
         real = ipaddress.ip_address(server.host)
-        monkeypatch.setattr(sockets, "begin_connect", lambda address, port: begin(real, port))
+        monkeypatch.setattr(
+            sockets, "begin_connect", lambda address, port, source: begin(real, port)
+        )
         report = check(server.target(host=str(elsewhere), other_modes=()))
     assert report.stage is Stage.CONNECT
     assert [(one.address, one.outcome) for one in report.addresses] == [

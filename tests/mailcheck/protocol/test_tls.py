@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
 import ssl
-import threading
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from ssl import TLSVersion
 
 import pytest
 
-from smtpweb.mailcheck import EgressPolicy, Encryption, Stage, Target
+from smtpweb.mailcheck import Encryption, Stage
 from smtpweb.mailcheck import check as blocking_check
 from smtpweb.mailcheck.protocol import tls
 from tests.support.drivers import Check
-from tests.support.fake_certificates import ca_file, server_context
+from tests.support.fake_certificates import server_context
 from tests.support.fake_smtp import fake_smtp
 from tests.support.one_write_tls import GREETING, libssl, one_write_server
+from tests.support.tls_servers import tls_server
 
 LOGIN = ("u", "a secret")
 
@@ -198,45 +195,6 @@ def test_second_reply_in_one_write_with_the_handshake_was_not_asked_for(
     with one_write_server(GREETING + b"250 too early\r\n", early=early) as target:
         report = check(target)
     assert (report.stage, report.code) == (Stage.EHLO, "SMTP_OUT_OF_STEP")
-
-
-@contextlib.contextmanager
-def tls_server(context: ssl.SSLContext) -> Iterator[Target]:
-    """A TLS server on blocking sockets, because asyncio does not send its alerts."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    listener.settimeout(10)
-
-    def serve() -> None:
-        while True:
-            try:
-                raw, _ = listener.accept()
-            except OSError:
-                return
-            raw.settimeout(2)
-            try:
-                with context.wrap_socket(raw, server_side=True) as secured:
-                    secured.sendall(b"220 hello\r\n")
-                    secured.recv(100)
-            except OSError:
-                raw.close()
-
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    try:
-        yield Target(
-            "localhost",
-            listener.getsockname()[1],
-            "app@example.com",
-            "test@example.com",
-            Encryption.IMPLICIT,
-            timeout=2,
-            policy=EgressPolicy.parse("127.0.0.0/8", "*"),
-            ca_file=ca_file(),
-        )
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        thread.join(5)
 
 
 @pytest.mark.parametrize("kind", ["says", "untrusted, says"])

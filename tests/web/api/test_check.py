@@ -23,6 +23,7 @@ from smtpweb.database.session import db, now
 from smtpweb.extensions import services
 from smtpweb.mailcheck.core.effects import NotResolved
 from smtpweb.mailcheck.core.failure import Symptom
+from smtpweb.mailcheck.core.trust import parse_pin
 from smtpweb.mailcheck.net import resolver
 from smtpweb.mailcheck.protocol.connection import Connection
 from tests.support.api_checks import check, register
@@ -111,6 +112,28 @@ def test_failure_says_how_sure_its_cause_is(
         problem = check(alice, smtp_id).json
     assert (problem["stage"], problem["confidence"]) == ("auth", confidence)
     assert problem["alsoPossible"] == also
+
+
+def test_sandbox_is_named_where_it_accepts_and_where_it_refuses(alice: Person, idapp: str) -> None:
+    greeting = "220 7f0c1a Mailpit ESMTP Service ready"
+    with fake_smtp(replies={"connect": greeting}) as server:
+        smtp_id = register(alice, idapp, server)
+        assert check(alice, smtp_id).status_code == 200
+    [row] = kept(alice)
+    assert row.code == "SMTP_ACCEPTED_SANDBOX"
+    assert row.report
+    assert row.report.sandbox == "Mailpit"
+    with fake_smtp(replies={"connect": greeting, "MAIL": "550 no"}) as server:
+        problem = check(alice, register(alice, idapp, server)).json
+    assert problem["sandbox"] == "Mailpit"
+
+
+def test_key_of_the_server_is_in_the_answer(alice: Person, idapp: str) -> None:
+    with fake_smtp(tls="implicit", certificate="untrusted") as server:
+        smtp_id = register(alice, idapp, server, host="localhost", ssltls=True)
+        problem = check(alice, smtp_id).json
+    assert problem["code"] == "SMTP_TLS_CERTIFICATE_UNTRUSTED"
+    assert parse_pin(problem["certificatePin"]) == problem["certificatePin"]
 
 
 def test_alternative_mode_that_works_is_in_the_answer(alice: Person, idapp: str) -> None:

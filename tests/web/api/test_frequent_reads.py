@@ -91,7 +91,7 @@ def test_unknown_token_is_answered_without_a_flask_request(
         assert both.dispatched == 0
 
 
-def test_other_requests_are_left_to_the_views(
+def test_requests_of_other_kinds_are_left_to_the_views(
     both: Both, alice: Person, charlie: Person, idapp: str, idsmtp: str
 ) -> None:
     path = f"{BY_APP}?idapp={idapp}"

@@ -26,6 +26,7 @@ from tests.conftest import settings_for
 from tests.support.factories import use_share
 from tests.support.fake_certificates import ca_file
 from tests.support.fake_smtp import fake_smtp
+from tests.support.oauth_servers import fake_oauth, refusal, token
 from tests.support.people import Person, Reply
 
 DOCUMENT = openapi.document()
@@ -116,6 +117,7 @@ class Story:
         self.reuse_key("/private/alarms/save", mail, mail | {"label": "other"})
         self.example("/private/alarms/remove", idalarm=alarm)
         self.watch(app, smtp)
+        self.sign_in_with_tokens(app, smtp)
         self.reuse_key("/private/apps/save", {"name": "once"}, {"name": "twice"})
         one = {"idapp": app, "host": "smtp.yourserver.net", "port": 587}
         self.reuse_key("/private/smtps/save", one, one | {"port": 465})
@@ -145,6 +147,22 @@ class Story:
         with self.person.app.app_context():
             db.session.query(Check).filter(Check.queued.is_not(None)).delete()
             db.session.commit()
+
+    def sign_in_with_tokens(self, app: str, smtp: str) -> None:
+        expired = "AADSTS7000222: The provided client secret keys are expired."
+        with fake_oauth(refusal("invalid_client", expired), token("the-access-token")) as server:
+            given = {
+                "oauthgrant": "client_credentials",
+                "oauthtokenurl": server.token_url,
+                "oauthclientid": "an-app",
+                "oauthclientsecret": "s3cret",
+                "oauthexpires": "2027-11-30",
+            }
+            self.example("/private/smtps/save", idapp=app, idsmtp=smtp, password="", **given)
+            self.example("/private/smtps/token", idsmtp=smtp)
+            self.example("/private/smtps/token", idsmtp=smtp)
+            self.example("/private/smtps/findById", idsmtp=smtp)
+            self.example("/private/smtps/findByApp", idapp=app)
 
     def reuse_key(self, path: str, *bodies: dict[str, Any]) -> None:
         for body in bodies:
@@ -257,6 +275,7 @@ def masked(body: Any) -> str:
     text = re.sub(r"ID-[0-9]{13}\b", "JOB", text)
     text = re.sub(r'"milliseconds": \{[^}]*\}', '"milliseconds": {}', text)
     text = re.sub(r"\b[0-9a-f]{16}\b", "NUMBER", text)
+    text = re.sub(r'"certificatePin": "[\w+/]{43}="', '"certificatePin": "PIN"', text)
     text = re.sub(r"whsec_[\w+/=]+", "SECRET", text)
     text = re.sub(r"smw_[\w-]{43}", "TOKEN", text)
     return re.sub(r"\d{4}-\d\d-\d\dT[\d:.]{12}", "TIME", text)

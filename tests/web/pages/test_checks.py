@@ -80,7 +80,7 @@ def test_failed_check_names_the_cause_the_steps_and_the_servers_words(
     assert "535 5.7.8 Username and Password not accepted" in page.text
     assert "What to do next" in page.text
     assert len(list(page.all("ol"))) == 3  # where we are, the steps, the ladder
-    assert "AUTH Sign in with user name and password failed" in page.text
+    assert "AUTH Sign in to the server failed" in page.text
     assert "MAIL FROM The server accepts the sender not reached" in page.text
     assert "C: EHLO" in page.text
     assert page.links()["Fix…"] == f"/smtps/{smtp.id}/edit?field=smtp_secret"
@@ -334,7 +334,17 @@ def test_tls_facts_and_addresses_are_shown(browser: Browser, alice: Person, idap
     assert "TLSv1.3" in page.text
     assert "127.0.0.1" in page.text
     assert "days left" in page.text
+    assert "Public key (SHA-256)" in page.text
     assert "A 127.0.0.1 connected after" in page.text or "A 127.0.0.1 connected" in page.text
+
+
+def test_sandbox_says_that_it_delivers_nothing(browser: Browser, alice: Person, idapp: str) -> None:
+    replies = {"connect": "220 7f0c1a Mailpit ESMTP Service ready"}
+    with fake_smtp(login=("shop", "s3cret"), replies=replies) as server:
+        page = browser.submit(f"/apps/{idapp}/smtps/new", CHECK, **for_server(server))
+        page = browser.result(page)
+    assert page.heading == "Accepted, but this server delivers nothing: Mailpit"
+    assert "Accepted does not mean delivered" not in page.text
 
 
 def test_history_that_is_long_has_pages(browser: Browser, alice: Person, idapp: str) -> None:

@@ -11,11 +11,12 @@ from typing import Any
 
 from standardwebhooks import Webhook
 
-from .... import __version__
+from .... import __version__, vetted_http
 from ....config import settings
-from . import vetted_http
+from ....mailcheck.core.redaction import cleaned, cut
 from .outcome import Attempt
 
+MAX_BODY = 2048  # octets of a response that are read
 TIMEOUT = 10.0  # seconds, name resolution included
 _GONE = 410
 
@@ -32,7 +33,6 @@ def send(url: str, secret: str, message_id: str, payload: Mapping[str, Any]) -> 
     headers = {
         "Content-Type": "application/json",
         "User-Agent": f"smtpweb/{__version__}",
-        "Content-Length": str(len(body.encode())),
         "Accept": "*/*",
         "webhook-id": message_id,
         "webhook-timestamp": str(int(moment.timestamp())),
@@ -40,19 +40,23 @@ def send(url: str, secret: str, message_id: str, payload: Mapping[str, Any]) -> 
     }
     config = settings()
     try:
-        reply = vetted_http.post(
+        reply = vetted_http.request(
+            "POST",
             url,
-            body.encode(),
-            headers,
+            body=body.encode(),
+            headers=headers,
             policy=config.webhook_egress,
             ca_file=config.ca_file,
             timeout=TIMEOUT,
+            max_body=MAX_BODY,
+            cut_body=True,
         )
-    except vetted_http.NotSent as error:
+    except vetted_http.NoResponse as error:
         return Attempt(False, str(error))
     if 200 <= reply.status < 300:
         return Attempt(True, f"HTTP {reply.status}")
     if 300 <= reply.status < 400:
         return Attempt(False, f"HTTP {reply.status}: redirects are not followed.")
-    text = f": {reply.text}" if reply.text else ""
-    return Attempt(False, f"HTTP {reply.status}{text}", gone=reply.status == _GONE)
+    text = cut(cleaned(reply.body.decode("utf-8", "replace")).strip(), 200)
+    shown = f": {text}" if text else ""
+    return Attempt(False, f"HTTP {reply.status}{shown}", gone=reply.status == _GONE)
