@@ -113,6 +113,7 @@ class SmtpForm(OauthFields):
     once_key = once_field()
     save_and_check = SubmitField()
     save = SubmitField(lazy_gettext("Save without checking"))
+    probe = SubmitField(lazy_gettext("Test connection, send nothing"))
 
     def __init__(
         self,

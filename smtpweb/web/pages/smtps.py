@@ -10,11 +10,12 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 from werkzeug.wrappers import Response as AnyResponse
 
-from ...checking import service
+from ...checking import service, unsaved
 from ...database.models import App, Smtp
 from ...database.session import db
-from ...errors import BadInput, Sentence
+from ...errors import BadInput, Busy, SecretUnreadable, Sentence
 from ...extensions import services
+from ...mailcheck import Report
 from ...monitoring import history
 from ...oauth import saving
 from ...registry import apps, duplicates, grants, names, overview, removals, smtps
@@ -38,7 +39,7 @@ def new_smtp(app_id: str) -> AnyResponse:
         form.fill_preset()
     elif form.asks_for_parts:
         form.fill_parts()
-    elif form.validate_on_submit():
+    elif form.validate_on_submit() and not form.probe.data:
         with form.catches():
             user_id, oauth = auth.user().id, form.oauth_changes()
             smtp = saving.save(user_id, app.id, form.changes(), oauth, once=form.once())
@@ -109,7 +110,7 @@ def edit_smtp(smtp_id: str) -> AnyResponse:
         form.fill_preset()
     elif form.asks_for_parts:
         form.fill_parts()
-    elif form.validate_on_submit():
+    elif form.validate_on_submit() and not form.probe.data:
         with form.catches():
             version = form.accepted.get("version")
             saved = saving.save(
@@ -174,8 +175,22 @@ def remove_smtp(smtp_id: str) -> AnyResponse:
 
 
 def _form(form: SmtpForm, app: App) -> AnyResponse:
+    report = _probe(form, app) if form.probe.data and not form.errors else None
     form.judge(app)
-    return form.page("smtps/edit.html", app=app, smtp=form.smtp)
+    return form.page("smtps/edit.html", app=app, smtp=form.smtp, probed=causes.said(report))
+
+
+def _probe(form: SmtpForm, app: App) -> Report | None:
+    """Test what was typed, without saving it; return None if that was refused."""
+    smtp_id, keep = form.smtp.id if form.smtp else None, bool(form.keep_password.data)
+    with form.catches():
+        try:
+            return unsaved.probe(
+                auth.page_caller(), app.id, form.changes(), smtp_id, keep_password=keep
+            )
+        except (Busy, SecretUnreadable) as error:
+            form.form_errors.append(say(error.detail))
+    return None
 
 
 def _tell_cause(form: SmtpForm, smtp: Smtp) -> None:

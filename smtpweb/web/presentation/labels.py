@@ -15,6 +15,7 @@ from flask_babel import (
 )
 from flask_babel import gettext as _
 
+from ...checking import verdict
 from ...checking.service import is_under_way
 from ...database.models import App, Check, Smtp
 from ...database.session import AnyRow, now
@@ -211,6 +212,8 @@ def check_state(check: Check | AnyRow) -> State:
         return State(
             _("Delivered: confirmed after %(time)s", time=travel(check)), "success", "done"
         )
+    if check.accepted and check.mode == verdict.PROBE:
+        return State(_("Connection works"), "success", "done")
     if check.accepted:
         return State(_("Accepted"), "success", "done")
     if check.stage == Stage.POLICY:
