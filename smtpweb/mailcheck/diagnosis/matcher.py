@@ -91,8 +91,7 @@ def diagnose(seen: Seen, understood: Understanding | None = None) -> Diagnosis:
     facts = seen.facts | _derived(seen, reading)
     facts["sandbox"] = provider is not None and role_of(str(facts.get("host", ""))) is Role.SANDBOX
     context = _Context(seen, facts, reading, frozenset() if provider is None else provider.ids)
-    if meanings and not context.is_plausible(meanings[0]):
-        meanings = ()
+    meanings = tuple(match for match in meanings if context.is_plausible(match))
     if not meanings and provider is not None and seen.reply is not None:
         meanings = _state_of_account(provider, seen.reply)
     cause, match = _choose(context, meanings)
@@ -181,7 +180,7 @@ def _is_guess(context: _Context, meanings: tuple[Match, ...]) -> bool:
     if not meanings:
         return False
     best = meanings[0]
-    if not best.backed and not best.by_code:
+    if not best.backed:
         return True
     if best.strength not in (PLAIN, VAGUE) or best.supported:
         return False
