@@ -34,7 +34,7 @@ from ..core.types import Stage
 from .common_words import COURTESIES, FILLERS, REFUSALS, STATES, SUBJECTS
 from .phrase_language import WORDS, expanded, keys_of, pattern_of
 from .reading import Reading
-from .subjects import ACCUSED, named_in
+from .subjects import ACCUSED, mentioned_in, named_in
 
 FOLDER = Path(__file__).parent / "lexicon"
 LANGUAGES = ("en", "de", "fr", "es", "it", "pt", "ru", "zh", "ja", "nl", "pl", "tr", "ko")
@@ -153,7 +153,7 @@ def meanings_of(reading: Reading, stage: Stage) -> tuple[Match, ...]:
                 or supported
                 or unread <= _MAX_UNREAD[strength]
                 or (strength == WEAK and length >= _MORE_THAN_A_WORD)
-                or _has_code(reading.code, entry.codes)
+                or (unread <= _MAX_UNREAD[NOTHING] and _has_code(reading.code, entry.codes))
             )
         match = Match(
             entry.meaning, entry.party, strength, supported, length, start, by_code, backed
@@ -175,23 +175,30 @@ def meanings_of(reading: Reading, stage: Stage) -> tuple[Match, ...]:
             offer(number, STRONG, 0, len(reading.words), by_code=False)
         if entry.alone and any(_fits(reading.enhanced, code) for code in entry.alone):
             offer(number, 0, 0, len(reading.words), by_code=True)
-    return _weighed(reading, best.values())
+    return _weighed(reading, best.values(), stage)
 
 
-def _weighed(reading: Reading, matches: Iterable[Match]) -> tuple[Match, ...]:
+def _weighed(reading: Reading, matches: Iterable[Match], stage: Stage) -> tuple[Match, ...]:
     """Return the matches, best first, weighed by whom the reply names."""
     named = named_in(reading.words)
-    weighed = [replace(match, strength=_strength_for(match, named)) for match in matches]
+    # "Invalid address" at RCPT is the recipient's, unless the words speak of the sender
+    is_recipients = stage is Stage.RCPT and "sender" not in mentioned_in(reading.words)
+    weighed = [
+        replace(match, strength=_strength_for(match, named, is_recipients=is_recipients))
+        for match in matches
+    ]
     weighed = [match for match in weighed if match.strength or match.by_code]
     return tuple(sorted(weighed, key=lambda match: match.rank, reverse=True))
 
 
-def _strength_for(match: Match, named: frozenset[str]) -> int:
+def _strength_for(match: Match, named: frozenset[str], *, is_recipients: bool) -> int:
     """Return a lower strength if the meaning accuses one party, but the reply names another."""
     accused = match.party in ACCUSED and (match.party != "client" or match.meaning in _ABOUT_CLIENT)
     if not accused or match.by_code or match.party in named:
         return match.strength
     if match.strength in (PLAIN, VAGUE, WEAK) and named:
+        return NOTHING
+    if is_recipients and match.strength < STRONG and match.party == "sender":
         return NOTHING
     return NOTHING if match.strength == WEAK and match.party == "client" else match.strength
 

@@ -91,7 +91,9 @@ def diagnose(seen: Seen, understood: Understanding | None = None) -> Diagnosis:
     facts = seen.facts | _derived(seen, reading)
     facts["sandbox"] = provider is not None and role_of(str(facts.get("host", ""))) is Role.SANDBOX
     context = _Context(seen, facts, reading, frozenset() if provider is None else provider.ids)
-    meanings = tuple(match for match in meanings if context.is_plausible(match))
+    meanings = tuple(match for match in meanings if not context.is_another_sender_fault(match))
+    if meanings and not context.is_plausible(meanings[0]):
+        meanings = ()
     if not meanings and provider is not None and seen.reply is not None:
         meanings = _state_of_account(provider, seen.reply)
     cause, match = _choose(context, meanings)
@@ -150,10 +152,18 @@ class _Context:
     def is_plausible(self, match: Match) -> bool:
         """Check whether a reply at this stage can be about the match's party."""
         if self.seen.stage is Stage.AUTH:
-            return match.party in ("account", "client", "server")
+            return match.party in ("account", "client", "server", "policy")
         if self.facts.get("mx"):
             return match.party != "account" or match.meaning == "message-rate"
         return True
+
+    def is_another_sender_fault(self, match: Match) -> bool:
+        """Check whether "may not send from" cannot mean an account: nobody signs in here."""
+        return (
+            match.meaning == "sender-not-owned"
+            and match.strength < STRONG
+            and bool(self.facts.get("mx"))
+        )
 
     def cause_of(self, meaning: str) -> Cause | None:
         """Return the most specific cause of ``meaning`` in this context."""
