@@ -8,7 +8,7 @@ what its registered text says, and a reply without known words the neutral cause
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..core.failure import Symptom
@@ -91,7 +91,7 @@ def diagnose(seen: Seen, understood: Understanding | None = None) -> Diagnosis:
     facts = seen.facts | _derived(seen, reading)
     facts["sandbox"] = provider is not None and role_of(str(facts.get("host", ""))) is Role.SANDBOX
     context = _Context(seen, facts, reading, frozenset() if provider is None else provider.ids)
-    meanings = tuple(match for match in meanings if not context.is_another_sender_fault(match))
+    meanings = tuple(placed for match in meanings if (placed := context.in_place(match)))
     if meanings and not context.is_plausible(meanings[0]):
         meanings = ()
     if not meanings and provider is not None and seen.reply is not None:
@@ -157,13 +157,15 @@ class _Context:
             return match.party != "account" or match.meaning == "message-rate"
         return True
 
-    def is_another_sender_fault(self, match: Match) -> bool:
-        """Check whether "may not send from" cannot mean an account: nobody signs in here."""
-        return (
-            match.meaning == "sender-not-owned"
-            and match.strength < STRONG
-            and bool(self.facts.get("mx"))
-        )
+    def in_place(self, match: Match) -> Match | None:
+        """Return ``match`` as it is meant on this server: "may not send from" depends on it."""
+        if match.meaning != "sender-not-owned" or match.strength == STRONG:
+            return match
+        if self.facts.get("mx"):
+            return None  # nobody signs in here, so it is not about an account
+        if self.facts.get("role") == Role.RELAY:
+            return replace(match, meaning="sender-not-verified")
+        return match
 
     def cause_of(self, meaning: str) -> Cause | None:
         """Return the most specific cause of ``meaning`` in this context."""
