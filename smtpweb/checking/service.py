@@ -20,7 +20,7 @@ from ..errors import Busy, NotFound, Sentence
 from ..mailcheck import Purpose, Report, Target
 from ..mailcheck.core.failure import Symptom
 from ..registry import checkability, grants, smtps
-from . import arrival, limits, recipients, retention, tokens, verdict, wording
+from . import arrival, connections, limits, recipients, retention, tokens, verdict, wording
 
 log = logging.getLogger(__name__)
 
@@ -147,7 +147,9 @@ def target_of(
             rcpt_to=rcpt_to,
             encryption=smtp.encryption,
         )
-    return Target(
+    if refusal := connections.refusal(smtp, rcpt_to):
+        return refusal
+    target = Target(
         host=smtp.host,
         port=smtp.port,
         mail_from=mail_from,
@@ -165,6 +167,7 @@ def target_of(
         content=wording.content_of(smtp, arrival_url, now()),
         purpose=purpose,
     )
+    return connections.with_options(target, smtp)
 
 
 def _finish(begun: Check, report: Report) -> Check:

@@ -27,7 +27,7 @@ from ..accounts.ownership import may_see_app
 from ..database.models import App, Smtp, User
 from ..database.session import db, writing
 from ..errors import BadInput, NameTaken, NotFound, QuotaReached, SmtpwebError
-from . import apps, fields, grants, smtps
+from . import apps, connection, fields, grants, smtps
 from .fields import Field
 
 FORMAT = "smtpweb"
@@ -95,7 +95,9 @@ def _smtp(smtp: Smtp, with_passwords: bool) -> dict[str, Any]:
         return members | {"username": smtp.shown_username} | oauth
     try:
         oauth = grants.exported(smtp, secrets=True) if smtp.uses_oauth else {}
-        return members | {"password": smtps.open_password(smtp)} | oauth
+        key = connection.open_key(smtp)
+        secret = {"password": smtps.open_password(smtp)} | ({"clientkey": key} if key else {})
+        return members | secret | oauth
     except SmtpwebError as error:
         raise BadDocument(f"SMTP {smtp.id} ({smtp.host})", error.title) from None
 
