@@ -89,7 +89,14 @@ def dump(*, user_id: str | None = None, with_passwords: bool = False) -> str:
 
 def _smtp(smtp: Smtp, with_passwords: bool) -> dict[str, Any]:
     exported = fields.exported(fields.SMTP, secrets=with_passwords)
-    members = {field.name: getattr(smtp, field.name) for field in exported if not field.secret}
+    members = {
+        field.name: value
+        for field in exported
+        if not field.secret
+        and (
+            (value := getattr(smtp, field.name)) is not None or field.name not in fields.CONNECTION
+        )
+    }
     if not with_passwords:
         oauth = grants.exported(smtp, secrets=False) if smtp.uses_oauth else {}
         return members | {"username": smtp.shown_username} | oauth

@@ -92,7 +92,7 @@ def field_at_fault(report: Report) -> str:
         return "testemail"
     if report.credential:
         return "smtp_login" if report.credential == "login" else "smtp_secret"
-    if report.code.startswith(_OF_THE_CERTIFICATE):
+    if report.code.startswith(_OF_THE_CERTIFICATE) and report.code not in _BY_CODE:
         return "host"  # not "encryption": do not encourage users to switch it off
     return _BY_CODE.get(report.code) or _BY_STAGE.get(report.stage, "host")
 
