@@ -5,7 +5,7 @@ const KEPT = 10 * 60000;
 const PATIENCE = 4000;
 const PREFIX = "smtpweb draft ";
 const NOT_KEPT = ["password", "hidden", "submit", "button", "file"];
-const CREDENTIALS = /:\/\/|[^\s/@]+:[^\s@]*@|[?&]\w*pass\w*=/i;
+const CREDENTIALS = /:\/\/|[^\s/@]+:[^\s@]*@|[?&]\w*pass\w*=|PRIVATE KEY/i;
 
 function drafts() {
   return Object.keys(sessionStorage).filter((key) => key.startsWith(PREFIX));

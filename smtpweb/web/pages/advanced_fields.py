@@ -24,6 +24,13 @@ UPLOADS = ("cacertificates", "clientcertificate", "clientkey")
 _DER = b"\x30"  # a SEQUENCE, with which certificates begin
 
 
+class PemField(LinesField):
+    """Certificates in PEM. A private key that was pasted by mistake is not shown again."""
+
+    def _value(self) -> str:
+        return "" if "PRIVATE KEY" in (self.data or "") else super()._value()
+
+
 class AdvancedFields(OauthFields):
     """How checks connect. Certificates are pasted or uploaded."""
 
@@ -47,9 +54,9 @@ class AdvancedFields(OauthFields):
         default="",
         validators=[Optional(), Reads(fields.SMTP["sourceaddress"].rule)],
     )
-    cacertificates = field_of(fields.SMTP["cacertificates"], LinesField)
+    cacertificates = field_of(fields.SMTP["cacertificates"], PemField)
     certificatepin = field_of(fields.SMTP["certificatepin"])
-    clientcertificate = field_of(fields.SMTP["clientcertificate"], LinesField)
+    clientcertificate = field_of(fields.SMTP["clientcertificate"], PemField)
     clientkey = SecretTextField(
         label_of(fields.SMTP["clientkey"]), [Optional(), Reads(fields.SMTP["clientkey"].rule)]
     )
@@ -60,7 +67,9 @@ class AdvancedFields(OauthFields):
         for name in UPLOADS:
             upload = request.files.get(f"{name}_file")
             if upload is not None and upload.filename and self.is_submitted():
-                self._fields[name].data = _text_of(upload.stream.read(MAX_PEM + 1))
+                field = self._fields[name]
+                field.data = _text_of(upload.stream.read(MAX_PEM + 1))
+                field.raw_data = [field.data]  # what tells that the field is not empty
 
     @property
     def offers_source(self) -> bool:
