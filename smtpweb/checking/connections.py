@@ -10,6 +10,7 @@ from ..config import settings
 from ..database.models import Smtp
 from ..mailcheck import Report, Target
 from ..mailcheck.core.failure import Symptom
+from ..mailcheck.core.options import TOKEN_MECHANISMS
 from ..mailcheck.core.trust import SYSTEM_TRUST, Trust, TrustKind
 from ..registry import connection
 
@@ -41,6 +42,12 @@ def with_options(target: Target, smtp: Smtp) -> Target:
         trust=_trust_of(smtp),
         identity=connection.identity_of(smtp),
     )
+
+
+def with_access_token(target: Target, access_token: str) -> Target:
+    """Return the target with a token to sign in with, in place of what is stored."""
+    mechanism = target.mechanism if target.mechanism in TOKEN_MECHANISMS else ""
+    return replace(target, auth=True, password="", access_token=access_token, mechanism=mechanism)
 
 
 def _trust_of(smtp: Smtp) -> Trust:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 
 from sqlalchemy import func, select
@@ -46,7 +45,7 @@ def run(
     try:
         begun, target = begin(caller, smtp_id, base_url=base_url, limited=limited)
         if access_token and isinstance(target, Target):
-            target = replace(target, auth=True, password="", access_token=access_token)
+            target = connections.with_access_token(target, access_token)
         return carry_out(begun, target)
     finally:
         slots.release()
