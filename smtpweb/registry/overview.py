@@ -246,8 +246,8 @@ def positions(app_id: str, smtp_ids: Sequence[str]) -> dict[str, int]:
 def marks(smtp_ids: Sequence[str]) -> Mapping[str, Sequence[AnyRow]]:
     """Return the last ``MARKS`` checks of each SMTP server, newest first, in one statement.
 
-    Rows omit the report: (id, smtp_id, smtp_version, started, ends_by, queued, finished,
-    accepted, stage, code, title). Every requested SMTP server has an entry.
+    Rows have what the state of a check follows from, and nothing that is said about it. Every
+    requested SMTP server has an entry.
     """
     # Only the index (smtp_id, started) is used to find where each bar begins, and the same index
     # is read from there on: a window over all checks would read years of history.
@@ -268,10 +268,8 @@ def marks(smtp_ids: Sequence[str]) -> Mapping[str, Sequence[AnyRow]]:
     )
     rows = db.session.execute(
         select(
-            Check.id, Check.smtp_id, Check.smtp_version, Check.started, Check.ends_by,
-            Check.queued, Check.finished, Check.accepted, Check.stage, Check.code, Check.title,
-            Check.facts,
-            Check.arrived, Check.cancelled, Check.recipient,
+            Check.id, Check.smtp_id, Check.started, Check.ends_by, Check.queued, Check.finished,
+            Check.accepted, Check.stage, Check.arrived, Check.cancelled,
         )
         .select_from(bars)
         .join(Check, and_(Check.smtp_id == bars.c.id, Check.started >= bars.c.oldest))
@@ -282,6 +280,18 @@ def marks(smtp_ids: Sequence[str]) -> Mapping[str, Sequence[AnyRow]]:
         if len(found[row.smtp_id]) < MARKS:
             found[row.smtp_id].append(row)
     return found
+
+
+def newest(marks: Mapping[str, Sequence[AnyRow]]) -> dict[str, AnyRow]:
+    """Return the newest of these checks of each SMTP server, with its cause but not its report."""
+    rows = db.session.execute(
+        select(
+            Check.id, Check.smtp_id, Check.smtp_version, Check.started, Check.ends_by,
+            Check.queued, Check.finished, Check.accepted, Check.stage, Check.code, Check.title,
+            Check.facts, Check.arrived, Check.cancelled, Check.recipient,
+        ).where(Check.id.in_([checks[0].id for checks in marks.values() if checks]))
+    )  # fmt: skip
+    return {row.smtp_id: row for row in rows}
 
 
 def tally(smtp_id: str) -> tuple[int, int]:

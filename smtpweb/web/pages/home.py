@@ -24,7 +24,7 @@ def home() -> AnyResponse | str:
         "home.html",
         totals=totals,
         needing=problems,
-        newest={smtp_id: rows[0] if rows else None for smtp_id, rows in marks.items()},
+        newest=overview.newest(marks) if marks else {},
         expiring=attention.expiring(user.id),
         queue=attention.queue(user.id),
     )
