@@ -21,6 +21,8 @@ from .database.secret_box import SecretBox
 from .errors import ConfigError
 from .extensions import services
 from .mailcheck import EgressPolicy, EgressRuleError
+from .mailcheck.core.egress import Address
+from .mailcheck.core.options import OptionError, parse_source_address
 
 T = TypeVar("T")
 
@@ -69,6 +71,8 @@ class Settings:
     egress: EgressPolicy = field(default_factory=EgressPolicy)
     ca_file: Path | None = None
     ehlo_name: str | None = None
+    # Addresses of this machine that users may choose to connect from
+    source_addresses: tuple[Address, ...] = ()
     trusted_proxies: int = 0
     base_url: str | None = None
     blocklists: tuple[str, ...] = ()  # DNS zones that the operator's page asks about our address
@@ -144,6 +148,7 @@ def load(environ: Mapping[str, str] | None = None, instance: Path = INSTANCE) ->
         egress=egress,
         ca_file=source.read("CA_FILE", _ca_file),
         ehlo_name=source.read("EHLO_NAME", _ehlo_name),
+        source_addresses=source.read("SOURCE_ADDRESSES", _addresses, ()),
         trusted_proxies=source.read("TRUSTED_PROXIES", _whole(0, 10), 0),
         base_url=source.read("BASE_URL", _base_url),
         blocklists=source.read("BLOCKLISTS", _zones, ()),
@@ -307,6 +312,19 @@ def _ehlo_name(value: str) -> str:
     if not re.fullmatch(r"\[[0-9A-Fa-f:.IPv]+\]|[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?", value):
         raise ValueError(f"must be a domain name or an address literal, not {value!r}")
     return value
+
+
+def _addresses(value: str) -> tuple[Address, ...]:
+    found = []
+    for text in filter(None, map(str.strip, value.split(","))):
+        try:
+            address = parse_source_address(text)
+        except OptionError:
+            address = None
+        if address is None:
+            raise ValueError(f"must list IP addresses of this machine, not {text!r}")
+        found.append(address)
+    return tuple(found)
 
 
 def _zones(value: str) -> tuple[str, ...]:

@@ -4,8 +4,8 @@
 const KEPT = 10 * 60000;
 const PATIENCE = 4000;
 const PREFIX = "smtpweb draft ";
-const NOT_KEPT = ["password", "hidden", "submit", "button"];
-const CREDENTIALS = /:\/\/|[^\s/@]+:[^\s@]*@|[?&]\w*pass\w*=/i;
+const NOT_KEPT = ["password", "hidden", "submit", "button", "file"];
+const CREDENTIALS = /:\/\/|[^\s/@]+:[^\s@]*@|[?&]\w*pass\w*=|PRIVATE KEY/i;
 
 function drafts() {
   return Object.keys(sessionStorage).filter((key) => key.startsWith(PREFIX));
@@ -30,7 +30,7 @@ function write(key, draft) {
 
 // A user name may be as secret as the password: then it is not kept, either.
 function isSecret(form, field) {
-  if (NOT_KEPT.includes(field.type) || !field.name || CREDENTIALS.test(field.value)) return true;
+  if (NOT_KEPT.includes(field.type) || "secret" in field.dataset || !field.name || CREDENTIALS.test(field.value)) return true;
   const passwords = [...form.querySelectorAll("input[type=password]")].map((one) => one.value.trim());
   if (passwords.some((one) => one && field.value.includes(one))) return true;
   if (field.name !== "smtp_login") return false;

@@ -1,4 +1,4 @@
-"""How SMTP servers get OAuth access tokens."""
+"""How SMTP servers get OAuth access tokens, and how checks connect to them."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,12 +8,25 @@ down_revision = "0013"
 branch_labels = None
 depends_on = None
 
+CONNECTION = (
+    ("mechanism", sa.String(length=20)),
+    ("ehloname", sa.String(length=255)),
+    ("envelopefrom", sa.String(length=254)),
+    ("sourceaddress", sa.String(length=45)),
+    ("cacertificates", sa.Text()),
+    ("certificatepin", sa.String(length=44)),
+    ("clientcertificate", sa.Text()),
+    ("clientkey_sealed", sa.String(length=30000)),
+)
+
 
 def upgrade():
     op.add_column(
         "smtp",
         sa.Column("uses_oauth", sa.Boolean(), nullable=False, server_default=sa.false()),
     )
+    for name, kind in CONNECTION:
+        op.add_column("smtp", sa.Column(name, kind, nullable=True))
     op.create_table(
         "smtp_oauth",
         sa.Column("smtp_id", sa.String(length=24), nullable=False),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 
 from sqlalchemy import func, select
@@ -20,7 +19,7 @@ from ..errors import Busy, NotFound, Sentence
 from ..mailcheck import Purpose, Report, Target
 from ..mailcheck.core.failure import Symptom
 from ..registry import checkability, grants, smtps
-from . import arrival, limits, recipients, retention, tokens, verdict, wording
+from . import arrival, connections, limits, recipients, retention, tokens, verdict, wording
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +52,7 @@ def run(
     try:
         begun, target = begin(caller, smtp_id, mode=mode, base_url=base_url, limited=limited)
         if access_token and isinstance(target, Target):
-            target = replace(target, auth=True, password="", access_token=access_token)
+            target = connections.with_access_token(target, access_token)
         return carry_out(begun, target)
     finally:
         slots.release()
@@ -158,7 +157,9 @@ def target_of(
             rcpt_to=rcpt_to,
             encryption=smtp.encryption,
         )
-    return Target(
+    if refusal := connections.refusal(smtp, rcpt_to):
+        return refusal
+    target = Target(
         host=smtp.host,
         port=smtp.port,
         mail_from=mail_from,
@@ -176,6 +177,7 @@ def target_of(
         content=wording.content_of(smtp, arrival_url, now()),
         purpose=purpose,
     )
+    return connections.with_options(target, smtp)
 
 
 def _finish(begun: Check, report: Report) -> Check:

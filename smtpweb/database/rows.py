@@ -101,6 +101,20 @@ class SmtpRow(SmtpSettings, Protocol):
     @property
     def passwordexpires(self) -> datetime | None: ...
     @property
+    def mechanism(self) -> str | None: ...
+    @property
+    def ehloname(self) -> str | None: ...
+    @property
+    def envelopefrom(self) -> str | None: ...
+    @property
+    def sourceaddress(self) -> str | None: ...
+    @property
+    def cacertificates(self) -> str | None: ...
+    @property
+    def certificatepin(self) -> str | None: ...
+    @property
+    def clientcertificate(self) -> str | None: ...
+    @property
     def off_since(self) -> datetime | None: ...
     @property
     def off_until(self) -> datetime | None: ...
@@ -172,6 +186,13 @@ class TokenAndSmtp(NamedTuple):
     tags: str | None
     enabled: bool
     passwordexpires: datetime | None
+    mechanism: str | None
+    ehloname: str | None
+    envelopefrom: str | None
+    sourceaddress: str | None
+    cacertificates: str | None
+    certificatepin: str | None
+    clientcertificate: str | None
     off_since: datetime | None
     off_until: datetime | None
     off_note: str | None

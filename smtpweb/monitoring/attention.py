@@ -1,4 +1,4 @@
-"""The data of the overview page: problems of all apps, expiring certificates, the queue.
+"""The data of the overview page: problems of all apps, what expires, the queue.
 
 The number of statements does not depend on the number of SMTP servers.
 """
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import case, func, select
+from sqlalchemy import case, func, or_, select
 
 from ..accounts.ownership import may_see_app, visible_smtps
 from ..database.models import App, Check, Due, Smtp
@@ -39,6 +39,15 @@ class Totals:
     def needing(self) -> int:
         """Return the number of SMTP servers that need attention."""
         return sum(self.smtps[state] for state in NEEDS_SOMEBODY)
+
+
+@dataclass(frozen=True)
+class Expiry:
+    """What of an SMTP server expires: "certificate", "password" or "client secret"."""
+
+    smtp: Smtp
+    what: str
+    at: datetime
 
 
 @dataclass(frozen=True)
@@ -105,14 +114,30 @@ def problems(user_id: str, most: int = SHOWN) -> list[Problem]:
     return [Problem(smtp, app_is_down=down == 0) for smtp, down in rows]
 
 
-def expiring(user_id: str) -> Sequence[Smtp]:
-    """Return the servers whose certificates expire soon or have expired, soonest first."""
-    return db.session.scalars(
+def expiring(user_id: str) -> Sequence[Expiry]:
+    """Return the certificates, passwords and client secrets that expire first, soonest first.
+
+    They expire within :data:`EXPIRES_SOON`, or have expired.
+    """
+    soon = now() + EXPIRES_SOON
+    certificate, secret = Smtp.certificate_expires, Smtp.passwordexpires
+    first = case((or_(secret.is_(None), certificate < secret), certificate), else_=secret)
+    rows = db.session.scalars(
         visible_smtps(user_id)
-        .where(Smtp.certificate_expires < now() + EXPIRES_SOON, Smtp.off_since.is_(None))
-        .order_by(Smtp.certificate_expires, Smtp.id)
+        .where(or_(certificate < soon, secret < soon), Smtp.off_since.is_(None))
+        .order_by(first, Smtp.id)
         .limit(EXPIRING)
-    ).all()
+    )
+    found = [
+        Expiry(smtp, what, at)
+        for smtp in rows
+        for what, at in (
+            ("certificate", smtp.certificate_expires),
+            ("client secret" if smtp.uses_oauth else "password", smtp.passwordexpires),
+        )
+        if at is not None and at < soon
+    ]
+    return sorted(found, key=lambda one: (one.at, one.smtp.id))[:EXPIRING]
 
 
 def queue(user_id: str) -> Queue:

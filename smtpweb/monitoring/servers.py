@@ -19,7 +19,7 @@ from .attention import NEEDS_SOMEBODY
 
 PROBLEMS = "problems"
 STATES = ("", PROBLEMS, *(state.value for state in SmtpState))
-AUTHENTICATION = ("", "password", "none")
+AUTHENTICATION = ("", "password", "oauth", "none")
 CERTIFICATE = ("", "expired", "7", "21", "90", "unknown")  # expires within so many days
 SORTS = ("app", "host", "state", "certificate")
 OTHER = "other"  # an unknown provider
@@ -78,7 +78,9 @@ def _conditions(wanted: Filter, hosts: Sequence[str]) -> list[ColumnElement[bool
             Smtp.host.in_([host for host in hosts if provider_of(host) == wanted.provider])
         )
     if wanted.authentication:
-        conditions.append(Smtp.auth.is_(wanted.authentication == "password"))
+        conditions.append(Smtp.auth.is_(wanted.authentication != "none"))
+        if wanted.authentication != "none":
+            conditions.append(Smtp.uses_oauth.is_(wanted.authentication == "oauth"))
     if wanted.certificate == "unknown":
         conditions.append(Smtp.certificate_expires.is_(None))
     elif wanted.certificate:

@@ -10,11 +10,12 @@ from sqlalchemy import select
 
 from ..database.models import Check, Smtp, encryption_of
 from ..database.session import db
-from ..mailcheck import Encryption, Mode
+from ..mailcheck import Encryption, Mode, Report
 from ..mailcheck.core.addresses import parse_host
 from . import fields
 
 _BOUND = tuple(field.name for field in fields.SMTP.values() if field.binds_password)
+_TRUST = frozenset({"cacertificates", "certificatepin"})
 _BOUND_ELSEWHERE = frozenset(_BOUND) - {"port", "starttls", "ssltls"}
 
 
@@ -34,11 +35,7 @@ def moves(smtp: Smtp, changes: Mapping[str, Any]) -> bool:
     ``changes`` are those of an edit; fields left out keep their values. starttls and auth count
     too: without them the password would be sent in plain text, or for another purpose.
     """
-    return any(
-        _same(name, changes[name]) != _same(name, getattr(smtp, name))
-        for name in _BOUND
-        if name in changes
-    )
+    return bool(_changed(smtp, changes))
 
 
 def fate_of_password(smtp: Smtp, changes: Mapping[str, Any]) -> Fate:
@@ -57,26 +54,55 @@ def is_proven(smtp: Smtp, changes: Mapping[str, Any]) -> bool:
     """Check whether the last check has seen the same server where these changes lead.
 
     Then its user may decide to keep the password: only the port and the kind of TLS change, and
-    that check found the same host there, with a valid certificate.
+    that check found the same host there, with a valid certificate; or only the key to trust
+    changes, to the one that the check saw.
     """
-    others = _BOUND_ELSEWHERE & changes.keys()
-    if any(_same(name, changes[name]) != _same(name, getattr(smtp, name)) for name in others):
+    if trusts_seen_key(smtp, changes):
+        return True
+    if _changed(smtp, changes) & _BOUND_ELSEWHERE:
         return False
     starttls, ssltls = (bool(changes.get(n, getattr(smtp, n))) for n in ("starttls", "ssltls"))
     mode = Mode(changes.get("port", smtp.port), encryption_of(starttls, ssltls))
-    newest = db.session.scalar(
-        select(Check)
-        .where(Check.smtp_id == smtp.id, Check.finished.is_not(None))
-        .order_by(Check.started.desc(), Check.id)
-        .limit(1)
-    )
-    report = newest.report if newest else None
+    report = _newest_report(smtp)
     return (
         report is not None
         and mode.encryption is not Encryption.NONE
         and report.host == smtp.host
         and mode in report.alternatives
     )
+
+
+def trusts_seen_key(smtp: Smtp, changes: Mapping[str, Any]) -> bool:
+    """Check whether these changes only trust the key that the server showed the last check."""
+    pin, changed = changes.get("certificatepin"), _changed(smtp, changes)
+    if not pin or not changed or not changed <= _TRUST or changes.get("cacertificates"):
+        return False
+    report = _newest_report(smtp)
+    return (
+        report is not None
+        and (report.host, report.port) == (smtp.host, smtp.port)
+        and report.tls is not None
+        and report.tls.pin == pin
+    )
+
+
+def _newest_report(smtp: Smtp) -> Report | None:
+    newest = db.session.scalar(
+        select(Check)
+        .where(Check.smtp_id == smtp.id, Check.finished.is_not(None))
+        .order_by(Check.started.desc(), Check.id)
+        .limit(1)
+    )
+    return newest.report if newest else None
+
+
+def _changed(smtp: Smtp, changes: Mapping[str, Any]) -> set[str]:
+    """Return which of the fields that bind a password these changes change."""
+    return {
+        name
+        for name in _BOUND
+        if name in changes and _same(name, changes[name]) != _same(name, getattr(smtp, name))
+    }
 
 
 def _same(name: str, value: Any) -> Any:

@@ -27,7 +27,7 @@ from ..accounts.ownership import may_see_app
 from ..database.models import App, Smtp, User
 from ..database.session import db, writing
 from ..errors import BadInput, NameTaken, NotFound, QuotaReached, SmtpwebError
-from . import apps, fields, grants, smtps
+from . import apps, connection, fields, grants, smtps
 from .fields import Field
 
 FORMAT = "smtpweb"
@@ -89,13 +89,22 @@ def dump(*, user_id: str | None = None, with_passwords: bool = False) -> str:
 
 def _smtp(smtp: Smtp, with_passwords: bool) -> dict[str, Any]:
     exported = fields.exported(fields.SMTP, secrets=with_passwords)
-    members = {field.name: getattr(smtp, field.name) for field in exported if not field.secret}
+    members = {
+        field.name: value
+        for field in exported
+        if not field.secret
+        and (
+            (value := getattr(smtp, field.name)) is not None or field.name not in fields.CONNECTION
+        )
+    }
     if not with_passwords:
         oauth = grants.exported(smtp, secrets=False) if smtp.uses_oauth else {}
         return members | {"username": smtp.shown_username} | oauth
     try:
         oauth = grants.exported(smtp, secrets=True) if smtp.uses_oauth else {}
-        return members | {"password": smtps.open_password(smtp)} | oauth
+        key = connection.open_key(smtp)
+        secret = {"password": smtps.open_password(smtp)} | ({"clientkey": key} if key else {})
+        return members | secret | oauth
     except SmtpwebError as error:
         raise BadDocument(f"SMTP {smtp.id} ({smtp.host})", error.title) from None
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from .. import validators
 from ..errors import Sentence
-from . import labels, oauth_rules
+from . import connection_rules, labels, oauth_rules
 
 Rule = Callable[[str], Any]
 
@@ -88,6 +88,32 @@ SMTP = _by_name(
         "passwordexpires", validators.date, Sentence("Password or secret expires on"),
         spellings=("oauthexpires",), exported=False, extra=True,
     ),
+    Field("mechanism", connection_rules.mechanism, Sentence("AUTH mechanism"), extra=True),
+    Field("ehloname", connection_rules.ehlo_name, Sentence("EHLO name"), extra=True),
+    Field(
+        "envelopefrom", connection_rules.envelope_from, Sentence("Envelope sender (MAIL FROM)"),
+        extra=True,
+    ),
+    Field(
+        "sourceaddress", connection_rules.source_address, Sentence("Connect from"),
+        exported=False, extra=True,
+    ),
+    Field(
+        "cacertificates", connection_rules.ca_certificates, Sentence("Trust only this CA"),
+        extra=True, binds_password=True,
+    ),
+    Field(
+        "certificatepin", connection_rules.pin, Sentence("Trust only this public key (SHA-256)"),
+        spellings=("certificatePin",), extra=True, binds_password=True,
+    ),
+    Field(
+        "clientcertificate", connection_rules.client_certificate, Sentence("Client certificate"),
+        extra=True,
+    ),
+    Field(
+        "clientkey", connection_rules.client_key, Sentence("Key of the client certificate"),
+        exported=False, secret=True, extra=True,
+    ),
 )  # fmt: skip
 APP = _by_name(
     Field("name", validators.app_name, Sentence("Name"), required=True),
@@ -106,6 +132,11 @@ APP = _by_name(
 
 # What a server is called: no check depends on it
 LABELS = frozenset({"name", "note", "tags"})
+# How a check connects; what is not set is automatic
+CONNECTION = (
+    "mechanism", "ehloname", "envelopefrom", "sourceaddress", "cacertificates", "certificatepin",
+    "clientcertificate", "clientkey",
+)  # fmt: skip
 # Absent: no OAuth. The names of the columns lack the prefix.
 OAUTH = _by_name(
     Field("oauthgrant", oauth_rules.grant, Sentence("How to get access")),

@@ -345,6 +345,12 @@ def exported(smtp: Smtp, *, secrets: bool) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value not in (None, "")}
 
 
+def is_interactive(smtp: Smtp) -> bool:
+    """Check whether a person signs in at the provider for the access tokens of this server."""
+    row = find(smtp.id) if smtp.uses_oauth else None
+    return row is not None and Grant(row.grant) in INTERACTIVE
+
+
 def is_ready(row: SmtpOauth) -> bool:
     """Check whether access tokens can be requested without somebody signing in first."""
     return row.refreshtoken_sealed is not None or Grant(row.grant) not in USES_REFRESH_TOKEN

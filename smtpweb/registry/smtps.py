@@ -29,6 +29,7 @@ from ..providers.settings import Warning
 from . import (
     apps,
     checkability,
+    connection,
     destination,
     fields,
     grants,
@@ -64,6 +65,14 @@ class SmtpChanges(TypedDict, total=False):
     note: str | None
     tags: str | None
     passwordexpires: datetime | None
+    mechanism: str | None
+    ehloname: str | None
+    envelopefrom: str | None
+    sourceaddress: str | None
+    cacertificates: str | None
+    certificatepin: str | None
+    clientcertificate: str | None
+    clientkey: str | None
 
 
 # --- find ----------------------------------------------------------------------------------
@@ -162,6 +171,7 @@ def save(
     :class:`NotFound`, :class:`BadInput`, :class:`QuotaReached` and, with ``once``,
     :class:`KeyReused`.
     """
+    changes = connection.without_automatic(changes)
     with writing() as session:
         app = apps.find_to_fill(user_id, app_id)
         is_edit = smtp_id is not None
@@ -191,8 +201,10 @@ def save(
         moved = destination.moves(smtp, changes)
         had_oauth, smtp.uses_oauth = smtp.uses_oauth, grants.is_wanted(smtp, changes, oauth)
         fate = destination.fate_of_password(smtp, changes)
-        if fate is Fate.NEEDED_AGAIN and keep_password and destination.is_proven(smtp, changes):
-            fate, moved = Fate.KEPT, False
+        if moved and keep_password and destination.is_proven(smtp, changes):
+            if fate is Fate.NEEDED_AGAIN:
+                fate, moved = Fate.KEPT, False
+            moved = moved and not destination.trusts_seen_key(smtp, changes)
         hid_username = smtp.hides_username
         only_labels = is_edit and _changes_only_labels(smtp, changes)
         for name, value in changes.items():
@@ -204,6 +216,7 @@ def save(
                 passwords.refuse_to_move_name()
             smtp.username, keeps_hidden_name = None, False  # forgotten like the password
         passwords.settle(smtp, changes, Fate.FORGOTTEN if smtp.uses_oauth else fate)
+        connection.settle(smtp, changes, moved=moved)
         if had_oauth or smtp.uses_oauth:
             session.flush()  # the row of a new server, to which the grant refers
             only_labels &= not grants.settle(smtp, oauth, moved=moved)

@@ -12,7 +12,7 @@ from ..database.models import App, Smtp, StatusChange, new_id
 from ..database.session import db, now, writing
 from ..errors import BadInput, EditConflict, NotFound, Sentence
 from ..validators import PRIORITIES
-from . import acts, apps, checkability, fields, grants, schedule, smtps, status
+from . import acts, apps, checkability, connection, fields, grants, schedule, smtps, status
 from .acts import Act
 from .idempotency import Once, claim
 from .status import Reason
@@ -42,13 +42,14 @@ def copy(
         values = {
             field: getattr(original, field)
             for field in (*fields.SMTP, *_NOTED)
-            if field not in ("password", "priority")
+            if field not in ("password", "clientkey", "priority")
         }
         made = Smtp(id=copy_id, app_id=app.id, priority=_last(app.id, original), **values)
         made.name = name or original.name
         made.password_sealed = (
             None if password is None else installation.secret_box().seal(copy_id, password)
         )
+        connection.copy_key(original, made)
         made.uncheckable = checkability.prevented_by(made, app.defaultfromemail)
         session.add(made)
         session.flush()

@@ -12,6 +12,7 @@ from flask import Flask
 
 from smtpweb.database.models import Smtp, SmtpOauth
 from smtpweb.database.session import db
+from smtpweb.registry import grants, transfers
 from tests.support.people import Person, Reply
 
 PEM = (
@@ -313,3 +314,31 @@ def test_idempotency_key_counts_oauth_settings(alice: Person, idapp: str) -> Non
     )
     assert first.json["_id"] == again.json["_id"]
     assert other.status_code == 422
+
+
+def test_copy_keeps_the_client_secret_and_no_refresh_token(
+    app: Flask, alice: Person, idapp: str
+) -> None:
+    grants_given = [
+        {"oauthgrant": "client_credentials", "oauthclientsecret": "s3cret"},
+        {"oauthgrant": "refresh_token", "oauthrefreshtoken": "refresh-1"},
+    ]
+    copies = []
+    for given in grants_given:
+        smtp_id = alice.make_smtp(
+            idapp, host="smtp.example.com", port=587, starttls="true", auth="true",
+            username="shop@example.com", oauthclientid="an-app",
+            oauthtokenurl="https://login.example.com/token", **given,
+        )["_id"]  # fmt: skip
+        with app.app_context():
+            copies.append(transfers.copy(alice.user_id, smtp_id, idapp)[0].id)
+    by_secret, by_refresh_token = map(alice.smtp, copies)
+    assert (by_secret["oauthgrant"], by_secret["oauthready"]) == ("client_credentials", True)
+    assert by_refresh_token["oauthready"] is False
+    with app.app_context():
+        smtp = db.session.get_one(Smtp, copies[0])
+        row = grants.find(smtp.id)
+        assert row is not None
+        assert grants.unseal(smtp, row, "clientsecret") == "s3cret"
+    problem = alice.post("/private/smtps/check", idsmtp=copies[1]).json
+    assert problem["code"] == "SMTP_TOKEN_SIGN_IN_NEEDED"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
@@ -132,6 +132,15 @@ class Smtp(Base):
     starttls: Mapped[bool] = mapped_column(default=False)
     ssltls: Mapped[bool] = mapped_column(default=False)
     debug: Mapped[bool] = mapped_column(default=False)
+    # How a check connects, see ``fields.CONNECTION``; null: automatic. Certificates are PEM.
+    mechanism: Mapped[str | None] = mapped_column(String(20))
+    ehloname: Mapped[str | None] = mapped_column(String(255))
+    envelopefrom: Mapped[Email | None]
+    sourceaddress: Mapped[str | None] = mapped_column(String(45))
+    cacertificates: Mapped[str | None] = mapped_column(Text)
+    certificatepin: Mapped[str | None] = mapped_column(String(44))
+    clientcertificate: Mapped[str | None] = mapped_column(Text)
+    clientkey_sealed: Mapped[str | None] = mapped_column(Sealed(30000))
     defaultfromemail: Mapped[Email | None]
     defaultfromname: Mapped[Name | None]
     name: Mapped[str | None] = mapped_column(String(100))

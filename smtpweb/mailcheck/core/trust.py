@@ -130,27 +130,41 @@ def parse_identity(
 
     The first certificate must be ours; those of its issuers may follow.
     """
-    text = _text(certificate)
+    chain, private = parse_client_certificate(certificate, now), parse_client_key(key)
+    require_fit(chain, private)
+    return ClientIdentity(chain, private)
+
+
+def parse_client_certificate(data: str | bytes, now: datetime | None = None) -> str:
+    """Return our certificate and its chain as PEM. Raises :class:`OptionError`."""
+    text = _text(data)
     if any(kind.endswith("PRIVATE KEY") for kind in _BEGIN.findall(text)):
         raise OptionError(
             "The client certificate contains a private key. Enter the key in its own field."
         )
     chain = _certificates(text)
-    private = _key(_text(key))
     _require_current(chain[0], now)
-    if _spki(chain[0].public_key()) != _spki(private.public_key()):
+    return _pem(chain)
+
+
+def parse_client_key(data: str | bytes) -> str:
+    """Return a private key as unencrypted PKCS #8 in PEM. Raises :class:`OptionError`."""
+    key = _key(_text(data))
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    ).decode()
+
+
+def require_fit(certificate: str, key: str) -> None:
+    """Raise :class:`OptionError` unless the key, as parsed, is that of the certificate."""
+    own = _certificates(certificate)[0]
+    if _spki(own.public_key()) != _spki(_key(key).public_key()):
         raise OptionError(
             "The private key does not belong to the client certificate %(subject)s.",
-            subject=_name(chain[0]),
+            subject=_name(own),
         )
-    return ClientIdentity(
-        _pem(chain),
-        private.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        ).decode(),
-    )
 
 
 def expired(trust: Trust, now: datetime | None = None) -> Named | None:

@@ -13,11 +13,20 @@ from ..diagnosis.token import TokenFailure, diagnose_token_error
 
 
 def not_tried(
-    symptom: Symptom, *, host: str, port: int, rcpt_to: str, encryption: Encryption
+    symptom: Symptom,
+    *,
+    host: str,
+    port: int,
+    rcpt_to: str,
+    encryption: Encryption,
+    **others: str,
 ) -> Report:
-    """Return the report of a check that cannot run, for a cause known without a connection."""
+    """Return the report of a check that cannot run, for a cause known without a connection.
+
+    ``others``: facts that the cause names beside these.
+    """
     host, rcpt_to = cleaned(host), cleaned(rcpt_to)
-    facts = {"host": host, "port": port, "rcpt_to": rcpt_to}
+    facts = {"host": host, "port": port, "rcpt_to": rcpt_to, **others}
     diagnosis = diagnose(Seen(Stage.POLICY, symptom, None, facts))
     return _report(Stage.POLICY, diagnosis, host, port, rcpt_to, encryption)
 

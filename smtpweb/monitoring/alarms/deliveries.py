@@ -169,7 +169,7 @@ def send(batch: Sequence[AlarmDelivery]) -> Attempt:
                 to = _target(channel) or user.email
                 content = mail.content_of(_message(batch), first.id)
                 avoid = {item.event.smtp_id for item in batch if _is_about_failure(item.event)}
-                servers = mail.targets(
+                servers = mail.servers(
                     user.id, event.app_id, [smtp_id for smtp_id in avoid if smtp_id], to, content
                 )
                 db.session.commit()

@@ -178,8 +178,9 @@ def _notify_expiry(smtp: Smtp, *, what: str, column: str, moment: datetime) -> N
     expires: datetime = getattr(smtp, column)
     left = expires - moment
     threshold = min(days for days in EXPIRY_DAYS if left <= timedelta(days=days))
+    is_client_secret = what == "password" and smtp.uses_oauth
     facts = events.facts_of(smtp) | {
-        "what": what,
+        "what": "client secret" if is_client_secret else what,
         "expires": expires.astimezone(UTC).isoformat(),
         "days": left.days,
     }

@@ -93,6 +93,8 @@ def _subject(event: AlarmEvent) -> Any:
             when = _in_days(facts["days"])
             if facts["what"] == "certificate":
                 return _("Certificate of %(smtp)s expires %(when)s (%(app)s)", when=when, **names)
+            if facts["what"] == "client secret":
+                return _("Client secret of %(smtp)s expires %(when)s (%(app)s)", when=when, **names)
             return _("Password of %(smtp)s expires %(when)s (%(app)s)", when=when, **names)
         case Kind.CHANNEL_OFF:
             return _("Alarms to %(channel)s were switched off", channel=facts["shown"])
@@ -191,6 +193,14 @@ def _expiry(facts: Mapping[str, Any], smtp: str) -> list[str]:
                   " %(moment)s.", smtp=smtp, app=facts["app"], moment=moment)  # fmt: skip
         then = _("The operator of the server has to renew it. After that date, every"
                  " check fails and the server is disabled.")  # fmt: skip
+    elif facts["what"] == "client secret":
+        first = _(
+            "The client secret with which the SMTP server %(smtp)s of the app %(app)s gets its"
+            " access tokens expires at %(moment)s, according to the date entered with it.",
+            smtp=smtp, app=facts["app"], moment=moment,
+        )  # fmt: skip
+        then = _("Create a new one in the settings of the application at the provider, and enter"
+                 " it with its expiry date.")  # fmt: skip
     else:
         first = _("The password of the SMTP server %(smtp)s of the app %(app)s expires at"
                   " %(moment)s, according to the date entered with it.",

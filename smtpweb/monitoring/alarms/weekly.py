@@ -135,5 +135,7 @@ def _expiring(event: AlarmEvent, until: datetime) -> list[str]:
             statement = statement.where(Smtp.app_id == event.app_id)
         for smtp in db.session.scalars(statement):
             moment: datetime = getattr(smtp, column.key)
-            lines.append(f"- {moment:%Y-%m-%d} {names.shown(smtp)} ({smtp.app.name}): {words}")
+            is_secret = column is Smtp.passwordexpires and smtp.uses_oauth
+            what = _("client secret") if is_secret else words
+            lines.append(f"- {moment:%Y-%m-%d} {names.shown(smtp)} ({smtp.app.name}): {what}")
     return ["", _("What expires within 30 days:"), *lines] if lines else []

@@ -119,7 +119,7 @@ _MEMBERS: dict[str, str | None] = {
     "status": None,
 }
 # These follow, each only if it has a value
-_EXTRA = tuple(name for name, field in fields.SMTP.items() if field.extra)
+_EXTRA = tuple(name for name, field in fields.SMTP.items() if field.extra and not field.secret)
 _extras_of = attrgetter(*_EXTRA)
 _NO_EXTRAS = (None,) * len(_EXTRA)
 _EMPTY: dict[str, Any] = dict.fromkeys(_MEMBERS)

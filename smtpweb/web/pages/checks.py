@@ -18,7 +18,7 @@ from flask_babel import gettext as _
 from werkzeug.wrappers import Response as AnyResponse
 
 from ...checking import runner, service, verdict
-from ...errors import Busy, SecretUnreadable, TooMany
+from ...errors import BadInput, Busy, EditConflict, NotFound, SecretUnreadable, TooMany
 from ...registry import smtps
 from ..http import auth
 from ..http.i18n import say
@@ -59,6 +59,26 @@ def cancel_check(check_id: str) -> AnyResponse:
     if not service.cancel(auth.user().id, check_id):
         flash(_("The check had ended already."), "info")
     return redirect(url_for(".show_check", check_id=check_id), 303)
+
+
+@bp.post("/checks/<id:check_id>/trust")
+def trust_key(check_id: str) -> AnyResponse:
+    """Trust exactly the key that the server of a failed check has shown."""
+    user = auth.user()
+    check = service.find(user.id, check_id)
+    pin = remedies.pin_to_trust(check.report) if check.report else ""
+    if not pin:
+        raise NotFound("Check")
+    changes: smtps.SmtpChanges = {"certificatepin": pin, "cacertificates": None}
+    smtp = check.smtp
+    try:
+        smtps.save(
+            user.id, smtp.app_id, changes, smtp.id, version=check.smtp_version, keep_password=True
+        )
+    except (BadInput, EditConflict):
+        flash(_("The SMTP server has changed since then. Check it again."), "warning")
+        return redirect(url_for(".show_smtp", smtp_id=smtp.id), 303)
+    return start(smtp.id, _("From now on, only this key is trusted."))
 
 
 @bp.get("/checks/<id:check_id>/arrival")

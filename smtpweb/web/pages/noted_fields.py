@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import wtforms
+from markupsafe import Markup
 
 
 class Notes:
@@ -30,6 +31,11 @@ class SecretTextField(PasswordField):
     """Several lines of a secret, which is never shown again."""
 
     widget = wtforms.widgets.TextArea()
+
+    def __call__(self, **attributes: object) -> Markup:
+        """Return the field; its script must not keep the value in the tab."""
+        shown: Markup = super().__call__(**{"data-secret": "", **attributes})
+        return shown
 
     def _value(self) -> str:
         return ""

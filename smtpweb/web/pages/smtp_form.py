@@ -26,6 +26,7 @@ from ...registry import checkability, destination, fields, smtps
 from ...registry.destination import Fate
 from ...registry.smtps import SmtpChanges
 from ..http.i18n import say
+from .advanced_fields import AdvancedFields
 from .form_fields import (
     HostField,
     LineField,
@@ -58,7 +59,7 @@ _FROM_ADDRESS: dict[str, Callable[[str], Any]] = {
 _JUDGED = ("host", "encryption", "port", "username", "password", "defaultfromemail")
 
 
-class SmtpForm(OauthFields):
+class SmtpForm(AdvancedFields):
     """Create or edit an SMTP server."""
 
     provider = LineField(lazy_gettext("Provider"), [Optional()])
@@ -251,7 +252,7 @@ class SmtpForm(OauthFields):
         for name, value in read.items():
             self._show(name, value)
         wanted = address.get("field")
-        named = {self._fields[name].name: self._fields[name] for name in _JUDGED}
+        named = {field.name: field for field in self}
         self.focus = named.get(wanted) or (self._typed_next() if read else self.focus)
 
     @property
@@ -400,7 +401,7 @@ class SmtpForm(OauthFields):
     def _where_it_goes(self) -> dict[str, Any]:
         """Return the destination of the password as typed, even if it cannot be parsed."""
         typed: dict[str, Any] = {"auth": bool(self.auth.data)} | self._flags()
-        for name in ("host", "port", "username"):
+        for name in ("host", "port", "username", "cacertificates", "certificatepin"):
             text = self._fields[name].data or ""
             try:
                 typed[name] = fields.SMTP[name].rule(text) if text else None

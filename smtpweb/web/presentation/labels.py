@@ -318,8 +318,16 @@ def heartbeat_state(alive: bool) -> State:
     return State(_("not seen"), "danger", "failed")
 
 
+# What may expire, see ``monitoring.attention.Expiry``
+EXPIRING = {
+    "certificate": lazy_gettext("Certificate"),
+    "password": lazy_gettext("Password"),
+    "client secret": lazy_gettext("Client secret"),
+}
+
+
 def certificate_state(days: int) -> State:
-    """Return the state of a certificate that expires in this many days."""
+    """Return the state of what expires in this many days, such as a certificate."""
     if days < 0:
         return State(_("Expired"), "danger", "failed")
     words = ngettext("%(num)s day left", "%(num)s days left", days)

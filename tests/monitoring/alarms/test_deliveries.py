@@ -21,6 +21,7 @@ from smtpweb.monitoring.alarms.senders import webhook
 from tests.monitoring.alarms.conftest import Shop
 from tests.support.fake_http import DRIP, FLOOD, HANG, fake_hook
 from tests.support.fake_smtp import FakeServer, fake_smtp
+from tests.support.oauth_servers import fake_oauth, token
 
 
 def test_webhook_is_signed_and_carries_the_diagnosis(shop: Shop) -> None:
@@ -348,3 +349,16 @@ def test_removed_channel_ends_what_is_on_its_way(shop: Shop) -> None:
         shop.deliver()
     assert hook.requests == []
     assert shop.deliveries() == []
+
+
+def test_alarm_is_sent_by_a_server_that_signs_in_with_tokens(shop: Shop) -> None:
+    login = ("shop@example.com", "a-token")
+    with fake_smtp(token=login) as server, fake_oauth(token("a-token")) as oauth:
+        shop.add(
+            server.host, server.port, auth="true", username=login[0], oauthclientid="an-app",
+            oauthgrant="client_credentials", oauthclientsecret="s", oauthtokenurl=oauth.token_url,
+        )  # fmt: skip
+        shop.channel("email", "ops@example.com")
+        shop.lose()
+        shop.deliver()
+        assert len(server.mails) == 1

@@ -12,7 +12,7 @@ import pytest
 
 from smtpweb.database.models import AlarmChannel, AlarmEvent, AlarmSweep, App, Check, Smtp
 from smtpweb.database.session import db, now, writing
-from smtpweb.monitoring.alarms import events, notice_operator, quiet_hours, sweeps
+from smtpweb.monitoring.alarms import events, notice_operator, quiet_hours, sweeps, texts
 from smtpweb.monitoring.alarms.kinds import Kind
 from smtpweb.registry import status
 from tests.monitoring.alarms.conftest import Shop
@@ -303,6 +303,18 @@ def test_expiry_is_told_from_21_days_before_until_it_is_over(
         setattr(session.get_one(Smtp, shop.broken), column, now() + timedelta(days=days))
     sweep(shop)
     assert shop.kinds() == (["expiring"] if told else [])
+
+
+def test_expiry_of_a_client_secret_is_named_as_such(shop: Shop, hook: FakeHook) -> None:
+    with shop.app.app_context(), writing() as session:
+        smtp = session.get_one(Smtp, shop.broken)
+        smtp.passwordexpires, smtp.uses_oauth = now() + timedelta(days=5), True
+    with shop.app.test_request_context():
+        sweeps._expiring()
+        (event,) = db.session.query(AlarmEvent)
+        message = texts.message(event)
+    assert message.subject.startswith("Client secret of ")
+    assert "settings of the application at the provider" in message.text
 
 
 def test_expiry_is_told_again_at_7_days_and_at_1_day(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from sqlalchemy import update
 
 from smtpweb import installation
 from smtpweb.app import create_app
+from smtpweb.config import Settings
 from smtpweb.database import secret_box
 from smtpweb.database.models import App, Smtp
 from smtpweb.database.secret_box import SecretBox
@@ -22,12 +24,18 @@ from smtpweb.web.api import smtp_answer
 from tests.conftest import KEY, settings_for
 from tests.support.counting import statements
 from tests.support.databases import ON_SQLITE as one_database
+from tests.support.fake_certificates import ca_pem, client_pair
 from tests.support.people import Person, Reply, Visitor
 
 FULL: dict[str, Any] = {
     "host": "mail.example.net", "port": 587, "auth": "true", "starttls": "true",
     "username": "ana", "password": "correct horse", "defaultfromemail": "shop@example.com",
 }  # fmt: skip
+
+
+@pytest.fixture
+def settings(database_url: str) -> Settings:
+    return settings_for(database_url, source_addresses=(ip_address("127.0.0.1"),))
 
 
 @pytest.fixture(params=["findByApp", "findById"])
@@ -86,10 +94,14 @@ def test_token_without_the_scope_decrypts_nothing(
     assert ask(visitor=plain).status_code == 200
 
 
+CERTIFICATE, KEY_OF_CLIENT = client_pair()
 CHANGES: dict[str, Any] = {
     "priority": 3, "host": "other.example.net", "port": 2525, "username": "bob",
     "password": "another", "auth": "false", "starttls": "false", "ssltls": "true", "debug": "true",
     "defaultfromemail": "other@example.com", "defaultfromname": "Other",
+    "mechanism": "LOGIN", "ehloname": "app.example.com", "envelopefrom": "bounces@example.com",
+    "sourceaddress": "127.0.0.1", "cacertificates": ca_pem(), "certificatepin": "0" * 64,
+    "clientcertificate": CERTIFICATE, "clientkey": KEY_OF_CLIENT,
     "name": "Backup", "note": "Ask Ana.", "tags": "backup", "passwordexpires": "2030-01-02",
 }  # fmt: skip
 
@@ -104,7 +116,10 @@ def test_etag_changes_with_each_field(
 ) -> None:
     first = ask()
     smtp = alice.smtps(idapp)[0]
-    alice.make_smtp(idapp, idsmtp=smtp["_id"], **(FULL | {name: CHANGES[name]}))
+    changes = {name: CHANGES[name]}
+    if name.startswith("client"):  # neither is accepted without the other
+        changes = {one: CHANGES[one] for one in ("clientcertificate", "clientkey")}
+    alice.make_smtp(idapp, idsmtp=smtp["_id"], **(FULL | changes))
     second = ask(first.headers["ETag"])
     assert second.status_code == 200
     assert second.headers["ETag"] != first.headers["ETag"]

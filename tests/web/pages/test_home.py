@@ -213,3 +213,41 @@ def test_pages_of_everything_take_the_same_few_statements_for_10000_servers(
     assert len(page.html) < 200_000
     with alice.app.app_context():
         assert db.session.query(App).count() == 1
+
+
+def test_home_shows_what_expires_next_of_certificates_passwords_and_client_secrets(
+    browser: Browser, alice: Person
+) -> None:
+    far, plain, oauth, both = make(
+        alice, "shop", "far.example", "plain.example", "oauth.example", "both.example"
+    )
+    change(alice.app, far, passwordexpires=now() + timedelta(days=60))
+    change(alice.app, plain, passwordexpires=now() + timedelta(days=9, hours=1))
+    change(alice.app, oauth, passwordexpires=now() + timedelta(days=5, hours=1), uses_oauth=True)
+    change(
+        alice.app, both, certificate_expires=now() + timedelta(days=20, hours=1),
+        passwordexpires=now() - timedelta(days=1),
+    )  # fmt: skip
+    section = browser.get("/").text.partition("Expires next")[2]
+    found = [
+        f"{name} {state}"
+        for name, state in (
+            ("both.example:25 shop Password", "Expired"),
+            ("oauth.example:25 shop Client secret", "5 days left"),
+            ("plain.example:25 shop Password", "9 days left"),
+            ("both.example:25 shop Certificate", "20 days left"),
+        )
+    ]
+    places = [section.find(text) for text in found]
+    assert -1 not in places, section
+    assert places == sorted(places)
+    assert "far.example" not in section
+
+
+def test_servers_are_filtered_by_sign_in_with_tokens(browser: Browser, alice: Person) -> None:
+    plain, oauth, _ = make(alice, "shop", "plain.example", "oauth.example", "open.example")
+    change(alice.app, plain, auth=True)
+    change(alice.app, oauth, auth=True, uses_oauth=True)
+    for wanted, host in (("password", "plain"), ("oauth", "oauth"), ("none", "open")):
+        page = browser.get(f"/smtps?auth={wanted}")
+        assert [title.partition(".")[0] for title in titles(page)] == [host]

@@ -459,3 +459,39 @@ def test_sign_in_of_another_user_cannot_be_started_or_seen(
             data = {"csrf_token": [token_of_other[1]]}
             assert other.post(f"/smtps/{smtp_id}/oauth{action}", data).status == 404
         assert len(fake.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "field"),
+    [
+        (refusal("invalid_client", "AADSTS7000222: expired"), "oauthclientsecret"),
+        (refusal("unauthorized_client", "AADSTS700016: unknown"), "oauthclientid"),
+        (refusal("invalid_scope", "AADSTS70011: wrong"), "oauthscope"),
+        (Answer(200, "<html>"), "oauthtokenurl"),
+        (refusal("temporarily_unavailable"), "oauthgrant"),
+    ],
+)
+def test_fix_of_a_failed_token_request_leads_to_its_field(
+    app: Flask, browser: Browser, idapp: str, answer: Answer, field: str
+) -> None:
+    with fake_oauth(answer) as fake:
+        saved(browser, idapp, filled_in(oauthtokenurl=fake.token_url))
+        smtp = only_smtp(app)
+        page = browser.get(f"/smtps/{smtp.id}")
+        page = browser.result(browser.press(page, f"/smtps/{smtp.id}/check"))
+    assert page.links()["Fix…"].endswith(f"field={field}")
+    form = browser.get(page.links()["Fix…"])
+    focused = [one for one in form.all("input") if "autofocus" in one.attrib]
+    assert [one.get("name") for one in focused] == [field]
+    assert "Last check" in form.text
+
+
+def test_fix_of_a_missing_sign_in_leads_to_its_page(
+    app: Flask, browser: Browser, idapp: str
+) -> None:
+    saved(browser, idapp, interactive("authorization_code", "http://127.0.0.1:9"))
+    smtp = only_smtp(app)
+    page = browser.get(f"/smtps/{smtp.id}")
+    page = browser.result(browser.press(page, f"/smtps/{smtp.id}/check"))
+    assert page.heading == "Nobody has signed in at the provider yet"
+    assert page.links()["Fix…"] == f"/smtps/{smtp.id}/oauth"

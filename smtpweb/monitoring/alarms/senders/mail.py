@@ -5,18 +5,20 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Collection
+from dataclasses import dataclass
 
 from sqlalchemy import case, select
 
 from .... import mailcheck
 from ....accounts.ownership import visible_smtps
+from ....checking import connections, tokens
 from ....config import settings
 from ....database.models import Smtp
 from ....database.session import db
 from ....errors import SecretUnreadable
-from ....mailcheck import Content, Target
+from ....mailcheck import Content, Report, Target
 from ....mailcheck.core.redaction import cleaned, cut
-from ....registry import checkability, smtps, states
+from ....registry import checkability, grants, smtps, states
 from ....registry.states import SmtpState
 from .outcome import Attempt, Message
 
@@ -26,9 +28,17 @@ _FROM_NAME = "smtpweb"
 _LONGEST_SUBJECT = 200
 
 
-def targets(
+@dataclass(frozen=True, slots=True)
+class Server:
+    """An SMTP server to try; its access token, if it needs one, is only asked for then."""
+
+    smtp_id: str
+    target: Target
+
+
+def servers(
     user_id: str, app_id: str | None, avoid: Collection[str], to: str, content: Content
-) -> list[Target]:
+) -> list[Server]:
     """Return the servers to try, best first: active before degraded, the app's before others.
 
     ``avoid``: ids of servers that must not be used; other servers on their hosts come last.
@@ -51,29 +61,32 @@ def targets(
         sender = checkability.sender(smtp, smtp.app.defaultfromemail)
         try:
             password = smtps.open_password(smtp) or ""
+            grants.require_readable(smtp)
+            if not sender or connections.refusal(smtp, to):
+                continue
+            target = connections.with_options(
+                Target(
+                    host=smtp.host,
+                    port=smtp.port,
+                    mail_from=sender,
+                    rcpt_to=to,
+                    encryption=smtp.encryption,
+                    auth=smtp.auth,
+                    username=smtp.username or "",
+                    password=password,
+                    from_name=_FROM_NAME,
+                    ehlo_name=config.ehlo_name,
+                    timeout=float(config.check_timeout),
+                    policy=config.egress,
+                    ca_file=config.ca_file,
+                    other_modes=(),
+                    content=content,
+                ),
+                smtp,
+            )
         except SecretUnreadable:
             continue
-        if not sender:
-            continue
-        chosen.append(
-            Target(
-                host=smtp.host,
-                port=smtp.port,
-                mail_from=sender,
-                rcpt_to=to,
-                encryption=smtp.encryption,
-                auth=smtp.auth,
-                username=smtp.username or "",
-                password=password,
-                from_name=_FROM_NAME,
-                ehlo_name=config.ehlo_name,
-                timeout=float(config.check_timeout),
-                policy=config.egress,
-                ca_file=config.ca_file,
-                other_modes=(),
-                content=content,
-            )
-        )
+        chosen.append(Server(smtp.id, target))
         if len(chosen) == MOST_SERVERS:
             break
     return chosen
@@ -85,22 +98,24 @@ def content_of(message: Message, message_id: str) -> Content:
     return Content(subject, message.text + "\n", f"{message_id}.alarm")
 
 
-def send(servers: list[Target]) -> Attempt:
+def send(chosen: list[Server]) -> Attempt:
     """Send through the first of the servers that accepts the email."""
-    if not servers:
+    if not chosen:
         return Attempt(
             False, "No other SMTP server of this account works, so no email can be sent.", ours=True
         )
     failures = []
     deadline = time.monotonic() + TIMEOUT
-    for place, target in enumerate(servers):
+    for place, server in enumerate(chosen):
         # Divide the remaining time, so that a server that does not respond leaves some.
-        share = (deadline - time.monotonic()) / (len(servers) - place)
-        report = mailcheck.check(
-            dataclasses.replace(target, timeout=max(1.0, min(target.timeout, share)))
+        share = (deadline - time.monotonic()) / (len(chosen) - place)
+        limit = max(1.0, min(server.target.timeout, share))
+        target = tokens.with_token(
+            server.smtp_id, dataclasses.replace(server.target, timeout=limit)
         )
-        server = f"{report.host}:{report.port}"
+        report = target if isinstance(target, Report) else mailcheck.check(target)
+        address = f"{report.host}:{report.port}"
         if report.accepted:
-            return Attempt(True, cut(f"Accepted by {server}. {report.queue_id}".strip(), 300))
-        failures.append(f"{server}: {report.title}")
+            return Attempt(True, cut(f"Accepted by {address}. {report.queue_id}".strip(), 300))
+        failures.append(f"{address}: {report.title}")
     return Attempt(False, cut("; ".join(failures), 300))
