@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..accounts.tokens import Caller
-from ..database.models import new_id
+from ..database.models import Smtp, new_id
 from ..database.session import now, writing
 from ..errors import BadInput, Sentence
 from ..mailcheck import Purpose, Report, Target, check
 from ..registry import smtps
+from ..registry.grants import OauthChanges
 from ..registry.smtps import SmtpChanges
 from . import limits, service
 
@@ -22,6 +25,7 @@ def probe(
     changes: SmtpChanges,
     smtp_id: str | None = None,
     *,
+    oauth: OauthChanges | None = None,
     keep_password: bool = False,
 ) -> Report:
     """Test the settings that :func:`.smtps.save` would leave behind, up to RCPT.
@@ -36,7 +40,12 @@ def probe(
         with writing():
             limits.take_share(caller.user_id, limits.CHECK, share, now() + service.longest())
         try:
-            target = _target(caller.user_id, app_id, changes, smtp_id, keep_password)
+            target = _target(
+                lambda: smtps.save(
+                    caller.user_id, app_id, changes, smtp_id,
+                    oauth=oauth, keep_password=keep_password,
+                )
+            )  # fmt: skip
             return check(target) if isinstance(target, Target) else target
         finally:
             with writing():
@@ -45,13 +54,11 @@ def probe(
         slots.release()
 
 
-def _target(
-    user_id: str, app_id: str, changes: SmtpChanges, smtp_id: str | None, keep_password: bool
-) -> Target | Report:
+def _target(save: Callable[[], Smtp]) -> Target | Report:
     # By saving them for a moment, all rules are those of saving; nobody else ever sees it.
     try:
         with writing():
-            smtp = smtps.save(user_id, app_id, changes, smtp_id, keep_password=keep_password)
+            smtp = save()
             if smtp.uses_oauth:
                 message = Sentence("Save first: a sign-in with tokens is tested as it is stored.")
                 raise BadInput({"signin": [message]})

@@ -186,8 +186,9 @@ def _probe(form: SmtpForm, app: App) -> Report | None:
     with form.catches():
         try:
             return unsaved.probe(
-                auth.page_caller(), app.id, form.changes(), smtp_id, keep_password=keep
-            )
+                auth.page_caller(), app.id, form.changes(), smtp_id,
+                oauth=form.oauth_changes(), keep_password=keep,
+            )  # fmt: skip
         except (Busy, SecretUnreadable) as error:
             form.form_errors.append(say(error.detail))
     return None
