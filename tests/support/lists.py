@@ -63,5 +63,5 @@ def rows(page: Page) -> list[str]:
 
 def hosts(page: Page) -> list[str]:
     """Return the SMTP servers in the order of the list, by the number in their names."""
-    titles = [one for one in page.all("a", "span") if "row-title" in one.get("class", "")]
-    return [words(title).partition(".")[0] for title in titles]
+    links = [link for link in page.all("a") if "row-title" in link.get("class", "")]
+    return [words(link).partition(".")[0] for link in links]
