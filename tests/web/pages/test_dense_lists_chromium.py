@@ -130,9 +130,7 @@ def test_row_leads_to_its_page_and_its_parts_to_theirs(
 
 
 @pytest.mark.parametrize("name", LISTS)
-def test_control_contains_no_other_control(
-    chromium: Browser, many: ManyServers, name: str
-) -> None:
+def test_control_contains_no_other_control(chromium: Browser, many: ManyServers, name: str) -> None:
     with opened(chromium, many, name) as page:
         nested = "main :is(a, button, label) :is(a, button)"
         assert page.locator(nested).count() == 0
