@@ -42,7 +42,7 @@ STATE = config.INSTANCE / "demo"
 USER = "demo"
 APP = "Demo shop"
 STORY_APP = "Demo newsletter"
-WORKS, BREAKS = "Delivers", "Fails after a minute, then recovers"
+WORKS, BREAKS = "Delivers", "Breaks and recovers"
 MAILBOX = STATE / "mailbox"
 KEPT_MAILS = 200
 # Seconds after the start when the newsletter's server begins to refuse its password, and accepts

@@ -168,7 +168,7 @@ def test_session_of_the_readme_works_as_it_stands_there(demo: Program, tmp_path:
     known = {
         "URL": client.url,
         "PASSWORD": client.password,
-        "PORT": re.findall(r"127\.0\.0\.1:(\d+) +works", demo.output)[0],
+        "PORT": re.findall(r"127\.0\.0\.1:(\d+) +Delivers", demo.output)[0],
     }
     said: list[str] = []
     for command in commands_of_readme():
@@ -209,5 +209,5 @@ def test_server_breaks_its_alarm_arrives_and_it_recovers(demo: Program, clone: P
     parsed = [email.message_from_bytes(m.read_bytes(), policy=email.policy.default) for m in mails]
     texts = [mail.get_content() for mail in parsed]
     lost, recovered = [text for text in texts if "of the app Demo newsletter" in text]
-    assert "Wrong user name or password" in lost and "In use: 127.0.0.1:" in lost
+    assert "Wrong user name or password" in lost and "In use: Delivers" in lost
     assert "is active again" in recovered
