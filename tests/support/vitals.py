@@ -38,8 +38,8 @@ class Meter:
         network.send("Network.enable")
         network.on("Network.responseReceived", self._begins)
         network.on("Network.loadingFinished", self._ends)
+        self._network = network
         if slow:
-            network.send("Network.setCacheDisabled", {"cacheDisabled": True})
             network.send(
                 "Network.emulateNetworkConditions",
                 {
@@ -49,6 +49,10 @@ class Meter:
                     "uploadThroughput": BYTES_PER_SECOND,
                 },
             )
+
+    def keep_files(self, keeps: bool) -> None:
+        """Use the browser's cache from now on, or have it as in a first visit."""
+        self._network.send("Network.setCacheDisabled", {"cacheDisabled": not keeps})
 
     def _begins(self, event: dict[str, Any]) -> None:
         self._kinds[event["requestId"]] = event["type"]
