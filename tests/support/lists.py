@@ -58,7 +58,11 @@ def fill_app(alice: Person, idapp: str, many: int, first_active: int) -> None:
 
 def rows(page: Page) -> list[str]:
     """Return the text of each row in the list."""
-    return [words(row) for row in page.all("li") if "row-item" in row.get("class", "")]
+    return [
+        words(row)
+        for row in page.all("li")
+        if {"row-item", "dense-row"} & set(row.get("class", "").split())
+    ]
 
 
 def hosts(page: Page) -> list[str]:

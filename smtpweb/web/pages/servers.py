@@ -33,12 +33,10 @@ def list_smtps() -> str:
     )
     matching, total = servers.find(user.id, wanted, hosts, page, PER_PAGE)
     marks = overview.marks([smtp.id for smtp in matching])
+    newest = overview.newest(marks)
     return render_template(
         "smtps/list.html",
-        smtps=[
-            (smtp, marks[smtp.id][0] if marks[smtp.id] else None, bar(marks[smtp.id]))
-            for smtp in matching
-        ],
+        smtps=[(smtp, newest.get(smtp.id), bar(marks[smtp.id])) for smtp in matching],
         asked=sent,
         address={
             name: value

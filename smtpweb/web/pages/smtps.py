@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import dns.resolver
 from flask import flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
@@ -14,7 +13,6 @@ from ...checking import service, unsaved
 from ...database.models import App, Smtp
 from ...database.session import db
 from ...errors import BadInput, Busy, SecretUnreadable, Sentence
-from ...extensions import services
 from ...mailcheck import Report
 from ...monitoring import history
 from ...oauth import saving
@@ -23,7 +21,7 @@ from ..http import auth
 from ..http.i18n import say
 from ..presentation import causes, chart, remedies
 from ..presentation.sparkline import bar
-from . import checks, drafts, messages, schedule
+from . import checks, drafts, forewarning, messages, schedule
 from .blueprint import bp, page_number
 from .smtp_form import SmtpForm
 
@@ -141,15 +139,8 @@ def preflight(app_id: str = "", smtp_id: str = "") -> dict[str, Any]:
     form = SmtpForm(smtp)
     app = smtp.app if smtp else apps.find(user.id, app_id)
     db.session.close()  # hold no database connection during DNS queries
-    form.judge(app, _resolver())
-    return form.findings()
-
-
-def _resolver() -> dns.resolver.Resolver | None:
-    try:
-        return services().resolver or dns.resolver.Resolver()
-    except dns.resolver.NoResolverConfiguration:
-        return None
+    form.judge(app, forewarning.resolver())
+    return forewarning.findings(form)
 
 
 @bp.get("/smtps/<id:smtp_id>/remove")

@@ -36,7 +36,6 @@ class Bar(NamedTuple):
     accepted: str
     failed: str
     other: str
-    missing: str
     marks: tuple[Mark, ...] = ()  # the same checks one by one, oldest first
 
 
@@ -45,14 +44,11 @@ def bar(marks: Sequence[AnyRow], *, one_by_one: bool = False) -> Bar:
 
     ``one_by_one``: also each by itself with its words, which takes far longer than all else.
     """
-    shapes: dict[str, list[str]] = {"accepted": [], "failed": [], "other": [], "missing": []}
+    shapes: dict[str, list[str]] = {"accepted": [], "failed": [], "other": []}
     counts = {"accepted": 0, "failed": 0, "other": 0}
-    for index in range(MARKS):
+    for index, mark in enumerate(marks[:MARKS]):
         x = (MARKS - 1 - index) * _STEP + 2
-        if index >= len(marks):
-            shapes["missing"].append(f"M{x} 13h1")
-            continue
-        kind = _kind(marks[index])
+        kind = _kind(mark)
         counts[kind] += 1
         shapes[kind].append(
             {

@@ -50,11 +50,11 @@ def listed(
     contexts: list[BrowserContext] = []
     tabs: list[Watched] = []
 
-    def open_tab(**options: Any) -> Page:
+    def open_tab(mode: str = "/order", **options: Any) -> Page:
         context = chromium.new_context(storage_state=cookies, **({"viewport": DESKTOP} | options))
         contexts.append(context)
         tabs.append(Watched(context))
-        tabs[-1].page.goto(address)
+        tabs[-1].page.goto(address + mode)
         return tabs[-1].page
 
     yield open_tab
@@ -132,7 +132,7 @@ def test_smtp_is_dragged_by_its_handle(listed: Callable[..., Page]) -> None:
     x, y = middle(handle(page, "bob"))
     page.mouse.move(x, y)
     page.mouse.down()
-    page.mouse.move(x, y + 150, steps=8)
+    page.mouse.move(x, y + 100, steps=8)
     in_order(page, "dan", "ada", "cleo", "bob")
     page.keyboard.press("Escape")
     page.mouse.up()
@@ -145,7 +145,7 @@ def test_smtp_is_dragged_by_a_finger(listed: Callable[..., Page]) -> None:
     page = listed(viewport=PHONE, has_touch=True, is_mobile=True)
     handle(page, "ada").scroll_into_view_if_needed()
     x, y = middle(handle(page, "ada"))
-    _, second = middle(page.locator(".row-item").nth(1))
+    _, second = middle(page.locator(".dense-row").nth(1))
     touch = page.context.new_cdp_session(page)
 
     def finger(kind: str, *points: tuple[float, float]) -> None:
@@ -189,11 +189,11 @@ def test_selected_smtps_are_checked_at_once(
 ) -> None:
     for _number in range(2):
         add_smtps(tmp_path, host=smtp.host, port=smtp.port, count=1)
-    page = listed(java_script_enabled=scripts)
+    page = listed("", java_script_enabled=scripts)
     for box in page.get_by_role("checkbox", name=f"Select {smtp.host}").all():
         box.check()
     if scripts:
-        every = page.get_by_label("Select all on this page")
+        every = page.get_by_label("Select all")
         expect(every).to_be_checked(checked=False)
         every.check()
         expect(page.get_by_role("checkbox", checked=True)).to_have_count(7)
@@ -201,7 +201,7 @@ def test_selected_smtps_are_checked_at_once(
         expect(page.get_by_role("checkbox", checked=True)).to_have_count(0)
         for box in page.get_by_role("checkbox", name=f"Select {smtp.host}").all():
             box.check()
-    page.get_by_role("button", name="Check selected").click()
+    page.get_by_role("button", name="Check 2 selected" if scripts else "Check selected").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Checks of shop")
     with ThreadPoolExecutor(1) as beside:  # the browser has an event loop in this thread
         app = create_app(settings_for(f"sqlite:///{tmp_path / 'smtpweb.db'}"))
@@ -211,6 +211,6 @@ def test_selected_smtps_are_checked_at_once(
     )
     expect(page.get_by_role("progressbar")).to_have_attribute("max", "2")
     assert page.get_by_role("progressbar").evaluate("bar => bar.value") == 2
-    expect(page.locator(".row-item .state")).to_have_text(["Accepted", "Accepted"])
+    expect(page.locator(".dense-row .state")).to_have_text(["Accepted", "Accepted"])
     assert len(smtp.mails) == 2
     fits(page)
