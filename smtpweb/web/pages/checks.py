@@ -32,7 +32,7 @@ def check_smtp(smtp_id: str) -> AnyResponse:
     return start(smtp_id, "")
 
 
-@bp.post("/smtps/<id:smtp_id>/probe")
+@bp.post("/smtps/<id:smtp_id>/test")
 def probe_smtp(smtp_id: str) -> AnyResponse:
     """Test the connection of an SMTP server without sending an email."""
     return start(smtp_id, "", mode=verdict.PROBE)

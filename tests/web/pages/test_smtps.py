@@ -323,7 +323,7 @@ def test_saved_server_is_tested_from_its_page_without_an_email(
             idapp, host=server.host, port=server.port, defaultfromemail="shop@example.com"
         )
         page = browser.get(f"/smtps/{smtp['_id']}")
-        action = f"/smtps/{smtp['_id']}/probe"
+        action = f"/smtps/{smtp['_id']}/test"
         browser.send(page, page.form(action), "Test connection, send nothing")
         until(lambda: "Connection works" in browser.get(f"/smtps/{smtp['_id']}").text)
     assert server.mails == []
