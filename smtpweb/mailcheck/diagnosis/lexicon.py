@@ -53,7 +53,7 @@ _ABOUT_CLIENT = frozenset(
 )
 
 _MORE_THAN_A_WORD = 8  # letters do not count here: an informative word counts four
-_MAX_UNREAD = {NOTHING: 3, WEAK: 1, VAGUE: 2}  # telling words besides the matched ones
+_MAX_UNREAD = {NOTHING: 5, WEAK: 1, VAGUE: 2}  # telling words besides the matched ones
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,7 +150,11 @@ def test_refusal_alone_names_whom_it_refuses() -> None:
 
 def test_code_of_a_wrong_password_does_not_outweigh_a_sentence_about_something_else() -> None:
     assert found("auth", "535 5.7.8", **SIGNED_IN).id == "SMTP_AUTH_WRONG_CREDENTIALS"
-    said = found("auth", "535 5.7.8 Quarterly compliance questionnaire is overdue", **SIGNED_IN)
+    said = found(
+        "auth",
+        "535 5.7.8 Quarterly questionnaire for branch auditors remains overdue today",
+        **SIGNED_IN,
+    )
     assert said.id == "SMTP_AUTH_REFUSED"
 
 
