@@ -21,9 +21,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from . import installation, logs, validators
 from .accounts import tokens, users
 from .accounts.tokens import ALL_SCOPES, Caller
-from .checking import explain, service
+from .checking import explain, service, verdict
 from .config import settings
-from .database.models import Check, User
+from .database.models import User
 from .database.session import cause
 from .errors import BadInput, Busy, NotFound, SecretUnreadable, SmtpwebError
 from .mailcheck import Report
@@ -159,7 +159,16 @@ def _user(name: str) -> User:
     show_default=True,
     help="Format of the outcomes; with nagios the exit status is 0, 2 or 3.",
 )
-def check_smtps(idsmtp: str | None, idapp: str | None, everything: bool, shape: str) -> None:
+@click.option(
+    "--mode",
+    type=click.Choice((verdict.EMAIL, verdict.PROBE)),
+    default=verdict.EMAIL,
+    show_default=True,
+    help="A probe tests everything up to the recipient, and sends no email.",
+)
+def check_smtps(
+    idsmtp: str | None, idapp: str | None, everything: bool, shape: str, mode: str
+) -> None:
     """Send a test email through SMTP servers; exit with status 1 if one of them fails."""
     if sum((idsmtp is not None, idapp is not None, everything)) != 1:
         raise click.UsageError("Say what to check: IDSMTP, --app IDAPP or --all.")
@@ -170,20 +179,22 @@ def check_smtps(idsmtp: str | None, idapp: str | None, everything: bool, shape: 
             raise
         click.echo(outcomes.nagios_unknown(error.message))
         sys.exit(outcomes.NAGIOS_UNKNOWN)
+    checked: list[Outcome] = []
+    for smtp_id, owner_id, address in servers:
+        outcome = _outcome_of(owner_id, smtp_id, address, mode)
+        if outcome is not None:
+            checked.append(outcome)
+        if shape == "text":
+            click.echo(f"{smtp_id} {address}: {_said(outcome)}")
+    failed = [outcome for outcome in checked if not outcome.accepted]
     if shape == "text":
-        passed = [_check(owner_id, smtp_id, address) for smtp_id, owner_id, address in servers]
-        click.echo(f"{len(passed)} checked, {passed.count(False)} failed.")
-        sys.exit(0 if all(passed) else 1)
-    checked = [
-        outcome
-        for smtp_id, owner_id, address in servers
-        if (outcome := _outcome_of(owner_id, smtp_id, address)) is not None
-    ]
+        click.echo(f"{len(servers)} checked, {len(failed)} failed.")
+        sys.exit(1 if failed else 0)
     if shape == "nagios":
         text, status = outcomes.nagios(checked)
     else:
         text = outcomes.junit(checked) if shape == "junit" else outcomes.as_json(checked)
-        status = 0 if all(outcome.accepted for outcome in checked) else 1
+        status = 1 if failed else 0
     click.echo(text)
     sys.exit(status)
 
@@ -197,10 +208,10 @@ def _find(idsmtp: str | None, idapp: str | None) -> list[tuple[str, str, str]]:
     return [(smtp_id, owner_id, address) for smtp_id, owner_id, address in servers]
 
 
-def _outcome_of(owner_id: str, smtp_id: str, address: str) -> Outcome | None:
+def _outcome_of(owner_id: str, smtp_id: str, address: str, mode: str) -> Outcome | None:
     """Check an SMTP server; return None if it has been removed."""
     try:
-        check = service.run(Caller(owner_id, ALL_SCOPES), smtp_id, limited=False)
+        check = service.run(Caller(owner_id, ALL_SCOPES), smtp_id, mode=mode, limited=False)
     except NotFound:
         return None
     except (Busy, SecretUnreadable) as error:
@@ -219,27 +230,12 @@ def _id(value: str | None) -> str | None:
         raise UsageError(f"{value!r}: {error}") from None
 
 
-def _check(owner_id: str, smtp_id: str, address: str) -> bool:
-    """Check an SMTP server and print the outcome; never raises, so that the others are checked."""
-    try:
-        check = service.run(Caller(owner_id, ALL_SCOPES), smtp_id, limited=False)
-    except NotFound:
-        click.echo(f"{smtp_id} {address}: removed before its check.")
-        return True
-    except (Busy, SecretUnreadable) as error:
-        click.echo(f"{smtp_id} {address}: NOT CHECKED. {error.detail}")
-        return False
-    except Exception as error:  # our bug, or the database: the other servers are still checked
-        click.echo(f"{smtp_id} {address}: NOT CHECKED. {type(error).__name__}", err=True)
-        return False
-    click.echo(f"{smtp_id} {address}: {_outcome(check)}")
-    return bool(check.accepted)
-
-
-def _outcome(check: Check) -> str:
-    report = check.report
+def _said(outcome: Outcome | None) -> str:
+    if outcome is None:
+        return "removed before its check."
+    report = outcome.report
     if report is None:
-        raise AssertionError("a finished check without a report")
+        return f"NOT CHECKED. {outcome.problem}"
     if report.accepted:
         lines = [f"OK. {report.title}"]
     else:

@@ -42,7 +42,7 @@ STATE = config.INSTANCE / "demo"
 USER = "demo"
 APP = "Demo shop"
 STORY_APP = "Demo newsletter"
-WORKS, BREAKS = "works", "breaks and recovers"
+WORKS, BREAKS = "Delivers", "Breaks and recovers"
 MAILBOX = STATE / "mailbox"
 KEPT_MAILS = 200
 # Seconds after the start when the newsletter's server begins to refuse its password, and accepts
@@ -82,7 +82,10 @@ def main() -> None:
 
 @dataclass(frozen=True)
 class Sandbox:
-    """A sandbox server, the settings it is registered with, and what its check shows."""
+    """A sandbox server, and the settings it is registered with.
+
+    ``shows``: what its check shows, which is its name.
+    """
 
     shows: str
     protocol: Protocol | None  # None: nothing listens on its port
@@ -112,17 +115,17 @@ def sandboxes(authority: trustme.CA) -> list[Sandbox]:
     return [
         Sandbox(WORKS, mail_server(Mailbox(), **login), starttls=True, auth=True),
         Sandbox(
-            "wrong password", mail_server(Mailbox(), **login), starttls=True, auth=True,
+            "Wrong password", mail_server(Mailbox(), **login), starttls=True, auth=True,
             password="open barley",  # noqa: S106
         ),
-        Sandbox("wrong port", None, starttls=True, auth=True),
-        Sandbox("wrong mode", mail_server(Mailbox(), **login), ssltls=True, auth=True),
+        Sandbox("Wrong port", None, starttls=True, auth=True),
+        Sandbox("Wrong encryption", mail_server(Mailbox(), **login), ssltls=True, auth=True),
         Sandbox(
-            "expired certificate", mail_server(Mailbox(), tls_context=expired), starttls=True
+            "Certificate expired", mail_server(Mailbox(), tls_context=expired), starttls=True
         ),
-        Sandbox("STARTTLS missing", mail_server(Mailbox()), starttls=True),
-        Sandbox("relay denied", mail_server(NoRelay())),
-        Sandbox("silence", asyncio.Protocol),
+        Sandbox("No STARTTLS", mail_server(Mailbox()), starttls=True),
+        Sandbox("Refuses to relay", mail_server(NoRelay())),
+        Sandbox("Never answers", asyncio.Protocol),
         Sandbox(
             BREAKS,
             mail_server(
@@ -315,7 +318,8 @@ def _add_app(
             "starttls": sandbox.starttls,
             "ssltls": sandbox.ssltls,
             "auth": sandbox.auth,
-            "defaultfromname": f"Sandbox: {sandbox.shows}",
+            "name": sandbox.shows,
+            "defaultfromname": app.name,
         }
         if sandbox.auth:
             changes["username"], changes["password"] = LOGIN, sandbox.password

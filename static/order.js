@@ -1,4 +1,4 @@
-// Put the SMTPs of an app into order by dragging their handles or with the arrow keys on them.
+// Put the SMTP servers of an app into order by dragging their handles or with the arrow keys on them.
 // The buttons "up" and "down" post the same form; without this script they load the page anew.
 const told = document.getElementById("order-told");
 const form = document.getElementById("smtps");
@@ -22,7 +22,13 @@ function sayAtRow(id, text) {
   const line = document.getElementById("row-said").content.firstElementChild.cloneNode(true);
   line.querySelector("span").textContent = text;
   rowOf(id)?.append(line);
+  show(line);
   announce(text);
+}
+
+// What is said must be seen, also below the last row that is seen.
+function show(line) {
+  line?.scrollIntoView({ block: "nearest" });
 }
 
 // Post the form as it stands, with this one value more; show the list that comes back.
@@ -43,6 +49,7 @@ async function post(url, name, id, focus) {
     showHandles();
     announce(rowOf(id).querySelector(".row-said span")?.textContent ?? "");
     (rowOf(id).querySelector(focus) ?? rowOf(id).querySelector("[data-handle]"))?.focus();
+    show(rowOf(id).querySelector(".row-said"));
   } catch {
     sayAtRow(id, told.dataset.failed);
   }

@@ -1,7 +1,5 @@
-// The form of an SMTP: a provider fills it in, the port follows the encryption while it is a usual
-// one, and what is likely to fail is asked of the server while somebody types.
-const PATIENCE = 400; // milliseconds after the last key
-
+// The form of an SMTP server: a provider fills it in, and the port follows the encryption while it
+// is a usual one.
 const form = document.querySelector("form[data-preflight]");
 const field = (name) => form.elements[name];
 const USUAL = JSON.parse(form.dataset.usualPorts);
@@ -36,7 +34,7 @@ function fillIn(option) {
   } else {
     field("smtp_login").focus();
   }
-  ask();
+  form.dispatchEvent(new Event("preflight"));
 }
 
 // What the server said of an earlier name does not hold any more
@@ -77,47 +75,3 @@ for (const choice of field("encryption")) {
     if (!port.value || Object.values(USUAL).includes(port.value)) port.value = USUAL[choice.value];
   });
 }
-
-// --- what is likely to fail
-
-const JUDGED = ["host", "encryption", "port", "auth", "smtp_login", "smtp_secret", "defaultfromemail"];
-let timer;
-let latest = 0;
-
-async function ask() {
-  clearTimeout(timer);
-  const number = ++latest;
-  let reply;
-  try {
-    reply = await fetch(form.dataset.preflight, { method: "POST", body: new FormData(form) });
-  } catch {
-    return; // the network is away; saving says the same
-  }
-  const isAnswer = reply.ok && reply.headers.get("Content-Type")?.startsWith("application/json");
-  if (isAnswer && number === latest) show(await reply.json());
-}
-
-function show({ warnings, hints }) {
-  const blank = document.getElementById("field-warning").content;
-  for (const [name, texts] of Object.entries(warnings)) {
-    const place = document.getElementById(`${name}-warnings`);
-    const shown = [...place.querySelectorAll("span")].map((one) => one.textContent);
-    if (shown.join("\n") === texts.join("\n")) continue; // else a screen reader says it again
-    place.replaceChildren(
-      ...texts.map((text) => {
-        const line = blank.cloneNode(true);
-        line.querySelector("span").textContent = text;
-        return line;
-      }),
-    );
-  }
-  for (const [name, text] of Object.entries(hints)) {
-    document.getElementById(`${name}-hint`).textContent = text;
-  }
-}
-
-form.addEventListener("input", (event) => {
-  if (!JUDGED.includes(event.target.name)) return;
-  clearTimeout(timer);
-  timer = setTimeout(ask, PATIENCE);
-});

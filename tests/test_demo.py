@@ -23,18 +23,18 @@ from smtpweb.database import secret_box
 from tests.support.serving import Program, clean_environment, free_port, fresh_clone, program
 
 OUTCOMES = {
-    "works": (200, "", ""),
-    "wrong password": (406, "auth", "SMTP_AUTH_WRONG_CREDENTIALS"),
-    "wrong port": (
+    "Delivers": (200, "", ""),
+    "Wrong password": (406, "auth", "SMTP_AUTH_WRONG_CREDENTIALS"),
+    "Wrong port": (
         406,
         "connect",
         "SMTP_CONNECT_REFUSED",
     ),
-    "wrong mode": (406, "tls", "SMTP_TLS_NOT_SPOKEN"),
-    "expired certificate": (406, "starttls", "SMTP_TLS_CERTIFICATE_EXPIRED"),
-    "STARTTLS missing": (406, "starttls", "SMTP_STARTTLS_NOT_OFFERED"),
-    "relay denied": (406, "rcpt", "SMTP_RCPT_RELAY_DENIED"),
-    "silence": (406, "greeting", "SMTP_GREETING_SILENT"),
+    "Wrong encryption": (406, "tls", "SMTP_TLS_NOT_SPOKEN"),
+    "Certificate expired": (406, "starttls", "SMTP_TLS_CERTIFICATE_EXPIRED"),
+    "No STARTTLS": (406, "starttls", "SMTP_STARTTLS_NOT_OFFERED"),
+    "Refuses to relay": (406, "rcpt", "SMTP_RCPT_RELAY_DENIED"),
+    "Never answers": (406, "greeting", "SMTP_GREETING_SILENT"),
 }
 
 
@@ -95,17 +95,17 @@ def test_sandbox_server_shows_its_failure(demo: Program, clone: Path) -> None:
     _, smtps = client.call("/private/smtps/findByApp", get=True, idapp=shop["_id"])
     seen, proposed = {}, {}
     for smtp in smtps:
-        shows = smtp["defaultfromname"].removeprefix("Sandbox: ")
+        shows = smtp["name"]
         assert f"127.0.0.1:{smtp['port']}" in demo.output
         status, problem = client.call("/private/smtps/check", idsmtp=smtp["_id"])
         proposed[shows] = (smtp["port"], (problem or {}).get("alternatives", []))
         seen[shows] = (status, (problem or {}).get("stage", ""), (problem or {}).get("code", ""))
     expected = dict(OUTCOMES)
-    if proposed["works"][0] == 2525:  # a usual port: the check of the same host finds it
-        for shows in ("wrong port", "silence"):
+    if proposed["Delivers"][0] == 2525:  # a usual port: the check of the same host finds it
+        for shows in ("Wrong port", "Never answers"):
             expected[shows] = (*OUTCOMES[shows][:2], "SMTP_CONNECT_OTHER_MODE_WORKS")
-    elif "SMTP_CONNECT_LOCALHOST_IN_CONTAINER" in seen["wrong port"]:
-        expected["wrong port"] = (406, "connect", "SMTP_CONNECT_LOCALHOST_IN_CONTAINER")
+    elif "SMTP_CONNECT_LOCALHOST_IN_CONTAINER" in seen["Wrong port"]:
+        expected["Wrong port"] = (406, "connect", "SMTP_CONNECT_LOCALHOST_IN_CONTAINER")
     assert seen == expected
     received = "Email for test@example.com from shop@example.com: [smtpweb] Demo shop"
     assert demo.output.count(received) == 1
@@ -116,11 +116,11 @@ def test_sandbox_server_shows_its_failure(demo: Program, clone: Path) -> None:
         assert "I received this email" in reply.read().decode()
 
     # The way from red to green is in what the check says.
-    own, modes = proposed["wrong mode"]
+    own, modes = proposed["Wrong encryption"]
     assert {"port": own, "encryption": "starttls"} in modes
-    usual, _ = proposed["works"]
+    usual, _ = proposed["Delivers"]
     if usual == 2525:  # else another program has it
-        for shows in ("wrong port", "expired certificate", "silence"):
+        for shows in ("Wrong port", "Certificate expired", "Never answers"):
             assert proposed[shows][1] == [{"port": 2525, "encryption": "starttls"}]
 
     # No other port of this machine may be reached.
@@ -168,7 +168,7 @@ def test_session_of_the_readme_works_as_it_stands_there(demo: Program, tmp_path:
     known = {
         "URL": client.url,
         "PASSWORD": client.password,
-        "PORT": re.findall(r"127\.0\.0\.1:(\d+) +works", demo.output)[0],
+        "PORT": re.findall(r"127\.0\.0\.1:(\d+) +Delivers", demo.output)[0],
     }
     said: list[str] = []
     for command in commands_of_readme():
@@ -209,5 +209,5 @@ def test_server_breaks_its_alarm_arrives_and_it_recovers(demo: Program, clone: P
     parsed = [email.message_from_bytes(m.read_bytes(), policy=email.policy.default) for m in mails]
     texts = [mail.get_content() for mail in parsed]
     lost, recovered = [text for text in texts if "of the app Demo newsletter" in text]
-    assert "Wrong user name or password" in lost and "In use: 127.0.0.1:" in lost
+    assert "Wrong user name or password" in lost and "In use: Delivers" in lost
     assert "is active again" in recovered

@@ -243,7 +243,16 @@ def unseen() -> Iterator[Unseen]:
 
 def found() -> Iterator[Unseen]:
     """All replies of found.tsv."""
-    for label, host, stage, _, reply in _rows("found.tsv"):
+    yield from _with_sources("found.tsv")
+
+
+def fresh() -> Iterator[Unseen]:
+    """All replies of fresh.tsv."""
+    yield from _with_sources("fresh.tsv")
+
+
+def _with_sources(name: str) -> Iterator[Unseen]:
+    for label, host, stage, _, reply in _rows(name):
         counted = int(hashlib.sha256(reply.encode()).hexdigest(), 16) % 3 == 0
         yield Unseen(label, host, Stage(stage), tuple(reply.split("|")), counted)
 

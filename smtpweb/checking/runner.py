@@ -25,7 +25,7 @@ from ..database.models import Check, steps_of
 from ..database.session import AnyRow, cause, db, fetch, writing
 from ..errors import Busy, NotFound, Sentence, TooMany
 from ..mailcheck import Report, Stage, Step, Stop, Stopped, Target
-from . import limits, service
+from . import limits, service, verdict
 
 log = logging.getLogger(__name__)
 
@@ -42,12 +42,16 @@ def start(
     smtp_id: str,
     base_url: str | None = None,
     recipient: str | None = None,
+    *,
+    mode: str = verdict.EMAIL,
 ) -> str:
     """Start a check in the background; return its id. Raises whatever ``service.run`` raises."""
     app = cast(Flask, current_app._get_current_object())  # type: ignore[attr-defined]
     slots = limits.take_slot()
     try:
-        begun, target = service.begin(caller, smtp_id, base_url=base_url, recipient=recipient)
+        begun, target = service.begin(
+            caller, smtp_id, mode=mode, base_url=base_url, recipient=recipient
+        )
         db.session.expunge(begun)  # from here on it belongs to the thread
         check_id = begun.id
         try:

@@ -26,16 +26,23 @@ log = logging.getLogger(__name__)
 LEASE_MARGIN = timedelta(seconds=5)  # beyond the deadline, for storing the result
 
 
+def longest() -> timedelta:
+    """Return how long a check may take, until its result is stored."""
+    return timedelta(seconds=settings().check_timeout) + LEASE_MARGIN
+
+
 def run(
     caller: Caller,
     smtp_id: str,
     *,
+    mode: str = verdict.EMAIL,
     base_url: str | None = None,
     limited: bool = True,
     access_token: str = "",
 ) -> Check:
     """Send a test email through the SMTP server, store the result, enable or disable the server.
 
+    ``mode``: "probe" ends after RCPT, and sends none; the result counts like that of an email.
     ``access_token``: sign in with it instead of what is stored, this time only. ``base_url`` is
     our public URL, unless a setting gives it; without either, the email has no
     link to confirm delivery. Raises :class:`NotFound`, :class:`Busy` and :class:`TooMany`. No
@@ -43,7 +50,7 @@ def run(
     """
     slots = limits.take_slot()
     try:
-        begun, target = begin(caller, smtp_id, base_url=base_url, limited=limited)
+        begun, target = begin(caller, smtp_id, mode=mode, base_url=base_url, limited=limited)
         if access_token and isinstance(target, Target):
             target = connections.with_access_token(target, access_token)
         return carry_out(begun, target)
@@ -55,6 +62,7 @@ def begin(
     caller: Caller,
     smtp_id: str,
     *,
+    mode: str = verdict.EMAIL,
     base_url: str | None = None,
     limited: bool = True,
     recipient: str | None = None,
@@ -65,8 +73,10 @@ def begin(
     """
     moment = now()
     base_url = settings().base_url or base_url
-    link, digest = arrival.new_link(base_url) if base_url else ("", None)
-    ends_by = moment + timedelta(seconds=settings().check_timeout) + LEASE_MARGIN
+    link, digest = "", None
+    if base_url and mode == verdict.EMAIL:
+        link, digest = arrival.new_link(base_url)
+    ends_by = moment + longest()
     with writing() as session:
         smtp = smtps.find_for_update(caller.user_id, smtp_id)
         if smtp.checking_until and smtp.checking_until > moment:
@@ -81,12 +91,13 @@ def begin(
             recipient = recipients.accept(caller.user_id, recipient)
             limits.take_share(caller.user_id, limits.ELSEWHERE, new_id(), moment)
         # Before any write, as the password may be unreadable
-        target = target_of(smtp, link, recipient=recipient)
+        target = target_of(smtp, link, Purpose(mode), recipient)
         begun = Check(
             id=check_id,
             smtp_id=smtp.id,
             user_id=caller.user_id,
             smtp_version=smtp.version,
+            mode=mode,
             started=moment,
             ends_by=ends_by,
             arrival_digest=digest if isinstance(target, Target) else None,

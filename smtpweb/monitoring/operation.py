@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from ..database.models import Check, Incident, Worker
 from ..database.session import AnyRow, db, fetch, now
-from . import metrics
+from . import metrics, schedule
 from .metrics import ALIVE, Figures
 
 FORGOTTEN = timedelta(days=1)  # after which an absent worker is no longer shown
@@ -26,6 +26,7 @@ class Operation:
     workers: Sequence[Worker]
     rates: dict[str, float]
     incidents: Sequence[Incident]
+    under_way: int  # checks in workers
 
     def is_alive(self, worker: Worker) -> bool:
         """Check if the worker's heartbeat is recent."""
@@ -54,5 +55,9 @@ def read() -> Operation:
     ).all()
     minutes = RATED.total_seconds() / 60
     return Operation(
-        metrics.read(), workers, {kind: count / minutes for kind, count in rows}, incidents
+        metrics.read(),
+        workers,
+        {kind: count / minutes for kind, count in rows},
+        incidents,
+        schedule.under_way(),
     )

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, case, func, insert, literal, null, or_, select, update
 
 from ..accounts.ownership import owner_id
-from ..database.models import App, Check, Due, Smtp
+from ..database.models import App, Due, Smtp
 from ..database.session import db, fetch, now, writing
 from ..errors import NotFound
 from ..registry import schedule as rule
@@ -131,9 +131,7 @@ def lag() -> float:
     return max(0.0, (moment - oldest).total_seconds()) if oldest else 0.0
 
 
-def queue_depth() -> tuple[int, int]:
-    """Return the numbers of queued checks and of checks running in workers."""
-    queued = select(func.count()).select_from(Check).where(Check.queued.is_not(None))
+def under_way() -> int:
+    """Return the number of checks running in workers."""
     leased = select(func.count()).select_from(Due).where(Due.lease_until > now())
-    row = fetch(select(queued.scalar_subquery(), leased.scalar_subquery()))[0]
-    return row[0], row[1]
+    return int(fetch(leased)[0][0])

@@ -10,7 +10,7 @@ from sqlalchemy import delete, func, select, update
 
 from .. import __version__
 from ..database.models import Worker, new_id
-from ..database.session import AnyRow, db, fetch, now, writing
+from ..database.session import db, fetch, now, writing
 
 BEAT = 5.0  # seconds between two heartbeats
 ALIVE = timedelta(seconds=30)  # for which a worker counts as alive after its last heartbeat
@@ -53,12 +53,6 @@ def is_any_alive() -> bool:
     rows = fetch(select(func.max(Worker.seen).label("seen")))
     seen = rows[0].seen
     return seen is not None and seen > now() - ALIVE
-
-
-def find_all() -> list[AnyRow]:
-    """Return all workers that have a row, oldest first."""
-    columns = Worker.__table__.columns
-    return list(fetch(select(*columns).order_by(Worker.started, Worker.id)))
 
 
 def forget() -> None:

@@ -269,7 +269,7 @@ def marks(smtp_ids: Sequence[str]) -> Mapping[str, Sequence[AnyRow]]:
     rows = db.session.execute(
         select(
             Check.id, Check.smtp_id, Check.started, Check.ends_by, Check.queued, Check.finished,
-            Check.accepted, Check.stage, Check.arrived, Check.cancelled,
+            Check.accepted, Check.stage, Check.arrived, Check.cancelled, Check.mode,
         )
         .select_from(bars)
         .join(Check, and_(Check.smtp_id == bars.c.id, Check.started >= bars.c.oldest))
@@ -288,7 +288,7 @@ def newest(marks: Mapping[str, Sequence[AnyRow]]) -> dict[str, AnyRow]:
         select(
             Check.id, Check.smtp_id, Check.smtp_version, Check.started, Check.ends_by,
             Check.queued, Check.finished, Check.accepted, Check.stage, Check.code, Check.title,
-            Check.facts, Check.arrived, Check.cancelled, Check.recipient,
+            Check.facts, Check.arrived, Check.cancelled, Check.recipient, Check.mode,
         ).where(Check.id.in_([checks[0].id for checks in marks.values() if checks]))
     )  # fmt: skip
     return {row.smtp_id: row for row in rows}

@@ -58,10 +58,14 @@ def fill_app(alice: Person, idapp: str, many: int, first_active: int) -> None:
 
 def rows(page: Page) -> list[str]:
     """Return the text of each row in the list."""
-    return [words(row) for row in page.all("li") if "row-item" in row.get("class", "")]
+    return [
+        words(row)
+        for row in page.all("li")
+        if {"row-item", "dense-row"} & set(row.get("class", "").split())
+    ]
 
 
 def hosts(page: Page) -> list[str]:
     """Return the SMTP servers in the order of the list, by the number in their names."""
-    titles = [one for one in page.all("a", "span") if "row-title" in one.get("class", "")]
-    return [words(title).partition(".")[0] for title in titles]
+    links = [link for link in page.all("a") if "row-title" in link.get("class", "")]
+    return [words(link).partition(".")[0] for link in links]

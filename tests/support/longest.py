@@ -127,7 +127,6 @@ def _furnish(sign: str) -> Longest:
         "servers": "/smtps",
         "servers filtered": f"/smtps?q={sign * 100}",
         "operation": "/operation",
-        "schedule": "/schedule",
         "maintenance": f"/apps/{app.id}/maintenance",
         "alarms": "/account/alarms",
         "alarms of an app": f"/apps/{app.id}/alarms",

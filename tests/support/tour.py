@@ -135,6 +135,7 @@ def _furnish(servers: ExitStack) -> dict[str, str]:
         "use-smtp": f"/smtps/{refused.smtp_id}/use?in=phpmailer",
         "new-app": "/apps/new",
         "app": f"/apps/{shop.id}",
+        "order": f"/apps/{shop.id}/order",
         "batch": f"/apps/{shop.id}/checks?since=0",
         "app-empty": f"/apps/{empty.id}",
         "edit-app": f"/apps/{shop.id}/edit",

@@ -46,7 +46,7 @@ class App(Base):
     __tablename__ = "app"
     __table_args__ = (
         UniqueConstraint("user_id", "name"),
-        Index(None, "user_id", "sort_name", "id"),
+        Index(None, "user_id", "sort_name", "id", **only_where("removed IS NULL")),
     )
 
     id: Mapped[Id]

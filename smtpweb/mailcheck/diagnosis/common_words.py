@@ -112,3 +112,24 @@ FILLERS = frozenset(
         "with",
     ]
 )
+
+# Words of advice and reference, which give no reason
+COURTESIES = frozenset(
+    [
+        "administrator",
+        "assistance",
+        "code",
+        "contact",
+        "currently",
+        "details",
+        "further",
+        "help",
+        "information",
+        "more",
+        "postmaster",
+        "reference",
+        "see",
+        "support",
+        "visit",
+    ]
+)

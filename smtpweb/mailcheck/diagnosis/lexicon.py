@@ -31,10 +31,10 @@ from pathlib import Path
 from typing import Any
 
 from ..core.types import Stage
-from .common_words import FILLERS, REFUSALS, STATES, SUBJECTS
+from .common_words import COURTESIES, FILLERS, REFUSALS, STATES, SUBJECTS
 from .phrase_language import WORDS, expanded, keys_of, pattern_of
 from .reading import Reading
-from .subjects import ACCUSED, named_in
+from .subjects import ACCUSED, mentioned_in, named_in
 
 FOLDER = Path(__file__).parent / "lexicon"
 LANGUAGES = ("en", "de", "fr", "es", "it", "pt", "ru", "zh", "ja", "nl", "pl", "tr", "ko")
@@ -53,6 +53,7 @@ _ABOUT_CLIENT = frozenset(
 )
 
 _MORE_THAN_A_WORD = 8  # letters do not count here: an informative word counts four
+_MAX_UNREAD = {NOTHING: 3, WEAK: 1, VAGUE: 2}  # telling words besides the matched ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,7 @@ def meanings_of(reading: Reading, stage: Stage) -> tuple[Match, ...]:
     """Return the meanings of a reply's words at ``stage``, best first; () if none."""
     best: dict[str, Match] = {}
     vetoed: dict[int, bool] = {}
+    vague = [found.span() for it in boilerplate() for found in it.finditer(reading.words)]
 
     def offer(
         number: int, strength: int, length: int, start: int, *, by_code: bool, words: str = ""
@@ -142,13 +144,17 @@ def meanings_of(reading: Reading, stage: Stage) -> tuple[Match, ...]:
         if entry.reply_class is not None and reading.code // 100 != entry.reply_class:
             return
         supported = _supports(entry, reading)
-        backed = (
-            strength > WEAK
-            or supported
-            or length >= _MORE_THAN_A_WORD
-            or not _says_more(reading.words, words)
-            or _has_code(reading.code, entry.codes)
-        )
+        unread = _unread(reading.words, words, vague)
+        if by_code:
+            backed = entry.party != "account" or unread <= _MAX_UNREAD[NOTHING]
+        else:
+            backed = (
+                strength > VAGUE
+                or supported
+                or unread <= _MAX_UNREAD[strength]
+                or (strength == WEAK and length >= _MORE_THAN_A_WORD)
+                or (unread <= _MAX_UNREAD[NOTHING] and _has_code(reading.code, entry.codes))
+            )
         match = Match(
             entry.meaning, entry.party, strength, supported, length, start, by_code, backed
         )
@@ -156,7 +162,6 @@ def meanings_of(reading: Reading, stage: Stage) -> tuple[Match, ...]:
         if known is None or match.rank > known.rank:
             best[entry.meaning] = match
 
-    vague = [found.span() for it in boilerplate() for found in it.finditer(reading.words)]
     for phrase in _candidates(reading.words):
         if (found := phrase.pattern.search(reading.words)) is not None:
             strength, length = _weight(phrase, found[0].split())
@@ -170,23 +175,30 @@ def meanings_of(reading: Reading, stage: Stage) -> tuple[Match, ...]:
             offer(number, STRONG, 0, len(reading.words), by_code=False)
         if entry.alone and any(_fits(reading.enhanced, code) for code in entry.alone):
             offer(number, 0, 0, len(reading.words), by_code=True)
-    return _weighed(reading, best.values())
+    return _weighed(reading, best.values(), stage)
 
 
-def _weighed(reading: Reading, matches: Iterable[Match]) -> tuple[Match, ...]:
+def _weighed(reading: Reading, matches: Iterable[Match], stage: Stage) -> tuple[Match, ...]:
     """Return the matches, best first, weighed by whom the reply names."""
     named = named_in(reading.words)
-    weighed = [replace(match, strength=_strength_for(match, named)) for match in matches]
+    # "Invalid address" at RCPT is the recipient's, unless the words speak of the sender
+    is_recipients = stage is Stage.RCPT and "sender" not in mentioned_in(reading.words)
+    weighed = [
+        replace(match, strength=_strength_for(match, named, is_recipients=is_recipients))
+        for match in matches
+    ]
     weighed = [match for match in weighed if match.strength or match.by_code]
     return tuple(sorted(weighed, key=lambda match: match.rank, reverse=True))
 
 
-def _strength_for(match: Match, named: frozenset[str]) -> int:
+def _strength_for(match: Match, named: frozenset[str], *, is_recipients: bool) -> int:
     """Return a lower strength if the meaning accuses one party, but the reply names another."""
     accused = match.party in ACCUSED and (match.party != "client" or match.meaning in _ABOUT_CLIENT)
     if not accused or match.by_code or match.party in named:
         return match.strength
     if match.strength in (PLAIN, VAGUE, WEAK) and named:
+        return NOTHING
+    if is_recipients and match.strength < STRONG and match.party == "sender":
         return NOTHING
     return NOTHING if match.strength == WEAK and match.party == "client" else match.strength
 
@@ -206,10 +218,12 @@ def _weight(phrase: Phrase, words: list[str]) -> tuple[int, int]:
     return phrase.strength, length
 
 
-def _says_more(text: str, words: str) -> bool:
-    """Check whether ``text`` says more than ``words``, a refusal and its subject."""
+def _unread(text: str, words: str, boilerplate: Iterable[tuple[int, int]]) -> int:
+    """Count the telling words of ``text`` besides ``words`` and the spans of boilerplate."""
+    for start, end in boilerplate:
+        text = text[:start] + " " * (end - start) + text[end:]
     telling = {word for word in text.split() if word[0] not in "@#" and not word.isdigit()}
-    return len(telling - set(words.split()) - FILLERS - REFUSALS - SUBJECTS) > 1
+    return len(telling - set(words.split()) - FILLERS - REFUSALS - SUBJECTS - COURTESIES)
 
 
 def _has_code(code: int, codes: tuple[str, ...]) -> bool:

@@ -8,7 +8,7 @@ what its registered text says, and a reply without known words the neutral cause
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..core.failure import Symptom
@@ -92,6 +92,7 @@ def diagnose(seen: Seen, understood: Understanding | None = None) -> Diagnosis:
     facts = seen.facts | _derived(seen, reading)
     facts["sandbox"] = _is_sandbox(provider, str(facts.get("host", "")))
     context = _Context(seen, facts, reading, frozenset() if provider is None else provider.ids)
+    meanings = tuple(placed for match in meanings if (placed := context.in_place(match)))
     if meanings and not context.is_plausible(meanings[0]):
         meanings = ()
     if not meanings and provider is not None and seen.reply is not None:
@@ -153,10 +154,20 @@ class _Context:
     def is_plausible(self, match: Match) -> bool:
         """Check whether a reply at this stage can be about the match's party."""
         if self.seen.stage is Stage.AUTH:
-            return match.party in ("account", "client", "server")
+            return match.party in ("account", "client", "server", "policy")
         if self.facts.get("mx"):
             return match.party != "account" or match.meaning == "message-rate"
         return True
+
+    def in_place(self, match: Match) -> Match | None:
+        """Return ``match`` as it is meant on this server: "may not send from" depends on it."""
+        if match.meaning != "sender-not-owned" or match.strength == STRONG:
+            return match
+        if self.facts.get("mx"):
+            return None  # nobody signs in here, so it is not about an account
+        if self.facts.get("role") == Role.RELAY:
+            return replace(match, meaning="sender-not-verified")
+        return match
 
     def cause_of(self, meaning: str) -> Cause | None:
         """Return the most specific cause of ``meaning`` in this context."""
@@ -183,7 +194,7 @@ def _is_guess(context: _Context, meanings: tuple[Match, ...]) -> bool:
     if not meanings:
         return False
     best = meanings[0]
-    if not best.backed and not best.by_code:
+    if not best.backed:
         return True
     if best.strength not in (PLAIN, VAGUE) or best.supported:
         return False

@@ -16,7 +16,8 @@ _NAMES = {
     r"|ontvanger|odbiorc\w*|получател\w*|адресат\w*|收 件 人|收 信 人|受 信 者|宛 先",
     "sender": r"senders?|from address|mail from (?:@\S*|address|command|domain|is|must|not)"
     r"|return path|reverse path|envelope from|@from|#ours"
-    r"|(?:your|from|sending) domain|header from|from header|absender\w*|expediteur|remitente"
+    r"|(?:your|from|sending) domain|your email address|header from|from header|absender\w*"
+    r"|expediteur|remitente"
     r"|mittente|remetente|afzender|nadawc\w*|отправител\w*|spf|dkim|dmarc"
     r"|发 件 人|发 信 人|差 出 人|送 信 者",
     "client": r"ips?|#ip|#us|#ehlo|#list"
@@ -32,5 +33,9 @@ _PREFIX = re.compile(r"^(?: @[a-z]*)? (?:recipient|sender) address rejected(?= \
 
 def named_in(words: str) -> frozenset[str]:
     """Return the members of :data:`ACCUSED` that ``words`` of a :class:`~.reading.Reading` name."""
-    told = _PREFIX.sub(" ", words)
-    return frozenset(who for who, pattern in _NAMED.items() if pattern.search(told))
+    return mentioned_in(_PREFIX.sub(" ", words))
+
+
+def mentioned_in(words: str) -> frozenset[str]:
+    """Return them with the party whose command was refused."""
+    return frozenset(who for who, pattern in _NAMED.items() if pattern.search(words))

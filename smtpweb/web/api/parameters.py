@@ -17,6 +17,7 @@ from flask import request
 from werkzeug.exceptions import UnsupportedMediaType
 
 from ... import validators
+from ...checking import verdict
 from ...errors import BadInput
 from ...mailcheck import Encryption
 from ...registry import apps, fields, grants, smtps
@@ -164,6 +165,13 @@ def smtp_changes(sent: Sent) -> smtps.SmtpChanges:
 def oauth_changes(sent: Sent) -> grants.OauthChanges:
     """Return the OAuth settings sent to ``/private/smtps/save``."""
     return cast(grants.OauthChanges, _fields_sent(sent, fields.OAUTH))
+
+
+def check_mode(text: str) -> str:
+    """Accept a way to check; raise :class:`ValueError`."""
+    if text not in (verdict.EMAIL, verdict.PROBE):
+        raise ValueError("Must be email or probe.")
+    return text
 
 
 def app_changes(sent: Sent, *, edit: bool) -> apps.AppChanges:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from flask import Response
 
 from ...database.models import Check
+from ...mailcheck import Report
 from ...registry import smtps
 from ..errors import Problem
 from . import schema
@@ -26,6 +28,18 @@ def failed_check(check: Check) -> Response:
     report = check.report
     if report is None:
         raise AssertionError("a finished check without a report")
+    smtp = check.smtp
+    warnings = schema.warnings(smtps.warnings_of(smtp, smtp.app.defaultfromemail))
+    return failed_report(report, check.applied, check.id, warnings)
+
+
+def failed_report(
+    report: Report,
+    applied: bool = False,
+    check_id: str | None = None,
+    warnings: Sequence[dict[str, str | None]] = (),
+) -> Response:
+    """Return the API's response for a check that failed; without an id it was not stored."""
     members: dict[str, Any] = {
         "stage": report.stage,
         "reply": None,
@@ -33,8 +47,8 @@ def failed_check(check: Check) -> Response:
         "steps": list(report.advice),
         "temporary": report.temporary,
         "side": report.side,
-        "applied": check.applied,
-        "idcheck": check.id,
+        "applied": applied,
+        "idcheck": check_id,
     }
     if report.reply:
         members["reply"] = {
@@ -53,13 +67,11 @@ def failed_check(check: Check) -> Response:
         members["sandbox"] = report.sandbox
     if report.tls and report.tls.pin:
         members["certificatePin"] = report.tls.pin
-    smtp = check.smtp
-    warnings = schema.warnings(smtps.warnings_of(smtp, smtp.app.defaultfromemail))
-    warnings += [
+    noticed = [
         {"parameter": None, "code": "NOTICED", "message": str(notice)} for notice in report.warnings
     ]
-    if warnings:
-        members["warnings"] = warnings
+    if warnings or noticed:
+        members["warnings"] = [*warnings, *noticed]
     return _document(406, report.title, report.meaning, report.code, members)
 
 

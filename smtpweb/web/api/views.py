@@ -7,7 +7,7 @@ from flask import Blueprint, Response, g
 from ... import validators
 from ...accounts import tokens, users
 from ...checking import explain as explaining
-from ...checking import service
+from ...checking import service, unsaved, verdict
 from ...database.models import Smtp
 from ...errors import BadInput, CredentialsNotValid, NotAuthorized, NotFound
 from ...oauth import saving
@@ -139,16 +139,35 @@ def _smtp_reply(smtp: Smtp) -> Response:
 @bp.post("/private/smtps/check")
 @auth.needs("check")
 def check_smtp() -> Response:
-    """Send a test email through an SMTP server: 200 if the server accepted it, otherwise 406."""
-    parameters.refuse_in_query("accesstoken")
+    """Check an SMTP server by a test email, or without one: 200 if it accepted, otherwise 406."""
+    parameters.refuse_in_query("accesstoken", "password")
     sent = parameters.Sent()
+    mode = sent.text("mode", parameters.check_mode) or verdict.EMAIL
+    if mode == verdict.PROBE and "host" in sent:
+        return _probe_unsaved(sent)
     smtp_id = _smtp_under_either_name(sent)
     token = sent.text("accesstoken", oauth_rules.access_token)
     sent.done()
-    check = service.run(g.caller, smtp_id, base_url=auth.base_url(), access_token=token or "")
-    if check.accepted:
-        return Response(status=200)
-    return problems.failed_check(check)
+    check = service.run(
+        g.caller, smtp_id, mode=mode, base_url=auth.base_url(), access_token=token or ""
+    )
+    if not check.accepted:
+        return problems.failed_check(check)
+    return _probed(check.id) if mode == verdict.PROBE else Response(status=200)
+
+
+def _probe_unsaved(sent: parameters.Sent) -> Response:
+    app_id, smtp_id = sent.id("idapp"), sent.id("idsmtp", required=False)
+    changes = parameters.smtp_changes(sent)
+    sent.done()
+    if not g.caller.may("write"):  # they could be saved and checked, but not without this
+        raise NotAuthorized("Settings that are not saved require a token with the scope 'write'.")
+    report = unsaved.probe(g.caller, app_id, changes, smtp_id or None)
+    return _probed(None) if report.accepted else problems.failed_report(report)
+
+
+def _probed(check_id: str | None) -> Response:
+    return schema.reply({"idcheck": check_id, "notProved": ["content", "delivery"]})
 
 
 @bp.post("/private/smtps/explain")

@@ -11,12 +11,14 @@ from ...errors import BadInput, EditConflict, Sentence
 from ...monitoring.alarms import channels
 from ...registry import acts, apps, duplicates, names, order, overview, removals
 from ..http import auth
-from . import drafts, messages, schedule, smtp_rows
+from ..presentation.sparkline import bar
+from . import drafts, messages, schedule
 from .blueprint import address_of, bp, page_number, wanted
 from .forms import AppForm
 
 APPS_PER_PAGE = 50
 SMTPS_PER_PAGE = 50
+ORDERED_PER_PAGE = 200  # all of almost every app, as a row cannot be dragged to another page
 NAMED_WHEN_REMOVED = 50
 
 
@@ -71,23 +73,19 @@ def show_app(app_id: str) -> str:
     page = page_number()
     asked = wanted(overview.SMTP_STATES, overview.SMTP_SORTS)
     found, total = overview.find_smtps(app, asked, page, SMTPS_PER_PAGE)
-    # Only if adjacent rows are adjacent in the order of use.
-    ordered = asked.sort == overview.SMTP_SORTS[0] and not asked.filters
+    marks = overview.marks([smtp.id for smtp in found])
+    newest = overview.newest(marks)
     return render_template(
         "apps/show.html",
         app=app,
         summary=overview.summaries([app.id]).get(app.id),
         alarms_off=channels.switched_off(auth.user().id, app.id),
-        smtps=smtp_rows.with_checks(found),
-        urls=smtp_rows.Urls(),
-        told=messages.at_rows(),
+        smtps=[(smtp, newest.get(smtp.id), bar(marks[smtp.id])) for smtp in found],
         deletions=acts.deletions(auth.user().id, app.id),
         doubles=duplicates.of(auth.user().id, [smtp.id for smtp in found]),
         positions=overview.positions(app.id, [smtp.id for smtp in found]),
         wanted=asked,
         address=address_of(asked, overview.SMTP_SORTS),
-        ordered=ordered,
-        reorder=ordered and total > 1 and "reorder" in request.args,
         total=total,
         page=page,
         pages=-(-total // SMTPS_PER_PAGE),
@@ -95,10 +93,28 @@ def show_app(app_id: str) -> str:
     )
 
 
+@bp.get("/apps/<id:app_id>/order")
+def show_order(app_id: str) -> str:
+    """Show the SMTP servers of an app in order of use, to reorder them."""
+    app = apps.find(auth.user().id, app_id)
+    page = page_number()
+    found, total = overview.find_smtps(app, overview.ALL_SMTPS, page, ORDERED_PER_PAGE)
+    return render_template(
+        "apps/order.html",
+        app=app,
+        summary=overview.summaries([app.id]).get(app.id),
+        smtps=found,
+        positions=overview.positions(app.id, [smtp.id for smtp in found]),
+        total=total,
+        page=page,
+        pages=-(-total // ORDERED_PER_PAGE),
+    )
+
+
 @bp.post("/apps/<id:app_id>/order")
 def order_smtps(app_id: str) -> AnyResponse:
     """Reorder the SMTP servers of an app: move one up or down, or order a page as posted."""
-    user, page = auth.user(), page_number()
+    user = auth.user()
     app = apps.find(user.id, app_id)
     seen, moved, step = _order_sent()
     try:
@@ -113,7 +129,7 @@ def order_smtps(app_id: str) -> AnyResponse:
         place = overview.positions(app.id, [moved]).get(moved)
         if place is None:  # the SMTP server no longer exists, so there is no row
             flash(told, "warning")
-            return redirect(url_for(".show_app", app_id=app.id, page=page + 1, reorder=1), 303)
+            return redirect(url_for(".show_order", app_id=app.id), 303)
         return _to_row(app.id, moved, place - 1, told, "warning")
     place = next(index for index, smtp in enumerate(line) if smtp.id == moved)
     name = names.shown(line[place])
@@ -126,9 +142,9 @@ def _to_row(
     app_id: str, smtp_id: str, place: int, told: str, tone: str, act_id: str = ""
 ) -> AnyResponse:
     """Redirect to the row at this position, from 0, and show the result of its move there."""
-    messages.tell_at_row(told, act_id, smtp_id, tone)
-    page = place // SMTPS_PER_PAGE  # the row may have moved to another page
-    where = url_for(".show_app", app_id=app_id, page=page + 1 if page else None, reorder=1)
+    messages.tell(told, act_id, f"row-{tone}-{smtp_id}")
+    page = place // ORDERED_PER_PAGE  # the row may have moved to another page
+    where = url_for(".show_order", app_id=app_id, page=page + 1 if page else None)
     return redirect(f"{where}#smtp-{smtp_id}", 303)
 
 

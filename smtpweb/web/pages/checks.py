@@ -17,7 +17,7 @@ from flask import (
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response as AnyResponse
 
-from ...checking import runner, service
+from ...checking import runner, service, verdict
 from ...errors import BadInput, Busy, EditConflict, NotFound, SecretUnreadable, TooMany
 from ...registry import smtps
 from ..http import auth
@@ -30,6 +30,12 @@ from .blueprint import bp
 def check_smtp(smtp_id: str) -> AnyResponse:
     """Start a check of an SMTP server, and redirect to its page."""
     return start(smtp_id, "")
+
+
+@bp.post("/smtps/<id:smtp_id>/test")
+def probe_smtp(smtp_id: str) -> AnyResponse:
+    """Test the connection of an SMTP server without sending an email."""
+    return start(smtp_id, "", mode=verdict.PROBE)
 
 
 @bp.get("/checks/<id:check_id>")
@@ -101,14 +107,16 @@ def follow_check(check_id: str) -> Response:
     return response
 
 
-def start(smtp_id: str, done: str, recipient: str | None = None) -> AnyResponse:
+def start(
+    smtp_id: str, done: str, recipient: str | None = None, *, mode: str = verdict.EMAIL
+) -> AnyResponse:
     """Start a check and redirect to its page.
 
     ``done``: what succeeded before, for the message if the check cannot be started.
     ``recipient``: instead of the app's test address; raises :class:`BadInput` if refused.
     """
     try:
-        check_id = runner.start(auth.page_caller(), smtp_id, auth.base_url(), recipient)
+        check_id = runner.start(auth.page_caller(), smtp_id, auth.base_url(), recipient, mode=mode)
     except (Busy, TooMany, SecretUnreadable) as error:
         # Not an error page: the settings were saved, so redirect to the page that shows them.
         told = [done, say(error.detail)]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from flask import abort, flash, redirect, render_template, request, url_for
+from flask import flash, redirect, request, url_for
 from flask_babel import gettext as _
-from flask_babel import lazy_gettext, ngettext
+from flask_babel import lazy_gettext
 from werkzeug.wrappers import Response as AnyResponse
 from wtforms import SelectChoice, SubmitField
 from wtforms.validators import Optional
@@ -195,35 +195,3 @@ def remove_window(window_id: str) -> AnyResponse:
     app_id = window.app_id or smtps.find(user.id, window.smtp_id or "").app_id
     messages.tell(_("The window was removed."), act_id)
     return redirect(url_for(".show_windows", app_id=app_id), 303)
-
-
-# --- workers ---------------------------------------------------------------------------------
-
-
-@bp.get("/schedule")
-def show_schedule() -> str:
-    """Show workers and backlog; for administrators."""
-    _require_admin()
-    queued, under_way = schedule.queue_depth()
-    return render_template(
-        "schedule.html",
-        lag=schedule.lag(),
-        queued=queued,
-        under_way=under_way,
-        workers=workers.find_all(),
-        alive_after=now() - workers.ALIVE,
-    )
-
-
-@bp.post("/schedule/due")
-def make_due() -> AnyResponse:
-    """Make every scheduled check due now; for administrators."""
-    _require_admin()
-    count = schedule.make_due()
-    flash(ngettext("%(num)s check is due now.", "%(num)s checks are due now.", count), "success")
-    return redirect(url_for(".show_schedule"), 303)
-
-
-def _require_admin() -> None:
-    if not auth.user().is_admin:
-        abort(404)

@@ -8,8 +8,9 @@ from ... import validators
 from ...errors import BadInput, Sentence
 from ...monitoring import servers
 from ...monitoring.servers import Filter
+from ...registry import overview
 from ..http import auth
-from . import smtp_rows
+from ..presentation.sparkline import bar
 from .blueprint import bp, page_number
 
 PER_PAGE = 50
@@ -31,10 +32,11 @@ def list_smtps() -> str:
         sent["q"], sent["state"], sent["provider"], sent["auth"], sent["certificate"], sent["sort"]
     )
     matching, total = servers.find(user.id, wanted, hosts, page, PER_PAGE)
+    marks = overview.marks([smtp.id for smtp in matching])
+    newest = overview.newest(marks)
     return render_template(
         "smtps/list.html",
-        smtps=smtp_rows.with_checks(matching),
-        urls=smtp_rows.Urls(),
+        smtps=[(smtp, newest.get(smtp.id), bar(marks[smtp.id])) for smtp in matching],
         asked=sent,
         address={
             name: value

@@ -18,14 +18,14 @@ from ...errors import SecretUnreadable
 from ...mailcheck import Encryption, Report
 from ...mailcheck.core.modes import USUAL_PORTS
 from ...mailcheck.core.pasted import Parts
-from ...providers import credentials, preflight, presets
-from ...providers.dns_records import warnings as dns_warnings
+from ...providers import credentials, presets
 from ...providers.presets import Choice
 from ...providers.settings import Settings
 from ...registry import checkability, destination, fields, smtps
 from ...registry.destination import Fate
 from ...registry.smtps import SmtpChanges
 from ..http.i18n import say
+from . import forewarning
 from .advanced_fields import AdvancedFields
 from .form_fields import (
     HostField,
@@ -56,7 +56,6 @@ _FROM_ADDRESS: dict[str, Callable[[str], Any]] = {
     "username": validators.credential,
     "defaultfromemail": validators.email,
 }
-_JUDGED = ("host", "encryption", "port", "username", "password", "defaultfromemail")
 
 
 class SmtpForm(AdvancedFields):
@@ -114,6 +113,7 @@ class SmtpForm(AdvancedFields):
     once_key = once_field()
     save_and_check = SubmitField()
     save = SubmitField(lazy_gettext("Save without checking"))
+    probe = SubmitField(lazy_gettext("Test connection, send nothing"))
 
     def __init__(
         self,
@@ -130,9 +130,7 @@ class SmtpForm(AdvancedFields):
         self.unsaved: list[str] = []  # labels of the fields that were filled in
         self.ignored: list[str] = []  # labels of the fields that could not be
         self.fitting: list[Choice] = []  # presets, if several match what was typed
-        for name in _JUDGED:
-            notes_of(self._fields[name]).warnings = []
-        self.username.hint = self.password.hint = ""
+        forewarning.reserve(self)
         self.parts: Parts | None = None  # of a URL pasted as the host
 
     @staticmethod
@@ -303,17 +301,10 @@ class SmtpForm(AdvancedFields):
 
         ``resolver``: also add warnings from looking up the host in DNS.
         """
-        known = presets.of_host((self.host.data or "").strip())
-        if known:
-            self.username.hint = f"{known.name}: {say(known.user)}"
-            self.password.hint = f"{known.name}: {say(known.password)}"
-        settings = self._settings(app)
+        forewarning.hint(self, (self.host.data or "").strip())
         if self._keeps_password and self.smtp and not smtps.has_key_of_password(self.smtp):
             notes_of(self.password).warnings = [say(SecretUnreadable.title)]
-        dns = dns_warnings.look_up(settings, resolver) if resolver else ()
-        for warning in (*dns, *preflight.warnings(settings)):
-            notes = notes_of(self._fields[warning.field])
-            notes.warnings = [*(notes.warnings or ()), say(warning.text)]
+        forewarning.warn(self, self._settings(app), resolver)
 
     def tell_cause(self, name: str, report: Report) -> None:
         """Show the cause of a failed check at the field with this HTML name."""
@@ -332,14 +323,7 @@ class SmtpForm(AdvancedFields):
     def _settings(self, app: App) -> Settings:
         """Return the settings in the form, as far as they can be parsed."""
         smtp = self.smtp
-        try:
-            port = validators.port(self.port.data or "")
-        except ValueError:
-            port = None
-        try:
-            encryption = Encryption(self.encryption.data)
-        except ValueError:
-            encryption = Encryption.STARTTLS
+        encryption = forewarning.encryption_of(self.encryption.data)
         username = self.username.data or ""
         sender = checkability.sender_of(self.defaultfromemail.data, app.defaultfromemail, username)
         if smtp and self.keeps_username and not destination.moves(smtp, self._where_it_goes()):
@@ -352,7 +336,7 @@ class SmtpForm(AdvancedFields):
             password_findings = (self._keeps_password and smtp and smtp.password_findings) or ""
         return Settings(
             host=host,
-            port=port,
+            port=forewarning.port_of(self.port.data),
             encryption=encryption,
             auth=bool(self.auth.data),
             oauth=self.by_oauth,
@@ -364,16 +348,6 @@ class SmtpForm(AdvancedFields):
                 smtp and smtp.starttls and smtp.ssltls and smtp.encryption is encryption
             ),
         )
-
-    def findings(self) -> dict[str, Any]:
-        """Return warnings and hints for the page's script, by HTML field name."""
-        return {
-            "warnings": {
-                field.name: notes_of(field).warnings
-                for field in (self._fields[name] for name in _JUDGED)
-            },
-            "hints": {field.name: field.hint for field in (self.username, self.password)},
-        }
 
     # -- saving
 

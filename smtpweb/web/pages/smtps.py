@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import dns.resolver
 from flask import flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 from werkzeug.wrappers import Response as AnyResponse
 
-from ...checking import service
+from ...checking import service, unsaved
 from ...database.models import App, Smtp
 from ...database.session import db
-from ...errors import BadInput, Sentence
-from ...extensions import services
+from ...errors import BadInput, Busy, SecretUnreadable, Sentence
+from ...mailcheck import Report
 from ...monitoring import history
 from ...oauth import saving
 from ...registry import apps, duplicates, grants, names, overview, removals, smtps
@@ -22,7 +21,7 @@ from ..http import auth
 from ..http.i18n import say
 from ..presentation import causes, chart, remedies
 from ..presentation.sparkline import bar
-from . import checks, drafts, messages, schedule
+from . import checks, drafts, forewarning, messages, schedule
 from .blueprint import bp, page_number
 from .smtp_form import SmtpForm
 
@@ -38,7 +37,7 @@ def new_smtp(app_id: str) -> AnyResponse:
         form.fill_preset()
     elif form.asks_for_parts:
         form.fill_parts()
-    elif form.validate_on_submit():
+    elif form.validate_on_submit() and not form.probe.data:
         with form.catches():
             user_id, oauth = auth.user().id, form.oauth_changes()
             smtp = saving.save(user_id, app.id, form.changes(), oauth, once=form.once())
@@ -109,7 +108,7 @@ def edit_smtp(smtp_id: str) -> AnyResponse:
         form.fill_preset()
     elif form.asks_for_parts:
         form.fill_parts()
-    elif form.validate_on_submit():
+    elif form.validate_on_submit() and not form.probe.data:
         with form.catches():
             version = form.accepted.get("version")
             saved = saving.save(
@@ -140,15 +139,8 @@ def preflight(app_id: str = "", smtp_id: str = "") -> dict[str, Any]:
     form = SmtpForm(smtp)
     app = smtp.app if smtp else apps.find(user.id, app_id)
     db.session.close()  # hold no database connection during DNS queries
-    form.judge(app, _resolver())
-    return form.findings()
-
-
-def _resolver() -> dns.resolver.Resolver | None:
-    try:
-        return services().resolver or dns.resolver.Resolver()
-    except dns.resolver.NoResolverConfiguration:
-        return None
+    form.judge(app, forewarning.resolver())
+    return forewarning.findings(form)
 
 
 @bp.get("/smtps/<id:smtp_id>/remove")
@@ -174,8 +166,23 @@ def remove_smtp(smtp_id: str) -> AnyResponse:
 
 
 def _form(form: SmtpForm, app: App) -> AnyResponse:
+    report = _probe(form, app) if form.probe.data and not form.errors else None
     form.judge(app)
-    return form.page("smtps/edit.html", app=app, smtp=form.smtp)
+    return form.page("smtps/edit.html", app=app, smtp=form.smtp, probed=causes.said(report))
+
+
+def _probe(form: SmtpForm, app: App) -> Report | None:
+    """Test what was typed, without saving it; return None if that was refused."""
+    smtp_id, keep = form.smtp.id if form.smtp else None, bool(form.keep_password.data)
+    with form.catches():
+        try:
+            return unsaved.probe(
+                auth.page_caller(), app.id, form.changes(), smtp_id,
+                oauth=form.oauth_changes(), keep_password=keep,
+            )  # fmt: skip
+        except (Busy, SecretUnreadable) as error:
+            form.form_errors.append(say(error.detail))
+    return None
 
 
 def _tell_cause(form: SmtpForm, smtp: Smtp) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import abort, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
+from ...database.session import db
 from ...errors import Sentence
 from ...mailcheck import Encryption
 from ...providers import preflight, presets
@@ -12,7 +15,7 @@ from ...providers.presets import Preset
 from ...providers.settings import Settings
 from ...registry import first_run
 from ..http import auth
-from . import checks, drafts
+from . import checks, drafts, forewarning
 from .blueprint import bp
 from .discovery import FindForm
 from .start_form import StartForm, initial
@@ -52,7 +55,24 @@ def start_at(provider: str) -> AnyResponse:
                 user.id, form.app_changes(), form.smtp_changes(), once=form.once()
             )
             return checks.start(smtp.id, "")
-    return form.page("start/credentials.html", preset=preset, notice=_notice(preset))
+    if form.is_submitted() or request.args:
+        form.judge()
+    return form.page(
+        "start/credentials.html", preset=preset, provider=provider, notice=_notice(preset)
+    )
+
+
+@bp.post("/start/<provider>/preflight")
+def start_preflight(provider: str) -> dict[str, Any]:
+    """Return warnings about the settings in the form, for its script. Nothing is stored."""
+    preset = presets.of_id(provider)
+    if preset is None and provider != OTHER:
+        abort(404)
+    auth.user()
+    form = StartForm(preset)
+    db.session.close()  # hold no database connection during DNS queries
+    form.judge(forewarning.resolver())
+    return forewarning.findings(form)
 
 
 def _notice(preset: Preset | None) -> Sentence | None:

@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+from dns.resolver import Resolver
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from werkzeug.datastructures import MultiDict
 from wtforms import SelectChoice, SubmitField
 from wtforms.validators import InputRequired, Optional
 
-from ... import validators
+from ... import config, validators
 from ...mailcheck import Encryption
 from ...mailcheck.core.modes import USUAL_PORTS
-from ...providers import presets
+from ...providers import credentials, presets
 from ...providers.presets import Preset
-from ...registry import fields
+from ...providers.settings import Settings
+from ...registry import checkability, fields
 from ...registry.apps import AppChanges
 from ...registry.smtps import SmtpChanges
 from ..http.i18n import say
+from . import forewarning
 from .form_fields import (
     REQUIRED,
     HostField,
@@ -78,6 +81,7 @@ class StartForm(Form):
         self.preset = preset
         if preset is None:
             del self.server
+            forewarning.reserve(self)
             return
         del self.encryption, self.port, self.auth
         if preset.host_is_known:
@@ -106,6 +110,7 @@ class StartForm(Form):
                 self.username.hint = say(preset.user)
         if preset.wants_address:
             del self.defaultfromemail
+        forewarning.reserve(self)
 
     @property
     def _needs_login(self) -> bool:
@@ -150,6 +155,49 @@ class StartForm(Form):
         if self._one_secret:
             return password, password
         return self.fixed_username or self.accepted.get("username"), password
+
+    # -- warnings
+
+    def judge(self, resolver: Resolver | None = None) -> None:
+        """Add warnings about likely failures to the fields; see :func:`forewarning.warn`."""
+        settings = self._settings()
+        if self.preset is None:
+            forewarning.hint(self, settings.host)
+        forewarning.warn(self, settings, resolver)
+
+    def _settings(self) -> Settings:
+        """Return the settings in the form, as far as they can be parsed."""
+        password = (self.password.data if "password" in self else "") or ""
+        username = self.fixed_username or (password if self._one_secret else "")
+        if "username" in self:
+            username = (self.username.data or "").strip()
+        own = self.defaultfromemail.data if "defaultfromemail" in self else None
+        if self.preset is None:
+            host = (self.host.data or "").strip()
+            encryption = forewarning.encryption_of(self.encryption.data)
+            port = forewarning.port_of(self.port.data) or USUAL_PORTS[encryption]
+            auth = bool(self.auth.data)
+        else:
+            host = self._typed_host(self.preset)
+            encryption, port = self.preset.modes[0].encryption, self.preset.modes[0].port
+            auth = self._needs_login
+        return Settings(
+            host=host,
+            port=port,
+            encryption=encryption,
+            auth=auth,
+            username=username,
+            password_findings=credentials.findings(host, password) if password else "",
+            mail_from=checkability.sender_of(own, None, username),
+            policy=config.settings().egress,
+        )
+
+    def _typed_host(self, preset: Preset) -> str:
+        if "host" in self:
+            return (self.host.data or "").strip()
+        return (
+            str(self.server.data or "") if "server" in self else next(iter(preset.hosts.values()))
+        )
 
     # -- saving
 

@@ -37,4 +37,5 @@ def undo(act_id: str) -> AnyResponse:
     flash(str(_DONE[undone.kind]), "success")
     if undone.smtp_id:
         return redirect(url_for(".show_smtp", smtp_id=undone.smtp_id), 303)
-    return redirect(url_for(".show_app", app_id=undone.app_id), 303)
+    page = ".show_order" if undone.kind is Act.ORDER else ".show_app"
+    return redirect(url_for(page, app_id=undone.app_id), 303)

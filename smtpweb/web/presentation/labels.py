@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from flask_babel import (
@@ -15,6 +15,7 @@ from flask_babel import (
 )
 from flask_babel import gettext as _
 
+from ...checking import verdict
 from ...checking.service import is_under_way
 from ...database.models import App, Check, Smtp
 from ...database.session import AnyRow, now
@@ -83,6 +84,11 @@ SMTP_STATES = {
     SmtpState.UNCHECKED: State(lazy_gettext("Not checked yet"), "secondary", "waiting"),
     SmtpState.UNCHECKABLE: State(lazy_gettext("Cannot be checked"), "warning", "alert"),
 }
+# Where the last check stands beside the state
+_SHORT_STATES = SMTP_STATES | {
+    SmtpState.DISABLED: State(lazy_gettext("Disabled"), "danger", "failed"),
+    SmtpState.DEGRADED: State(lazy_gettext("Degraded"), "warning", "alert"),
+}
 # Filters of a list of SMTP servers: (value in the URL, label)
 SMTP_FILTER = [
     (SmtpState.ACTIVE.value, lazy_gettext("active")),
@@ -136,9 +142,18 @@ def texts() -> Iterator[str]:
 
 def smtp_state(smtp: Smtp) -> State:
     """Return the state of an SMTP server, or that a check is running."""
+    return _state_of(smtp, SMTP_STATES)
+
+
+def short_state(smtp: Smtp) -> State:
+    """Return the state for a row of a list, which also shows the last check."""
+    return _state_of(smtp, _SHORT_STATES)
+
+
+def _state_of(smtp: Smtp, labels: Mapping[SmtpState, State]) -> State:
     if smtp.checking_until and smtp.checking_until > now():
         return State(_("Checking now"), "info", "clock")
-    return SMTP_STATES[states.smtp_state(smtp)]
+    return labels[states.smtp_state(smtp)]
 
 
 def has_problem(smtp: Smtp) -> bool:
@@ -211,6 +226,8 @@ def check_state(check: Check | AnyRow) -> State:
         return State(
             _("Delivered: confirmed after %(time)s", time=travel(check)), "success", "done"
         )
+    if check.accepted and check.mode == verdict.PROBE:
+        return State(_("Connection works"), "success", "done")
     if check.accepted:
         return State(_("Accepted"), "success", "done")
     if check.stage == Stage.POLICY:

@@ -25,7 +25,7 @@ class Mark(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """An image of ``width`` by 16 units as a data URL, with the newest check on the right.
+    """Paths of an SVG of ``width`` by 16 units, with the newest check on the right.
 
     Checks differ in shape, not only in colour: an accepted check is a tall stroke, a failed one a
     cross, one without an outcome a dot.
@@ -33,7 +33,9 @@ class Bar(NamedTuple):
 
     words: str
     width: int
-    image: str
+    accepted: str
+    failed: str
+    other: str
     marks: tuple[Mark, ...] = ()  # the same checks one by one, oldest first
 
 
@@ -42,14 +44,11 @@ def bar(marks: Sequence[AnyRow], *, one_by_one: bool = False) -> Bar:
 
     ``one_by_one``: also each by itself with its words, which takes far longer than all else.
     """
-    shapes: dict[str, list[str]] = {kind: [] for kind in _STROKES}
+    shapes: dict[str, list[str]] = {"accepted": [], "failed": [], "other": []}
     counts = {"accepted": 0, "failed": 0, "other": 0}
-    for index in range(MARKS):
+    for index, mark in enumerate(marks[:MARKS]):
         x = (MARKS - 1 - index) * _STEP + 2
-        if index >= len(marks):
-            shapes["missing"].append(f"M{x} 13h1")
-            continue
-        kind = _kind(marks[index])
+        kind = _kind(mark)
         counts[kind] += 1
         shapes[kind].append(
             {
@@ -58,29 +57,9 @@ def bar(marks: Sequence[AnyRow], *, one_by_one: bool = False) -> Bar:
                 "other": f"M{x} 8h1",
             }[kind]
         )
+    paths = {name: "".join(found) for name, found in shapes.items()}
     each = tuple(map(_mark, reversed(marks[:MARKS]))) if one_by_one else ()
-    return Bar(_words(counts), MARKS * _STEP, _image(shapes), each)
-
-
-# As an image the bar is one element; drawn in the page, it would be a third of a list's. Colours
-# that stand out from the background of both themes. "#" would end a URL.
-_STROKES = {
-    "missing": "stroke='%23adb5bd' stroke-width='1.5' stroke-linecap='round'",
-    "accepted": "stroke='%23198754' stroke-width='3'",
-    "failed": "stroke='%23dc3545' stroke-width='1.6' stroke-linecap='round'",
-    "other": "stroke='%237a828a' stroke-width='3' stroke-linecap='round'",
-}
-
-
-def _image(shapes: dict[str, list[str]]) -> str:
-    paths = (
-        f"%3Cpath {_STROKES[kind]} d='{''.join(found)}'/%3E"
-        for kind, found in shapes.items()
-        if found
-    )
-    size = f"width='{MARKS * _STEP}' height='16' fill='none'"
-    svg = f"%3Csvg xmlns='http://www.w3.org/2000/svg' {size}%3E{''.join(paths)}%3C/svg%3E"
-    return f"data:image/svg+xml,{svg}"
+    return Bar(_words(counts), MARKS * _STEP, **paths, marks=each)
 
 
 _LARGE = {"accepted": "M12 3v18", "failed": "M7 6l10 12m0-12l-10 12", "other": "M12 12h1"}

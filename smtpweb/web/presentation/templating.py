@@ -11,6 +11,7 @@ from flask import Flask, Response, request
 from flask_babel import format_decimal
 from flask_login import current_user
 from jinja2 import StrictUndefined
+from markupsafe import Markup
 
 from ...mailcheck.core.modes import USUAL_PORTS
 from ...providers import presets
@@ -54,6 +55,7 @@ def register(app: Flask) -> None:
         "dns_labels": dns_labels,
         "grant_labels": grant_labels,
         "alarm_words": channel_labels,
+        "icon": functools.cache(icon),
         "has_demo_mailbox": "demo" in app.blueprints,
         "causes": causes,
         "confidence": confidence.sentences,
@@ -67,7 +69,6 @@ def register(app: Flask) -> None:
         "languages": LANGUAGES,
         "count_problems": overview.count_problems,
     }
-    _keep_icons(app)
     folders = {"static": app.static_folder}
     folders["bootstrap.static"] = app.blueprints["bootstrap"].static_folder
 
@@ -95,15 +96,9 @@ def register(app: Flask) -> None:
         return response
 
 
-def _keep_icons(app: Flask) -> None:
-    """Render each icon once: lists show some of them in every row."""
-
-    @functools.cache
-    def icon(name: str) -> str:
-        drawn: str = app.jinja_env.get_template("macros/icons.html").module.icon(name)  # type: ignore[attr-defined]
-        return drawn
-
-    app.jinja_env.globals["icon"] = icon
+def icon(name: str) -> Markup:
+    """Return an icon of the style sheet; what it means is said beside it."""
+    return Markup('<i class="icon icon-{}" aria-hidden="true"></i>').format(name)
 
 
 @functools.cache

@@ -35,6 +35,23 @@ EXAMPLES = [
 ]
 # Replies that share a loud word and mean something else: the reply, its stage, the meaning
 NEAR_MISSES = [
+    ("554 5.7.9 duplicate message", "data", "duplicate-message"),
+    ("554 Message rejected: identical message was received before", "data", "duplicate-message"),
+    ("554 Transaction failed: Duplicate header 'Content-Type'.", "data", "message-format"),
+    ("550 5.7.30 REQUIRETLS support required", "mail", "onward-tls"),
+    ("450 4.7.5 Certificate of the next hop failed the MTA-STS policy", "rcpt", "onward-tls"),
+    ("451 4.7.323 tlsa-invalid", "rcpt", "onward-tls"),
+    ("530 5.7.0 TLS required", "mail", "tls-required"),
+    ("550 5.7.30 Basic authentication is not supported", "auth", "oauth-required"),
+    ("550 5.7.1 Unauthenticated email is not accepted from this domain", "data",
+     "sender-authentication"),
+    ("550 Unauthenticated senders not allowed", "mail", "authentication-required"),
+    ("554 5.7.1 Message contains a URL listed by SURBL", "data", "spam"),
+    ("554 5.7.1 Blocked by SURBL (multi.surbl.org)", "data", "spam"),
+    ("550 domain example.com found in URIBL", "mail", "sender-domain-listed"),
+    ("550 4.4.7 QUEUE.Expired; message expired", "data", "delivery-expired"),
+    ("535 5.7.8 Your password has expired", "auth", "password-unfit"),
+    ("550 Mailbox expired", "rcpt", "mailbox-disabled"),
     ("554 SMTP server not available if you do not have a reverse DNS mapping", "greeting",
      "no-reverse-dns"),
     ("421 Reverse DNS failure: try again later", "greeting", "no-reverse-dns"),

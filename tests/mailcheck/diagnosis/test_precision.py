@@ -127,3 +127,61 @@ def test_microsoft_notice_gives_its_dates() -> None:
         host="smtp.office365.com",
     )  # fmt: skip
     assert any("December 2026" in step for step in said.steps)
+
+
+@pytest.mark.parametrize(
+    ("stage", "reply"),
+    [
+        ("data", "550 Access denied, this tenant lacks the premium archive retention add on"),
+        ("rcpt", "550 Relaying denied until the quarterly compliance questionnaire is signed"),
+    ],
+)
+def test_refusal_beside_words_that_nobody_understands_accuses_nobody(
+    stage: str, reply: str
+) -> None:
+    assert found(stage, reply, **MX).id == f"SMTP_{stage.upper()}_REFUSED"
+
+
+def test_refusal_alone_names_whom_it_refuses() -> None:
+    assert found("data", "550 Access denied, contact the postmaster", **MX).id == (
+        "SMTP_CLIENT_REFUSED"
+    )
+
+
+def test_code_of_a_wrong_password_does_not_outweigh_a_sentence_about_something_else() -> None:
+    assert found("auth", "535 5.7.8", **SIGNED_IN).id == "SMTP_AUTH_WRONG_CREDENTIALS"
+    said = found("auth", "535 5.7.8 Quarterly compliance questionnaire is overdue", **SIGNED_IN)
+    assert said.id == "SMTP_AUTH_REFUSED"
+
+
+def test_invalid_address_at_rcpt_is_not_the_senders() -> None:
+    reply = "501 Sender address is malformed"
+    assert found("rcpt", reply, **MX).id == "SMTP_MAIL_FROM_SYNTAX"
+    assert found("rcpt", "501 Malformed address", **MX).id != "SMTP_MAIL_FROM_SYNTAX"
+    assert found("mail", "501 Malformed address", **MX).id == "SMTP_MAIL_FROM_SYNTAX"
+
+
+@pytest.mark.parametrize(
+    ("host", "code"),
+    [
+        ("mail.example.com", "SMTP_FROM_NOT_OWNED"),
+        ("smtp.sendgrid.net", "SMTP_SENDGRID_SENDER"),
+    ],
+)
+def test_sender_that_may_not_be_used_is_not_verified_at_a_provider_for_apps(
+    host: str, code: str
+) -> None:
+    reply = "550 You are not allowed to send from this address"
+    assert found("mail", reply, host=host, **SIGNED_IN).id == code
+
+
+def test_sender_that_may_not_be_used_is_no_accounts_where_nobody_signs_in() -> None:
+    reply = "550 You are not allowed to send from this address"
+    assert found("mail", reply, **MX).id != "SMTP_FROM_NOT_OWNED"
+
+
+def test_try_again_later_alone_does_not_claim_greylisting() -> None:
+    said = found("rcpt", "451 4.7.1 Try again later", **MX)
+    assert said.id == "SMTP_TRY_LATER"
+    assert said.temporary
+    assert "SMTP_RCPT_GREYLISTED" in said.also_possible

@@ -1,4 +1,4 @@
-"""What is sent compressed, and what must not be: pages with secrets, streams."""
+"""What is sent compressed, and what must not be: pages that others ask for, streams."""
 
 from __future__ import annotations
 
@@ -94,19 +94,56 @@ def test_head_of_a_compressed_file_says_the_same_and_sends_nothing(app: Flask) -
     assert head.headers["ETag"] == get(client, BOOTSTRAP, "gzip").headers["ETag"]
 
 
-def test_page_with_secrets_is_never_compressed(browser: Browser, alice: Person, idapp: str) -> None:
+@pytest.mark.parametrize("site", ["", "cross-site", "same-site", "nonsense"])
+def test_page_with_secrets_is_not_compressed_where_another_site_may_have_caused_it(
+    browser: Browser, alice: Person, idapp: str, site: str
+) -> None:
     """Its compressed length would tell the CSRF token beside words of an address (BREACH)."""
+    headers = {"Sec-Fetch-Site": site} if site else {}
     with alice.app.app_context():
         check = make_check(alice, idapp)
     pages = ("/apps?q=csrf_token", "/account", f"/apps/{idapp}", f"/checks/{check.id}", "/docs")
     for path in (*pages, "/nothing"):
-        reply = get(browser.client, path, "br, gzip, deflate, zstd, *")
+        reply = get(browser.client, path, "br, gzip, deflate, zstd, *", **headers)
         assert "Content-Encoding" not in reply.headers, path
         assert len(reply.data) > 500
     reply = alice.request(
         "GET", f"/private/apps/findById?idapp={idapp}", headers={"Accept-Encoding": "gzip"}
     )
     assert "Content-Encoding" not in reply.headers
+
+
+@pytest.mark.parametrize("site", ["same-origin", "none"])
+def test_page_that_its_reader_asked_for_is_compressed(
+    browser: Browser, idapp: str, site: str
+) -> None:
+    for path in ("/apps", f"/apps/{idapp}", "/account"):
+        plain = get(browser.client, path)
+        small = get(browser.client, path, "br, gzip", Sec_Fetch_Site=site)
+        assert small.headers["Content-Encoding"] == "gzip", path
+        assert small.content_length == len(small.data) < len(plain.data) / 2
+        assert b"</html>" in gzip.decompress(small.data)
+        assert {"Accept-Encoding", "Sec-Fetch-Site"} <= set(small.vary)
+        for refused in ("", "identity", "gzip;q=0"):
+            reply = get(browser.client, path, refused, Sec_Fetch_Site=site)
+            assert "Content-Encoding" not in reply.headers
+
+
+def test_text_of_an_address_is_only_compressed_in_lists_and_from_our_own_pages(
+    browser: Browser, idapp: str
+) -> None:
+    def is_compressed(path: str, site: str, method: str = "GET") -> bool:
+        headers = {"Accept-Encoding": "gzip", "Sec-Fetch-Site": site}
+        reply = browser.client.open(path, method=method, headers=headers, buffered=True)
+        return "Content-Encoding" in reply.headers
+
+    for path in ("/apps", f"/apps/{idapp}", "/smtps"):
+        assert is_compressed(f"{path}?q=csrf", "same-origin")
+        assert not is_compressed(f"{path}?q=csrf", "none")
+    # Scripts of other pages request the address that they were opened with.
+    assert not is_compressed("/account?q=csrf", "same-origin")
+    assert not is_compressed(f"/apps/{idapp}/checks?q=csrf", "same-origin")
+    assert not is_compressed("/login", "same-origin", "POST")
 
 
 def test_stream_of_events_is_never_compressed(browser: Browser, alice: Person, idapp: str) -> None:

@@ -54,7 +54,7 @@ def test_missing_page_says_what_is_missing(browser: Browser, path: str, words: s
     ("path", "parent"),
     [
         ("/smtps/{smtp}/check", "/smtps/{smtp}"),
-        ("/apps/{app}/order", "/apps/{app}"),
+        ("/apps/{app}/smtps/preflight", "/apps/{app}"),
         ("/apps/{app}/nothing/at/all", "/apps/{app}"),
     ],
 )

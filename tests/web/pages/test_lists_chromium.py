@@ -1,8 +1,7 @@
-"""Lists of SMTPs in a real browser: size, filter, order by mouse, finger and keys; a batch."""
+"""The order of SMTPs in a real browser: by mouse, finger, keys and buttons; a batch."""
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,7 +16,6 @@ from smtpweb.database.session import db
 from tests.conftest import settings_for
 from tests.support.chromium import DESKTOP, PHONE, Watched, fits
 from tests.support.fake_smtp import FakeServer
-from tests.support.lists import add_check
 from tests.support.serving import Program
 from tests.support.worker import work
 
@@ -52,11 +50,11 @@ def listed(
     contexts: list[BrowserContext] = []
     tabs: list[Watched] = []
 
-    def open_tab(*, reorder: bool = True, **options: Any) -> Page:
+    def open_tab(mode: str = "/order", **options: Any) -> Page:
         context = chromium.new_context(storage_state=cookies, **({"viewport": DESKTOP} | options))
         contexts.append(context)
         tabs.append(Watched(context))
-        tabs[-1].page.goto(address + "?reorder=1" * reorder)
+        tabs[-1].page.goto(address + mode)
         return tabs[-1].page
 
     yield open_tab
@@ -134,7 +132,7 @@ def test_smtp_is_dragged_by_its_handle(listed: Callable[..., Page]) -> None:
     x, y = middle(handle(page, "bob"))
     page.mouse.move(x, y)
     page.mouse.down()
-    page.mouse.move(x, y + 150, steps=8)
+    page.mouse.move(x, y + 100, steps=8)
     in_order(page, "dan", "ada", "cleo", "bob")
     page.keyboard.press("Escape")
     page.mouse.up()
@@ -147,7 +145,7 @@ def test_smtp_is_dragged_by_a_finger(listed: Callable[..., Page]) -> None:
     page = listed(viewport=PHONE, has_touch=True, is_mobile=True)
     handle(page, "ada").scroll_into_view_if_needed()
     x, y = middle(handle(page, "ada"))
-    _, second = middle(page.locator(".row-item").nth(1))
+    _, second = middle(page.locator(".dense-row").nth(1))
     touch = page.context.new_cdp_session(page)
 
     def finger(kind: str, *points: tuple[float, float]) -> None:
@@ -191,11 +189,11 @@ def test_selected_smtps_are_checked_at_once(
 ) -> None:
     for _number in range(2):
         add_smtps(tmp_path, host=smtp.host, port=smtp.port, count=1)
-    page = listed(reorder=False, java_script_enabled=scripts)
+    page = listed("", java_script_enabled=scripts)
     for box in page.get_by_role("checkbox", name=f"Select {smtp.host}").all():
         box.check()
     if scripts:
-        every = page.get_by_label("Select all on this page")
+        every = page.get_by_label("Select all")
         expect(every).to_be_checked(checked=False)
         every.check()
         expect(page.get_by_role("checkbox", checked=True)).to_have_count(7)
@@ -213,96 +211,6 @@ def test_selected_smtps_are_checked_at_once(
     )
     expect(page.get_by_role("progressbar")).to_have_attribute("max", "2")
     assert page.get_by_role("progressbar").evaluate("bar => bar.value") == 2
-    expect(page.locator(".row-item .state")).to_have_text(["Accepted", "Accepted"])
+    expect(page.locator(".dense-row .state")).to_have_text(["Accepted", "Accepted"])
     assert len(smtp.mails) == 2
     fits(page)
-
-
-LONG: dict[str, Any] = {
-    "host": f"{'a' * 60}.{'b' * 60}.example.net", "port": 587, "auth": True, "starttls": True,
-    "username": "u" * 200, "defaultfromemail": f"{'f' * 60}@example.net",
-    "name": "A name as long as it may be, " * 3,
-}  # fmt: skip
-
-
-def add_long_ones(folder: Path) -> None:
-    """Add 46 servers with long values, disabled after failures, to the four in the list."""
-    app = create_app(settings_for(f"sqlite:///{folder / 'smtpweb.db'}"))
-    with app.app_context():
-        shop = db.session.scalars(db.select(App)).one()
-        broken = LONG | {"enabled": False, "judged": True, "numerrors": 12}
-        for number in range(46):
-            tags = "one, two, three words" if number < 3 else None
-            smtp = Smtp(app_id=shop.id, priority=100 + number, tags=tags, **broken)
-            db.session.add(smtp)
-            db.session.commit()
-            for minutes in range(1, 32):
-                add_check(smtp.id, minutes, accepted=minutes % 3 == 0)
-        db.engine.dispose()
-
-
-MEASURE = """() => ({
-    heights: [...document.querySelectorAll(".rows > li")].map(row => row.offsetHeight),
-    first: document.querySelector(".rows > li").getBoundingClientRect().top,
-    states: [...new Set([...document.querySelectorAll(".row-smtp .state")]
-        .map(one => Math.round(one.getBoundingClientRect().left)))],
-    elements: document.querySelectorAll("*").length,
-})"""
-
-
-def test_list_of_fifty_is_dense_light_and_aligned(
-    listed: Callable[..., Page], tmp_path: Path
-) -> None:
-    page = listed(reorder=False)
-    add_long_ones(tmp_path)
-    reply = page.reload()
-    assert reply is not None
-    seen = page.evaluate(MEASURE)
-    assert len(seen["heights"]) == 50
-    assert max(seen["heights"]) <= 64
-    assert len(seen["states"]) == 1
-    assert seen["elements"] <= 700
-    assert len(gzip.compress(reply.body(), 6)) <= 40_000
-    fits(page)
-    page.set_viewport_size(PHONE)
-    seen = page.evaluate(MEASURE)
-    assert max(seen["heights"]) <= 96
-    assert seen["first"] <= 300
-    fits(page)
-
-
-def test_whole_row_leads_to_its_server_and_its_parts_elsewhere(
-    listed: Callable[..., Page], tmp_path: Path
-) -> None:
-    page = listed(reorder=False)
-    add_long_ones(tmp_path)
-    page.reload()
-    row = page.locator(".row-smtp").nth(10)
-    for part, address in ((".bar-link", "**/smtps/*#history"), (".row-last a", "**/checks/*")):
-        row.locator(part).click()
-        page.wait_for_url(address)
-        page.go_back()
-    row.click(position={"x": 250, "y": 40})
-    page.wait_for_url("**/smtps/*")
-
-
-def test_filter_applies_when_a_choice_changes(listed: Callable[..., Page]) -> None:
-    page = listed(reorder=False)
-    expect(page.get_by_role("button", name="Apply")).to_be_hidden()
-    with page.expect_navigation():
-        page.get_by_label("Sort by").select_option("host")
-    expect(page.get_by_label("Sort by")).to_have_value("host")
-    expect(page.get_by_role("link", name="Reorder")).to_have_count(0)  # not in this order
-
-
-def test_list_is_reordered_in_a_mode_of_its_own(listed: Callable[..., Page]) -> None:
-    page = listed(reorder=False, java_script_enabled=False)
-    expect(page.get_by_role("button", name="Apply")).to_be_visible()
-    expect(page.locator(".row-move")).to_have_count(0)
-    page.get_by_role("link", name="Reorder").click()
-    page.get_by_role("button", name="Move dan.example.net:25 up").click()
-    in_order(page, "ada", "bob", "dan", "cleo")
-    page.get_by_role("link", name="Done").click()
-    expect(page.locator(".row-move")).to_have_count(0)
-    places = [row.get_attribute("data-place") for row in page.locator(".row-smtp").all()]
-    assert places == ["1", "2", "3", "4"]

@@ -89,7 +89,7 @@ def test_list_finds_and_sorts_by_name_note_and_tag(
 def test_messages_call_a_server_by_its_name(browser: Browser, alice: Person, idapp: str) -> None:
     alice.make_smtp(idapp, host="a.example.net", name="First")
     alice.make_smtp(idapp, host="b.example.net")
-    page = browser.get(f"/apps/{idapp}?reorder=1")
+    page = browser.get(f"/apps/{idapp}/order")
     places = [one.get("value") or "" for one in page.all("input") if one.get("name") == "place"]
     first = places[0].partition(":")[0]
     sent = page.form("").values | {"place": places, "down": [first]}

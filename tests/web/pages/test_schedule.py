@@ -107,11 +107,11 @@ def test_schedule_is_hidden_from_others(
     token = {"csrf_token": values["csrf_token"], "hours": ["1"]}
     for path in (
         f"/smtps/{smtp_id}/disable", f"/smtps/{smtp_id}/enable", f"/apps/{idapp}/pause",
-        f"/apps/{idapp}/resume", f"/windows/{window}/remove", "/schedule/due",
+        f"/apps/{idapp}/resume", f"/windows/{window}/remove", "/operation/due",
     ):  # fmt: skip
         assert stranger.post(path, token).status == 404, path
     stranger.get(f"/apps/{idapp}/maintenance", status=404)
-    stranger.get("/schedule", status=404)
+    stranger.get("/operation", status=404)
     assert not off(alice, smtp_id)
 
 
@@ -120,8 +120,8 @@ def test_administrator_makes_everything_due(browser: Browser, alice: Person, ida
     with alice.app.app_context():
         db.session.query(Due).update({"next_at": now() + timedelta(hours=1)})
         db.session.commit()
-    page = browser.get("/schedule")
-    assert "No worker is running" in page.text
+    page = browser.get("/operation")
+    assert "No worker has been seen" in page.text
     page = press(browser, page, "Make everything due now")
     assert "1 check is due now." in page.text
     assert next_at_of(alice.app, smtp_id) <= now()

@@ -99,3 +99,17 @@ def test_warnings_appear_while_somebody_types(tab: Watched) -> None:
     assert 1 <= len(asked) <= 6
     assert not any("Hund" in url for url in asked)
     fits(page)
+
+
+def test_warnings_appear_in_the_first_run_too(tab: Watched) -> None:
+    page = tab.page
+    page.goto("/".join([*page.url.split("/")[:3], "start", "other"]))
+    page.get_by_label("Host").fill("smtp.gmail.com")
+    page.get_by_label("User name", exact=True).fill("shop@gmail.com")
+    page.get_by_label("Password", exact=True).fill("mein Hund!")
+    page.get_by_role("textbox", name="Port").fill("465")
+    expect(page.locator("#port-warnings")).to_contain_text("usually uses implicit TLS")
+    expect(page.locator("#smtp_secret-warnings")).to_contain_text("16 letters")
+    page.get_by_label("Password", exact=True).fill("abcd efgh ijkl mnop")
+    expect(page.locator("#smtp_secret-warnings")).to_be_empty()
+    fits(page)

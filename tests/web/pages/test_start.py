@@ -310,3 +310,73 @@ def unreachable(targets: list[Any]) -> Sequence[Answer]:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
     return probe([replace(target, host="127.0.0.1", port=port) for target in targets])
+
+
+# --- warnings while somebody types ---------------------------------------------------------
+
+
+def preflight(browser: Browser, provider: str, **given: str | bool | list[str]) -> Any:
+    page = browser.get(f"/start/{provider}")
+    data = page.form().fill(**given).values
+    reply = browser.client.post(f"/start/{provider}/preflight", data=data)
+    assert reply.status_code == 200
+    assert stored(browser.app) == []
+    return reply.json
+
+
+def test_start_form_warns_of_what_is_likely_to_fail(browser: Browser) -> None:
+    said = preflight(
+        browser, "other", host="smtp.sendgrid.net", port="465", smtp_login="ana",
+        smtp_secret="apikey",
+    )  # fmt: skip
+    assert "Port 465 usually" in said["warnings"]["port"][0]
+    assert said["warnings"]["smtp_login"] == [
+        "At SendGrid the user name is always the word apikey."
+    ]
+    assert "Enter the key here" in said["warnings"]["smtp_secret"][0]
+    assert "From address" in said["warnings"]["defaultfromemail"][0]
+    assert said["hints"]["smtp_login"] == "SendGrid: Always the word apikey."
+    said = preflight(browser, "other", host="mail.example.net", encryption="none")
+    assert "in plain text" in said["warnings"]["encryption"][0]
+    assert said["hints"] == {"smtp_login": "", "smtp_secret": ""}
+    said = preflight(browser, "other", host="mail.example.net", encryption="none", auth=False)
+    assert said["warnings"]["encryption"] == []
+
+
+def test_start_form_warns_of_a_host_that_checks_may_not_reach(browser: Browser) -> None:
+    said = preflight(browser, "other", host="10.0.0.1")
+    assert said["warnings"]["host"]
+    assert preflight(browser, "other", host="192.0.2.1x")["warnings"]["host"]
+
+
+def test_start_form_of_a_provider_warns_of_a_password_that_is_none_of_its_own(
+    browser: Browser,
+) -> None:
+    said = preflight(browser, "gmail", smtp_login="shop@gmail.com", smtp_secret="mein Hund!")
+    assert "16 letters" in said["warnings"]["smtp_secret"][0]
+    said = preflight(
+        browser, "gmail", smtp_login="shop@gmail.com", smtp_secret="abcd efgh ijkl mnop"
+    )
+    assert said["warnings"]["smtp_secret"] == []
+    assert said["hints"]["smtp_secret"]  # stays as it is
+
+
+def test_start_form_has_its_warnings_without_a_script(browser: Browser) -> None:
+    page = browser.get("/start/other?host=smtp.gmail.com&port=465&encryption=starttls")
+    assert "Port 465 usually uses implicit TLS" in page.text
+    page = browser.submit(
+        "/start/other", START, host="smtp.gmail.com", port="465", smtp_login="ana", name=""
+    )
+    assert page.status == 422
+    assert "Port 465 usually uses implicit TLS" in page.text
+
+
+@one_database
+def test_start_preflight_is_for_the_signed_in_and_for_known_providers(browser: Browser) -> None:
+    token = browser.get("/start/other").form().value("csrf_token")
+    for provider, status in (("nothing", 404), ("other", 200)):
+        path = f"/start/{provider}/preflight"
+        assert browser.client.post(path, data={"csrf_token": token}).status_code == status
+    assert browser.client.post("/start/other/preflight").status_code == 400
+    stranger = browser.app.test_client()
+    assert stranger.post("/start/other/preflight", data={"host": "a"}).status_code != 200

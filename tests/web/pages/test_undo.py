@@ -171,7 +171,7 @@ def test_order_is_undone_with_the_priorities_of_before(
         db.session.query(Smtp).update({"priority": 5})
         db.session.commit()
     before = hosts(browser.get(f"/apps/{idapp}"))
-    page = press(browser, browser.get(f"/apps/{idapp}"), "down", ids[0])
+    page = press(browser, browser.get(f"/apps/{idapp}/order"), "down", ids[0])
     assert hosts(page) != before
     row = page.by_id(f"smtp-{ids[0]}")
     assert words(row).endswith("is now number 2 of 3. Undo")
@@ -186,8 +186,8 @@ def test_order_that_was_changed_since_is_not_undone(
 ) -> None:
     with alice.app.app_context():
         ids = [add_smtp(idapp, number) for number in range(3)]
-    first = press(browser, browser.get(f"/apps/{idapp}"), "down", ids[0])
-    second = press(browser, browser.get(f"/apps/{idapp}"), "down", ids[0])
+    first = press(browser, browser.get(f"/apps/{idapp}/order"), "down", ids[0])
+    second = press(browser, browser.get(f"/apps/{idapp}/order"), "down", ids[0])
     assert "Nothing was undone. These SMTP servers were changed" in undo(browser, first).text
     assert hosts(undo(browser, second)) == ["1", "0", "2"]
     assert count(alice.app, UndoableAct) == 1  # a failed one may succeed later

@@ -353,10 +353,11 @@ def test_failed_check_is_in_spanish_on_its_page_and_in_english_in_the_api(
         )  # fmt: skip
     events = browser.client.get(f"{page.url}/progress").text
     assert json.loads(events.rpartition("data: ")[2])["said"] == "La comprobación ha terminado."
-    assert page.heading == "Usuario o contraseña incorrectos"
-    assert "El servidor no acepta este usuario con esta contraseña." in page.text
+    assert page.heading == "Nombre de usuario o contraseña incorrectos"
+    assert "El servidor no acepta este nombre de usuario con esta contraseña." in page.text
     assert "535 5.7.8 Username and Password not accepted" in page.text
-    assert "en AUTH: Usuario o contraseña incorrectos" in browser.get(f"/apps/{idapp}").text
+    row = browser.get(f"/apps/{idapp}").text
+    assert "en AUTH: Nombre de usuario o contraseña incorrectos" in row
     assert reply.json["title"] == "Wrong user name or password"
     assert reply.headers.get("Content-Language") is None
 

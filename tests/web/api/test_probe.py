@@ -1,0 +1,129 @@
+"""Checks without an email: up to the recipient, of stored servers and of settings not saved."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from smtpweb.database.models import Check, Due, Smtp
+from smtpweb.database.session import db
+from tests.support.api_checks import register
+from tests.support.factories import use_share
+from tests.support.fake_smtp import FakeServer, fake_smtp
+from tests.support.people import Person
+
+NOT_PROVED = ["content", "delivery"]
+
+
+def commands(server: FakeServer) -> list[str]:
+    return [line.split()[0].upper() for line in server.heard]
+
+
+def rows(alice: Person) -> dict[str, int]:
+    """Return how many rows there are of what a check or a new server adds."""
+    with alice.app.app_context():
+        return {
+            table.__name__: db.session.scalar(select(func.count()).select_from(table)) or 0
+            for table in (Smtp, Check, Due)
+        }
+
+
+def typed(server: FakeServer, **changes: Any) -> dict[str, Any]:
+    settings = {"host": server.host, "port": server.port, "defaultfromemail": "shop@example.com"}
+    return settings | {"mode": "probe"} | changes
+
+
+def test_probe_sends_no_email_and_says_what_it_did_not_prove(alice: Person, idapp: str) -> None:
+    with fake_smtp() as server:
+        smtp_id = register(alice, idapp, server)
+        reply = alice.post("/private/smtps/check", idsmtp=smtp_id, mode="probe")
+    assert reply.status_code == 200
+    assert reply.json["notProved"] == NOT_PROVED
+    sent = commands(server)
+    assert "DATA" not in sent
+    assert sent.index("RSET") > sent.index("RCPT")
+    assert server.mails == []
+    with alice.app.app_context():
+        check = db.session.get_one(Check, reply.json["idcheck"])
+        assert (check.mode, check.accepted, check.arrival_digest) == ("probe", True, None)
+
+
+def test_probe_that_fails_disables_and_one_that_passes_enables(alice: Person, idapp: str) -> None:
+    with fake_smtp(replies={"RCPT": "550 5.1.1 unknown"}) as server:
+        smtp_id = register(alice, idapp, server)
+        reply = alice.post("/private/smtps/check", idsmtp=smtp_id, mode="probe")
+    assert (reply.status_code, reply.json["stage"], reply.json["applied"]) == (406, "rcpt", True)
+    assert alice.smtp(smtp_id)["status"] == "D"
+    with fake_smtp() as server:
+        alice.make_smtp(idapp, idsmtp=smtp_id, host=server.host, port=server.port)
+        assert alice.post("/private/smtps/check", idsmtp=smtp_id, mode="probe").status_code == 200
+    assert alice.smtp(smtp_id)["status"] == "A"
+
+
+def test_mode_is_one_of_two(alice: Person, idapp: str) -> None:
+    with fake_smtp() as server:
+        smtp_id = register(alice, idapp, server)
+        reply = alice.post("/private/smtps/check", idsmtp=smtp_id, mode="dry")
+        assert (reply.status_code, reply.json["errors"][0]["parameter"]) == (400, "mode")
+        assert alice.post("/private/smtps/check", idsmtp=smtp_id, mode="email").data == b""
+    assert len(server.mails) == 1
+
+
+def test_settings_that_are_not_saved_are_tested_and_leave_nothing(
+    alice: Person, idapp: str
+) -> None:
+    before = rows(alice)
+    with fake_smtp(login=("ana", "s3cret")) as server:
+        given = typed(server, auth="true", username="ana", password="s3cret")
+        good = alice.post("/private/smtps/check", idapp=idapp, **given)
+        bad = alice.post("/private/smtps/check", idapp=idapp, **given | {"password": "other"})
+    assert good.json == {"idcheck": None, "notProved": NOT_PROVED}
+    assert (bad.status_code, bad.json["stage"], bad.json["applied"]) == (406, "auth", False)
+    assert "DATA" not in commands(server)
+    assert rows(alice) == before
+    assert alice.smtps(idapp) == []
+
+
+def test_stored_password_is_used_where_saving_would_keep_it_and_nowhere_else(
+    alice: Person, idapp: str
+) -> None:
+    with fake_smtp(login=("ana", "s3cret")) as server, fake_smtp() as other:
+        stored = {"auth": "true", "username": "ana", "password": "s3cret"}
+        smtp_id = register(alice, idapp, server, **stored)
+        kept = alice.smtp(smtp_id)
+        given = {"idapp": idapp, "idsmtp": smtp_id, "auth": "true", "username": "ana"}
+        same = alice.post("/private/smtps/check", **given, **typed(server, defaultfromname="Ana"))
+        assert same.json == {"idcheck": None, "notProved": NOT_PROVED}
+        moved = alice.post("/private/smtps/check", **given, **typed(other))
+        assert moved.status_code in (400, 406)
+    assert not [line for line in other.heard if line.upper().startswith("AUTH")]
+    assert alice.smtp(smtp_id) == kept
+
+
+def test_probe_of_settings_is_refused_as_saving_and_checking_are(
+    alice: Person, charlie: Person, idapp: str
+) -> None:
+    with fake_smtp() as server:
+        given = typed(server)
+
+        def ask(person: Any = alice, **changes: Any) -> Any:
+            return person.post("/private/smtps/check", **({"idapp": idapp} | given | changes))
+
+        assert ask(charlie).status_code == 406
+        assert ask(port="70000").status_code == 400
+        assert ask(alice.with_scopes("check")).status_code == 401
+        assert ask(host="10.0.0.1", port=25).json["code"].startswith("SMTP_POLICY")
+        assert server.heard == []
+        with alice.app.app_context():
+            use_share(alice, 30)
+        assert ask().status_code == 429
+
+
+@pytest.mark.parametrize("mode", ["probe", "email"])
+def test_password_in_the_query_string_is_refused(alice: Person, idapp: str, mode: str) -> None:
+    reply = alice.request(
+        "POST", f"/private/smtps/check?password=x&mode={mode}", data={"idsmtp": idapp}
+    )
+    assert (reply.status_code, reply.json["errors"][0]["parameter"]) == (400, "password")
