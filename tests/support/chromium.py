@@ -95,7 +95,7 @@ class Watched:
         self.page.get_by_label("Host").fill(server.host)
         self.page.get_by_label("None", exact=True).check()
         self.page.get_by_role("textbox", name="Port").fill(str(server.port))
-        self.page.get_by_label("User name").fill("shop")
+        self.page.get_by_label("User name", exact=True).fill("shop")
         self.page.get_by_label("Password", exact=True).fill("s3cret")
 
     def save_and_check(self) -> None:

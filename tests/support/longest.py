@@ -23,6 +23,7 @@ from smtpweb.database.models import (
     Check,
     MaintenanceWindow,
     Smtp,
+    SmtpOauth,
     Worker,
     new_id,
 )
@@ -109,6 +110,16 @@ def _furnish(sign: str) -> Longest:
                 repeat="weekly", by=user.id, note=sign * 200,
             )
         )  # fmt: skip
+    smtps[0].ehloname, smtps[0].certificatepin = f"{'w' * 63}.{'w' * 63}.{'w' * 63}", "W" * 43 + "="
+    smtps[0].mechanism, smtps[0].envelopefrom = "SCRAM-SHA-256", ADDRESS
+    smtps[1].uses_oauth = True
+    db.session.add(
+        SmtpOauth(
+            smtp_id=smtps[1].id, grant="authorization_code", provider="other", clientid="W" * 500,
+            scope="W" * 900, tokenurl=f"https://{HOST}/", authurl=f"https://{HOST}/",
+            clientauth="post",
+        )
+    )  # fmt: skip
     db.session.add(Worker(name="w" * 100, version="9" * 20, seen=now(), started=now()))
     db.session.commit()
     pages = {
@@ -144,6 +155,9 @@ def _furnish(sign: str) -> Longest:
         "edit server": f"/smtps/{smtps[0].id}/edit",
         "edit server filled in": f"/smtps/{smtps[0].id}/edit?host=x.example&username=x&port=25",
         "copy or move server": f"/smtps/{smtps[1].id}/transfer",
+        "sign in at the provider": f"/smtps/{smtps[1].id}/oauth",
+        "sender domain": f"/smtps/{smtps[1].id}/sender",
+        "own address": "/operation/address",
         "send elsewhere": f"/smtps/{smtps[1].id}/elsewhere",
         "remove server": f"/smtps/{smtps[0].id}/remove",
         "remove one": f"/smtps/{smtps[3].id}/remove",

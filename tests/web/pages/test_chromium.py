@@ -69,7 +69,9 @@ def test_pages_fit_a_phone_and_follow_the_systems_colours(
         fits(tab.page)
         tab.fill_smtp(smtp)
         tab.page.get_by_label("From name").fill("x" * 60)
-        tab.page.get_by_label("User name").fill("somebody-with-a-rather-long-name@example.com")
+        tab.page.get_by_label("User name", exact=True).fill(
+            "somebody-with-a-rather-long-name@example.com"
+        )
         fits(tab.page)
         tab.save_and_check()
         fits(tab.page)
@@ -88,7 +90,7 @@ def test_dark_colours_need_no_script(chromium: Chromium, served: tuple[str, Prog
         page = context.new_page()
         page.goto(f"{url}/login")
         expect(page.locator("body")).to_have_css("color", "rgb(222, 226, 230)")
-        field = page.get_by_label("User name")
+        field = page.get_by_label("User name", exact=True)
         expect(field).to_have_css("background-color", "rgb(33, 37, 41)")
         assert page.locator("html").evaluate("one => getComputedStyle(one).colorScheme") == "dark"
 

@@ -56,9 +56,10 @@ def problems(page: Page, name: str) -> list[str]:
 # What has no layout of its own: redirects, data, the first account of an empty installation,
 # and pages that exist only for the demo.
 _NO_PAGE = {
-    "account.back", "appearance.choose", "login.set_up", "pages.back_to_use", "pages.fix_smtp",
-    "pages.follow_check", "pages.show_arrival", "probes.description", "probes.healthz",
-    "probes.metrics", "probes.readyz", "static", "bootstrap.static", "dark.rules",
+    "account.back", "appearance.choose", "bootstrap.static", "dark.rules", "login.set_up",
+    "pages.back_to_use", "pages.end_sign_in", "pages.fix_smtp", "pages.follow_check",
+    "pages.show_arrival", "probes.description", "probes.healthz", "probes.metrics",
+    "probes.readyz", "static",
 }  # fmt: skip
 
 

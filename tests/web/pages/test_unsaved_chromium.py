@@ -56,7 +56,7 @@ def test_changed_form_asks_before_it_is_left(
 def fill(page: Page) -> None:
     page.get_by_label("Host").fill("mail.example.net")
     page.get_by_label("Implicit TLS (SMTPS, port 465)").check()
-    page.get_by_label("User name").fill("shop")
+    page.get_by_label("User name", exact=True).fill("shop")
     page.get_by_label("Password", exact=True).fill("s3cret-word")
     page.get_by_label("Note").fill("two\nlines")
 
@@ -67,7 +67,7 @@ def comes_back(page: Page) -> None:
     ).to_be_visible()
     expect(page.get_by_label("Host")).to_have_value("mail.example.net")
     expect(page.get_by_label("Implicit TLS (SMTPS, port 465)")).to_be_checked()
-    expect(page.get_by_label("User name")).to_have_value("shop")
+    expect(page.get_by_label("User name", exact=True)).to_have_value("shop")
     expect(page.get_by_label("Password", exact=True)).to_have_value("")
     expect(page.get_by_label("Note")).to_have_value("two\nlines")
 
@@ -103,7 +103,7 @@ def test_form_that_is_left_comes_back_from_the_tab_until_it_is_saved(
         expect(page.get_by_label("Host")).to_have_value("")
         # A token that is user name and password is kept nowhere
         page.get_by_label("Host").fill("smtp.postmarkapp.com")
-        page.get_by_label("User name").fill("t0ken-of-postmark")
+        page.get_by_label("User name", exact=True).fill("t0ken-of-postmark")
         assert "t0ken" not in page.evaluate("JSON.stringify({...sessionStorage})")
         assert tab.complaints == []
 
