@@ -18,8 +18,6 @@ from urllib.parse import quote_plus, urlencode, urlsplit
 from authlib.oauth2.auth import ClientAuth
 from authlib.oauth2.base import OAuth2Error
 from authlib.oauth2.client import OAuth2Client
-from authlib.oauth2.rfc7523.assertion import sign_jwt_bearer_assertion
-from joserfc.jwk import RSAKey
 
 from .. import vetted_http
 from ..config import settings
@@ -118,6 +116,10 @@ def by_device_code(app: Application, device_code: str) -> Granted:
 
 def by_service_account(app: Application, key: str) -> Granted:
     """Request a token for a mailbox with the key of a Google service account (RFC 7523)."""
+    # Only here: few processes need it, and it takes as long to import as Flask
+    from authlib.oauth2.rfc7523.assertion import sign_jwt_bearer_assertion
+    from joserfc.jwk import RSAKey
+
     content = json.loads(key)
     key_id = content.get("private_key_id")
     assertion = sign_jwt_bearer_assertion(
