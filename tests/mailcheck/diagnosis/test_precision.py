@@ -172,14 +172,14 @@ def test_invalid_address_at_rcpt_is_not_the_senders() -> None:
         ("smtp.sendgrid.net", "SMTP_SENDGRID_SENDER"),
     ],
 )
-def test_from_that_may_not_be_used_is_not_verified_at_a_provider_for_apps(
+def test_sender_that_may_not_be_used_is_not_verified_at_a_provider_for_apps(
     host: str, code: str
 ) -> None:
     reply = "550 You are not allowed to send from this address"
     assert found("mail", reply, host=host, **SIGNED_IN).id == code
 
 
-def test_from_that_may_not_be_used_is_no_accounts_where_nobody_signs_in() -> None:
+def test_sender_that_may_not_be_used_is_no_accounts_where_nobody_signs_in() -> None:
     reply = "550 You are not allowed to send from this address"
     assert found("mail", reply, **MX).id != "SMTP_FROM_NOT_OWNED"
 
