@@ -12,6 +12,7 @@ if (all) {
     box.checked = ticked > 0 && ticked === choices().length;
     box.indeterminate = ticked > 0 && !box.checked;
     button.hidden = ticked === 0;
+    button.toggleAttribute("data-ticked", ticked > 0);
     button.textContent = ticked === 1 ? button.dataset.one : button.dataset.many.replace("#", ticked);
   };
   all.hidden = false;

@@ -138,6 +138,7 @@ def _furnish(sign: str) -> Longest:
         "apps": "/apps",
         "apps filtered": f"/apps?q={sign * 100}",
         "app": f"/apps/{app.id}",
+        "order": f"/apps/{app.id}/order",
         "app filtered": f"/apps/{app.id}?q={sign * 100}&state=disabled",
         "app without servers": f"/apps/{second.id}",
         "use app": f"/apps/{app.id}/use?in=django",

@@ -272,3 +272,46 @@ def test_page_with_fifty_servers_keeps_its_budget(
             assert seen.elements <= MOST_ELEMENTS, name
             assert 1000 < seen.document <= MOST_BYTES, name
             assert seen.shift < MOST_SHIFT, name
+
+
+@pytest.mark.parametrize("device", ["desktop", "phone"])
+def test_scripts_that_start_late_move_no_row(
+    chromium: Browser, many: ManyServers, device: str
+) -> None:
+    def top(page: Page, name: str) -> float:
+        page.goto(many.url + many.pages[name], wait_until="networkidle")
+        box = page.locator(".dense-row").first.bounding_box()
+        assert box
+        return box["y"]
+
+    with opened(chromium, many, "app", device) as page:
+        page.wait_for_load_state("networkidle")
+        names = ("app", "servers", "apps", "order")
+        with_scripts = [top(page, name) for name in names]
+        page.route(re.compile(r"\.js\?"), lambda route: route.abort())
+        assert [top(page, name) for name in names] == with_scripts
+
+
+@pytest.mark.parametrize("device", ["desktop", "phone"])
+def test_rows_stay_where_they_are_while_the_rest_of_the_page_arrives(
+    chromium: Browser, many: ManyServers, device: str
+) -> None:
+    def half(route: Route) -> None:
+        reply = route.fetch()
+        text = reply.text()
+        route.fulfill(response=reply, body=text[: text.index("</li>", text.index("dense-row"))])
+
+    def boxes(page: Page) -> list[tuple[str, list[int]]]:
+        page.goto(many.url + many.pages[name])
+        found: list[tuple[str, list[int]]] = page.evaluate(
+            "[...document.querySelector('.dense-row').children].map(it => [it.className,"
+            " [it.getBoundingClientRect().x, it.getBoundingClientRect().y + scrollY]])"
+        )
+        return found
+
+    with opened(chromium, many, "app", device) as page:
+        for name in LISTS:
+            whole = boxes(page)
+            page.route(re.compile(re.escape(many.pages[name]) + "$"), half)
+            assert boxes(page) == whole, name
+            page.unroute_all()
