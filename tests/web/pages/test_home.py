@@ -232,10 +232,10 @@ def test_home_shows_what_expires_next_of_certificates_passwords_and_client_secre
     found = [
         f"{name} {state}"
         for name, state in (
-            ("both.example:25 shop Password", "Expired"),
-            ("oauth.example:25 shop Client secret", "5 days left"),
-            ("plain.example:25 shop Password", "9 days left"),
-            ("both.example:25 shop Certificate", "20 days left"),
+            ("both.example:25 Password · shop", "Expired"),
+            ("oauth.example:25 Client secret · shop", "5 days left"),
+            ("plain.example:25 Password · shop", "9 days left"),
+            ("both.example:25 Certificate · shop", "20 days left"),
         )
     ]
     places = [section.find(text) for text in found]
