@@ -223,3 +223,16 @@ def test_key_of_an_accepted_check_or_of_another_user_is_not_trusted(
             browser.press(browser.get(f"/smtps/{smtp_id}"), f"/smtps/{smtp_id}/check")
         )
     assert "Trust exactly" not in accepted.text
+
+
+def test_password_is_not_kept_for_a_key_that_no_check_has_seen(
+    app: Flask, browser: Browser, alice: Person, idapp: str, server: FakeServer
+) -> None:
+    failed(browser, alice, idapp, server)
+    smtp = only_smtp(app)
+    page = browser.get(f"/smtps/{smtp.id}/edit")
+    form = page.form().fill(certificatepin="0" * 64)
+    form.values["keep_password"] = ["y"]
+    page = browser.send(page, form, SAVE)
+    assert list(page.errors()) == ["smtp_secret"]
+    assert only_smtp(app).certificatepin is None
