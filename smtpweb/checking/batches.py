@@ -95,7 +95,7 @@ def standing(user_id: str, batch: Batch) -> Standing:
         select(
             Check.smtp_id, Check.id, Check.started, Check.ends_by, Check.queued, Check.finished,
             Check.accepted, Check.stage, Check.code, Check.title, Check.facts, Check.arrived,
-            Check.cancelled,
+            Check.cancelled, Check.mode,
             *names.COLUMNS,
             func.row_number()
             .over(partition_by=Check.smtp_id, order_by=(Check.started.desc(), Check.id.desc()))

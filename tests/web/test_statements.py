@@ -37,7 +37,7 @@ CALLS: list[tuple[str, str, dict[str, Any], int]] = [
 ]
 PAGES: list[tuple[str, int]] = [
     ("/apps", 6),
-    ("/apps/APP", 12),
+    ("/apps/APP", 13),
     ("/apps/APP/edit", 4),
     ("/apps/APP/smtps/new", 4),
     ("/smtps/SMTP", 15),
