@@ -75,7 +75,7 @@ class Watched:
         code = re.search(r"\b[A-Z2-7]{4}-[A-Z2-7]{4}-[A-Z2-7]{4}\b", served.output)
         assert code, served.output
         self.page.get_by_label("Set-up code").fill(code[0].lower())
-        self.page.get_by_label("User name").fill("ana")
+        self.page.get_by_label("User name", exact=True).fill("ana")
         self.page.get_by_label("Email").fill("ana@example.com")
         self.page.get_by_label("Password", exact=True).fill(PASSWORD)
         self.page.get_by_label("Confirm password").fill(PASSWORD)
