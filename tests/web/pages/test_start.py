@@ -265,7 +265,7 @@ def test_start_form_is_restored_after_signing_in_again_without_its_secret(
 def test_provider_that_takes_no_password_is_named_before_anything_is_typed(
     browser: Browser,
 ) -> None:
-    assert "only OAuth 2.0" in browser.get("/start/outlook").text
+    assert "no longer accepts passwords" in browser.get("/start/outlook").text
     assert "ending password authentication" in browser.get("/start/microsoft").text
     assert "OAuth" not in browser.get("/start/brevo").text
 
