@@ -159,7 +159,11 @@ def _device_code(content: Mapping[str, Any]) -> DeviceCode | None:
     texts = (code, shown, uri)
     if not all(isinstance(text, str) and _VISIBLE.fullmatch(text) for text in texts):
         return None
-    if urlsplit(str(uri)).scheme not in ("https", "http") or max(map(len, map(str, texts))) > 8192:
+    try:
+        scheme = urlsplit(str(uri)).scheme
+    except ValueError:  # brackets that are no IPv6 address
+        return None
+    if scheme not in ("https", "http") or max(map(len, map(str, texts))) > 8192:
         return None
     interval = min(max(_seconds(content.get("interval")) or 5, 1), 60)
     life = min(max(_seconds(content.get("expires_in")) or 600, 1), 3600)

@@ -15,6 +15,7 @@ from typing import Any
 
 from authlib.oauth2.client import OAuth2Client
 
+from .. import validators
 from ..database.models import Smtp, SmtpOauth
 from ..database.secret_box import digest_of
 from ..database.session import db, now, writing
@@ -164,8 +165,15 @@ def refused(user_id: str, session_key: str, state: str, error: str, said: str) -
 
 
 def smtp_of(state: str) -> str:
-    """Return the id of the SMTP server that a state was made for; it proves nothing."""
-    return state.partition(".")[0]
+    """Return the id of the SMTP server that a state was made for; it proves nothing.
+
+    Raises :class:`SignInOver` if it is none.
+    """
+    smtp_id = state.partition(".")[0]
+    try:
+        return validators.object_id(smtp_id)
+    except ValueError:
+        raise SignInOver from None
 
 
 def poll(user_id: str, smtp_id: str, session_key: str) -> bool:

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from .. import validators
 from ..errors import Sentence
 from ..mailcheck.core.addresses import parse_host
+from ..mailcheck.core.trust import MAX_KEY
 from ..mailcheck.diagnosis.token import Grant
 from ..providers import oauth
 
@@ -161,6 +162,8 @@ def service_account(value: str) -> str:
         )
     try:
         validators.email(content["client_email"])
+        if len(content["private_key"]) > MAX_KEY:
+            raise ValueError
         key = load_pem_private_key(content["private_key"].encode(), None)
     except (ValueError, TypeError, UnicodeError, UnsupportedAlgorithm):
         key = None
@@ -169,4 +172,6 @@ def service_account(value: str) -> str:
             Sentence("Its private_key is not an unencrypted RSA key, or client_email is damaged.")
         )
     kept = {name: content[name] for name in (*names, "private_key_id") if name in content}
+    if not isinstance(kept.get("private_key_id", ""), str):
+        del kept["private_key_id"]
     return json.dumps(kept, separators=(",", ":"))

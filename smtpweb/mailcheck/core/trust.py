@@ -26,6 +26,7 @@ from .redaction import cleaned, cut
 
 MAX_PEM = 64 * 1024  # octets
 MAX_CERTIFICATES = 32
+MAX_KEY = 3_800  # characters in PEM: RSA of 4096 bits takes some 3,300
 
 _BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]{1,40})-----.*?-----END \1-----", re.DOTALL)
 _BEGIN = re.compile(r"-----BEGIN ([A-Z0-9 ]{1,40})-----")
@@ -248,6 +249,8 @@ def _key(text: str) -> PrivateKeyTypes:
     blocks = [block[0] for block in _BLOCK.finditer(text) if block[1].endswith("PRIVATE KEY")]
     if not blocks:
         raise _not_a_key()
+    if len(blocks[0]) > MAX_KEY:  # it would be checked for minutes, and nothing else would run
+        raise OptionError("The private key is too long: use one of at most 4096 bits.")
     try:
         if "OPENSSH" in blocks[0]:
             return serialization.load_ssh_private_key(blocks[0].encode(), None)

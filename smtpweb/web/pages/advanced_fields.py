@@ -6,6 +6,8 @@ import ssl
 from collections.abc import Mapping
 from typing import Any
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.x509 import load_pem_x509_certificates
 from flask import request
 from flask_babel import lazy_gettext
 from wtforms import SelectChoice
@@ -25,10 +27,15 @@ _DER = b"\x30"  # a SEQUENCE, with which certificates begin
 
 
 class PemField(LinesField):
-    """Certificates in PEM. A private key that was pasted by mistake is not shown again."""
+    """Certificates in PEM. What may be a private key, given by mistake, is not shown again."""
 
     def _value(self) -> str:
-        return "" if "PRIVATE KEY" in (self.data or "") else super()._value()
+        text = self.data or ""
+        try:
+            load_pem_x509_certificates(text.encode())
+        except (ValueError, UnsupportedAlgorithm):
+            return ""
+        return "" if "private key" in text.lower() else super()._value()
 
 
 class AdvancedFields(OauthFields):

@@ -221,3 +221,10 @@ def test_source_address_that_is_no_longer_offered_is_not_used(
     problem = check(alice, smtp["_id"]).json
     assert (problem["code"], problem["applied"]) == ("SMTP_CONNECT_SOURCE_ADDRESS", False)
     assert server.heard == []
+
+
+def test_key_that_would_take_minutes_to_read_is_refused(alice: Person, idapp: str) -> None:
+    """The library checks the numbers of a key before it says how long they are."""
+    key = f"-----BEGIN PRIVATE KEY-----\n{'A' * 4000}\n-----END PRIVATE KEY-----\n"
+    found = faults(save(alice, idapp, clientcertificate=CERTIFICATE, clientkey=key))
+    assert "too long" in found["clientkey"]

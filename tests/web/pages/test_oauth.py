@@ -104,7 +104,11 @@ def test_form_that_is_sent_again_keeps_the_secret(app: Flask, browser: Browser, 
 
 @pytest.mark.parametrize(
     "changes",
-    [{"host": "smtp.attacker.example"}, {"oauthtokenurl": "https://login.attacker.example/"}],
+    [
+        {"host": "smtp.attacker.example"},
+        {"oauthtokenurl": "https://login.attacker.example/"},
+        {"oauthdeviceurl": "https://login.attacker.example/"},
+    ],
 )
 def test_form_asks_for_the_secret_again_when_its_use_changes(
     app: Flask, browser: Browser, idapp: str, changes: dict[str, Any]
@@ -123,6 +127,13 @@ def test_faults_are_shown_at_their_fields(browser: Browser, idapp: str) -> None:
     page = browser.submit(f"/apps/{idapp}/smtps/new", SAVE, **filled_in(oauthclientid=""))
     assert page.errors() == {"oauthclientid": "Is required."}
     assert SECRET not in page.html
+
+
+@pytest.mark.parametrize(
+    "query", ["state=%00.x&code=c", "state=%00&error=access_denied", "state=."]
+)
+def test_answer_for_no_server_is_refused(browser: Browser, query: str) -> None:
+    assert browser.get(f"/oauth/callback?{query}", status=409)
 
 
 def test_damaged_key_is_not_shown_again(browser: Browser, idapp: str) -> None:
