@@ -19,7 +19,7 @@ from .. import validators
 from ..database.models import Smtp, SmtpOauth
 from ..database.secret_box import digest_of
 from ..database.session import db, now, writing
-from ..errors import SecretUnreadable, Sentence, SmtpwebError
+from ..errors import Busy, SecretUnreadable, Sentence, SmtpwebError
 from ..mailcheck.diagnosis.token import Grant
 from ..providers import oauth
 from ..registry import grants, smtps
@@ -241,6 +241,11 @@ def _claim(user_id: str, session_key: str, state: str) -> tuple[access_tokens.Le
         started = _pending(smtp, row, session_key)
         if started is None or not hmac.compare_digest(started.state.encode(), state.encode()):
             raise SignInOver
+        if access_tokens.is_leased(row):  # or the refresh token that its answer brings is lost
+            raise Busy(
+                Sentence("A token is being requested for this SMTP server. Reload this page."),
+                retry_after=5,
+            )
         row.pending_sealed = None
         return access_tokens.take(smtp, row), started
 

@@ -8,12 +8,14 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from datetime import timedelta
 from http.cookiejar import CookieJar
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from flask import Flask
+from sqlalchemy import update
 
 from smtpweb.database.models import SmtpOauth
 from smtpweb.database.session import db, now
@@ -261,6 +263,22 @@ def test_answer_counts_once(app: Flask, browser: Browser, idapp: str, server: Re
     address = back(sign_in_there(started(browser, app)))
     browser.get(address)
     assert "is over" in browser.get(address, status=409).heading
+
+
+def test_answer_waits_for_a_renewal_that_runs(
+    app: Flask, browser: Browser, idapp: str, server: RealOauth
+) -> None:
+    """It may bring a new refresh token, which would be lost."""
+    saved(browser, idapp, interactive("authorization_code", server.url))
+    address = back(sign_in_there(started(browser, app)))
+    with app.app_context():
+        db.session.execute(update(SmtpOauth).values(renewing_until=now() + timedelta(seconds=30)))
+        db.session.commit()
+    assert browser.client.get(address).status_code == 503
+    with app.app_context():
+        db.session.execute(update(SmtpOauth).values(renewing_until=None))
+        db.session.commit()
+    assert "Signed in" in browser.get(address).text
 
 
 def test_answer_does_not_count_in_another_browser_session(
