@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from sqlalchemy import select
+
 from ..database.models import Check, Due, Smtp
-from ..database.session import now
+from ..database.session import db, now
 from ..mailcheck import Report, Stage
 from ..mailcheck.core import report_size
 from ..registry import schedule, status
@@ -42,7 +44,7 @@ def settle(smtp: Smtp, due: Due | None, check: Check, report: Report) -> None:
         with status.changing(
             smtp, _reason(report, repeats), by=check.user_id or status.MACHINE, check=check
         ):
-            _decide(smtp, due, check, report, repeats)
+            _decide(smtp, check, report, repeats)
         if due is not None:
             _note_email(due, check, report, moment)
             due.next_at = _next(smtp, due, report, repeats, was_enabled, moment)
@@ -82,7 +84,7 @@ def _reason(report: Report, repeats: bool) -> Reason:
     return Reason.FAILED_TEMPORARILY if repeats else Reason.CHECK_FAILED
 
 
-def _decide(smtp: Smtp, due: Due | None, check: Check, report: Report, repeats: bool) -> None:
+def _decide(smtp: Smtp, check: Check, report: Report, repeats: bool) -> None:
     if not report.judges:
         # A cause on our side says nothing about the server, so scheduled checks do not change it.
         if report.refused_by_policy or check.kind != SCHEDULED:
@@ -90,8 +92,9 @@ def _decide(smtp: Smtp, due: Due | None, check: Check, report: Report, repeats: 
         return
     smtp.uncheckable = None
     if report.accepted:
-        if check.mode == PROBE and not smtp.enabled and must_email(due, now()):
-            return  # disabled because it refused an email, which a probe does not send
+        if check.mode == PROBE and not smtp.enabled and _has_refused_email(smtp):
+            check.applied = False  # a probe does not send what was refused
+            return
         smtp.judged, smtp.numerrors, smtp.degraded_since = True, 0, None
         smtp.enabled = smtp.off_since is None
         return
@@ -100,6 +103,25 @@ def _decide(smtp: Smtp, due: Due | None, check: Check, report: Report, repeats: 
         smtp.degraded_since = smtp.degraded_since or now()
         return
     smtp.judged, smtp.enabled, smtp.degraded_since = True, False, None
+
+
+def _has_refused_email(smtp: Smtp) -> bool:
+    """Check if the server refused the content of the last email sent with its settings.
+
+    Not by the time of the next email: that also passes where no emails are sent by the schedule.
+    """
+    last = db.session.execute(
+        select(Check.accepted, Check.stage)
+        .where(
+            Check.smtp_id == smtp.id,
+            Check.mode == EMAIL,
+            Check.applied.is_(True),
+            Check.smtp_version >= smtp.settings_version,
+        )
+        .order_by(Check.started.desc(), Check.id)
+        .limit(1)
+    ).first()
+    return last is not None and not last.accepted and last.stage == Stage.DATA
 
 
 def _note_email(due: Due, check: Check, report: Report, moment: datetime) -> None:

@@ -175,6 +175,29 @@ def test_probe_does_not_enable_what_takes_no_email(alice: Person, idapp: str) ->
         assert len(server.mails) == 1
 
 
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_probe_enables_what_was_disabled_for_another_cause_than_its_email(
+    alice: Person, idapp: str, by_hand: bool
+) -> None:
+    """Also long after the last email, which the app may have chosen never to send."""
+    with fake_smtp(replies={"RCPT": "550 5.1.1 unknown"}) as server:
+        smtp_id = alice.make_smtp(idapp, host=server.host, port=server.port)["_id"]
+        alice.post("/private/smtps/check", idsmtp=smtp_id)
+        assert state(alice, smtp_id) is SmtpState.DISABLED
+        with alice.app.app_context():
+            db.session.get_one(App, idapp).emailevery = "never"
+            db.session.get_one(Due, smtp_id).email_at = now() - timedelta(days=2)
+            db.session.commit()
+        server.knobs["replies"].clear()
+        if by_hand:
+            alice.post("/private/smtps/check", idsmtp=smtp_id, mode="probe")
+        else:
+            make_due(alice.app)
+            work(alice.app)
+        assert state(alice, smtp_id) is SmtpState.ACTIVE
+        assert server.mails == []
+
+
 @one_database
 def test_app_without_a_schedule_has_no_check_due(alice: Person, idapp: str) -> None:
     smtp_id = alice.make_smtp(idapp)["_id"]
