@@ -93,8 +93,7 @@ def _decide(smtp: Smtp, check: Check, report: Report, repeats: bool) -> None:
     smtp.uncheckable = None
     if report.accepted:
         if check.mode == PROBE and not smtp.enabled and _has_refused_email(smtp):
-            check.applied = False  # a probe does not send what was refused
-            return
+            return  # a probe does not send what was refused
         smtp.judged, smtp.numerrors, smtp.degraded_since = True, 0, None
         smtp.enabled = smtp.off_since is None
         return
