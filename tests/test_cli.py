@@ -222,6 +222,16 @@ def test_check_of_nothing_is_a_usage_error(app: Flask, words: list[str]) -> None
     mistake(app, "smtps", "check", *words)
 
 
+def test_probe_by_command_sends_no_email(app: Flask, alice: Person, idapp: str) -> None:
+    with fake_smtp() as server:
+        smtp = alice.make_smtp(idapp, **at(server))["_id"]
+        done = flask(app, "smtps", "check", smtp, "--mode", "probe")
+    assert (done.exit_code, server.mails) == (0, [])
+    assert "1 checked, 0 failed." in done.output
+    assert "RSET" in server.heard
+    mistake(app, "smtps", "check", smtp, "--mode", "dry")
+
+
 def test_check_of_all_succeeds_where_there_are_no_smtps(app: Flask) -> None:
     done = flask(app, "smtps", "check", "--all")
     assert (done.exit_code, done.stdout) == (0, "0 checked, 0 failed.\n")

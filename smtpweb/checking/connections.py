@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import replace
+from typing import Any
 
 from .. import mailcheck
 from ..config import settings
@@ -12,7 +13,7 @@ from ..mailcheck import Report, Target
 from ..mailcheck.core.failure import Symptom
 from ..mailcheck.core.options import TOKEN_MECHANISMS
 from ..mailcheck.core.trust import SYSTEM_TRUST, Trust, TrustKind
-from ..registry import connection
+from ..registry import connection, smtps
 
 
 def refusal(smtp: Smtp, rcpt_to: str) -> Report | None:
@@ -30,17 +31,31 @@ def refusal(smtp: Smtp, rcpt_to: str) -> Report | None:
     )
 
 
-def with_options(target: Target, smtp: Smtp) -> Target:
-    """Return the target with what is set for its SMTP server; raise :class:`SecretUnreadable`."""
-    source = smtp.sourceaddress
-    return replace(
-        target,
+def target_of(smtp: Smtp, mail_from: str, rcpt_to: str, **more: Any) -> Target:
+    """Return the target for an email through this SMTP server, with all that is set for it.
+
+    ``more``: further members of the target, about the email. Raises :class:`SecretUnreadable`.
+    """
+    config, source = settings(), smtp.sourceaddress
+    return Target(
+        host=smtp.host,
+        port=smtp.port,
+        mail_from=mail_from,
+        rcpt_to=rcpt_to,
+        encryption=smtp.encryption,
+        auth=smtp.auth,
+        username=smtp.username or "",
+        password=smtps.open_password(smtp) or "",
+        timeout=float(config.check_timeout),
+        policy=config.egress,
+        ca_file=config.ca_file,
         mechanism=smtp.mechanism or "",
-        ehlo_name=smtp.ehloname or target.ehlo_name,
+        ehlo_name=smtp.ehloname or config.ehlo_name,
         envelope_from=smtp.envelopefrom or "",
         source_address=ipaddress.ip_address(source) if source else None,
         trust=_trust_of(smtp),
         identity=connection.identity_of(smtp),
+        **more,
     )
 
 

@@ -145,7 +145,7 @@ def target_of(
 
     Raises :class:`SecretUnreadable`.
     """
-    app, config = smtp.app, settings()
+    app = smtp.app
     grants.require_readable(smtp)
     rcpt_to = recipient or app.testemail
     mail_from = checkability.sender(smtp, app.defaultfromemail)
@@ -159,25 +159,15 @@ def target_of(
         )
     if refusal := connections.refusal(smtp, rcpt_to):
         return refusal
-    target = Target(
-        host=smtp.host,
-        port=smtp.port,
-        mail_from=mail_from,
-        rcpt_to=rcpt_to,
-        encryption=smtp.encryption,
-        auth=smtp.auth,
-        username=smtp.username or "",
-        password=smtps.open_password(smtp) or "",
+    return connections.target_of(
+        smtp,
+        mail_from,
+        rcpt_to,
         from_name=smtp.defaultfromname or app.defaultfromname or "",
-        ehlo_name=config.ehlo_name,
-        timeout=float(config.check_timeout),
-        policy=config.egress,
-        ca_file=config.ca_file,
         arrival_url=arrival_url,
         content=wording.content_of(smtp, arrival_url, now()),
         purpose=purpose,
     )
-    return connections.with_options(target, smtp)
 
 
 def _finish(begun: Check, report: Report) -> Check:

@@ -92,21 +92,18 @@ def _is_this_machine(host: str) -> bool:
 
 def client_id(value: str) -> str:
     """Validate the id of an application at its authorization server."""
-    name = value.strip()
-    if not _VISIBLE.fullmatch(name) or len(name) > MOST_URL:
-        raise ValueError(
-            Sentence("Must have 1 to %(most)s visible ASCII characters.", most=MOST_URL)
-        )
-    return name
+    return _visible(value, MOST_URL)
 
 
 def secret(value: str) -> str:
     """Validate a client secret or a refresh token; copied spaces around it are dropped."""
+    return _visible(value, MOST_SECRET)
+
+
+def _visible(value: str, most: int) -> str:
     text = value.strip()
-    if not _VISIBLE.fullmatch(text) or len(text) > MOST_SECRET:
-        raise ValueError(
-            Sentence("Must have 1 to %(most)s visible ASCII characters.", most=MOST_SECRET)
-        )
+    if not _VISIBLE.fullmatch(text) or len(text) > most:
+        raise ValueError(Sentence("Must have 1 to %(most)s visible ASCII characters.", most=most))
     return text
 
 

@@ -15,7 +15,6 @@ from ..database.models import App, Due, Smtp
 from ..database.session import UtcDateTime, db, now
 
 LEAST_EVERY, MOST_EVERY = 15, 24 * 60  # minutes; 0 means never
-EMAIL_EVERY = ("never", "daily", "always")
 DAY = timedelta(days=1)
 SOON = timedelta(minutes=1)  # after a server was saved or enabled
 # After a temporary failure, before it disables a server.

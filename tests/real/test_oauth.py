@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from smtpweb.mailcheck import EgressPolicy, Encryption, Report, Stage, Target, check, check_async
-from smtpweb.mailcheck.core.trust import trust_ca, trust_pin
 from tests.real import certificates
 from tests.real.dovecot_oauth import AuthorizationServer, dovecot_with_tokens
 from tests.real.servers import LOGIN, MAILBOX, Door, RealServer
 from tests.support.tokens import bearer
+from tests.support.trust import trust_ca, trust_pin
 
 MECHANISMS = ("XOAUTH2", "OAUTHBEARER")
 

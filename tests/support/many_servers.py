@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from playwright.sync_api import Page
 from sqlalchemy import insert
 
 from smtpweb import config
@@ -20,31 +18,15 @@ from smtpweb.registry import apps
 from smtpweb.registry.apps import AppChanges
 from tests.support.people import PASSWORD
 from tests.support.serving import clean_environment, installation_settings, smtpweb_server
+from tests.support.tour import NAME, Tour
 
 COUNT = 60
-NAME = "ana"
 HOSTS = ("smtp.gmail.com", "a.example", "mail.example.net", "x" * 60 + "." + "y" * 60 + ".example")
 USERS = ("shop", "a-rather-long-user-name-" + "z" * 80 + "@marketing.example.com")
 
 
-@dataclass(frozen=True)
-class ManyServers:
-    """A running installation; ``pages`` maps what a list shows to its address."""
-
-    url: str
-    pages: dict[str, str]
-
-    def sign_in(self, page: Page) -> None:
-        """Sign in as the owner of the servers."""
-        page.goto(f"{self.url}/login")
-        page.locator("input[name=name]").fill(NAME)
-        page.locator("input[name=password]").fill(PASSWORD)
-        with page.expect_navigation():
-            page.locator("main [type=submit]").click()
-
-
 @contextmanager
-def many_servers(folder: Path) -> Iterator[ManyServers]:
+def many_servers(folder: Path) -> Iterator[Tour]:
     """Serve it under gunicorn as deployed."""
     settings = installation_settings(folder)
     with smtpweb_server(folder, **settings) as (url, _):
@@ -53,7 +35,7 @@ def many_servers(folder: Path) -> Iterator[ManyServers]:
             pages = _furnish()
             db.session.remove()
             db.engine.dispose()
-        yield ManyServers(url, pages)
+        yield Tour(url, pages)
 
 
 def _furnish() -> dict[str, str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 
 from . import addresses
-from .addresses import parse_mailbox
 from .egress import Address, unmapped
 
 # The SASL mechanisms that a check supports, with a password and with an access token, best first
@@ -59,11 +58,6 @@ def parse_ehlo_name(text: str) -> str:
             " [192.0.2.1]."
         )
     return found
-
-
-def parse_envelope_from(text: str) -> str:
-    """Return the envelope sender, or "" for the From address. Raises :class:`MailboxError`."""
-    return parse_mailbox(text).address if text.strip() else ""
 
 
 def parse_source_address(text: str) -> Address | None:

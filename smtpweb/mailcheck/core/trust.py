@@ -75,16 +75,6 @@ class Named:
     not_after: str
 
 
-def trust_ca(data: str | bytes, now: datetime | None = None) -> Trust:
-    """Return the trust in CAs given as PEM, or one as DER. Raises :class:`OptionError`."""
-    return Trust(TrustKind.CA, ca=parse_ca(data, now))
-
-
-def trust_pin(text: str) -> Trust:
-    """Return the trust in one public key. Raises :class:`OptionError`."""
-    return Trust(TrustKind.PIN, pin=parse_pin(text))
-
-
 def parse_ca(data: str | bytes, now: datetime | None = None) -> str:
     """Return CA certificates as PEM without anything else. Raises :class:`OptionError`.
 
@@ -177,14 +167,6 @@ def expired(trust: Trust, now: datetime | None = None) -> Named | None:
         if certificate.not_valid_after_utc < now:
             return Named(_name(certificate), certificate.not_valid_after_utc.isoformat())
     return None
-
-
-def names_of(pem: str) -> tuple[Named, ...]:
-    """Return the certificates in ``pem``, which was parsed before, for display."""
-    return tuple(
-        Named(_name(certificate), certificate.not_valid_after_utc.isoformat())
-        for certificate in _certificates(pem)
-    )
 
 
 def pin_of(der: bytes) -> str:

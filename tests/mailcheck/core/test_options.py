@@ -7,7 +7,6 @@ import ipaddress
 import pytest
 
 from smtpweb.mailcheck.core import options
-from smtpweb.mailcheck.core.addresses import MailboxError
 from smtpweb.mailcheck.core.options import OptionError
 from smtpweb.mailcheck.protocol import oauth, sasl
 
@@ -84,14 +83,7 @@ def test_source_address_of_another_form_is_refused(text: str) -> None:
         options.parse_source_address(text)
 
 
-def test_envelope_sender_is_a_mailbox() -> None:
-    assert options.parse_envelope_from("bounces@example.com") == "bounces@example.com"
-    with pytest.raises(MailboxError):
-        options.parse_envelope_from("bounces@example.com> SIZE=1")
-
-
 def test_options_left_empty_are_automatic() -> None:
     assert options.parse_mechanism(" ") == ""
     assert options.parse_ehlo_name("") == ""
-    assert options.parse_envelope_from("") == ""
     assert options.parse_source_address("") is None

@@ -14,8 +14,6 @@ from smtpweb.mailcheck.core.trust import (
     Trust,
     TrustKind,
     parse_identity,
-    trust_ca,
-    trust_pin,
 )
 from tests.support.drivers import Check
 from tests.support.fake_certificates import (
@@ -27,6 +25,7 @@ from tests.support.fake_certificates import (
 )
 from tests.support.fake_smtp import FakeServer, fake_smtp
 from tests.support.tls_servers import tls_server
+from tests.support.trust import trust_ca, trust_pin
 
 SECURED = ["starttls", "implicit"]
 PASSWORD = "an old password"

@@ -11,7 +11,8 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, ViewportSize, expect
 
 from tests.support.chromium import DESKTOP, Watched, violations
-from tests.support.many_servers import COUNT, ManyServers, many_servers
+from tests.support.many_servers import COUNT, many_servers
+from tests.support.tour import Tour
 from tests.support.vitals import Meter
 
 PHONE: ViewportSize = {"width": 390, "height": 844}
@@ -22,14 +23,14 @@ MOST_ELEMENTS, MOST_BYTES, MOST_SHIFT = 700, 40_000, 0.02
 
 
 @pytest.fixture(scope="module")
-def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ManyServers]:
+def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tour]:
     with many_servers(tmp_path_factory.mktemp("many")) as running:
         yield running
 
 
 @contextmanager
 def opened(
-    chromium: Browser, many: ManyServers, name: str, device: str = "desktop", **options: Any
+    chromium: Browser, many: Tour, name: str, device: str = "desktop", **options: Any
 ) -> Iterator[Page]:
     with chromium.new_context(viewport=VIEWPORTS[device], **options) as context:
         tab = Watched(context)
@@ -48,7 +49,7 @@ BOXES = """selector => [...document.querySelectorAll(selector)]
 @pytest.mark.parametrize("language", ["en", "es"])
 @pytest.mark.parametrize("device", ["desktop", "phone"])
 def test_rows_are_low_and_come_first(
-    chromium: Browser, many: ManyServers, device: str, language: str
+    chromium: Browser, many: Tour, device: str, language: str
 ) -> None:
     with opened(chromium, many, "app", device, locale=language) as page:
         for name in LISTS:
@@ -64,7 +65,7 @@ def test_rows_are_low_and_come_first(
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
 def test_rows_of_a_phone_come_first_also_without_scripts(
-    chromium: Browser, many: ManyServers, scripts: bool
+    chromium: Browser, many: Tour, scripts: bool
 ) -> None:
     with opened(chromium, many, "app", "phone", java_script_enabled=scripts) as page:
         box = page.locator(".dense-row").first.bounding_box()
@@ -82,7 +83,7 @@ def test_rows_of_a_phone_come_first_also_without_scripts(
     ],
 )
 def test_columns_are_aligned(
-    chromium: Browser, many: ManyServers, name: str, parts: tuple[str, ...]
+    chromium: Browser, many: Tour, name: str, parts: tuple[str, ...]
 ) -> None:
     with opened(chromium, many, name) as page:
         for part in parts:
@@ -92,7 +93,7 @@ def test_columns_are_aligned(
         assert len(bars) <= 1
 
 
-def test_position_is_shown_instead_of_the_priority(chromium: Browser, many: ManyServers) -> None:
+def test_position_is_shown_instead_of_the_priority(chromium: Browser, many: Tour) -> None:
     with opened(chromium, many, "app") as page:
         shown = page.evaluate(
             "[...document.querySelectorAll('.dense-row')]"
@@ -107,7 +108,7 @@ def test_position_is_shown_instead_of_the_priority(chromium: Browser, many: Many
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
 def test_row_leads_to_its_page_and_its_parts_to_theirs(
-    chromium: Browser, many: ManyServers, scripts: bool
+    chromium: Browser, many: Tour, scripts: bool
 ) -> None:
     with opened(chromium, many, "app", java_script_enabled=scripts) as page:
         row = page.locator(".dense-row").nth(2)
@@ -130,13 +131,13 @@ def test_row_leads_to_its_page_and_its_parts_to_theirs(
 
 
 @pytest.mark.parametrize("name", LISTS)
-def test_control_contains_no_other_control(chromium: Browser, many: ManyServers, name: str) -> None:
+def test_control_contains_no_other_control(chromium: Browser, many: Tour, name: str) -> None:
     with opened(chromium, many, name) as page:
         nested = "main :is(a, button, label) :is(a, button)"
         assert page.locator(nested).count() == 0
 
 
-def test_row_is_reached_and_opened_by_keys(chromium: Browser, many: ManyServers) -> None:
+def test_row_is_reached_and_opened_by_keys(chromium: Browser, many: Tour) -> None:
     with opened(chromium, many, "app") as page:
         title = page.locator(".row-title").nth(1)
         page.locator(".row-choice").nth(1).focus()
@@ -150,7 +151,7 @@ def test_row_is_reached_and_opened_by_keys(chromium: Browser, many: ManyServers)
         page.wait_for_url(f"**{target}")
 
 
-def test_filter_applies_on_change_and_keeps_the_focus(chromium: Browser, many: ManyServers) -> None:
+def test_filter_applies_on_change_and_keeps_the_focus(chromium: Browser, many: Tour) -> None:
     with opened(chromium, many, "servers") as page:
         expect(page.get_by_role("button", name="Apply")).to_be_hidden()
         state = page.get_by_label("State")
@@ -170,7 +171,7 @@ def test_filter_applies_on_change_and_keeps_the_focus(chromium: Browser, many: M
         assert page.locator(".dense-row").count() == COUNT // 4
 
 
-def test_filter_without_scripts_has_a_button(chromium: Browser, many: ManyServers) -> None:
+def test_filter_without_scripts_has_a_button(chromium: Browser, many: Tour) -> None:
     with opened(chromium, many, "app", "phone", java_script_enabled=False) as page:
         button = page.get_by_role("button", name="Apply")
         expect(button).to_be_hidden()  # folded: the list comes first
@@ -181,7 +182,7 @@ def test_filter_without_scripts_has_a_button(chromium: Browser, many: ManyServer
         expect(button).to_be_visible()  # open while it filters
 
 
-def test_button_counts_what_is_selected(chromium: Browser, many: ManyServers) -> None:
+def test_button_counts_what_is_selected(chromium: Browser, many: Tour) -> None:
     with opened(chromium, many, "app") as page:
         button = page.locator("#check-chosen")
         expect(button).to_be_hidden()
@@ -196,7 +197,7 @@ def test_button_counts_what_is_selected(chromium: Browser, many: ManyServers) ->
 
 
 def test_handles_and_arrows_are_only_in_the_mode_that_reorders(
-    chromium: Browser, many: ManyServers
+    chromium: Browser, many: Tour
 ) -> None:
     with opened(chromium, many, "app") as page:
         expect(page.locator(".row-handle, .row-move")).to_have_count(0)
@@ -214,7 +215,7 @@ def test_handles_and_arrows_are_only_in_the_mode_that_reorders(
 @pytest.mark.parametrize("device", ["desktop", "phone"])
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
 def test_message_of_a_move_far_below_is_seen_beside_its_row(
-    chromium: Browser, many: ManyServers, scripts: bool, device: str
+    chromium: Browser, many: Tour, scripts: bool, device: str
 ) -> None:
     with opened(chromium, many, "order", device, java_script_enabled=scripts) as page:
         row = page.locator(".dense-row").nth(COUNT - 1)
@@ -229,7 +230,7 @@ def test_message_of_a_move_far_below_is_seen_beside_its_row(
 
 @pytest.mark.parametrize("device", ["desktop", "phone"])
 def test_error_of_a_move_far_below_is_seen_beside_its_row(
-    chromium: Browser, many: ManyServers, device: str
+    chromium: Browser, many: Tour, device: str
 ) -> None:
     def fail(route: Route) -> None:
         route.abort()
@@ -245,7 +246,7 @@ def test_error_of_a_move_far_below_is_seen_beside_its_row(
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_lists_have_no_accessibility_violation(
-    chromium: Browser, many: ManyServers, scheme: Literal["light", "dark"]
+    chromium: Browser, many: Tour, scheme: Literal["light", "dark"]
 ) -> None:
     for device in ("desktop", "phone"):
         with opened(
@@ -263,7 +264,7 @@ def test_lists_have_no_accessibility_violation(
 
 @pytest.mark.parametrize("device", ["desktop", "phone"])
 def test_page_with_fifty_servers_keeps_its_budget(
-    chromium: Browser, many: ManyServers, device: str
+    chromium: Browser, many: Tour, device: str
 ) -> None:
     """Its document as served to a browser; style sheets and scripts are kept for a year."""
     with opened(chromium, many, "app", device) as page:
@@ -277,9 +278,7 @@ def test_page_with_fifty_servers_keeps_its_budget(
 
 
 @pytest.mark.parametrize("device", ["desktop", "phone"])
-def test_scripts_that_start_late_move_no_row(
-    chromium: Browser, many: ManyServers, device: str
-) -> None:
+def test_scripts_that_start_late_move_no_row(chromium: Browser, many: Tour, device: str) -> None:
     def top(page: Page, name: str) -> float:
         page.goto(many.url + many.pages[name], wait_until="networkidle")
         box = page.locator(".dense-row").first.bounding_box()
@@ -296,7 +295,7 @@ def test_scripts_that_start_late_move_no_row(
 
 @pytest.mark.parametrize("device", ["desktop", "phone"])
 def test_rows_stay_where_they_are_while_the_rest_of_the_page_arrives(
-    chromium: Browser, many: ManyServers, device: str
+    chromium: Browser, many: Tour, device: str
 ) -> None:
     def half(route: Route) -> None:
         reply = route.fetch()

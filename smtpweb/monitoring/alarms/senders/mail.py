@@ -12,13 +12,12 @@ from sqlalchemy import case, select
 from .... import mailcheck
 from ....accounts.ownership import visible_smtps
 from ....checking import connections, tokens
-from ....config import settings
 from ....database.models import Smtp
 from ....database.session import db
 from ....errors import SecretUnreadable
 from ....mailcheck import Content, Report, Target
 from ....mailcheck.core.redaction import cleaned, cut
-from ....registry import checkability, grants, smtps, states
+from ....registry import checkability, grants, states
 from ....registry.states import SmtpState
 from .outcome import Attempt, Message
 
@@ -56,33 +55,14 @@ def servers(
         Smtp.id,
     )
     chosen = []
-    config = settings()
     for smtp in db.session.scalars(statement.limit(MOST_SERVERS * 3)):
         sender = checkability.sender(smtp, smtp.app.defaultfromemail)
         try:
-            password = smtps.open_password(smtp) or ""
             grants.require_readable(smtp)
             if not sender or connections.refusal(smtp, to):
                 continue
-            target = connections.with_options(
-                Target(
-                    host=smtp.host,
-                    port=smtp.port,
-                    mail_from=sender,
-                    rcpt_to=to,
-                    encryption=smtp.encryption,
-                    auth=smtp.auth,
-                    username=smtp.username or "",
-                    password=password,
-                    from_name=_FROM_NAME,
-                    ehlo_name=config.ehlo_name,
-                    timeout=float(config.check_timeout),
-                    policy=config.egress,
-                    ca_file=config.ca_file,
-                    other_modes=(),
-                    content=content,
-                ),
-                smtp,
+            target = connections.target_of(
+                smtp, sender, to, from_name=_FROM_NAME, other_modes=(), content=content
             )
         except SecretUnreadable:
             continue
