@@ -5,9 +5,8 @@ from __future__ import annotations
 from gettext import NullTranslations
 from typing import Any
 
-from babel import Locale
 from flask import Flask, Response, g, request, session
-from flask_babel import get_locale, get_translations, gettext
+from flask_babel import Domain, get_locale, gettext
 from flask_login import current_user
 from jinja2 import pass_eval_context
 from jinja2.nodes import EvalContext
@@ -25,6 +24,7 @@ API_PREFIXES = ("/private/", "/auth/", "/api/", "/probe/")
 
 def register(app: Flask) -> None:
     """Set up gettext for templates and views."""
+    babel.domain_instance = _Texts()
     babel.init_app(
         app,
         default_translation_directories=str(ROOT / "translations"),
@@ -37,20 +37,31 @@ def register(app: Flask) -> None:
     app.after_request(_say)
 
 
+class _Texts(Domain):  # type: ignore[misc]
+    """The texts by language. Flask-Babel looks them up by the name that it puts together of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._of_language: dict[str, NullTranslations] = {}
+
+    def get_translations(self) -> NullTranslations:
+        locale = get_locale()
+        language = locale.language if locale else ""
+        found = self._of_language.get(language)
+        if found is None:
+            found = super().get_translations()
+            if locale:
+                self._of_language[language] = found
+        return found
+
+
 def _install_texts(app: Flask) -> None:
     """Give templates gettext functions that cost little, as a list calls them hundreds of times.
 
     They work like those of Jinja with "newstyle", which copy the template's context for each call
     in a loop; Flask-Babel's look up the domain of each text again.
     """
-    catalogues: dict[Locale | None, NullTranslations] = {}
-
-    def texts() -> NullTranslations:
-        locale = get_locale()
-        found = catalogues.get(locale)
-        if found is None:
-            found = catalogues[locale] = get_translations()
-        return found
+    texts = babel.domain_instance.get_translations
 
     def formatted(context: EvalContext, text: str, values: dict[str, Any]) -> str:
         return (Markup(text) if context.autoescape else text) % values  # noqa: S704 - ours
