@@ -73,7 +73,7 @@ def is_anything_due() -> bool:
 
 
 def _scheduled(moment: datetime, ends_by: datetime, hosts: HostPlaces, room: int) -> list[Claim]:
-    window = _window(moment, room * 2)
+    window = due_rows(moment, room * 2)
     if len(window) == room * 2:  # a backlog: one user may fill it
         window += _others(moment, window, room)
     hosts.look_at({row.host for row in window})
@@ -102,7 +102,8 @@ def _scheduled(moment: datetime, ends_by: datetime, hosts: HostPlaces, room: int
     return claims
 
 
-def _window(moment: datetime, size: int, *others: object) -> list[AnyRow]:
+def due_rows(moment: datetime, size: int, *others: object) -> list[AnyRow]:
+    """Lock at most so many rows of ``due``, oldest first, that no other worker has locked."""
     if size <= 0:
         return []
     return list(
@@ -140,7 +141,7 @@ def _others(moment: datetime, window: Sequence[AnyRow], size: int) -> list[AnyRo
         return []
     started = time.monotonic()
     seen = {row.smtp_id for row in window}
-    others = _window(moment, size, Due.user_id.not_in(heavy))
+    others = due_rows(moment, size, Due.user_id.not_in(heavy))
     _looks_for_others.took(time.monotonic() - started)
     return [row for row in others if row.smtp_id not in seen]
 
