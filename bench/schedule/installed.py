@@ -67,7 +67,7 @@ def fill(app: Flask, count: int, port: int, due_at: Callable[[int], datetime]) -
         for first in range(0, count, _BATCH):
             smtps, dues = [], []
             for number in range(first, min(first + _BATCH, count)):
-                app_id, user_id = apps[number % len(apps)]
+                app_id, user_id = apps[number * len(apps) // count]
                 host = socket.inet_ntoa((FIRST_HOST + number).to_bytes(4, "big"))
                 smtp_id = new_id()
                 ids.append(smtp_id)
