@@ -1,18 +1,21 @@
 """The scripted SMTP server, in a process of its own: it accepts whatever comes, at once.
 
 It listens on all addresses of loopback, so that each server of the bench has a host of its own.
-Writes one line for each connection that got as far as RCPT, if it is given a file.
+Given a file, it writes one line for each connection that got as far as MAIL, and one for each
+email with its Message-ID; then hosts whose number is a multiple of 1,000 refuse the sender.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import sys
-import time
 from pathlib import Path
 from typing import TextIO
 
 _EHLO = b"250-bench.example\r\n250-PIPELINING\r\n250 8BITMIME\r\n"
+_OK = b"250 2.1.0 Ok\r\n"
+_REFUSED = b"550 5.7.1 Sender address rejected: not owned by user\r\n"
 
 
 class Server(asyncio.Protocol):
@@ -31,6 +34,8 @@ class Server(asyncio.Protocol):
             if self.in_data:
                 if line == b".":
                     self.in_data, out = False, out + b"250 2.0.0 Ok: queued as 1\r\n"
+                elif line[:11].lower() == b"message-id:":
+                    self.note("email", line[11:].strip().decode("ascii", "replace"))
                 continue
             verb = line[:4].upper()
             if verb == b"EHLO":
@@ -41,14 +46,20 @@ class Server(asyncio.Protocol):
                 self.transport.write(out + b"221 bye\r\n")
                 self.transport.close()
                 return
+            elif verb == b"MAIL" and self.log is not None:
+                host = self.transport.get_extra_info("sockname")[0]
+                self.note("check", host)
+                is_broken = int(ipaddress.ip_address(host)) % 1000 == 0
+                out += _REFUSED if is_broken else _OK
             else:
-                if verb == b"RCPT" and self.log is not None:
-                    host = self.transport.get_extra_info("sockname")[0]
-                    self.log.write(f"{time.time():.3f} {host}\n")
-                    self.log.flush()
-                out += b"250 2.1.0 Ok\r\n"
+                out += _OK
         if out:
             self.transport.write(out)
+
+    def note(self, what: str, which: str) -> None:
+        if self.log is not None:
+            self.log.write(f"{what} {which}\n")
+            self.log.flush()
 
 
 async def serve(port: int) -> None:

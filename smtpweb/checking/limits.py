@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..config import Settings, settings
@@ -239,7 +239,12 @@ def take_share(user_id: str, kind: str, work_id: str, until: datetime) -> None:
             .where(*_outdated(user_id, moment - _window(config), moment))
             .execution_options(synchronize_session=False)
         )
-    db.session.add(StartedWork(id=work_id, user_id=user_id, kind=kind, started=moment, until=until))
+    # Written at once, whether or not the session flushes before it counts again
+    db.session.execute(
+        insert(StartedWork).values(
+            id=work_id, user_id=user_id, kind=kind, started=moment, until=until
+        )
+    )
 
 
 @dataclass(frozen=True)

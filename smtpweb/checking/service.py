@@ -165,7 +165,7 @@ def target_of(
         rcpt_to,
         from_name=smtp.defaultfromname or app.defaultfromname or "",
         arrival_url=arrival_url,
-        content=wording.content_of(smtp, arrival_url, now()),
+        content=wording.content_of(smtp, arrival_url, now()) if purpose is Purpose.EMAIL else None,
         purpose=purpose,
     )
 

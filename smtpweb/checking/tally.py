@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from typing import Any
 
 from sqlalchemy import delete, event, func, insert, select
 from sqlalchemy.exc import DBAPIError
@@ -21,6 +20,7 @@ from ..database.session import cause, db, fetch, writing
 log = logging.getLogger(__name__)
 
 MOST = 2000  # rows, before they are replaced by their sums
+PORTION = 10_000  # rows summed up in one transaction
 _BETWEEN = "|"
 _KEY = "smtpweb_tally"
 
@@ -65,26 +65,38 @@ def read() -> dict[tuple[str, str], float]:
             Tally.name, Tally.label
         )
     )
-    _compact_if_many(sum(count for *_counter, count in rows))
+    if sum(count for *_counter, count in rows) > MOST:
+        _compact_portion()
     return {(name, label): delta for name, label, delta, _count in rows if delta}
 
 
 def compact() -> None:
     """Replace the rows of each counter by their sum if there are many."""
-    _compact_if_many(fetch(select(func.count()).select_from(Tally))[0][0])
+    count = fetch(select(func.count()).select_from(Tally))[0][0]
+    if count > MOST:
+        for _ in range(count // PORTION + 1):
+            if not _compact_portion():
+                break
 
 
-def _compact_if_many(rows_now: int) -> None:
-    """Replace rows by their sums, or leave it to the next caller if the database is busy."""
-    if rows_now <= MOST:
-        return
+def _compact_portion() -> bool:
+    """Replace the oldest rows by their sums; return whether there may be more of them.
+
+    Rows that another process sums up are skipped, and all are left to the next caller if the
+    database is busy.
+    """
+    oldest = select(Tally.id).order_by(Tally.id).limit(PORTION).with_for_update(skip_locked=True)
     try:
         with writing() as session:
             # Sum exactly the deleted rows, so that concurrent inserts are not lost.
-            rows: list[Any] = list(
-                session.execute(delete(Tally).returning(Tally.name, Tally.label, Tally.delta))
-            )
+            rows = session.execute(
+                delete(Tally)
+                .where(Tally.id.in_(oldest))
+                .returning(Tally.name, Tally.label, Tally.delta)
+            ).all()
             for name, label, delta in rows:
                 add(name, label, delta)
     except DBAPIError as error:
         log.warning("the counters were not summed up: %s", cause(error))
+        return False
+    return len(rows) == PORTION

@@ -33,7 +33,7 @@ def settle(smtp: Smtp, due: Due | None, check: Check, report: Report) -> None:
     check.accepted = report.accepted
     check.stage, check.code, check.title = report.stage, report.code, report.title
     check.facts = report.facts
-    check.report_json = report_size.within(report).to_dict()
+    check.report_json = report_size.within(report)
     if check.recipient is None:  # else it says as much about that address as about the server
         facts.keep(smtp, check, report)
     is_current = check.recipient is None and check.smtp_version >= smtp.settings_version

@@ -7,6 +7,7 @@ does not delay conversations.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import logging
 import time
@@ -34,7 +35,9 @@ T = TypeVar("T")
 AT_ONCE = 500  # conversations; each takes at most 80 KiB
 PORTION = 100  # checks claimed, or results stored, in one transaction
 _SETTLE_AFTER = 0.2  # seconds that a result waits to be stored together with others
-_IDLE = 0.5  # seconds between two claims while checks are running
+_BETWEEN = 0.2  # seconds between two claims, so that each finds several checks
+_IDLE = 0.5  # the same if the last one found none
+_LOOK = 0.05  # seconds after which it looks whether the worker must end
 GRACE = 20.0  # seconds for running checks to finish when the worker must end
 _RETRY = 1.0  # seconds, if the database is unavailable
 _PROGRESS = 1.0  # seconds between two writes of the progress of checks
@@ -52,6 +55,7 @@ class Carrier:
         self._app, self._worker_id, self._is_over = app, worker_id, is_over
         self._at_once = at_once
         self._under_way: dict[asyncio.Task[Report | None], Claim] = {}
+        self._ended = asyncio.Event()
         self._results: list[Result] = []
         self._steps: dict[str, tuple[Step, ...]] = {}
         self._written: dict[str, tuple[Step, ...]] = {}
@@ -65,7 +69,7 @@ class Carrier:
 
     async def _run(self) -> int:
         done = 0
-        looked_at = settled_at = 0.0
+        claim_at = settled_at = 0.0
         over_at: float | None = None
         more = True
         while more or self._under_way or self._results:
@@ -76,31 +80,42 @@ class Carrier:
                     await self._give_up()
                     break
             room = min(self._at_once - len(self._under_way), PORTION)
-            idle = time.monotonic() - looked_at > _IDLE
-            if over_at is None and room >= min(PORTION, self._at_once) // 2 and (more or idle):
-                claimed = await self._ask(partial(claims.claim, self._worker_id, room))
-                looked_at = time.monotonic()
-                more = bool(claimed)
-                for claim in claimed or ():
+            may_claim = over_at is None and room >= min(PORTION, self._at_once) // 2
+            if may_claim and time.monotonic() >= claim_at:
+                claimed = await self._ask(partial(claims.claim, self._worker_id, room)) or []
+                for claim in claimed:
                     self._begin(claim)
-            if self._under_way:
-                timeout = 0.0 if more and room > PORTION // 2 else 0.05
-                finished, _ = await asyncio.wait(
-                    self._under_way, timeout=timeout, return_when=asyncio.FIRST_COMPLETED
-                )
-                for task in finished:
-                    claim = self._under_way.pop(task)
-                    self._results.append(Result(claim, task.result()))
+                more = bool(claimed)
+                pause = 0.0 if len(claimed) == room else _BETWEEN if more else _IDLE
+                claim_at = time.monotonic() + pause
+            if self._under_way or not self._results:
+                await self._wait(claim_at - time.monotonic() if may_claim else _IDLE)
             due = time.monotonic() - settled_at > _SETTLE_AFTER or not self._under_way
             if self._results and (due or len(self._results) >= PORTION):
                 done += await self._settle()
                 settled_at = time.monotonic()
                 more = over_at is None  # the limit of a user or a host may permit another check
+                claim_at = min(claim_at, settled_at + _BETWEEN)
             await self._show_progress()
         return done
 
+    async def _wait(self, seconds: float) -> None:
+        """Wait until a check has ended, for so many seconds at most."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(min(max(seconds, 0.0), _LOOK)):
+                await self._ended.wait()
+        self._ended.clear()
+
     def _begin(self, claim: Claim) -> None:
-        self._under_way[asyncio.create_task(self._check(claim))] = claim
+        task = asyncio.create_task(self._check(claim))
+        self._under_way[task] = claim
+        task.add_done_callback(self._end)
+
+    def _end(self, task: asyncio.Task[Report | None]) -> None:
+        claim = self._under_way.pop(task)
+        if not task.cancelled():
+            self._results.append(Result(claim, task.result()))
+            self._ended.set()
 
     async def _check(self, claim: Claim) -> Report | None:
         if isinstance(claim.target, Report):
@@ -151,7 +166,6 @@ class Carrier:
         for task in self._under_way:
             task.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)
-        self._under_way.clear()
         if left:
             await self._do(partial(claims.give_back, left))
 

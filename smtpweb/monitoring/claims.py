@@ -13,13 +13,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Select, bindparam, delete, func, or_, select, update
-from sqlalchemy.orm import contains_eager
+from sqlalchemy import bindparam, delete, func, or_, select, update
+from sqlalchemy.orm import contains_eager, selectinload
 
 from ..accounts.ownership import is_kept
 from ..checking import arrival, limits, service, verdict
 from ..config import settings
-from ..database.models import Check, Due, MaintenanceWindow, Smtp, new_id
+from ..database.models import App, Check, Due, MaintenanceWindow, Smtp, new_id
 from ..database.session import AnyRow, db, now, writing
 from ..errors import SecretUnreadable, TooMany
 from ..mailcheck import Purpose, Report, Target, not_tried
@@ -50,12 +50,15 @@ class Claim:
 def claim(worker_id: str, room: int) -> list[Claim]:
     """Claim at most ``room`` checks, queued ones before scheduled ones."""
     moment = now()
-    claims: list[Claim] = []
-    with writing():
+    ends_by = moment + timedelta(seconds=settings().check_timeout) + LEASE_MARGIN
+    with writing() as session, session.no_autoflush:  # rows of checks are written at once
         hosts = HostPlaces(moment)
-        claims += _queued(worker_id, moment, hosts, max(1, room // 2))
-        claims += _scheduled(worker_id, moment, hosts, room - len(claims))
-    return claims
+        queued = _queued(moment, ends_by, hosts, max(1, room // 2))
+        _lease(worker_id, queued, ends_by)  # before it looks for servers that are due
+        scheduled = _scheduled(moment, ends_by, hosts, room - len(queued))
+        # Due again when the lease ends, in case this worker dies
+        _lease(worker_id, scheduled, ends_by, next_at=ends_by)
+    return queued + scheduled
 
 
 def is_anything_due() -> bool:
@@ -69,14 +72,13 @@ def is_anything_due() -> bool:
 # --- scheduled checks ----------------------------------------------------------------------
 
 
-def _scheduled(worker_id: str, moment: datetime, hosts: HostPlaces, room: int) -> list[Claim]:
-    window = _window(moment, room * 2)
+def _scheduled(moment: datetime, ends_by: datetime, hosts: HostPlaces, room: int) -> list[Claim]:
+    window = due_rows(moment, room * 2)
     if len(window) == room * 2:  # a backlog: one user may fill it
         window += _others(moment, window, room)
     hosts.look_at({row.host for row in window})
     chosen, later = _choose(window, hosts, room)
     _defer(later, moment)
-    ends_by = _ends_by(moment)
     claims = []
     windows = _Windows(moment)
     for smtp, due in _locked(chosen, moment, windows):
@@ -86,14 +88,22 @@ def _scheduled(worker_id: str, moment: datetime, hosts: HostPlaces, room: int) -
         needs_email = smtp.app.emailevery == "always" or (
             smtp.app.emailevery == "daily" and verdict.must_email(due, moment)
         )
-        check = _begun(smtp, moment, ends_by, verdict.SCHEDULED)
-        check.mode = verdict.EMAIL if needs_email else verdict.PROBE
+        check = Check(
+            id=new_id(),
+            smtp_id=smtp.id,
+            smtp_version=smtp.version,
+            kind=verdict.SCHEDULED,
+            mode=verdict.EMAIL if needs_email else verdict.PROBE,
+            started=moment,
+            ends_by=ends_by,
+        )
+        claims.append(_claim(check, smtp, settings().base_url))
         db.session.add(check)
-        claims.append(_lease(worker_id, check, smtp, due, settings().base_url))
     return claims
 
 
-def _window(moment: datetime, size: int, *others: object) -> list[AnyRow]:
+def due_rows(moment: datetime, size: int, *others: object) -> list[AnyRow]:
+    """Lock at most so many rows of ``due``, oldest first, that no other worker has locked."""
     if size <= 0:
         return []
     return list(
@@ -131,7 +141,7 @@ def _others(moment: datetime, window: Sequence[AnyRow], size: int) -> list[AnyRo
         return []
     started = time.monotonic()
     seen = {row.smtp_id for row in window}
-    others = _window(moment, size, Due.user_id.not_in(heavy))
+    others = due_rows(moment, size, Due.user_id.not_in(heavy))
     _looks_for_others.took(time.monotonic() - started)
     return [row for row in others if row.smtp_id not in seen]
 
@@ -178,7 +188,7 @@ def _locked(ids: Sequence[str], moment: datetime, windows: _Windows) -> Iterable
     """Yield the servers and their rows of ``due``, locked, except those being checked by hand."""
     if not ids:
         return
-    smtps = {smtp.id: smtp for smtp in db.session.scalars(_smtps(ids))}
+    smtps = _locked_smtps(ids)
     windows.read(smtps.values())
     dues = db.session.scalars(
         select(Due).where(Due.smtp_id.in_(list(smtps))).with_for_update(skip_locked=True),
@@ -192,15 +202,19 @@ def _locked(ids: Sequence[str], moment: datetime, windows: _Windows) -> Iterable
         yield smtp, due
 
 
-def _smtps(ids: Sequence[str]) -> Select[Smtp]:
-    return (
+def _locked_smtps(ids: Sequence[str]) -> dict[str, Smtp]:
+    """Return by id those of these servers that nobody else has locked, with all they need."""
+    if not ids:
+        return {}
+    smtps = db.session.scalars(
         select(Smtp)
         .join(Smtp.app)
-        .options(contains_eager(Smtp.app))
+        .options(contains_eager(Smtp.app).selectinload(App.user), selectinload(Smtp.oauth))
         .where(Smtp.id.in_(ids), is_kept)
         .with_for_update(of=Smtp, skip_locked=True)
         .execution_options(populate_existing=True)
     )
+    return {smtp.id: smtp for smtp in smtps}
 
 
 class _Windows:
@@ -223,7 +237,7 @@ class _Windows:
 # --- queued checks -------------------------------------------------------------------------
 
 
-def _queued(worker_id: str, moment: datetime, hosts: HostPlaces, room: int) -> list[Claim]:
+def _queued(moment: datetime, ends_by: datetime, hosts: HostPlaces, room: int) -> list[Claim]:
     users = db.session.scalars(
         select(Check.user_id)
         .where(Check.queued.is_not(None))
@@ -236,12 +250,12 @@ def _queued(worker_id: str, moment: datetime, hosts: HostPlaces, room: int) -> l
         share = limits.room(user_id) if user_id else room
         if share <= 0 or len(claims) >= room:
             continue
-        claims += _queued_of(worker_id, user_id, moment, hosts, min(share, room - len(claims)))
+        claims += _queued_of(user_id, moment, ends_by, hosts, min(share, room - len(claims)))
     return claims
 
 
 def _queued_of(
-    worker_id: str, user_id: str | None, moment: datetime, hosts: HostPlaces, room: int
+    user_id: str | None, moment: datetime, ends_by: datetime, hosts: HostPlaces, room: int
 ) -> list[Claim]:
     is_idle = or_(Smtp.checking_until.is_(None), Smtp.checking_until <= moment)
     checks = db.session.scalars(
@@ -253,50 +267,29 @@ def _queued_of(
         .with_for_update(of=Check, skip_locked=True)
     ).all()
     by_smtp = {check.smtp_id: check for check in checks}
-    smtps = list(db.session.scalars(_smtps(list(by_smtp)))) if by_smtp else []
+    smtps = list(_locked_smtps(list(by_smtp)).values())
     hosts.look_at({smtp.host for smtp in smtps})
     claims = []
     for smtp in smtps:
         if not hosts.has_place(smtp.host):
             continue
-        check, ends_by = by_smtp[smtp.id], _ends_by(moment)
+        check = by_smtp[smtp.id]
         if user_id is not None:
             try:
                 limits.take_share(user_id, limits.CHECK, check.id, ends_by)
             except TooMany:  # another worker was faster
                 break
         hosts.take(smtp.host)
-        due = db.session.get(Due, smtp.id, populate_existing=True, with_for_update=True)
         check.queued, check.started, check.ends_by = None, moment, ends_by
         check.smtp_version = smtp.version
-        base_url = settings().base_url or check.base_url
-        claims.append(_lease(worker_id, check, smtp, due, base_url))
+        claims.append(_claim(check, smtp, settings().base_url or check.base_url))
     return claims
 
 
 # --- leases --------------------------------------------------------------------------------
 
 
-def _ends_by(moment: datetime) -> datetime:
-    return moment + timedelta(seconds=settings().check_timeout) + LEASE_MARGIN
-
-
-def _begun(smtp: Smtp, moment: datetime, ends_by: datetime, kind: str) -> Check:
-    return Check(
-        id=new_id(),
-        smtp_id=smtp.id,
-        smtp_version=smtp.version,
-        started=moment,
-        ends_by=ends_by,
-        kind=kind,
-        mode=verdict.EMAIL,
-        applied=False,
-    )
-
-
-def _lease(
-    worker_id: str, check: Check, smtp: Smtp, due: Due | None, base_url: str | None
-) -> Claim:
+def _claim(check: Check, smtp: Smtp, base_url: str | None) -> Claim:
     link, digest = "", None
     if check.mode == verdict.EMAIL and base_url:
         link, digest = arrival.new_link(base_url)
@@ -305,12 +298,21 @@ def _lease(
     except SecretUnreadable:
         target = _unreadable(smtp)
     check.arrival_digest = digest if isinstance(target, Target) else None
-    smtp.checking_until = check.ends_by
-    if due is not None:
-        due.lease_until, due.leased_by = check.ends_by, worker_id
-        if due.next_at is not None and check.kind == verdict.SCHEDULED:
-            due.next_at = check.ends_by  # when it is due again if this worker dies
     return Claim(check.id, smtp.id, check.kind, check.started, check.ends_by, target)
+
+
+def _lease(worker_id: str, claims: Sequence[Claim], ends_by: datetime, **changed: datetime) -> None:
+    """Lease the claimed servers, which are locked, and change their rows of ``due``."""
+    if not claims:
+        return
+    ids = [claim.smtp_id for claim in claims]
+    for statement in (
+        update(Smtp).where(Smtp.id.in_(ids)).values(checking_until=ends_by),
+        update(Due)
+        .where(Due.smtp_id.in_(ids))
+        .values(lease_until=ends_by, leased_by=worker_id, **changed),
+    ):
+        db.session.execute(statement, execution_options={"synchronize_session": False})
 
 
 def _unreadable(smtp: Smtp) -> Report:

@@ -61,13 +61,9 @@ _NEEDED = {
 
 def find(smtp_id: str, *, for_update: bool = False) -> SmtpOauth | None:
     """Return the grant of an SMTP server; locked until this write ends if it is ``for_update``."""
-    statement = select(SmtpOauth).where(SmtpOauth.smtp_id == smtp_id)
-    if for_update:
-        statement = statement.with_for_update()
-    found: SmtpOauth | None = db.session.scalar(
-        statement, execution_options={"populate_existing": for_update}
+    return db.session.get(
+        SmtpOauth, smtp_id, with_for_update=for_update or None, populate_existing=for_update
     )
-    return found
 
 
 # --- sealing -------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -250,6 +251,40 @@ def test_counters_are_summed_up_without_a_change(app: Flask, alice: Person) -> N
     for shown in (before, after):
         shown.pop(("smtpweb_due_lag_seconds",))
     assert after == before
+
+
+def test_counters_are_summed_up_in_portions(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tally, "PORTION", 10)
+    with app.app_context():
+        for number in range(95):
+            with writing():
+                tally.add("checks", f"of {number % 3}")
+        before = tally.read()
+        with statements() as seen:
+            assert tally_rows(app, compact=True) < 30  # three for each portion
+        assert len([one for one in seen if one.startswith("DELETE")]) == 10
+        assert tally.read() == before
+        assert sum(before.values()) == 95
+
+
+def test_counters_are_summed_up_by_several_workers_without_a_change(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tally, "MOST", 0)
+    monkeypatch.setattr(tally, "PORTION", 10)
+    with app.app_context():
+        for number in range(60):
+            with writing():
+                tally.add("checks", f"of {number % 3}")
+
+    def compact(_: int) -> None:
+        with app.app_context():
+            tally.compact()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(compact, range(8)))
+    with app.app_context():
+        assert sum(tally.read().values()) == 60
 
 
 def count_and_fail() -> None:

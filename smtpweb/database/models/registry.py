@@ -15,7 +15,9 @@ from ..session import Base, Sealed, UtcDateTime, now
 from .columns import Created, Digest, Email, Id, Name, only_where
 
 if TYPE_CHECKING:
+    from .accounts import User
     from .checking import Check
+    from .oauth import SmtpOauth
 
 
 def encryption_of(starttls: bool, ssltls: bool) -> Encryption:
@@ -81,6 +83,7 @@ class App(Base):
     created: Mapped[Created]
     modified: Mapped[Created]
 
+    user: Mapped[User] = relationship(viewonly=True)
     smtps: Mapped[list[Smtp]] = relationship(
         back_populates="app",
         passive_deletes=True,
@@ -170,6 +173,7 @@ class Smtp(Base):
     modified: Mapped[Created]
 
     app: Mapped[App] = relationship(back_populates="smtps")
+    oauth: Mapped[SmtpOauth | None] = relationship(viewonly=True)
     checks: Mapped[list[Check]] = relationship(
         back_populates="smtp", passive_deletes=True, order_by="Check.started.desc()"
     )

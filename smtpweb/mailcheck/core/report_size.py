@@ -12,28 +12,33 @@ from .types import Line, Notice, Report
 
 MAX_BYTES = 64 * 1024  # of a report, as stored and as shown on a page
 _HALF = 60  # transcript lines first kept at each end
+_ESCAPED = 6  # times the bytes in JSON, at most, if each character is escaped for HTML
 _SHORT = 100  # characters of a text if even that was too much
 
 
-def within(report: Report, most: int = MAX_BYTES) -> Report:
-    """Return the report with as little as possible left out to fit into ``most`` bytes.
+def within(report: Report) -> dict[str, Any]:
+    """Return the report as JSON values, with little left out so that :data:`MAX_BYTES` suffice.
 
     The middle of the transcript is dropped first, then capabilities and certificate names, and
     finally the ends of long texts. Each cut is noted in the transcript.
     """
-    return next(
-        (smaller for smaller in _ever_smaller(report) if size_of(smaller) <= most),
-        dataclasses.replace(
-            _without_texts(report), transcript=(), addresses=(), warnings=(), advice=(), tls=None
-        ),
+    for smaller in _ever_smaller(report):
+        values = smaller.to_dict()
+        if _size_of(values) <= MAX_BYTES:
+            return values
+    least = dataclasses.replace(
+        _without_texts(report), transcript=(), addresses=(), warnings=(), advice=(), tls=None
     )
+    return least.to_dict()
 
 
-def size_of(report: Report) -> int:
-    """Return the bytes of the report as JSON or HTML-escaped, whichever is more."""
-    values = report.to_dict()
+def _size_of(values: dict[str, Any]) -> int:
+    """Return the bytes of a report as JSON or HTML-escaped, whichever is more."""
+    size = len(json.dumps(values))
+    if size * _ESCAPED <= MAX_BYTES:
+        return size
     shown = html.escape(" ".join(_texts(values))).encode("utf-8", "replace")
-    return max(len(json.dumps(values)), len(shown))
+    return max(size, len(shown))
 
 
 def _texts(value: Any) -> Iterator[str]:
