@@ -26,6 +26,12 @@ SMTP_SORTS = ("priority", "name", "host", "checked")
 TALLIED = timedelta(days=30)
 MARKS = 30  # the number of latest checks that a bar shows for an SMTP server
 
+_IS_OPEN = Check.finished.is_(None).label("is_open")
+_DRAWN = (Check.id, Check.smtp_id, Check.accepted, Check.stage, _IS_OPEN)
+_OF_STATE = (
+    Check.started, Check.ends_by, Check.queued, Check.finished, Check.arrived, Check.cancelled,
+    Check.mode,
+)  # fmt: skip
 _BY_PRIORITY = (Smtp.priority, Smtp.created, Smtp.id)
 _LONG_AGO = literal(datetime(1970, 1, 1, tzinfo=UTC), UtcDateTime)
 
@@ -243,12 +249,13 @@ def positions(app_id: str, smtp_ids: Sequence[str]) -> dict[str, int]:
     return {row.id: row.position for row in rows}
 
 
-def marks(smtp_ids: Sequence[str]) -> Mapping[str, Sequence[AnyRow]]:
+def marks(smtp_ids: Sequence[str], *, with_states: bool = False) -> Mapping[str, Sequence[AnyRow]]:
     """Return the last ``MARKS`` checks of each SMTP server, newest first, in one statement.
 
-    Rows have what the state of a check follows from, and nothing that is said about it. Every
-    requested SMTP server has an entry.
+    Rows have what a bar is drawn from: lists have hundreds of them. ``with_states``: also what the
+    state of each check follows from. Every requested SMTP server has an entry.
     """
+    more = _OF_STATE if with_states else ()
     # Only the index (smtp_id, started) is used to find where each bar begins, and the same index
     # is read from there on: a window over all checks would read years of history.
     oldest = (
@@ -267,14 +274,11 @@ def marks(smtp_ids: Sequence[str]) -> Mapping[str, Sequence[AnyRow]]:
         .subquery()
     )
     rows = db.session.execute(
-        select(
-            Check.id, Check.smtp_id, Check.started, Check.ends_by, Check.queued, Check.finished,
-            Check.accepted, Check.stage, Check.arrived, Check.cancelled, Check.mode,
-        )
+        select(*_DRAWN, *more)
         .select_from(bars)
         .join(Check, and_(Check.smtp_id == bars.c.id, Check.started >= bars.c.oldest))
         .order_by(Check.smtp_id, Check.started.desc(), Check.id)
-    )  # fmt: skip
+    )
     found: dict[str, list[AnyRow]] = {smtp_id: [] for smtp_id in smtp_ids}
     for row in rows:
         if len(found[row.smtp_id]) < MARKS:

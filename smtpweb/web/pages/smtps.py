@@ -66,7 +66,7 @@ def show_smtp(smtp_id: str) -> str:
         doubles=duplicates.of(auth.user().id, [smtp.id]).get(smtp.id, ()),
         last=newest[0] if newest else None,
         summary=overview.summaries([smtp.app_id]).get(smtp.app_id),
-        drawn=bar(overview.marks([smtp.id])[smtp.id], one_by_one=True),
+        drawn=bar(overview.marks([smtp.id], with_states=True)[smtp.id], one_by_one=True),
         tally=overview.tally(smtp.id),
         checks=rows,
         **_past(smtp),

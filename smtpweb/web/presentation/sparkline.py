@@ -72,7 +72,7 @@ def _mark(check: AnyRow) -> Mark:
 
 
 def _kind(mark: AnyRow) -> str:
-    if mark.finished is None or mark.stage == "policy":
+    if mark.is_open or mark.stage == "policy":
         return "other"  # running, interrupted, or not tried
     return "accepted" if mark.accepted else "failed"
 
