@@ -29,7 +29,7 @@ def removed_apps(user_id: str) -> Select[App]:
     return select(App).where(App.user_id == user_id, App.removed.is_not(None))
 
 
-def visible_apps(user_id: str) -> Select[App]:
+def visible_apps(user_id: str | SQLColumnExpression[str]) -> Select[App]:
     """The apps that the user may see."""
     return select(App).where(may_see_app(user_id))
 
@@ -39,7 +39,7 @@ def apps_of_owner(app: App) -> Select[App]:
     return select(App).where(App.user_id == app.user_id)
 
 
-def visible_smtps(user_id: str) -> Select[Smtp]:
+def visible_smtps(user_id: str | SQLColumnExpression[str]) -> Select[Smtp]:
     """The SMTP servers that the user may see, each with its app."""
     return select(Smtp).join(Smtp.app).options(contains_eager(Smtp.app)).where(may_see_app(user_id))
 

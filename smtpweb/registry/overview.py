@@ -5,16 +5,29 @@ A page of a list takes the same few statements, however long the list is.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, String, and_, case, cast, func, literal, or_, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    String,
+    and_,
+    bindparam,
+    case,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+)
 
 from ..accounts.ownership import may_see_app, visible_apps, visible_smtps
 from ..database.models import App, Check, Smtp
-from ..database.session import AnyRow, UtcDateTime, db, now
+from ..database.session import AnyRow, AnySelect, UtcDateTime, db, now
 from ..mailcheck import Stage
 from . import names, states
 from .states import AppState, SmtpState
@@ -117,25 +130,7 @@ def find_apps(user_id: str, wanted: Wanted, page: int, size: int) -> tuple[list[
 
 def summaries(app_ids: Sequence[str]) -> dict[str, Summary]:
     """Return the summary of each of these apps in one statement, omitting apps without servers."""
-    first = select(Smtp.id).where(Smtp.app_id == App.id).order_by(*_BY_PRIORITY).limit(1)
-    counts = (
-        select(Smtp.app_id, *states.tallies())
-        .where(Smtp.app_id.in_(app_ids))
-        .group_by(Smtp.app_id)
-        .subquery()
-    )
-    standing = (
-        select(
-            counts,
-            first.correlate(App).scalar_subquery().label("first"),
-            first.where(Smtp.enabled).correlate(App).scalar_subquery().label("used"),
-        )
-        .join(App, App.id == counts.c.app_id)
-        .subquery()
-    )
-    rows = db.session.execute(
-        select(standing, *names.COLUMNS).outerjoin(Smtp, Smtp.id == standing.c.used)
-    )
+    rows = db.session.execute(_summed_up(), {"app_ids": app_ids})
     return {
         row.app_id: Summary(
             row.total,
@@ -151,22 +146,52 @@ def summaries(app_ids: Sequence[str]) -> dict[str, Summary]:
     }
 
 
-def count_problems(user_id: str) -> int:
-    """Return the number of the user's SMTP servers with a problem, for the icon on every page.
+@functools.cache
+def _summed_up() -> AnySelect:
+    first = select(Smtp.id).where(Smtp.app_id == App.id).order_by(*_BY_PRIORITY).limit(1)
+    counts = (
+        select(Smtp.app_id, *states.tallies())
+        .where(Smtp.app_id.in_(bindparam("app_ids", expanding=True)))
+        .group_by(Smtp.app_id)
+        .subquery()
+    )
+    standing = (
+        select(
+            counts,
+            first.correlate(App).scalar_subquery().label("first"),
+            first.where(Smtp.enabled).correlate(App).scalar_subquery().label("used"),
+        )
+        .join(App, App.id == counts.c.app_id)
+        .subquery()
+    )
+    return select(standing, *names.COLUMNS).outerjoin(Smtp, Smtp.id == standing.c.used)
 
-    For almost all users, the fastest way is from their apps to the servers of these. For one with
-    very many apps it is from all servers that have a problem, which are few, to their apps.
+
+def count_problems(user_id: str) -> int:
+    """Return the number of the user's SMTP servers with a problem, for the icon on every page."""
+    values = {"user_id": user_id, "very_many": _VERY_MANY_APPS}
+    return db.session.scalar(_problems_counted(), values) or 0
+
+
+@functools.cache
+def _problems_counted() -> AnySelect:
+    """For almost all users, the fastest way is from their apps to the servers of these.
+
+    For one with very many apps it is from all servers that have a problem, which are few, to their
+    apps.
     """
-    some = visible_apps(user_id).with_only_columns(App.id).limit(_VERY_MANY_APPS).subquery()
+    user_id: BindParameter[str] = bindparam("user_id")
+    very_many: BindParameter[int] = bindparam("very_many")
+    some = visible_apps(user_id).with_only_columns(App.id).limit(very_many).subquery()
     from_apps = visible_smtps(user_id).where(states.HAS_PROBLEM)
     # A subquery in a condition, unlike a join, leaves a planner no other way.
     is_visible = select(may_see_app(user_id)).where(App.id == Smtp.app_id).correlate(Smtp)
     from_problems = select(Smtp.id).where(states.HAS_PROBLEM, is_visible.scalar_subquery())
     count = func.count()
-    statement = select(
+    return select(
         case(
             (
-                select(count).select_from(some).scalar_subquery() == _VERY_MANY_APPS,
+                select(count).select_from(some).scalar_subquery() == very_many,
                 from_problems.with_only_columns(
                     count, maintain_column_froms=True
                 ).scalar_subquery(),
@@ -174,7 +199,6 @@ def count_problems(user_id: str) -> int:
             else_=from_apps.with_only_columns(count, maintain_column_froms=True).scalar_subquery(),
         )
     )
-    return db.session.scalar(statement) or 0
 
 
 _VERY_MANY_APPS = 5000
@@ -255,7 +279,16 @@ def marks(smtp_ids: Sequence[str], *, with_states: bool = False) -> Mapping[str,
     Rows have what a bar is drawn from: lists have hundreds of them. ``with_states``: also what the
     state of each check follows from. Every requested SMTP server has an entry.
     """
-    more = _OF_STATE if with_states else ()
+    rows = db.session.execute(_drawn(with_states), {"smtp_ids": smtp_ids, "servers": len(smtp_ids)})
+    found: dict[str, list[AnyRow]] = {smtp_id: [] for smtp_id in smtp_ids}
+    for row in rows:
+        if len(found[row.smtp_id]) < MARKS:
+            found[row.smtp_id].append(row)
+    return found
+
+
+@functools.cache
+def _drawn(with_states: bool) -> AnySelect:
     # Only the index (smtp_id, started) is used to find where each bar begins, and the same index
     # is read from there on: a window over all checks would read years of history.
     oldest = (
@@ -269,21 +302,16 @@ def marks(smtp_ids: Sequence[str], *, with_states: bool = False) -> Mapping[str,
     )
     bars = (
         select(Smtp.id, func.coalesce(oldest, _LONG_AGO).label("oldest"))
-        .where(Smtp.id.in_(smtp_ids))
-        .limit(len(smtp_ids))  # else PostgreSQL repeats the lookup for each of their checks
+        .where(Smtp.id.in_(bindparam("smtp_ids", expanding=True)))
+        .limit(bindparam("servers"))  # else PostgreSQL repeats the lookup for each of their checks
         .subquery()
     )
-    rows = db.session.execute(
-        select(*_DRAWN, *more)
+    return (
+        select(*_DRAWN, *(_OF_STATE if with_states else ()))
         .select_from(bars)
         .join(Check, and_(Check.smtp_id == bars.c.id, Check.started >= bars.c.oldest))
         .order_by(Check.smtp_id, Check.started.desc(), Check.id)
     )
-    found: dict[str, list[AnyRow]] = {smtp_id: [] for smtp_id in smtp_ids}
-    for row in rows:
-        if len(found[row.smtp_id]) < MARKS:
-            found[row.smtp_id].append(row)
-    return found
 
 
 def newest(marks: Mapping[str, Sequence[AnyRow]]) -> dict[str, AnyRow]:
