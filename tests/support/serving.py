@@ -124,14 +124,14 @@ def smtpweb_server(folder: Path, **settings: str) -> Iterator[tuple[str, Program
     if "SMTPWEB_DATABASE_URL" in settings:
         flask(env, "db", "upgrade")
     else:
-        (folder / "smtpweb.db").write_bytes(_migrated())
+        (folder / "smtpweb.db").write_bytes(migrated())
     with program(gunicorn(), env=env, log=folder / "smtpweb.log") as served:
         served.wait_for(lambda: "smtpweb is ready" in served.output)
         yield f"http://127.0.0.1:{port}", served
 
 
 @functools.cache
-def _migrated() -> bytes:
+def migrated() -> bytes:
     """Return a migrated, empty SQLite database; created once, as its process takes seconds."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
