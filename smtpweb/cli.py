@@ -46,6 +46,8 @@ class UsageError(click.ClickException):
 class Command(click.Command):
     """A command that needs a ready installation and reports our errors as one sentence."""
 
+    status_without_database = UsageError.exit_code
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command inside the application context."""
         if not current_app:
@@ -56,7 +58,15 @@ class Command(click.Command):
         except SmtpwebError as error:
             raise UsageError(error.detail) from None
         except SQLAlchemyError as error:
-            raise UsageError(f"The database cannot be used: {cause(error)}") from None
+            unusable = UsageError(f"The database cannot be used: {cause(error)}")
+            unusable.exit_code = self.status_without_database
+            raise unusable from None
+
+
+class RestartedCommand(Command):
+    """A command that a supervisor starts again, except after status 2: a wrong setting."""
+
+    status_without_database = 1
 
 
 class Commands(click.Group):
@@ -369,7 +379,7 @@ def enable_smtp(idsmtp: str) -> None:
 # --- worker --------------------------------------------------------------------------------
 
 
-@click.command("worker", cls=Command)
+@click.command("worker", cls=RestartedCommand)
 @click.option("--with-parent", is_flag=True, help="End when the process that started this ends.")
 def worker(with_parent: bool) -> None:
     """Run scheduled and queued checks and send alarms until SIGTERM; any number can run."""

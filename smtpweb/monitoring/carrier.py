@@ -44,12 +44,22 @@ _ORDER = {stage: place for place, stage in enumerate(Stage)}
 
 
 class Carrier:
-    """Runs checks until none is due. ``is_over`` returns whether the worker must end."""
+    """Runs checks until none is due.
+
+    ``is_over`` returns whether the worker must end, ``may_claim`` whether the schedule can be
+    relied on; it may use the database.
+    """
 
     def __init__(
-        self, app: Flask, worker_id: str, is_over: Callable[[], bool], at_once: int = AT_ONCE
+        self,
+        app: Flask,
+        worker_id: str,
+        is_over: Callable[[], bool],
+        at_once: int = AT_ONCE,
+        may_claim: Callable[[], bool] = lambda: True,
     ) -> None:
         self._app, self._worker_id, self._is_over = app, worker_id, is_over
+        self._may_claim = may_claim
         self._at_once = at_once
         self._under_way: dict[asyncio.Task[Report | None], Claim] = {}
         self._results: list[Result] = []
@@ -78,7 +88,7 @@ class Carrier:
             room = min(self._at_once - len(self._under_way), PORTION)
             idle = time.monotonic() - looked_at > _IDLE
             if over_at is None and room >= min(PORTION, self._at_once) // 2 and (more or idle):
-                claimed = await self._ask(partial(claims.claim, self._worker_id, room))
+                claimed = await self._ask(partial(self._claim, room))
                 looked_at = time.monotonic()
                 more = bool(claimed)
                 for claim in claimed or ():
@@ -98,6 +108,9 @@ class Carrier:
                 more = over_at is None  # the limit of a user or a host may permit another check
             await self._show_progress()
         return done
+
+    def _claim(self, room: int) -> list[Claim]:
+        return claims.claim(self._worker_id, room) if self._may_claim() else []
 
     def _begin(self, claim: Claim) -> None:
         self._under_way[asyncio.create_task(self._check(claim))] = claim

@@ -24,6 +24,7 @@ from huey.serializer import SignedSerializer
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..config import Settings
+from ..database.models import new_id
 from ..database.session import cause, db, now
 from . import alarms, claims, housekeeping, schedule, workers
 from .carrier import Carrier
@@ -74,9 +75,11 @@ class WorkerProcess:
     def __init__(self, app: Flask, settings: Settings) -> None:
         self.app = app
         self.huey = make_huey(settings)
-        self.worker_id = ""
+        self.worker_id = new_id()
         self._carrying, self._delivering = threading.Lock(), threading.Lock()
         self._consumer: _Consumer | None = None
+        self._catching_up = threading.Lock()
+        self._caught_up_at = 0.0  # monotonic; 0: never
         self._clock = time.time() - time.monotonic()
         self._add_jobs()
 
@@ -102,7 +105,8 @@ class WorkerProcess:
 
     def run(self) -> None:
         """Run jobs until SIGTERM; then end within 30 seconds."""
-        self._inside(self._begin)
+        self._inside(schedule.bring_forward)  # the clock may have been wrong before the start
+        self._inside(self.beat)
         self._consumer = _Consumer(
             self.huey,
             workers=THREADS,
@@ -126,7 +130,7 @@ class WorkerProcess:
         if not self._carrying.acquire(blocking=False):
             return 0
         try:
-            return Carrier(self.app, self.worker_id, self.is_over).run()
+            return Carrier(self.app, self.worker_id, self.is_over, may_claim=self.may_claim).run()
         finally:
             self._carrying.release()
 
@@ -143,24 +147,44 @@ class WorkerProcess:
         """Check if this process is shutting down."""
         return self._consumer is not None and self._consumer.stop_flag.is_set()
 
-    def _begin(self) -> None:
-        seen = workers.last_seen()
-        if seen is not None and seen < now() - schedule.NOBODY_WORKED:
-            schedule.spread_backlog()
-        self.worker_id = workers.register()
-
     def _beat(self, ended: threading.Event) -> None:
         while not ended.wait(workers.BEAT):
-            self._inside(lambda: workers.beat(self.worker_id))
+            self._inside(self.beat)
+
+    def beat(self) -> None:
+        """Store a heartbeat, after spreading what nobody could check in the meantime.
+
+        The database may have been unavailable when this process started, or for days since.
+        """
+        with self._catching_up:
             self._watch_clock()
+            seen = workers.last_seen()
+            if seen is not None and seen < now() - schedule.NOBODY_WORKED:
+                schedule.spread_backlog()
+            workers.beat(self.worker_id)
+            self._caught_up_at = time.monotonic()
+
+    def may_claim(self) -> bool:
+        """Check if the schedule can be relied on; repair it after a jump of the clock.
+
+        Without this, the first checks after an outage would run before the backlog is spread.
+        """
+        with self._catching_up:
+            self._watch_clock()
+            idle = time.monotonic() - self._caught_up_at
+            return self._caught_up_at > 0 and idle < schedule.NOBODY_WORKED.total_seconds()
 
     def _watch_clock(self) -> None:
         """Spread the schedule after the clock has jumped ahead; repair it after a jump back."""
         clock = time.time() - time.monotonic()
-        jump, self._clock = clock - self._clock, clock
+        jump = clock - self._clock
         if abs(jump) > _CLOCK_JUMP:
             log.warning("the clock has jumped by %s", timedelta(seconds=round(jump)))
-            self._inside(schedule.spread_backlog if jump > 0 else schedule.reconcile)
+            if jump > 0:
+                schedule.spread_backlog()
+            else:
+                schedule.bring_forward()
+        self._clock = clock  # not before: the database may have been unavailable
 
     def _inside(self, operation: Callable[[], Any]) -> Any:
         """Call in the app context; log and return None if the database is unavailable."""

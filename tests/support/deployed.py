@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from flask import Flask
 from sqlalchemy import func, select
@@ -33,20 +28,6 @@ from tests.support.serving import (
 )
 
 PATIENCE = 60  # seconds
-LONGEST_ANSWER = 15  # seconds; a response that takes longer counts as none
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A response over HTTP, whatever its status."""
-
-    status: int
-    headers: dict[str, str]
-    text: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.text)
 
 
 class Installation:
@@ -112,18 +93,6 @@ class Installation:
         with self.app.app_context():
             db.session.remove()
             db.engine.dispose()
-
-
-def get(url: str, token: str = "") -> Answer:
-    """Send a GET request and return the response; raise TimeoutError if there is none in time."""
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    request = urllib.request.Request(url, headers=headers)
-    try:
-        with urllib.request.urlopen(request, timeout=LONGEST_ANSWER) as response:
-            return Answer(response.status, dict(response.headers), response.read().decode())
-    except urllib.error.HTTPError as error:
-        with error:
-            return Answer(error.code, dict(error.headers), error.read().decode())
 
 
 def until(condition: Callable[[], bool]) -> None:
