@@ -46,7 +46,7 @@ class UsageError(click.ClickException):
 class Command(click.Command):
     """A command that needs a ready installation and reports our errors as one sentence."""
 
-    status_without_database = UsageError.exit_code
+    without_database: type[click.ClickException] = UsageError
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command inside the application context."""
@@ -58,15 +58,13 @@ class Command(click.Command):
         except SmtpwebError as error:
             raise UsageError(error.detail) from None
         except SQLAlchemyError as error:
-            unusable = UsageError(f"The database cannot be used: {cause(error)}")
-            unusable.exit_code = self.status_without_database
-            raise unusable from None
+            raise self.without_database(f"The database cannot be used: {cause(error)}") from None
 
 
 class RestartedCommand(Command):
     """A command that a supervisor starts again, except after status 2: a wrong setting."""
 
-    status_without_database = 1
+    without_database = click.ClickException  # its status is 1
 
 
 class Commands(click.Group):

@@ -56,6 +56,31 @@ def make_huey(settings: Settings) -> Huey:
     return SqliteHuey(NAME, filename=str(settings.queue_file), **options)
 
 
+class _RedisErrors(logging.Filter):
+    """Reduces Huey's traceback for each attempt to use Redis to a line a minute."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._not_before = 0.0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Edit or drop the record of an error of Redis; leave others."""
+        error = record.exc_info[1] if record.exc_info else None
+        if not isinstance(error, redis.RedisError):
+            return True
+        if time.monotonic() < self._not_before:
+            return False
+        self._not_before = time.monotonic() + TIDY_EVERY
+        record.msg, record.args = "Redis is unavailable: %s", (type(error).__name__,)
+        record.exc_info = None
+        return True
+
+
+_redis_errors = _RedisErrors()
+for _name in ("huey", "huey.consumer", "huey.consumer.Worker", "huey.consumer.Scheduler"):
+    logging.getLogger(_name).addFilter(_redis_errors)
+
+
 def every(seconds: float) -> Callable[[datetime], bool]:
     """Return a rule for Huey's periodic tasks: true at first, then again every so many seconds."""
     last = [0.0]
@@ -79,7 +104,7 @@ class WorkerProcess:
         self._carrying, self._delivering = threading.Lock(), threading.Lock()
         self._consumer: _Consumer | None = None
         self._catching_up = threading.Lock()
-        self._caught_up_at = 0.0  # monotonic; 0: never
+        self._caught_up_at: float | None = None  # by the monotonic clock
         self._clock = time.time() - time.monotonic()
         self._add_jobs()
 
@@ -171,8 +196,10 @@ class WorkerProcess:
         """
         with self._catching_up:
             self._watch_clock()
+            if self._caught_up_at is None:
+                return False
             idle = time.monotonic() - self._caught_up_at
-            return self._caught_up_at > 0 and idle < schedule.NOBODY_WORKED.total_seconds()
+            return idle < schedule.NOBODY_WORKED.total_seconds()
 
     def _watch_clock(self) -> None:
         """Spread the schedule after the clock has jumped ahead; repair it after a jump back."""

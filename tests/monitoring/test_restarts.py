@@ -178,4 +178,5 @@ def test_redis_is_killed_and_restarted_empty_under_a_worker(tmp_path: Path) -> N
         assert_nothing_lost(installed, 2 * SERVERS)
         assert installed.finished() == 2 * SERVERS
     assert "Traceback" not in worker.output
+    assert worker.output.count("Redis is unavailable: ConnectionError") == 1
     installed.close()
