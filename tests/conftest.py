@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import NoReturn
 
@@ -20,10 +19,11 @@ from smtpweb.config import MIGRATIONS, Settings
 from smtpweb.database import migrations, secret_box
 from smtpweb.database.session import Base, db
 from smtpweb.mailcheck import EgressPolicy
+from tests.support import postgres_cluster
 from tests.support.browser import Browser, signed_in
 from tests.support.databases import DATABASES
 from tests.support.people import Person, Visitor, make_person
-from tests.support.postgres_cluster import create_database, postgres_cluster
+from tests.support.postgres_cluster import create_database, shared_cluster
 
 KEY = secret_box.new_key()
 # The tables of a fresh installation: everything else is emptied between tests.
@@ -67,14 +67,18 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
+def postgres_server() -> str:
     """A real PostgreSQL; gives a URL with ``{}`` in place of the database's name."""
-    with ExitStack() as stack:
-        try:
-            cluster = stack.enter_context(postgres_cluster())
-        except ImportError as error:
-            cannot_run(f"no PostgreSQL: {error}")
-        yield cluster.url
+    try:
+        return shared_cluster().url
+    except ImportError as error:
+        cannot_run(f"no PostgreSQL: {error}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_server_outlives_the_tests() -> Iterator[None]:
+    yield
+    postgres_cluster.end()
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ from tests.support.serving import (
     clean_environment,
     flask,
     installation_settings,
-    migrated,
+    migrate,
     program,
     smtpweb_server,
 )
@@ -31,7 +31,7 @@ PATIENCE = 60  # seconds
 
 
 class Installation:
-    """An installation in a folder. Without a database's URL it is a migrated SQLite file there."""
+    """An installation with a migrated database: that of its folder, or the one with a given URL."""
 
     def __init__(self, folder: Path, **settings: str) -> None:
         self.folder = folder
@@ -41,10 +41,11 @@ class Installation:
             "SMTPWEB_CHECK_TIMEOUT": "3",
             **settings,
         }
+        env = clean_environment(folder, **self.settings)
         if "SMTPWEB_DATABASE_URL" in settings:
-            flask(clean_environment(folder, **self.settings), "db", "upgrade")
+            flask(env, "db", "upgrade")
         else:
-            (folder / "smtpweb.db").write_bytes(migrated())
+            migrate(folder, env)
         self.app: Flask = create_app(load(self.settings))
         self.owner = make_person(self.app, "owner", is_admin=True)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -52,6 +53,21 @@ def create_database(server: str, name: str) -> str:
         connection.execute(text(f'CREATE DATABASE "{name}"'))
     engine.dispose()
     return server.format(name)
+
+
+_shared = ExitStack()
+
+
+@functools.cache
+def shared_cluster() -> PostgresCluster:
+    """Return the server of this process, started when first needed and ended by :func:`end`."""
+    return _shared.enter_context(postgres_cluster())
+
+
+def end() -> None:
+    """End the shared server, if it was started."""
+    shared_cluster.cache_clear()
+    _shared.close()
 
 
 @contextmanager
