@@ -232,11 +232,14 @@ def _queued(worker_id: str, moment: datetime, hosts: HostPlaces, room: int) -> l
         .limit(_MOST_USERS)
     ).all()
     claims: list[Claim] = []
-    for user_id in users:
-        share = limits.room(user_id) if user_id else room
-        if share <= 0 or len(claims) >= room:
-            continue
-        claims += _queued_of(worker_id, user_id, moment, hosts, min(share, room - len(claims)))
+    # First an equal part for everybody, then what is left: one user may have queued thousands.
+    for part in (max(1, room // max(1, len(users))), room):
+        for user_id in users:
+            left = min(part, room - len(claims))
+            if user_id is not None and left > 0:
+                left = min(left, limits.room(user_id))
+            if left > 0:
+                claims += _queued_of(worker_id, user_id, moment, hosts, left)
     return claims
 
 

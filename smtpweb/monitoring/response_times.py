@@ -19,7 +19,7 @@ from sqlalchemy import select, union_all
 from ..checking import facts
 from ..checking.facts import TOTAL
 from ..config import settings
-from ..database.models import Check, CheckDay
+from ..database.models import Check, CheckDay, Smtp
 from ..database.session import fetch, now
 from ..mailcheck import Stage
 from . import history
@@ -66,25 +66,25 @@ class ResponseTimes:
     is_average: bool
 
 
-def of(smtp_id: str, days: int) -> ResponseTimes:
+def of(smtp: Smtp, days: int) -> ResponseTimes:
     """Return the response times of a server in the last days."""
     keep = settings().keep_checks
     if days <= _FROM_CHECKS and (days <= keep or not keep):
-        checks = history.times(smtp_id, days)
+        checks = history.times(smtp.id, days)
         return ResponseTimes(history.columns(checks, days), history.stage_times(checks), False)
-    by_day = read(smtp_id, days)
+    by_day = read(smtp, days)
     return ResponseTimes(
-        _columns(smtp_id, by_day, days), _stage_times(total(by_day.values())), True
+        _columns(smtp.id, by_day, days), _stage_times(total(by_day.values())), True
     )
 
 
-def tally(smtp_id: str) -> tuple[int, int]:
+def tally(smtp: Smtp) -> tuple[int, int]:
     """Return how many checks of the last ``TALLIED`` days were accepted, and were conclusive."""
-    sums = total(read(smtp_id, TALLIED).values())
+    sums = total(read(smtp, TALLIED).values())
     return sums.accepted, sums.accepted + sums.failed
 
 
-def read(smtp_id: str, days: int) -> dict[date, Sums]:
+def read(smtp: Smtp, days: int) -> dict[date, Sums]:
     """Return the sums of the last days that have any.
 
     Days before the first sums, as before an upgrade, are summed up from their checks.
@@ -94,14 +94,16 @@ def read(smtp_id: str, days: int) -> dict[date, Sums]:
         select(
             CheckDay.day, CheckDay.accepted, CheckDay.failed, CheckDay.other, CheckDay.times
         )
-        .where(CheckDay.smtp_id == smtp_id, CheckDay.day >= start)
+        .where(CheckDay.smtp_id == smtp.id, CheckDay.day >= start)
         .order_by(CheckDay.day)
     )  # fmt: skip
     found: dict[date, Sums] = {}
-    first = rows[0].day if rows else now().date() + _DAY
-    for check in history.checks_between(smtp_id, _midnight(start), _midnight(first)):
-        day = check.started.astimezone(UTC).date()
-        found[day] = found.get(day, Sums()) + _of_check(check)
+    since = max(_midnight(start), smtp.created)
+    until = _midnight(rows[0].day if rows else now().date() + _DAY)
+    if since < until:
+        for check in history.checks_between(smtp.id, since, until):
+            day = check.started.astimezone(UTC).date()
+            found[day] = found.get(day, Sums()) + _of_check(check)
     return found | {row.day: Sums(*row[1:]) for row in rows}
 
 

@@ -336,7 +336,7 @@ def test_ninety_days_are_read_from_sums_and_not_from_checks(
     for module in (history, response_times):
         monkeypatch.setattr(module, "fetch", counting)
     with app.app_context():
-        times = response_times.of(pruned, 90)
+        times = response_times.of(db.session.get_one(Smtp, pruned), 90)
         kept = {check.id: check.accepted for check in db.session.query(Check)}
     assert 0 < sum(read) <= 90 + 2 * history.COLUMNS
     assert times.is_average
@@ -361,10 +361,10 @@ def test_ninety_days_are_read_from_sums_and_not_from_checks(
 
 def test_week_is_read_from_sums_where_checks_are_kept_for_less(app: Flask, pruned: str) -> None:
     with app.app_context():
-        week = response_times.of(pruned, 7)
-        day = response_times.of(pruned, 1)
+        week = response_times.of(db.session.get_one(Smtp, pruned), 7)
+        day = response_times.of(db.session.get_one(Smtp, pruned), 1)
         services(app).settings = dataclasses.replace(services(app).settings, keep_checks=0)
-        assert not response_times.of(pruned, 7).is_average
+        assert not response_times.of(db.session.get_one(Smtp, pruned), 7).is_average
     assert (week.is_average, len(week.columns)) == (True, 7)
     assert [column.checks for column in week.columns] == [PER_DAY] * 7
     assert not day.is_average
@@ -373,11 +373,11 @@ def test_week_is_read_from_sums_where_checks_are_kept_for_less(app: Flask, prune
 def test_days_before_the_first_sums_are_read_from_their_checks(app: Flask, pruned: str) -> None:
     """As after an upgrade from a version without sums."""
     with app.app_context():
-        before = response_times.of(pruned, 30)
+        before = response_times.of(db.session.get_one(Smtp, pruned), 30)
         newest = db.session.query(func.max(CheckDay.day)).scalar()
         db.session.query(CheckDay).filter(CheckDay.day < newest).delete()
         db.session.commit()
-        after = response_times.of(pruned, 30)
+        after = response_times.of(db.session.get_one(Smtp, pruned), 30)
     assert after.columns[-2:] == before.columns[-2:]
     assert after.columns[0].typical is None
 

@@ -117,6 +117,24 @@ def test_postgresql_restarts_under_worker_and_web(
         assert "Traceback" not in output
 
 
+def test_two_workers_share_the_checks_and_one_is_killed(installed: Installation) -> None:
+    """What the killed one had claimed is checked when its leases end; nothing is told twice."""
+    with (
+        fake_smtp(host="0.0.0.0", replies={"EHLO": Slowly(1, "250 slow")}) as server,
+        installed.worker("first") as first,
+        installed.worker("second") as second,
+    ):
+        until(lambda: installed.count(Worker) == 2)
+        installed.add_due(server, SERVERS, hosts=SERVERS)
+        until(lambda: server.connections >= SERVERS // 2)
+        first.process.kill()
+        until(lambda: installed.count(Smtp, Smtp.judged) == SERVERS)
+        until(lambda: installed.count(Due, Due.lease_until.is_not(None)) == 0)
+        assert_nothing_lost(installed, SERVERS)
+        assert second.process.poll() is None
+        assert "Traceback" not in second.output
+
+
 def test_worker_without_its_database_ends_with_a_status_that_restarts_it(
     cluster: PostgresCluster, installed: Installation
 ) -> None:

@@ -67,7 +67,7 @@ def show_smtp(smtp_id: str) -> str:
         last=newest[0] if newest else None,
         summary=overview.summaries([smtp.app_id]).get(smtp.app_id),
         drawn=bar(overview.marks([smtp.id])[smtp.id], one_by_one=True),
-        tally=response_times.tally(smtp.id),
+        tally=response_times.tally(smtp),
         checks=rows,
         **_past(smtp),
         total=total,
@@ -85,7 +85,7 @@ def _past(smtp: Smtp) -> dict[str, Any]:
         raise BadInput({"days": [Sentence("Must be one of: %(words)s.", words=words)]})
     days = int(sent)
     changes = history.changes(smtp.id)
-    times = response_times.of(smtp.id, days)
+    times = response_times.of(smtp, days)
     return {
         "days": days,
         "ranges": history.DAYS,
