@@ -26,7 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ..config import Settings
 from ..database.models import new_id
 from ..database.session import cause, db, now
-from . import alarms, claims, housekeeping, schedule, workers
+from . import alarms, claims, clock, housekeeping, schedule, workers
 from .carrier import Carrier
 
 log = logging.getLogger(__name__)
@@ -130,7 +130,7 @@ class WorkerProcess:
 
     def run(self) -> None:
         """Run jobs until SIGTERM; then end within 30 seconds."""
-        self._inside(schedule.bring_forward)  # the clock may have been wrong before the start
+        self._inside(clock.repair)  # the clock may have been wrong before the start
         self._inside(self.beat)
         self._consumer = _Consumer(
             self.huey,
@@ -203,15 +203,15 @@ class WorkerProcess:
 
     def _watch_clock(self) -> None:
         """Spread the schedule after the clock has jumped ahead; repair it after a jump back."""
-        clock = time.time() - time.monotonic()
-        jump = clock - self._clock
+        offset = time.time() - time.monotonic()
+        jump = offset - self._clock
         if abs(jump) > _CLOCK_JUMP:
             log.warning("the clock has jumped by %s", timedelta(seconds=round(jump)))
             if jump > 0:
                 schedule.spread_backlog()
             else:
-                schedule.bring_forward()
-        self._clock = clock  # not before: the database may have been unavailable
+                clock.repair()
+        self._clock = offset  # not before: the database may have been unavailable
 
     def _inside(self, operation: Callable[[], Any]) -> Any:
         """Call in the app context; log and return None if the database is unavailable."""

@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 from smtpweb.database.models import App, Check, Due, Smtp, StatusChange, Worker
 from smtpweb.database.session import db, now
 from smtpweb.extensions import services
-from smtpweb.monitoring import schedule
+from smtpweb.monitoring import clock
 from smtpweb.monitoring.engine import WorkerProcess
 from smtpweb.registry import schedule as rule
 from smtpweb.registry.states import SmtpState, smtp_state
@@ -328,7 +328,7 @@ def test_jump_of_the_clock_is_repaired_once_the_database_is_back(
         raise OperationalError("UPDATE", {}, Exception("server closed the connection"))
 
     with monkeypatch.context() as meanwhile:
-        meanwhile.setattr(schedule, "bring_forward", away)
+        meanwhile.setattr(clock, "repair", away)
         process._inside(process.beat)
     process._inside(process.beat)
     assert wait(alice, smtp_id) <= timedelta(hours=1)
