@@ -55,7 +55,7 @@ def leave(alice: Person, smtp_id: str, wait: timedelta) -> None:
         db.session.commit()
 
 
-def test_nothing_waits_for_a_time_that_a_wrong_clock_has_set(alice: Person, smtp_id: str) -> None:
+def test_time_that_a_wrong_clock_has_set_is_repaired(alice: Person, smtp_id: str) -> None:
     leave(alice, smtp_id, YEAR)
     with alice.app.app_context():
         for number in range(1000):
@@ -79,7 +79,7 @@ def test_nothing_waits_for_a_time_that_a_wrong_clock_has_set(alice: Person, smtp
     assert alice.post("/auth/login", **given).status_code == 200
 
 
-def test_what_a_right_clock_has_set_stays(alice: Person, smtp_id: str) -> None:
+def test_time_that_a_right_clock_has_set_stays(alice: Person, smtp_id: str) -> None:
     leave(alice, smtp_id, HOUR * 0.4)
 
     def state() -> list[object]:

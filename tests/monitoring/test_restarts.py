@@ -117,7 +117,7 @@ def test_postgresql_restarts_under_worker_and_web(
         assert "Traceback" not in output
 
 
-def test_two_workers_share_the_checks_and_one_is_killed(installed: Installation) -> None:
+def test_checks_of_two_workers_are_done_once_though_one_is_killed(installed: Installation) -> None:
     """What the killed one had claimed is checked when its leases end; nothing is told twice."""
     with (
         fake_smtp(host="0.0.0.0", replies={"EHLO": Slowly(1, "250 slow")}) as server,

@@ -206,6 +206,8 @@ def test_selected_smtps_are_checked_at_once(
     with ThreadPoolExecutor(1) as beside:  # the browser has an event loop in this thread
         app = create_app(settings_for(database_of(tmp_path)))
         assert beside.submit(work, app).result() == 2
+        with app.app_context():
+            db.engine.dispose()
     expect(page.get_by_role("status")).to_contain_text(
         "2 of 2 checked: 2 accepted, 0 failed.", timeout=20_000
     )
