@@ -27,5 +27,5 @@ def on(kind: str, reason: str) -> pytest.MarkDecorator:
 # For tests in which the database makes no difference, such as input that a form refuses before
 # it reaches any: once is enough.
 ONE_DATABASE = pytest.mark.parametrize("database_url", [DATABASES[0]], indirect=True)
-ON_SQLITE = on("sqlite", "its one writer, its file or its pragmas")
+ON_SQLITE = on("sqlite", "its one writer, its file, its pragmas or its plans")
 ON_POSTGRESQL = on("postgresql", "its row locks or its lost connections")
