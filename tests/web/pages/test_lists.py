@@ -93,6 +93,7 @@ def test_smtp_shows_its_record_and_how_long_its_certificate_lasts(
     }  # fmt: skip
     with alice.app.app_context():
         smtp_id = add_smtp(idapp, 1)
+        db.session.get_one(Smtp, smtp_id).created = now() - timedelta(days=50)
         for days in (40, 3, 2, 1):
             add_check(smtp_id, days * 1440, accepted=days != 3)
         add_check(smtp_id, 1, accepted=True, report_json=report)
