@@ -11,10 +11,10 @@ SUITABLE = import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
-.PHONY: help run demo test check lint format words screenshots lock wheels bench fuzz
+.PHONY: help run demo test check check-postgres lint format words screenshots lock wheels bench fuzz
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
 
 run: .venv/run.stamp ## Install, migrate and serve on 127.0.0.1:8000 (PORT=... for another port)
 	@PORT='$(PORT)' exec $(PY) -m smtpweb
@@ -24,6 +24,9 @@ demo: .venv/demo.stamp ## Serve a demo account with sandbox SMTP servers, separa
 
 test: .venv/dev.stamp ## Run the whole test suite (ARGS=... for pytest)
 	@$(PY) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
+
+check-postgres: .venv/dev.stamp ## Run the whole test suite on PostgreSQL instead of on both databases
+	@SMTPWEB_TEST_DATABASE=postgresql $(PY) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 check: lint test ## What must pass before a commit: format, lint, layers, types, tests
 

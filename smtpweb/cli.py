@@ -46,6 +46,8 @@ class UsageError(click.ClickException):
 class Command(click.Command):
     """A command that needs a ready installation and reports our errors as one sentence."""
 
+    without_database: type[click.ClickException] = UsageError
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command inside the application context."""
         if not current_app:
@@ -56,7 +58,13 @@ class Command(click.Command):
         except SmtpwebError as error:
             raise UsageError(error.detail) from None
         except SQLAlchemyError as error:
-            raise UsageError(f"The database cannot be used: {cause(error)}") from None
+            raise self.without_database(f"The database cannot be used: {cause(error)}") from None
+
+
+class RestartedCommand(Command):
+    """A command that a supervisor starts again, except after status 2: a wrong setting."""
+
+    without_database = click.ClickException  # its status is 1
 
 
 class Commands(click.Group):
@@ -369,7 +377,7 @@ def enable_smtp(idsmtp: str) -> None:
 # --- worker --------------------------------------------------------------------------------
 
 
-@click.command("worker", cls=Command)
+@click.command("worker", cls=RestartedCommand)
 @click.option("--with-parent", is_flag=True, help="End when the process that started this ends.")
 def worker(with_parent: bool) -> None:
     """Run scheduled and queued checks and send alarms until SIGTERM; any number can run."""

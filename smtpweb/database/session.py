@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import select as select_module
 import stat
 import threading
 import time
@@ -23,9 +24,10 @@ from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.session import Session
 from sqlalchemy import DateTime, Dialect, Engine, MetaData, Row, Select, String, Update, event
 from sqlalchemy.engine import Connection, make_url
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, scoped_session
+from sqlalchemy.pool import Pool
 from sqlalchemy.types import TypeDecorator
 
 log = logging.getLogger(__name__)
@@ -133,6 +135,12 @@ def engine_options(url: str) -> dict[str, Any]:
             # each read would cost more than the read.
             "autocommit": True,
             "connect_timeout": 5,
+            # A machine that has lost its power closes no connection: without these, whoever waits
+            # for its answer waits for a quarter of an hour.
+            "keepalives_idle": 15,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 30_000,
             "options": f"-c lock_timeout={BUSY_SECONDS}s -c statement_timeout=30s -c timezone=UTC",
         }
     return options
@@ -176,6 +184,25 @@ def _on_connect(dbapi_connection: Any, _record: Any) -> None:
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")  # WAL with NORMAL can lose commits at power loss
     cursor.close()
+
+
+@event.listens_for(Pool, "checkout")
+def _on_checkout(dbapi_connection: Any, _record: Any, _proxy: Any) -> None:
+    """Renew the pool if the server has closed this connection while it was idle.
+
+    Nothing is sent, unlike by SQLAlchemy's "pre-ping": PostgreSQL says goodbye before it closes, so
+    there is something to read. Otherwise the first request after a restart would fail.
+    """
+    if type(dbapi_connection).__module__.startswith("sqlite3"):
+        return
+    if dbapi_connection.closed or _is_readable(dbapi_connection.fileno()):
+        raise InvalidatePoolError("the server has closed the connection")
+
+
+def _is_readable(descriptor: int) -> bool:
+    poll = select_module.poll()
+    poll.register(descriptor, select_module.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _lower(value: object) -> str | None:

@@ -47,12 +47,22 @@ _ORDER = {stage: place for place, stage in enumerate(Stage)}
 
 
 class Carrier:
-    """Runs checks until none is due. ``is_over`` returns whether the worker must end."""
+    """Runs checks until none is due.
+
+    ``is_over`` returns whether the worker must end, ``may_claim`` whether the schedule can be
+    relied on; it may use the database.
+    """
 
     def __init__(
-        self, app: Flask, worker_id: str, is_over: Callable[[], bool], at_once: int = AT_ONCE
+        self,
+        app: Flask,
+        worker_id: str,
+        is_over: Callable[[], bool],
+        at_once: int = AT_ONCE,
+        may_claim: Callable[[], bool] = lambda: True,
     ) -> None:
         self._app, self._worker_id, self._is_over = app, worker_id, is_over
+        self._may_claim = may_claim
         self._at_once = at_once
         self._under_way: dict[asyncio.Task[Report | None], Claim] = {}
         self._ended = asyncio.Event()
@@ -82,7 +92,7 @@ class Carrier:
             room = min(self._at_once - len(self._under_way), PORTION)
             may_claim = over_at is None and room >= min(PORTION, self._at_once) // 2
             if may_claim and time.monotonic() >= claim_at:
-                claimed = await self._ask(partial(claims.claim, self._worker_id, room)) or []
+                claimed = await self._ask(partial(self._claim, room)) or []
                 for claim in claimed:
                     self._begin(claim)
                 more = bool(claimed)
@@ -105,6 +115,9 @@ class Carrier:
             async with asyncio.timeout(min(max(seconds, 0.0), _LOOK)):
                 await self._ended.wait()
         self._ended.clear()
+
+    def _claim(self, room: int) -> list[Claim]:
+        return claims.claim(self._worker_id, room) if self._may_claim() else []
 
     def _begin(self, claim: Claim) -> None:
         task = asyncio.create_task(self._check(claim))

@@ -53,8 +53,7 @@ def claim(worker_id: str, room: int) -> list[Claim]:
     ends_by = moment + timedelta(seconds=settings().check_timeout) + LEASE_MARGIN
     with writing() as session, session.no_autoflush:  # rows of checks are written at once
         hosts = HostPlaces(moment)
-        queued = _queued(moment, ends_by, hosts, max(1, room // 2))
-        _lease(worker_id, queued, ends_by)  # before it looks for servers that are due
+        queued = _queued(worker_id, moment, ends_by, hosts, max(1, room // 2))
         scheduled = _scheduled(moment, ends_by, hosts, room - len(queued))
         # Due again when the lease ends, in case this worker dies
         _lease(worker_id, scheduled, ends_by, next_at=ends_by)
@@ -237,7 +236,9 @@ class _Windows:
 # --- queued checks -------------------------------------------------------------------------
 
 
-def _queued(moment: datetime, ends_by: datetime, hosts: HostPlaces, room: int) -> list[Claim]:
+def _queued(
+    worker_id: str, moment: datetime, ends_by: datetime, hosts: HostPlaces, room: int
+) -> list[Claim]:
     users = db.session.scalars(
         select(Check.user_id)
         .where(Check.queued.is_not(None))
@@ -246,11 +247,16 @@ def _queued(moment: datetime, ends_by: datetime, hosts: HostPlaces, room: int) -
         .limit(_MOST_USERS)
     ).all()
     claims: list[Claim] = []
-    for user_id in users:
-        share = limits.room(user_id) if user_id else room
-        if share <= 0 or len(claims) >= room:
-            continue
-        claims += _queued_of(user_id, moment, ends_by, hosts, min(share, room - len(claims)))
+    # First an equal part for everybody, then what is left: one user may have queued thousands.
+    for part in (max(1, room // max(1, len(users))), room):
+        for user_id in users:
+            left = min(part, room - len(claims))
+            if user_id is not None and left > 0:
+                left = min(left, limits.room(user_id))
+            if left > 0:
+                found = _queued_of(user_id, moment, ends_by, hosts, left)
+                _lease(worker_id, found, ends_by)  # before it looks again, or for what is due
+                claims += found
     return claims
 
 

@@ -24,8 +24,9 @@ from huey.serializer import SignedSerializer
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..config import Settings
+from ..database.models import new_id
 from ..database.session import cause, db, now
-from . import alarms, claims, housekeeping, schedule, workers
+from . import alarms, claims, clock, housekeeping, schedule, workers
 from .carrier import Carrier
 
 log = logging.getLogger(__name__)
@@ -55,6 +56,31 @@ def make_huey(settings: Settings) -> Huey:
     return SqliteHuey(NAME, filename=str(settings.queue_file), **options)
 
 
+class _RedisErrors(logging.Filter):
+    """Reduces Huey's traceback for each attempt to use Redis to a line a minute."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._not_before = 0.0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Edit or drop the record of an error of Redis; leave others."""
+        error = record.exc_info[1] if record.exc_info else None
+        if not isinstance(error, redis.RedisError):
+            return True
+        if time.monotonic() < self._not_before:
+            return False
+        self._not_before = time.monotonic() + TIDY_EVERY
+        record.msg, record.args = "Redis is unavailable: %s", (type(error).__name__,)
+        record.exc_info = None
+        return True
+
+
+_redis_errors = _RedisErrors()
+for _name in ("huey", "huey.consumer", "huey.consumer.Worker", "huey.consumer.Scheduler"):
+    logging.getLogger(_name).addFilter(_redis_errors)
+
+
 def every(seconds: float) -> Callable[[datetime], bool]:
     """Return a rule for Huey's periodic tasks: true at first, then again every so many seconds."""
     last = [0.0]
@@ -74,9 +100,11 @@ class WorkerProcess:
     def __init__(self, app: Flask, settings: Settings) -> None:
         self.app = app
         self.huey = make_huey(settings)
-        self.worker_id = ""
+        self.worker_id = new_id()
         self._carrying, self._delivering = threading.Lock(), threading.Lock()
         self._consumer: _Consumer | None = None
+        self._catching_up = threading.Lock()
+        self._caught_up_at: float | None = None  # by the monotonic clock
         self._clock = time.time() - time.monotonic()
         self._add_jobs()
 
@@ -102,7 +130,8 @@ class WorkerProcess:
 
     def run(self) -> None:
         """Run jobs until SIGTERM; then end within 30 seconds."""
-        self._inside(self._begin)
+        self._inside(clock.repair)  # the clock may have been wrong before the start
+        self._inside(self.beat)
         self._consumer = _Consumer(
             self.huey,
             workers=THREADS,
@@ -126,7 +155,7 @@ class WorkerProcess:
         if not self._carrying.acquire(blocking=False):
             return 0
         try:
-            return Carrier(self.app, self.worker_id, self.is_over).run()
+            return Carrier(self.app, self.worker_id, self.is_over, may_claim=self.may_claim).run()
         finally:
             self._carrying.release()
 
@@ -143,24 +172,46 @@ class WorkerProcess:
         """Check if this process is shutting down."""
         return self._consumer is not None and self._consumer.stop_flag.is_set()
 
-    def _begin(self) -> None:
-        seen = workers.last_seen()
-        if seen is not None and seen < now() - schedule.NOBODY_WORKED:
-            schedule.spread_backlog()
-        self.worker_id = workers.register()
-
     def _beat(self, ended: threading.Event) -> None:
         while not ended.wait(workers.BEAT):
-            self._inside(lambda: workers.beat(self.worker_id))
+            self._inside(self.beat)
+
+    def beat(self) -> None:
+        """Store a heartbeat, after spreading what nobody could check in the meantime.
+
+        The database may have been unavailable when this process started, or for days since.
+        """
+        with self._catching_up:
             self._watch_clock()
+            seen = workers.last_seen()
+            if seen is not None and seen < now() - schedule.NOBODY_WORKED:
+                schedule.spread_backlog()
+            workers.beat(self.worker_id)
+            self._caught_up_at = time.monotonic()
+
+    def may_claim(self) -> bool:
+        """Check if the schedule can be relied on; repair it after a jump of the clock.
+
+        Without this, the first checks after an outage would run before the backlog is spread.
+        """
+        with self._catching_up:
+            self._watch_clock()
+            if self._caught_up_at is None:
+                return False
+            idle = time.monotonic() - self._caught_up_at
+            return idle < schedule.NOBODY_WORKED.total_seconds()
 
     def _watch_clock(self) -> None:
         """Spread the schedule after the clock has jumped ahead; repair it after a jump back."""
-        clock = time.time() - time.monotonic()
-        jump, self._clock = clock - self._clock, clock
+        offset = time.time() - time.monotonic()
+        jump = offset - self._clock
         if abs(jump) > _CLOCK_JUMP:
             log.warning("the clock has jumped by %s", timedelta(seconds=round(jump)))
-            self._inside(schedule.spread_backlog if jump > 0 else schedule.reconcile)
+            if jump > 0:
+                schedule.spread_backlog()
+            else:
+                clock.repair()
+        self._clock = offset  # not before: the database may have been unavailable
 
     def _inside(self, operation: Callable[[], Any]) -> Any:
         """Call in the app context; log and return None if the database is unavailable."""

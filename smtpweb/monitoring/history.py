@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import median
@@ -10,6 +10,9 @@ from typing import Any
 
 from sqlalchemy import select
 
+from ..checking import facts
+from ..checking.facts import TOTAL
+from ..config import settings
 from ..database.models import Check, Smtp, StatusChange, User
 from ..database.session import AnyRow, fetch, now
 from ..mailcheck import Stage
@@ -19,7 +22,6 @@ DAYS = (1, 7, 30, 90)
 COLUMNS = 30  # of a chart
 SHOWN = 20  # changes of state
 _MOST_ROWS = 20_000  # 90 days of a check every 15 minutes are 8,640
-TOTAL = "total"
 
 UP = frozenset({SmtpState.ACTIVE.value, SmtpState.DEGRADED.value})
 DOWN = frozenset({SmtpState.DISABLED.value})
@@ -64,23 +66,35 @@ def changes(smtp_id: str, days: int = DAYS[-1]) -> Sequence[AnyRow]:
     )  # fmt: skip
 
 
-def uptimes(smtp: Smtp, newest_first: Sequence[Any]) -> list[Uptime]:
-    """Compute the uptime for each of :data:`DAYS` from the changes of the longest of them."""
+def known_since() -> datetime | None:
+    """Return since when all changes of state are kept; None if they are kept for ever."""
+    days = settings().keep_days
+    return now() - timedelta(days=days) if days else None
+
+
+def uptimes(smtp: Smtp, newest_first: Sequence[Any], since: datetime | None = None) -> list[Uptime]:
+    """Compute the uptime for each of :data:`DAYS` from the changes of the longest of them.
+
+    Changes before ``since`` may have been removed, so the states of that time are unknown.
+    """
     moment = now()
-    spans = list(_spans(smtp, newest_first, moment))
+    spans = list(_spans(smtp, newest_first, moment, since))
     return [_uptime(days, spans, moment - timedelta(days=days)) for days in DAYS]
 
 
 _Span = tuple[datetime, datetime, str]
 
 
-def _spans(smtp: Smtp, newest_first: Sequence[Any], moment: datetime) -> Iterable[_Span]:
-    """Yield (start, end, state), newest first, back to the server's creation."""
+def _spans(
+    smtp: Smtp, newest_first: Sequence[Any], moment: datetime, since: datetime | None
+) -> Iterable[_Span]:
+    """Yield (start, end, state), newest first, back to where the state is known."""
     until, state = moment, smtp_state(smtp).value
     for change in newest_first:
         yield change.at, until, state
         until, state = change.at, change.before
-    yield min(smtp.created, until), until, state
+    first = smtp.created if since is None else max(smtp.created, since)
+    yield min(first, until), until, state
 
 
 def _uptime(days: int, spans: Iterable[_Span], since: datetime) -> Uptime:
@@ -100,11 +114,18 @@ def times(smtp_id: str, days: int) -> Sequence[AnyRow]:
 
     Rows are (id, started, accepted, stage, times).
     """
+    moment = now()
+    return checks_between(smtp_id, moment - timedelta(days=days), moment + timedelta(days=1))
+
+
+def checks_between(smtp_id: str, since: datetime, until: datetime) -> Sequence[AnyRow]:
+    """Return the finished checks that were started in this time, as :func:`times` does."""
     rows = fetch(
         select(Check.id, Check.started, Check.accepted, Check.stage, Check.times)
         .where(
             Check.smtp_id == smtp_id,
-            Check.started > now() - timedelta(days=days),
+            Check.started >= since,
+            Check.started < until,
             Check.finished.is_not(None),
         )
         .order_by(Check.started.desc(), Check.id)
@@ -115,13 +136,17 @@ def times(smtp_id: str, days: int) -> Sequence[AnyRow]:
 
 @dataclass(frozen=True)
 class StageTime:
-    """Times of a stage in milliseconds; ``slowest_id`` is the check with the slowest."""
+    """Times of a stage in milliseconds.
+
+    ``typical``: the median of checks, or the average where they come from daily sums. Only with
+    checks there is ``slowest_id``, the check with the slowest.
+    """
 
     stage: str  # or "total"
     count: int
-    median: float
+    typical: float
     slowest: float
-    slowest_id: str
+    slowest_id: str | None
 
 
 def stage_times(rows: Iterable[Any]) -> list[StageTime]:
@@ -131,9 +156,8 @@ def stage_times(rows: Iterable[Any]) -> list[StageTime]:
     """
     by_stage: dict[str, list[tuple[float, str]]] = {}
     for row in rows:
-        for stage, milliseconds in (row.times or {}).items():
-            if row.accepted or stage not in (row.stage, TOTAL):
-                by_stage.setdefault(stage, []).append((milliseconds, row.id))
+        for stage, milliseconds in facts.completed(row.times or {}, row).items():
+            by_stage.setdefault(stage, []).append((milliseconds, row.id))
     return [
         StageTime(name, len(taken), median(milliseconds for milliseconds, _ in taken), *max(taken))
         for name in (*(stage.value for stage in Stage), TOTAL)
@@ -142,18 +166,37 @@ def stage_times(rows: Iterable[Any]) -> list[StageTime]:
 
 
 @dataclass(frozen=True)
-class Column:
-    """A column of the chart: the typical accepted check of its period, and the last failed one.
+class Typical:
+    """The times of a column, with the check to link to, if it is kept."""
 
-    Both are rows of :func:`times` or None. The typical check is the median by total time, so that
-    its stages add up and the column can link to it.
+    id: str | None
+    times: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The last failed check of a column, or only its period, if the check is not kept."""
+
+    id: str | None
+    stage: str | None
+    started: datetime
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the chart: what an accepted check of its period took, and the last failed one.
+
+    The typical check is the median by total time, so that its stages add up and the column can
+    link to it. From daily sums, its times are averages.
     """
 
     since: datetime
     until: datetime
-    typical: Any
-    failed: Any
+    typical: Typical | None
+    failed: Failed | None
     checks: int
+    failures: int
+    is_average: bool = False
 
 
 def columns(rows: Sequence[Any], days: int) -> list[Column]:
@@ -177,10 +220,12 @@ def _column(rows: Sequence[Any], since: datetime, until: datetime) -> Column:
         key=lambda row: row.times[TOTAL],
     )
     failed = [row for row in rows if not row.accepted and row.stage != Stage.POLICY]
+    middle = accepted[(len(accepted) - 1) // 2] if accepted else None
     return Column(
         since,
         until,
-        typical=accepted[(len(accepted) - 1) // 2] if accepted else None,
-        failed=failed[-1] if failed else None,
+        typical=Typical(middle.id, middle.times) if middle else None,
+        failed=Failed(failed[-1].id, failed[-1].stage, failed[-1].started) if failed else None,
         checks=len(rows),
+        failures=len(failed),
     )

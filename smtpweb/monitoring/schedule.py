@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 PORTION = 10_000  # rows that one transaction changes
 NOBODY_WORKED = timedelta(minutes=10)  # without a worker, after which a backlog is spread
 _LATE = timedelta(minutes=5)
+_LATEST = 1.2  # times the interval; jitter only takes it to 1.1
 _LONGEST_LEASE = timedelta(minutes=10)  # no setting lets a check take so long
 
 
@@ -58,6 +59,34 @@ def spread_backlog() -> int:
     if count:
         log.warning("spread %s overdue checks over the next hour", count)
     return count
+
+
+def bring_forward() -> int:
+    """Bring forward the checks of working servers planned later than their interval permits.
+
+    A clock that was ahead for hours left them there; return how many. Those of disabled servers
+    wait up to a day by rule, so :func:`reconcile` repairs only what is later than any rule permits.
+    """
+    moment, shorter, total = now(), 0, 0
+    for minutes in rule.USUAL_EVERY:
+        every = timedelta(minutes=minutes)
+        is_of_these = (
+            select(Smtp.id)
+            .join(Smtp.app)
+            .where(
+                Due.smtp_id == Smtp.id, Smtp.enabled, App.checkevery.between(shorter + 1, minutes)
+            )
+            .exists()
+        )
+        total += _in_portions(
+            [Due.next_at > moment + every * _LATEST, is_of_these],
+            {"next_at": rule.some_time(min(every, rule.SPREAD))},
+        )
+        shorter = minutes
+    if total:
+        log.warning("brought forward %s checks that were planned too late", total)
+    reconcile()
+    return total
 
 
 def reconcile() -> None:

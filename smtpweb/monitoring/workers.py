@@ -19,21 +19,18 @@ _FORGOTTEN = timedelta(days=1)
 
 def register() -> str:
     """Add a row for this process and return its id."""
-    worker = Worker(
-        id=new_id(),
-        name=f"{socket.gethostname()[:80]}:{os.getpid()}",
-        version=__version__,
-        seen=now(),
-    )
-    with writing() as session:
-        session.add(worker)
-    return worker.id
+    worker_id = new_id()
+    beat(worker_id)
+    return worker_id
 
 
 def beat(worker_id: str) -> None:
-    """Store a heartbeat."""
+    """Store a heartbeat, in a new row if there is none, as after the restore of a backup."""
     with writing() as session:
-        session.execute(update(Worker).where(Worker.id == worker_id).values(seen=now()))
+        updated = session.execute(update(Worker).where(Worker.id == worker_id).values(seen=now()))
+        if not updated.rowcount:  # type: ignore[attr-defined]
+            name = f"{socket.gethostname()[:80]}:{os.getpid()}"
+            session.add(Worker(id=worker_id, name=name, version=__version__, seen=now()))
 
 
 def leave(worker_id: str) -> None:

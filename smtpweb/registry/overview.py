@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -27,8 +27,7 @@ from sqlalchemy import (
 
 from ..accounts.ownership import may_see_app, visible_apps, visible_smtps
 from ..database.models import App, Check, Smtp
-from ..database.session import AnyRow, AnySelect, UtcDateTime, db, now
-from ..mailcheck import Stage
+from ..database.session import AnyRow, AnySelect, UtcDateTime, db
 from . import names, states
 from .states import AppState, SmtpState
 
@@ -36,7 +35,6 @@ APP_STATES = ("", "problems")
 APP_SORTS = ("name", "state", "created")
 SMTP_STATES = ("", *(state.value for state in SmtpState))
 SMTP_SORTS = ("priority", "name", "host", "checked")
-TALLIED = timedelta(days=30)
 MARKS = 30  # the number of latest checks that a bar shows for an SMTP server
 
 _IS_OPEN = Check.finished.is_(None).label("is_open")
@@ -324,16 +322,3 @@ def newest(marks: Mapping[str, Sequence[AnyRow]]) -> dict[str, AnyRow]:
         ).where(Check.id.in_([checks[0].id for checks in marks.values() if checks]))
     )  # fmt: skip
     return {row.smtp_id: row for row in rows}
-
-
-def tally(smtp_id: str) -> tuple[int, int]:
-    """Return how many checks were accepted, and how many were conclusive, within ``TALLIED``."""
-    accepted, judging = db.session.execute(
-        select(
-            func.count().filter(Check.accepted.is_(True)),
-            func.count().filter(or_(Check.accepted.is_(True), Check.stage != Stage.POLICY)),
-        ).where(
-            Check.smtp_id == smtp_id, Check.started > now() - TALLIED, Check.finished.is_not(None)
-        )
-    ).one()
-    return accepted, judging

@@ -15,6 +15,7 @@ from ..database.models import App, Due, Smtp
 from ..database.session import UtcDateTime, db, now
 
 LEAST_EVERY, MOST_EVERY = 15, 24 * 60  # minutes; 0 means never
+USUAL_EVERY = (15, 30, 60, 120, 240, 480, 720, MOST_EVERY)  # minutes
 DAY = timedelta(days=1)
 SOON = timedelta(minutes=1)  # after a server was saved or enabled
 # After a temporary failure, before it disables a server.

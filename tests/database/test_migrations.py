@@ -21,7 +21,9 @@ from smtpweb.app import create_app
 from smtpweb.config import MIGRATIONS, ROOT
 from smtpweb.database import migrations
 from smtpweb.database.session import Base, db
-from tests.conftest import DATABASES, KEY, create_database, migrate, settings_for
+from tests.conftest import KEY, migrate, settings_for
+from tests.support.databases import DATABASES
+from tests.support.postgres_cluster import create_database
 
 
 @pytest.fixture(params=DATABASES)

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from collections import Counter
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from sqlalchemy.exc import StatementError
 
 from smtpweb.database.models import App, User
 from smtpweb.database.session import db, fetch, now, writing
+from tests.support.browser import signed_in
 from tests.support.databases import ON_POSTGRESQL, ON_SQLITE
 from tests.support.people import Person
 from tests.support.threads import at_once
@@ -109,22 +111,54 @@ def test_reads_go_on_and_writes_answer_503_while_another_program_writes(
     assert alice.get("/private/apps/findAll", page=0, size=9).json["totalElements"] == 2
 
 
+def use_connections(app: Flask, count: int) -> None:
+    """Leave so many connections in the pool."""
+    with app.app_context(), ExitStack() as stack:
+        for _ in range(count):
+            stack.enter_context(db.engine.connect())
+
+
+def lose_connections(app: Flask) -> None:
+    """Let the server close all connections to this database, as when it restarts."""
+    with app.app_context():
+        other = create_engine(db.engine.url)
+        with other.connect() as connection:
+            connection.execute(
+                text(
+                    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+            )
+        other.dispose()
+
+
 @ON_POSTGRESQL
-def test_lost_connections_cost_a_read_nothing(alice: Person, app: Flask) -> None:
+@pytest.mark.parametrize("first", ["read", "write", "page"])
+def test_lost_connections_cost_a_request_nothing(alice: Person, app: Flask, first: str) -> None:
+    """Whatever it does first: nobody sees that the database was restarted."""
     shop = alice.make_app()
     smtp = alice.make_smtp(shop["_id"])
-    with app.app_context():
-        for _ in range(2):
-            with db.engine.connect() as connection:
-                connection.execute(
-                    text(
-                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-                    )
-                )
-                connection.invalidate()  # and this one too
-    assert alice.smtps(shop["_id"]) == [smtp]
-    assert alice.make_app("after")["name"] == "after"
+    browser = signed_in(app, alice)
+    use_connections(app, 3)
+    lose_connections(app)
+    if first == "read":
+        assert alice.smtps(shop["_id"]) == [smtp]
+    elif first == "write":
+        assert alice.make_app("after")["name"] == "after"
+    else:
+        browser.get("/apps")
+
+
+@ON_POSTGRESQL
+def test_connections_that_are_lost_without_a_word_cost_a_read_nothing(
+    alice: Person, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a firewall forgets them, or between the look and the statement."""
+    smtp = alice.make_smtp(alice.make_app()["_id"])
+    use_connections(app, 3)
+    lose_connections(app)
+    monkeypatch.setattr("smtpweb.database.session._is_readable", lambda _descriptor: False)
+    assert alice.smtps(smtp["idapp"]) == [smtp]
 
 
 @ON_SQLITE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections import Counter
 from datetime import timedelta
@@ -25,7 +26,7 @@ from smtpweb.monitoring import (
 )
 from smtpweb.monitoring.settlement import Result
 from smtpweb.registry import schedule as rule
-from smtpweb.registry import smtps, switches
+from smtpweb.registry import smtps, switches, transfers
 from smtpweb.registry.states import SmtpState, smtp_state
 from tests.support.browser import one_database
 from tests.support.fake_smtp import Slowly, fake_smtp
@@ -208,7 +209,7 @@ def test_user_with_three_servers_does_not_wait_for_one_with_many(
     alice: Person, charlie: Person, idapp: str, first: str
 ) -> None:
     mine = charlie.make_app("small")["_id"]
-    add_many(alice, idapp, 2000, ago=HOUR if first == "heavy" else HOUR / 2)
+    add_many(alice, idapp, 10_000, ago=HOUR if first == "heavy" else HOUR / 2)
     add_many(charlie, mine, 3, ago=HOUR / 2 if first == "heavy" else HOUR)
     claims._looks_for_others.took(0)
     claims._looks_for_others._not_before = 0
@@ -217,6 +218,36 @@ def test_user_with_three_servers_does_not_wait_for_one_with_many(
     claimed = {one.smtp_id for one in claim(alice, 50)}
     assert of_charlie <= claimed
     assert len(claimed) == 50  # and nothing is left idle
+
+
+@pytest.mark.parametrize("at_once", [0, 2, 1000])
+def test_user_who_queued_three_checks_does_not_wait_for_one_who_queued_thousands(
+    alice: Person, charlie: Person, idapp: str, at_once: int
+) -> None:
+    """Whatever a user may run at once; and nothing is left idle."""
+    settings = services(alice.app).settings
+    services(alice.app).settings = dataclasses.replace(
+        settings, checks_at_once=at_once, checks_per_user=0
+    )
+    mine = charlie.make_app("small")["_id"]
+    add_many(alice, idapp, 10_000, ago=-HOUR)
+    add_many(charlie, mine, 3, ago=-HOUR)
+    with alice.app.app_context():
+        for person, app_id, ago in ((alice, idapp, HOUR), (charlie, mine, HOUR / 2)):
+            ids = db.session.scalars(select(Smtp.id).where(Smtp.app_id == app_id)).all()
+            db.session.execute(
+                insert(Check),
+                [{"id": new_id(), "smtp_id": smtp_id, "user_id": person.user_id, "kind": "bulk",
+                  "smtp_version": 1, "mode": "email", "queued": now() - ago, "started": now(),
+                  "ends_by": now(), "applied": False} for smtp_id in ids],
+            )  # fmt: skip
+        db.session.commit()
+        claimed = claims.claim("w" * 24, 50)
+        users = Counter(db.session.get_one(Check, one.check_id).user_id for one in claimed)
+    if at_once == 2:
+        assert users == {alice.user_id: 1, charlie.user_id: 1}
+    else:
+        assert users == {alice.user_id: 22, charlie.user_id: 3}
 
 
 def test_host_has_two_checks_at_a_time_and_the_others_are_spaced(alice: Person, idapp: str) -> None:
@@ -271,6 +302,69 @@ def test_server_edited_while_its_batch_runs_is_not_judged(alice: Person, idapp: 
         assert (check.accepted, check.applied) == (False, False)
         assert smtp_state(db.session.get_one(Smtp, smtp_id)) is SmtpState.UNCHECKED
     assert timedelta(0) < next_at_of(alice.app, smtp_id) - now() < timedelta(seconds=70)
+
+
+def test_server_moved_while_its_batch_runs_is_not_judged_by_the_old_app(
+    alice: Person, idapp: str
+) -> None:
+    """The test address and From address of its new app may be others."""
+    other = alice.make_app("other", testemail="other@example.com", checkevery=1440)["_id"]
+    with fake_smtp(replies={"EHLO": Slowly(1, "250 slow"), "RCPT": "550 5.7.1 no"}) as server:
+        smtp_id = alice.make_smtp(idapp, host=server.host, port=server.port)["_id"]
+        make_due(alice.app)
+
+        def move() -> None:
+            until_claimed(alice, smtp_id)
+            with alice.app.app_context():
+                transfers.move(alice.user_id, smtp_id, other)
+
+        run_while(alice, move)
+        with alice.app.app_context():
+            smtp = db.session.get_one(Smtp, smtp_id)
+            assert (smtp.app_id, smtp.checking_until) == (other, None)
+            assert smtp_state(smtp) is SmtpState.UNCHECKED
+            assert db.session.query(Check).one().applied is False
+        row = due_row(alice.app, smtp_id)
+        assert (row.lease_until, row.leased_by) == (None, None)
+        assert timedelta(0) < not_none(row.next_at) - now() < timedelta(seconds=70)
+        server.knobs["replies"].clear()
+        make_due(alice.app)
+        assert work(alice.app) == 1
+    with alice.app.app_context():
+        assert smtp_state(db.session.get_one(Smtp, smtp_id)) is SmtpState.ACTIVE
+    assert next_at_of(alice.app, smtp_id) - now() > HOUR * 20  # by its new app
+    assert any(line.startswith("RCPT TO:<other@example.com>") for line in server.heard)
+
+
+def test_app_removed_while_its_batch_runs_is_gone(alice: Person, idapp: str) -> None:
+    with fake_smtp(replies={"EHLO": Slowly(1, "250 slow")}) as server:
+        smtp_id = alice.make_smtp(idapp, host=server.host, port=server.port)["_id"]
+        make_due(alice.app)
+
+        def remove() -> None:
+            until_claimed(alice, smtp_id)
+            assert alice.post("/private/apps/remove", idapp=idapp).status_code == 200
+
+        run_while(alice, remove)
+    with alice.app.app_context():
+        for model in (App, Smtp, Due, Check, StatusChange):
+            assert db.session.query(model).count() == 0
+
+
+def test_app_whose_schedule_is_turned_off_while_its_batch_runs_is_not_checked_again(
+    alice: Person, idapp: str
+) -> None:
+    with fake_smtp(replies={"EHLO": Slowly(1, "250 slow")}) as server:
+        smtp_id = alice.make_smtp(idapp, host=server.host, port=server.port)["_id"]
+        make_due(alice.app)
+
+        def turn_off() -> None:
+            until_claimed(alice, smtp_id)
+            alice.make_app("shop", idapp=idapp, checkevery=0)
+
+        run_while(alice, turn_off)
+    row = due_row(alice.app, smtp_id)
+    assert (row.next_at, row.lease_until) == (None, None)
 
 
 def test_server_turned_off_while_its_batch_runs_stays_off(alice: Person, idapp: str) -> None:
@@ -417,7 +511,6 @@ def test_cause_of_ours_changes_no_state_and_is_one_incident(alice: Person, idapp
         good = {"host": server.host, "port": server.port, "starttls": True}
         ids = [alice.make_smtp(idapp, **good)["_id"] for _ in range(3)]
         settings = services(alice.app).settings
-        import dataclasses
         from pathlib import Path
 
         services(alice.app).settings = dataclasses.replace(

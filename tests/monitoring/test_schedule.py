@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select, update
+from sqlalchemy.exc import OperationalError
 
-from smtpweb.database.models import App, Check, Due, Smtp, StatusChange
+from smtpweb.database.models import App, Check, Due, Smtp, StatusChange, Worker
 from smtpweb.database.session import db, now
+from smtpweb.extensions import services
+from smtpweb.monitoring import clock
+from smtpweb.monitoring.engine import WorkerProcess
 from smtpweb.registry import schedule as rule
 from smtpweb.registry.states import SmtpState, smtp_state
 from tests.support.browser import one_database
 from tests.support.fake_smtp import EachConnection, fake_smtp
+from tests.support.matching import not_none
 from tests.support.people import Person
 from tests.support.worker import due_row, make_due, work
 
 MINUTE = timedelta(minutes=1)
+DAY = timedelta(days=1)
 
 
 @pytest.fixture
@@ -211,3 +220,115 @@ def test_app_without_a_schedule_has_no_check_due(alice: Person, idapp: str) -> N
         rule.replan(app)
         db.session.commit()
     assert timedelta(0) <= wait(alice, smtp_id) + timedelta(seconds=1) < 16 * MINUTE
+
+
+# --- outages and clocks --------------------------------------------------------------------
+
+
+@pytest.fixture
+def process(alice: Person) -> Iterator[WorkerProcess]:
+    """A worker that has not started yet."""
+    worker = WorkerProcess(alice.app, services(alice.app).settings)
+    yield worker
+    worker.huey.storage.close()
+
+
+def test_backlog_is_spread_before_anything_is_claimed_after_a_day_without_a_database(
+    alice: Person, idapp: str, process: WorkerProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker was there all the time, so it does not start: it goes on."""
+    with fake_smtp(host="0.0.0.0") as server:
+        for number in range(1, 21):
+            alice.make_smtp(idapp, host=f"127.0.0.{number}", port=server.port)
+        with alice.app.app_context():
+            process.beat()
+        make_due(alice.app, ago=timedelta(days=1))
+        with alice.app.app_context():
+            db.session.execute(update(Worker).values(seen=now() - timedelta(days=1)))
+            db.session.commit()
+        process._caught_up_at = time.monotonic() - DAY.total_seconds()
+        assert process.carry() == 0
+        assert server.connections == 0
+        with alice.app.app_context():
+            process.beat()
+        process.carry()
+        assert server.connections < 5
+    with alice.app.app_context():
+        waits = [not_none(at) - now() for at in db.session.scalars(select(Due.next_at))]
+    assert max(waits) > 20 * MINUTE
+    assert all(timedelta(minutes=-1) < one <= timedelta(hours=1.2) for one in waits)
+
+
+def test_worker_without_a_heartbeat_claims_nothing(
+    alice: Person, idapp: str, process: WorkerProcess
+) -> None:
+    """Its database was away when it started: it does not know yet who worked last."""
+    with fake_smtp() as server:
+        alice.make_smtp(idapp, host=server.host, port=server.port)
+        make_due(alice.app)
+        assert process.carry() == 0
+        with alice.app.app_context():
+            process.beat()
+        assert process.carry() == 1
+
+
+def test_clock_that_jumps_ahead_spreads_what_is_overdue(
+    alice: Person, idapp: str, process: WorkerProcess
+) -> None:
+    """As after a laptop slept for a day: the monotonic clock stood still."""
+    with fake_smtp(host="0.0.0.0") as server:
+        for number in range(1, 21):
+            alice.make_smtp(idapp, host=f"127.0.0.{number}", port=server.port)
+        with alice.app.app_context():
+            process.beat()
+        make_due(alice.app, ago=DAY)
+        process._clock -= DAY.total_seconds()
+        process.carry()
+        assert server.connections < 5
+    with alice.app.app_context():
+        waits = [not_none(at) - now() for at in db.session.scalars(select(Due.next_at))]
+    assert max(waits) > 20 * MINUTE
+
+
+@pytest.mark.parametrize("hours", [3, 20, 400 * 24])
+def test_clock_that_jumps_back_leaves_no_server_waiting(
+    alice: Person, process: WorkerProcess, hours: int
+) -> None:
+    """Their next check was planned by a clock that was ahead for so long."""
+    ids = {}
+    for every in (15, 60, 1440):
+        app = alice.make_app(f"every {every}", checkevery=every)["_id"]
+        ids[every] = alice.make_smtp(app, host="mail.example.net")["_id"]
+    disabled = alice.make_smtp(app, host="mail.example.net")["_id"]
+    with alice.app.app_context():
+        process.beat()
+        for due in db.session.scalars(select(Due)):
+            due.next_at = now() + timedelta(hours=hours)
+        db.session.get_one(Smtp, disabled).enabled = False
+        db.session.commit()
+        process._clock += hours * 3600
+        process.beat()
+    for every, smtp_id in ids.items():
+        assert wait(alice, smtp_id) <= max(timedelta(hours=1), every * MINUTE) + MINUTE
+    assert wait(alice, ids[15]) <= 16 * MINUTE
+    assert wait(alice, disabled) <= DAY * 1.5
+
+
+def test_jump_of_the_clock_is_repaired_once_the_database_is_back(
+    alice: Person, process: WorkerProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    smtp_id = alice.make_smtp(alice.make_app("shop")["_id"])["_id"]
+    with alice.app.app_context():
+        process.beat()
+        db.session.get_one(Due, smtp_id).next_at = now() + 20 * timedelta(hours=1)
+        db.session.commit()
+    process._clock += DAY.total_seconds()
+
+    def away() -> int:
+        raise OperationalError("UPDATE", {}, Exception("server closed the connection"))
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(clock, "repair", away)
+        process._inside(process.beat)
+    process._inside(process.beat)
+    assert wait(alice, smtp_id) <= timedelta(hours=1)

@@ -3,115 +3,39 @@
 from __future__ import annotations
 
 import signal
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from flask import Flask
-from sqlalchemy import select
 
-from smtpweb.app import create_app
 from smtpweb.config import load
-from smtpweb.database.models import App, Check, Due, Smtp, User, Worker
-from smtpweb.database.session import db, now, writing
+from smtpweb.database.models import Check, Due, Smtp, Worker
+from smtpweb.database.session import db, now
 from smtpweb.extensions import services
 from smtpweb.monitoring import engine
 from tests.conftest import cannot_run
 from tests.support import redis_server as redis_support
-from tests.support.fake_smtp import FakeServer, fake_smtp
-from tests.support.serving import Program, clean_environment, flask, installation_settings, program
-
-
-@pytest.fixture(scope="module")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    folder = tmp_path_factory.mktemp("migrated")
-    flask(clean_environment(folder, **installation_settings(folder)), "db", "upgrade")
-    return (folder / "smtpweb.db").read_bytes()
-
-
-class Place:
-    """An installation in a folder, and the application that looks into its database."""
-
-    def __init__(self, folder: Path, migrated: bytes, **settings: str) -> None:
-        (folder / "smtpweb.db").write_bytes(migrated)
-        self.folder = folder
-        self.settings = installation_settings(folder) | {
-            "SMTPWEB_EGRESS_ALLOW": "127.0.0.0/8",
-            "SMTPWEB_EGRESS_PORTS": "*",
-            "SMTPWEB_CHECK_TIMEOUT": "3",
-            **settings,
-        }
-        self.app: Flask = create_app(load(self.settings))
-
-    @contextmanager
-    def worker(self, name: str = "worker") -> Iterator[Program]:
-        command = [sys.executable, "-m", "smtpweb", "worker"]
-        env = clean_environment(self.folder, **self.settings)
-        with program(command, env=env, log=self.folder / f"{name}.log") as running:
-            running.wait_for(lambda: self.count(Worker) > 0)
-            yield running
-
-    def count(self, model: type, *which: object) -> int:
-        with self.app.app_context():
-            return len(db.session.scalars(select(model).where(*which)).all())  # type: ignore[arg-type]
-
-    def add_due(self, server: FakeServer, count: int = 1) -> None:
-        with self.app.app_context(), writing() as session:  # a worker may be writing
-            user = session.scalar(select(User))
-            if user is None:
-                user = User(name="a", name_key="a", email="a@example.com", password_hash="x")
-                session.add(user)
-                session.flush()
-                session.add(
-                    App(user_id=user.id, name="shop", testemail="a@example.com",
-                        defaultfromemail="b@example.com")
-                )  # fmt: skip
-                session.flush()
-            app = session.scalars(select(App)).one()
-            for _ in range(count):
-                smtp = Smtp(app_id=app.id, host=server.host, port=server.port)
-                session.add(smtp)
-                session.flush()
-                session.add(
-                    Due(smtp_id=smtp.id, user_id=user.id, host=server.host, next_at=now(),
-                        attempt=0)
-                )  # fmt: skip
-
-    def finished(self) -> int:
-        return self.count(Check, Check.finished.is_not(None))
-
-    def close(self) -> None:
-        with self.app.app_context():
-            db.session.remove()
-            db.engine.dispose()
+from tests.support.deployed import Installation, until
+from tests.support.fake_smtp import fake_smtp
 
 
 @pytest.fixture(params=["sqlite", "redis"])
-def place(request: pytest.FixtureRequest, tmp_path: Path, migrated: bytes) -> Iterator[Place]:
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Installation]:
     if request.param == "sqlite":
-        found = Place(tmp_path, migrated)
+        found = Installation(tmp_path)
         yield found
         found.close()
         return
     if redis_support.PROGRAM is None:
         cannot_run("no redis-server")
     with redis_support.redis_server(tmp_path) as (url, _):
-        found = Place(tmp_path, migrated, SMTPWEB_REDIS_URL=url)
+        found = Installation(tmp_path, SMTPWEB_REDIS_URL=url)
         yield found
         found.close()
 
 
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end, "not in time"
-        time.sleep(0.1)
-
-
-def test_worker_checks_what_is_due_and_ends_when_told(place: Place) -> None:
+def test_worker_checks_what_is_due_and_ends_when_told(place: Installation) -> None:
     with fake_smtp() as server:
         place.add_due(server, 3)
         with place.worker() as running:
@@ -123,7 +47,7 @@ def test_worker_checks_what_is_due_and_ends_when_told(place: Place) -> None:
     assert place.count(Due, Due.lease_until.is_not(None)) == 0
 
 
-def test_claims_of_a_killed_worker_are_checked_by_the_next_one(place: Place) -> None:
+def test_claims_of_a_killed_worker_are_checked_by_the_next_one(place: Installation) -> None:
     from smtpweb.monitoring import claims
 
     with fake_smtp() as server:
@@ -139,12 +63,12 @@ def test_claims_of_a_killed_worker_are_checked_by_the_next_one(place: Place) -> 
     assert place.count(Check) == 4  # the lost ones stay, interrupted
 
 
-def test_redis_may_go_away_and_come_back_empty(tmp_path: Path, migrated: bytes) -> None:
+def test_redis_may_go_away_and_come_back_empty(tmp_path: Path) -> None:
     if redis_support.PROGRAM is None:
         cannot_run("no redis-server")
     with fake_smtp() as server:
         with redis_support.redis_server(tmp_path) as (url, _):
-            place = Place(tmp_path, migrated, SMTPWEB_REDIS_URL=url)
+            place = Installation(tmp_path, SMTPWEB_REDIS_URL=url)
             port = int(url.rsplit(":", 1)[1].partition("/")[0])
             running = place.worker()
             worker = running.__enter__()
@@ -161,9 +85,9 @@ def test_redis_may_go_away_and_come_back_empty(tmp_path: Path, migrated: bytes) 
             place.close()
 
 
-def test_jobs_in_redis_are_signed_and_hold_no_secret(tmp_path: Path, migrated: bytes) -> None:
+def test_jobs_in_redis_are_signed_and_hold_no_secret(tmp_path: Path) -> None:
     """Whoever can write there must not make us load an object of theirs."""
-    place = Place(tmp_path, migrated)
+    place = Installation(tmp_path)
     settings = services(place.app).settings
     huey = engine.make_huey(settings)
     assert type(huey.serializer).__name__ == "SignedSerializer"

@@ -7,7 +7,6 @@ import http.client
 import json
 import shutil
 import socket
-import sqlite3
 import ssl
 import sys
 from collections.abc import Iterator
@@ -17,15 +16,18 @@ from pathlib import Path
 
 import pytest
 import trustme
+from sqlalchemy import create_engine, select
 
 from smtpweb.__main__ import gunicorn
 from smtpweb.config import ROOT
+from smtpweb.database.models import FailedLogin
 from tests.conftest import cannot_run
 from tests.support.fake_smtp import Slowly, fake_smtp
 from tests.support.guest import Guest
 from tests.support.people import PASSWORD
 from tests.support.serving import (
     clean_environment,
+    database_of,
     flask,
     free_port,
     installation_settings,
@@ -42,7 +44,7 @@ class Front:
     https: int
     http: int
     trust: ssl.SSLContext
-    database: Path
+    database: str  # its URL
 
     def request(
         self,
@@ -105,7 +107,7 @@ def prepared(folder: Path) -> tuple[list[str], Front]:
         f"http {{ access_log off; {temporary} include {folder}/smtpweb.conf; }}\n"
     )
     command = [nginx, "-p", str(folder), "-c", str(folder / "nginx.conf")]
-    return command, Front(https, plain, trust, folder / "smtpweb.db")
+    return command, Front(https, plain, trust, database_of(folder))
 
 
 @pytest.fixture(scope="module")
@@ -219,9 +221,10 @@ def test_body_over_the_limit_on_a_page_is_refused(front: Front) -> None:
 
 
 def networks_of_failed_logins(front: Front) -> set[str]:
-    with sqlite3.connect(front.database) as connection:
-        found = {row[0] for row in connection.execute("SELECT network FROM failed_login")}
-    connection.close()
+    engine = create_engine(front.database)
+    with engine.connect() as connection:
+        found = set(connection.execute(select(FailedLogin.network)).scalars())
+    engine.dispose()
     return found
 
 

@@ -20,6 +20,7 @@ from smtpweb.registry import fields
 from smtpweb.registry.apps import AppChanges
 from smtpweb.registry.destination import Fate, fate_of_password, moves
 from smtpweb.registry.smtps import SmtpChanges
+from tests.support.databases import DATABASES
 
 TABLES = [(fields.SMTP, SmtpChanges, Smtp), (fields.APP, AppChanges, App)]
 
@@ -221,7 +222,7 @@ def run_in(copy: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_field_added_to_the_table_works_in_api_form_export_and_import(copy: Path) -> None:
-    ran = run_in(copy, "tests/web/test_the_copy.py", "-k", "sqlite")
+    ran = run_in(copy, "tests/web/test_the_copy.py", "-k", DATABASES[0])
     assert ran.returncode == 0, ran.stdout
     assert "1 passed" in ran.stdout
 

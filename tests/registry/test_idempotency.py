@@ -16,6 +16,7 @@ from smtpweb.database.models import App, IdempotencyKey, Smtp
 from smtpweb.database.session import db
 from smtpweb.extensions import services
 from smtpweb.registry import idempotency
+from tests.support.databases import ON_POSTGRESQL
 from tests.support.factories import count
 from tests.support.people import Person, Reply, Visitor
 
@@ -164,7 +165,7 @@ def test_requests_at_once_create_one(alice: Person, call: str, send: Send) -> No
     assert created(alice.app, call) == 1
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@ON_POSTGRESQL
 def test_request_waits_for_one_under_way_in_another_process(
     alice: Person, call: str, send: Send
 ) -> None:

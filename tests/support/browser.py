@@ -17,12 +17,12 @@ from flask import Flask
 from jinja2.bccache import Bucket, BytecodeCache
 from werkzeug.test import TestResponse
 
-from tests.support.databases import ON_SQLITE
+from tests.support.databases import ONE_DATABASE
 from tests.support.people import PASSWORD, Person
 
 _OWN_SCRIPTS = ("/static/", "/bootstrap/")
 # For input that a form refuses before it reaches any database: once is enough.
-one_database = ON_SQLITE
+one_database = ONE_DATABASE
 
 _UNLABELLED = ("hidden", "submit")
 

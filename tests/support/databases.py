@@ -1,8 +1,31 @@
-"""Marks for tests that need only one of the databases."""
+"""The databases that the tests run on, and marks for tests that need only one of them.
+
+``SMTPWEB_TEST_DATABASE`` limits the suite to "sqlite" or "postgresql"; by default most tests run
+on both.
+"""
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
-ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-ON_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+_KNOWN = ("sqlite", "postgresql")
+_CHOSEN = os.environ.get("SMTPWEB_TEST_DATABASE")
+if _CHOSEN not in (None, "", *_KNOWN):
+    raise ValueError(f"SMTPWEB_TEST_DATABASE must be one of {', '.join(_KNOWN)}, not {_CHOSEN!r}")
+DATABASES = (_CHOSEN,) if _CHOSEN else _KNOWN
+
+
+def on(kind: str, reason: str) -> pytest.MarkDecorator:
+    """Return a mark for tests of what only this database does; ``reason`` names it."""
+    if kind in DATABASES:
+        return pytest.mark.parametrize("database_url", [kind], indirect=True)
+    return pytest.mark.skip(reason=f"only on {kind}: {reason}")
+
+
+# For tests in which the database makes no difference, such as input that a form refuses before
+# it reaches any: once is enough.
+ONE_DATABASE = pytest.mark.parametrize("database_url", [DATABASES[0]], indirect=True)
+ON_SQLITE = on("sqlite", "its one writer, its file, its pragmas or its plans")
+ON_POSTGRESQL = on("postgresql", "its row locks or its lost connections")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import random
 import shutil
@@ -20,7 +21,10 @@ from pathlib import Path
 from smtpweb.__main__ import gunicorn
 from smtpweb.config import ROOT
 from smtpweb.database import secret_box
+from tests.support.databases import DATABASES
+from tests.support.postgres_cluster import shared_cluster
 
+_NUMBERS = itertools.count()
 PATIENCE = 60  # seconds, for a program to start or to exit on a busy machine
 
 
@@ -48,10 +52,21 @@ def clean_environment(home: Path, **settings: str) -> dict[str, str]:
     }
 
 
+@functools.cache
+def database_of(folder: Path) -> str:
+    """Return the URL of the database of the installation in ``folder``, which may still be empty.
+
+    It is a file there, unless the tests run on PostgreSQL alone.
+    """
+    if "sqlite" in DATABASES:
+        return f"sqlite:///{folder / 'smtpweb.db'}"
+    return shared_cluster().create_database(f"installation{next(_NUMBERS)}")
+
+
 def installation_settings(folder: Path) -> dict[str, str]:
-    """Return the settings of a separate installation, with a SQLite database in ``folder``."""
+    """Return the settings of a separate installation, with a database of its own."""
     return {
-        "SMTPWEB_DATABASE_URL": f"sqlite:///{folder / 'smtpweb.db'}",
+        "SMTPWEB_DATABASE_URL": database_of(folder),
         "SMTPWEB_SECRET_KEY": "a secret key of a test",
         "SMTPWEB_ENCRYPTION_KEYS": secret_box.new_key(),
         "SMTPWEB_EHLO_NAME": "smtpweb.example",
@@ -124,10 +139,18 @@ def smtpweb_server(folder: Path, **settings: str) -> Iterator[tuple[str, Program
     if "SMTPWEB_DATABASE_URL" in settings:
         flask(env, "db", "upgrade")
     else:
-        (folder / "smtpweb.db").write_bytes(_migrated())
+        migrate(folder, env)
     with program(gunicorn(), env=env, log=folder / "smtpweb.log") as served:
         served.wait_for(lambda: "smtpweb is ready" in served.output)
         yield f"http://127.0.0.1:{port}", served
+
+
+def migrate(folder: Path, env: Mapping[str, str]) -> None:
+    """Create the tables of the installation in ``folder``, which has no database yet."""
+    if "sqlite" in DATABASES:
+        (folder / "smtpweb.db").write_bytes(_migrated())
+    else:
+        flask(env, "db", "upgrade")
 
 
 @functools.cache

@@ -40,7 +40,7 @@ PAGES: list[tuple[str, int]] = [
     ("/apps/APP", 13),
     ("/apps/APP/edit", 4),
     ("/apps/APP/smtps/new", 4),
-    ("/smtps/SMTP", 15),
+    ("/smtps/SMTP", 16),
     ("/smtps/SMTP/edit", 7),
     ("/checks/CHECK", 3),
     ("/account", 6),

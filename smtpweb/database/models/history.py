@@ -14,7 +14,7 @@ class CheckDay(Base):
     """The checks of an SMTP server that finished on one day (UTC).
 
     ``other``: checks that say nothing about the server. ``times`` has [count, sum, slowest] in
-    milliseconds for each stage that was begun and for "total".
+    milliseconds for each stage that was completed, and for "total" of accepted checks.
     """
 
     __tablename__ = "check_day"

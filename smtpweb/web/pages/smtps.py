@@ -14,7 +14,7 @@ from ...database.models import App, Smtp
 from ...database.session import db
 from ...errors import BadInput, Busy, SecretUnreadable, Sentence
 from ...mailcheck import Report
-from ...monitoring import history
+from ...monitoring import history, response_times
 from ...oauth import saving
 from ...registry import apps, duplicates, grants, names, overview, removals, smtps
 from ..http import auth
@@ -67,7 +67,7 @@ def show_smtp(smtp_id: str) -> str:
         last=newest[0] if newest else None,
         summary=overview.summaries([smtp.app_id]).get(smtp.app_id),
         drawn=bar(overview.marks([smtp.id], with_states=True)[smtp.id], one_by_one=True),
-        tally=overview.tally(smtp.id),
+        tally=response_times.tally(smtp),
         checks=rows,
         **_past(smtp),
         total=total,
@@ -85,16 +85,18 @@ def _past(smtp: Smtp) -> dict[str, Any]:
         raise BadInput({"days": [Sentence("Must be one of: %(words)s.", words=words)]})
     days = int(sent)
     changes = history.changes(smtp.id)
-    rows = history.times(smtp.id, days)
+    times = response_times.of(smtp, days)
     return {
         "days": days,
         "ranges": history.DAYS,
-        "uptimes": history.uptimes(smtp, changes),
+        "uptimes": history.uptimes(smtp, changes, history.known_since()),
         "changes": changes[: history.SHOWN],
-        "stage_times": history.stage_times(rows),
-        "chart": chart.chart(history.columns(rows, days)),
+        "stage_times": times.stages,
+        "is_average": times.is_average,
+        "chart": chart.chart(times.columns),
         "chart_places": {look: place for place, (look, _n, _s) in enumerate(chart.PARTS)},
         "stage_name": chart.stage_name,
+        "failure_words": chart.failure,
     }
 
 

@@ -1,7 +1,8 @@
 """The chart of response times, as SVG geometry and as the rows of a table.
 
 A column is a period, as high as the time of its typical check, with the stages stacked in order.
-It links to that check. Geometry is in attributes, because pages must not contain styles.
+It links to that check, if it is kept. Geometry is in attributes, because pages must not contain
+styles.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask_babel import gettext as _
-from flask_babel import lazy_gettext
+from flask_babel import lazy_gettext, ngettext
 
+from ...checking.facts import TOTAL
 from ...mailcheck import Stage
-from ...monitoring.history import TOTAL, Column
+from ...monitoring.history import Column
 from . import labels, times
 
 WIDTH, HEIGHT = 24, 160  # width of a column, height of the highest one
@@ -111,10 +113,22 @@ def _drawn(index: int, column: Column, top: float) -> Drawn:
 def _words(column: Column) -> str:
     phrases = [times.exact(column.since)]
     if column.typical:
-        phrases.append(_("typically %(time)s", time=times.duration(column.typical.times[TOTAL])))
+        took = times.duration(column.typical.times[TOTAL])
+        phrases.append(
+            _("on average %(time)s", time=took)
+            if column.is_average
+            else _("typically %(time)s", time=took)
+        )
     if column.failed:
-        phrases.append(_("failed at %(stage)s", stage=labels.stage(column.failed.stage)))
+        phrases.append(failure(column))
     return ", ".join(phrases)
+
+
+def failure(column: Column) -> str:
+    """Return at which stage the last failed check of a column failed, or how many failed."""
+    if column.failed and column.failed.stage:
+        return str(_("failed at %(stage)s", stage=labels.stage(column.failed.stage)))
+    return str(ngettext("%(num)s failed", "%(num)s failed", column.failures))
 
 
 def _rounded(highest: float) -> float:

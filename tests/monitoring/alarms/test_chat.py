@@ -12,9 +12,10 @@ from smtpweb.mailcheck import EgressPolicy
 from smtpweb.monitoring.alarms.senders import chat
 from smtpweb.monitoring.alarms.senders.outcome import Message
 from tests.monitoring.alarms.conftest import Shop
+from tests.support.databases import ONE_DATABASE
 from tests.support.fake_http import DRIP, fake_hook
 
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+pytestmark = ONE_DATABASE
 
 
 def test_message_arrives_and_what_the_server_said_calls_nobody(shop: Shop) -> None:

@@ -10,9 +10,10 @@ from flask import Flask
 
 from smtpweb.checking import limits
 from smtpweb.extensions import services
+from tests.support.databases import ONE_DATABASE
 from tests.support.people import Person
 
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+pytestmark = ONE_DATABASE
 
 PATH = "/private/smtps/explain"
 REFUSED = "smtplib.SMTPAuthenticationError: (535, b'5.7.8 Error: authentication failed')"

@@ -9,10 +9,11 @@ from flask import Flask
 
 from smtpweb.extensions import services
 from tests.support.browser import Browser, Page
+from tests.support.databases import ONE_DATABASE
 from tests.support.fake_http import fake_hook
 from tests.support.people import Person
 
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+pytestmark = ONE_DATABASE
 
 
 @pytest.fixture(autouse=True)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from smtpweb import installation
 from smtpweb.app import create_app
 from smtpweb.config import Settings
 from tests.conftest import settings_for
 from tests.support.browser import Browser, signed_in
+from tests.support.databases import ONE_DATABASE
 from tests.support.people import make_person
 
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+pytestmark = ONE_DATABASE
 
 MAIL = (
     b"From: a@example.com\r\nTo: b@example.com\r\nSubject: =?utf-8?q?<b>Fall=C3=B3</b>?=\r\n"

@@ -14,7 +14,7 @@ from smtpweb.database.session import Base, db
 from smtpweb.errors import TooMany
 from smtpweb.extensions import services
 from tests.support.browser import Browser, Page
-from tests.support.databases import ON_SQLITE
+from tests.support.databases import ONE_DATABASE
 from tests.support.people import Person
 
 REFUSED = "smtplib.SMTPAuthenticationError: (535, b'5.7.8 Error: authentication failed')"
@@ -30,7 +30,7 @@ def paste(browser: Browser, text: str, **fields: str) -> Page:
     return browser.submit("/explain", text=text, **fields)
 
 
-@ON_SQLITE
+@ONE_DATABASE
 def test_explain_needs_no_account(guest: Browser) -> None:
     page = paste(guest, REFUSED)
     assert page.status == 200
@@ -39,7 +39,7 @@ def test_explain_needs_no_account(guest: Browser) -> None:
     assert "What to do next" in page.text
 
 
-@ON_SQLITE
+@ONE_DATABASE
 @pytest.mark.parametrize(
     ("language", "likely", "other"),
     [
@@ -57,7 +57,7 @@ def test_explain_says_how_sure_it_is(
     assert likely not in certain and other[:10] not in certain
 
 
-@ON_SQLITE
+@ONE_DATABASE
 def test_explain_asks_for_the_provider_and_uses_it(guest: Browser) -> None:
     page = paste(guest, REFUSED)
     assert "The answer depends on the server" in page.text
@@ -69,21 +69,21 @@ def test_explain_asks_for_the_provider_and_uses_it(guest: Browser) -> None:
     assert "end of December 2026" in page.text
 
 
-@ON_SQLITE
+@ONE_DATABASE
 def test_explain_masks_credentials_in_what_it_shows(guest: Browser) -> None:
     page = paste(guest, f"smtp://shop:{SECRET}@smtp.example.org\n{REFUSED} {SECRET}")
     assert page.status == 200 and SECRET not in page.html
     assert "(hidden)" in page.html
 
 
-@ON_SQLITE
+@ONE_DATABASE
 def test_explain_masks_credentials_also_where_the_form_is_refused(guest: Browser) -> None:
     for fields in ({"host": "no host at all"}, {"host": "a..b"}):
         page = paste(guest, f"password={SECRET}", **fields)
         assert page.status == 422 and SECRET not in page.html
 
 
-@ON_SQLITE
+@ONE_DATABASE
 @pytest.mark.parametrize("text", ["", " \n", "x" * (64 * 1024 + 1), "a\0b"])
 def test_explain_refuses_what_it_cannot_read(guest: Browser, text: str) -> None:
     page = paste(guest, text)
@@ -91,20 +91,20 @@ def test_explain_refuses_what_it_cannot_read(guest: Browser, text: str) -> None:
     assert "Nothing was explained" in page.text
 
 
-@ON_SQLITE
+@ONE_DATABASE
 def test_explain_says_when_it_finds_no_error(guest: Browser) -> None:
     page = paste(guest, "Hello, this is my shopping list.")
     assert page.status == 200
     assert "No SMTP error was found in this text" in page.text
 
 
-@ON_SQLITE
+@ONE_DATABASE
 def test_explain_tells_that_a_sandbox_delivers_nothing(guest: Browser) -> None:
     log = "relay=sandbox.smtp.mailtrap.io[192.0.2.1]:2525, status=sent (250 2.0.0 Ok: queued)"
     assert "delivers none of it" in paste(guest, log).text
 
 
-@ON_SQLITE
+@ONE_DATABASE
 def test_explain_escapes_what_was_pasted(guest: Browser) -> None:
     page = paste(guest, "550 5.7.1 <script>alert(1)</script> refused, <b>x</b>")
     assert "<script>alert" not in page.html and "<b>x" not in page.html
@@ -126,7 +126,7 @@ def test_explain_stores_and_logs_nothing(app: Flask, caplog: pytest.LogCaptureFi
     assert "marker-of-this-text" not in caplog.text and SECRET not in caplog.text
 
 
-@ON_SQLITE
+@ONE_DATABASE
 def test_explain_is_limited_for_each_network(app: Flask) -> None:
     allowed = limits.Allowance(2, 600)
     services(app).limits = dataclasses.replace(services(app).limits, explanations=allowed)
@@ -158,7 +158,7 @@ def test_allowance_forgets_after_its_time_and_bounds_its_memory(
     assert len(allowance._taken) == 3
 
 
-@ON_SQLITE
+@ONE_DATABASE
 def test_explain_speaks_spanish(guest: Browser) -> None:
     guest.client.environ_base["HTTP_ACCEPT_LANGUAGE"] = "es"
     page = paste(guest, REFUSED, provider="microsoft")
@@ -168,20 +168,20 @@ def test_explain_speaks_spanish(guest: Browser) -> None:
         assert english not in page.text
 
 
-@ON_SQLITE
+@ONE_DATABASE
 def test_explain_is_linked_from_footer_and_sign_in(app: Flask, alice: Person) -> None:
     page = Browser(app).get("/login")
     assert page.html.count('href="/explain"') == 2
 
 
-@ON_SQLITE
+@ONE_DATABASE
 def test_explain_does_not_repeat_a_password_pasted_as_the_server(guest: Browser) -> None:
     page = paste(guest, REFUSED, host=f"smtp://ana:{SECRET}@smtp.example.com:25")
     assert page.status == 422
     assert SECRET not in page.html
 
 
-@ON_SQLITE
+@ONE_DATABASE
 def test_explain_reads_no_text_beyond_the_limit(
     app: Flask, guest: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,7 @@ from smtpweb.database.session import db
 from tests.conftest import settings_for
 from tests.support.chromium import DESKTOP, PHONE, Watched, fits
 from tests.support.fake_smtp import FakeServer
-from tests.support.serving import Program
+from tests.support.serving import Program, database_of
 from tests.support.worker import work
 
 HOSTS = ("ada", "bob", "cleo", "dan")
@@ -24,7 +24,7 @@ HOSTS = ("ada", "bob", "cleo", "dan")
 
 def add_smtps(folder: Path, *, port: int = 25, host: str = "", count: int = len(HOSTS)) -> None:
     """SMTPs of the one app, named by HOSTS unless ``host`` is given."""
-    app = create_app(settings_for(f"sqlite:///{folder / 'smtpweb.db'}"))
+    app = create_app(settings_for(database_of(folder)))
     with app.app_context():
         shop = db.session.query(App).one()
         shop.strategy = "PRIORITY"
@@ -204,8 +204,10 @@ def test_selected_smtps_are_checked_at_once(
     page.get_by_role("button", name="Check 2 selected" if scripts else "Check selected").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Checks of shop")
     with ThreadPoolExecutor(1) as beside:  # the browser has an event loop in this thread
-        app = create_app(settings_for(f"sqlite:///{tmp_path / 'smtpweb.db'}"))
+        app = create_app(settings_for(database_of(tmp_path)))
         assert beside.submit(work, app).result() == 2
+        with app.app_context():
+            db.engine.dispose()
     expect(page.get_by_role("status")).to_contain_text(
         "2 of 2 checked: 2 accepted, 0 failed.", timeout=20_000
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from typing import Any, NoReturn
 
 import pytest
 from flask import Flask
-from sqlalchemy import update
+from sqlalchemy import create_engine, select, update
 from sqlalchemy.exc import OperationalError
 
 from smtpweb import mailcheck
@@ -29,7 +28,7 @@ from tests.support.fake_smtp import FakeServer, Slowly, fake_smtp
 from tests.support.guest import Guest
 from tests.support.matching import search
 from tests.support.people import PASSWORD, Person
-from tests.support.serving import smtpweb_server
+from tests.support.serving import database_of, smtpweb_server
 from tests.support.threads import until
 
 SLOW = {"EHLO": Slowly(1.2, "250 fake.example.com")}
@@ -316,7 +315,8 @@ def test_worker_that_must_stop_lets_its_checks_end(tmp_path: Path) -> None:
         served.process.send_signal(signal.SIGTERM)
         assert served.process.wait(30) == 0
         assert len(smtp.mails) == 1
-    with sqlite3.connect(tmp_path / "smtpweb.db") as connection:
-        rows = connection.execute('SELECT id, accepted FROM "check"').fetchall()
-    connection.close()
-    assert rows == [(page.removeprefix("/checks/"), 1)]
+    engine = create_engine(database_of(tmp_path))
+    with engine.connect() as connection:
+        rows = connection.execute(select(Check.id, Check.accepted)).all()
+    engine.dispose()
+    assert rows == [(page.removeprefix("/checks/"), True)]

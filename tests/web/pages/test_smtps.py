@@ -10,7 +10,7 @@ import pytest
 from smtpweb.checking import service
 from smtpweb.database.models import Check, Smtp
 from smtpweb.database.session import db
-from smtpweb.registry import overview
+from smtpweb.monitoring import response_times
 from tests.support.browser import Browser, one_database
 from tests.support.factories import SAVE, SECRET, count, make_check, only_smtp, typed
 from tests.support.fake_smtp import fake_smtp
@@ -247,7 +247,7 @@ def test_smtp_removal_asks_first_and_names_what_is_lost(
     assert alice.get("/private/smtps/findById", idsmtp=made["_id"]).status_code == 406
 
 
-@pytest.mark.parametrize(("module", "look"), [(service, "history"), (overview, "tally")])
+@pytest.mark.parametrize(("module", "look"), [(service, "history"), (response_times, "tally")])
 def test_smtp_removed_while_its_page_is_made_is_no_bug(
     browser: Browser,
     alice: Person,

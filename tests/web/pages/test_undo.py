@@ -15,7 +15,7 @@ from smtpweb.extensions import services
 from smtpweb.monitoring import claims
 from smtpweb.registry import acts, export_import, smtps
 from tests.support.browser import Browser, Page, signed_in, words
-from tests.support.databases import ON_SQLITE
+from tests.support.databases import on
 from tests.support.factories import count, make_check
 from tests.support.lists import add_smtp, hosts
 from tests.support.people import Person
@@ -205,7 +205,7 @@ def test_expired_rows_are_deleted_when_anything_is_written(
     assert count(alice.app, Smtp) == count(alice.app, UndoableAct) == 0
 
 
-@ON_SQLITE
+@on("sqlite", "drops a table, which on PostgreSQL all tests share")
 def test_tidying_up_does_not_break_what_was_done(browser: Browser, alice: Person) -> None:
     with alice.app.app_context():
         db.session.execute(text("DROP TABLE undoable_act"))
