@@ -20,10 +20,11 @@ from ...checking.service import is_under_way
 from ...database.models import App, Check, Smtp
 from ...database.session import AnyRow, now
 from ...mailcheck import Encryption, Outcome, Reply, Report, Stage, Step
-from ...mailcheck.core.modes import ENCRYPTION_NAMES
+from ...mailcheck.core.modes import ENCRYPTION_NAMES, Mode
 from ...registry import states
 from ...registry.overview import Summary
 from ...registry.states import AppState, SmtpState
+from ..http.i18n import say
 from . import times
 
 
@@ -210,6 +211,34 @@ def _app_words(app: App, summary: Summary | None, state: AppState) -> str:
             )
         )
     return str(APP_STATES[state].words)
+
+
+def not_proved(check: Check) -> list[str]:
+    """Return what an accepted check left open."""
+    return left_open() if check.accepted and check.mode == verdict.PROBE else []
+
+
+def left_open() -> list[str]:
+    """Return what no connection test proves."""
+    return [say(one) for one in verdict.NOT_PROVED.values()]
+
+
+def other_mode(mode: Mode) -> str:
+    """Say that another port of the host works."""
+    return str(
+        _(
+            "Use port %(port)s with %(mode)s: there the same host answers with a valid certificate."
+            " No credentials and no email were sent there.",
+            port=mode.port,
+            mode=ENCRYPTION[mode.encryption],
+        )
+    )
+
+
+def why_still_disabled(check: Check) -> str:
+    """Say why an accepted check left the server disabled; empty if it did not."""
+    reason = verdict.why_still_disabled(check)
+    return say(reason) if reason else ""
 
 
 def check_state(check: Check | AnyRow) -> State:
