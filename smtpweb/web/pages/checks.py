@@ -53,6 +53,14 @@ def show_check(check_id: str) -> str:
     )
 
 
+@bp.get("/checks/<id:check_id>/earlier/<int:count>")
+def show_earlier(check_id: str, count: int) -> AnyResponse:
+    """Redirect to the check this many before it, which a mark of a bar in a list stands for."""
+    return redirect(
+        url_for(".show_check", check_id=service.earlier(auth.user().id, check_id, count))
+    )
+
+
 @bp.post("/checks/<id:check_id>/cancel")
 def cancel_check(check_id: str) -> AnyResponse:
     """Cancel a check that is running."""

@@ -58,8 +58,8 @@ def problems(page: Page, name: str) -> list[str]:
 _NO_PAGE = {
     "account.back", "appearance.choose", "bootstrap.static", "dark.rules", "login.set_up",
     "pages.back_to_use", "pages.end_sign_in", "pages.fix_smtp", "pages.follow_check",
-    "pages.show_arrival", "probes.description", "probes.healthz", "probes.metrics",
-    "probes.readyz", "static",
+    "pages.show_arrival", "pages.show_earlier", "probes.description", "probes.healthz",
+    "probes.metrics", "probes.readyz", "static",
 }  # fmt: skip
 
 
