@@ -143,7 +143,7 @@ def _events(following: runner.Following) -> Iterator[str]:
         if steps is None:
             yield ":\n\n"  # a comment, to detect a closed connection
             continue
-        drawn = {one.stage.value: str(rung(one)) for one in labels.rungs(steps)}
+        drawn = {one.stage.value: str(rung(one)) for one in labels.rungs(steps, tokens=True)}
         changed = {name: html for name, html in drawn.items() if shown.get(name) != html}
         shown = drawn
         yield _event("stages", {"rungs": changed, "said": labels.now_doing(steps)})

@@ -286,8 +286,14 @@ def is_used(app: App, summary: Summary | None, smtp: Smtp) -> bool:
     return bool(summary and summary.in_use and summary.in_use[0] == smtp.id)
 
 
-def rungs(steps: Iterable[Step]) -> list[Rung]:
-    """Return the stages of a check for display, also while it is running."""
+_HAPPENED = (Outcome.UNDER_WAY, Outcome.DONE, Outcome.FAILED)
+
+
+def rungs(steps: Iterable[Step], *, tokens: bool = False) -> list[Rung]:
+    """Return the stages of a check for display, also while it is running.
+
+    That of the access token is left out where nothing happened in it; ``tokens``: not even there.
+    """
     listed = list(steps)
     ended = any(
         step.outcome is Outcome.FAILED
@@ -299,6 +305,7 @@ def rungs(steps: Iterable[Step]) -> list[Rung]:
         Rung(step.stage, *STAGES[step.stage], states[step.outcome], step.milliseconds)
         for step in listed
         if step.stage is not Stage.ACCEPTED
+        and (step.stage is not Stage.TOKEN or tokens or step.outcome in _HAPPENED)
     ]
 
 

@@ -134,7 +134,7 @@ def test_row_leads_to_its_page_and_its_parts_to_theirs(
 
 @pytest.mark.parametrize("device", ["desktop", "phone"])
 @pytest.mark.parametrize("name", ["app", "servers"])
-def test_each_mark_of_a_bar_leads_to_its_check(
+def test_mark_of_a_bar_leads_to_its_check(
     chromium: Browser, many: Tour, name: str, device: str
 ) -> None:
     with opened(chromium, many, name, device) as page:
