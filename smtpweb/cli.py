@@ -172,7 +172,7 @@ def _user(name: str) -> User:
     type=click.Choice((verdict.EMAIL, verdict.PROBE)),
     default=verdict.EMAIL,
     show_default=True,
-    help="A probe tests everything up to the recipient, and sends no email.",
+    help="probe: a connection test, up to the recipient; it sends no email.",
 )
 def check_smtps(
     idsmtp: str | None, idapp: str | None, everything: bool, shape: str, mode: str
@@ -226,7 +226,11 @@ def _outcome_of(owner_id: str, smtp_id: str, address: str, mode: str) -> Outcome
         return Outcome(smtp_id, address, problem=str(error.detail))
     except Exception as error:  # our bug, or the database: the other servers are still checked
         return Outcome(smtp_id, address, problem=type(error).__name__)
-    return Outcome(smtp_id, address, check.id, check.report)
+    return Outcome(
+        smtp_id, address, check.id, check.report,
+        still_disabled=verdict.why_still_disabled(check) or "",
+        not_proved=verdict.NOT_PROVED if check.accepted and mode == verdict.PROBE else {},
+    )  # fmt: skip
 
 
 def _id(value: str | None) -> str | None:
@@ -246,6 +250,8 @@ def _said(outcome: Outcome | None) -> str:
         return f"NOT CHECKED. {outcome.problem}"
     if report.accepted:
         lines = [f"OK. {report.title}"]
+        lines += [outcome.still_disabled] if outcome.still_disabled else []
+        lines += [f"Not proved: {one}" for one in outcome.not_proved.values()]
     else:
         failed = "NOT TRIED" if report.refused_by_policy else f"FAILED at {report.stage}"
         lines = [f"{failed}. {report.title} ({report.code})"]

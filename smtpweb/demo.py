@@ -99,7 +99,9 @@ class Sandbox:
 def sandboxes(authority: trustme.CA) -> list[Sandbox]:
     """The servers of the demo, in the order in which its app uses them."""
     now = datetime.datetime.now(datetime.UTC)
-    good = tls_context(authority.issue_cert("127.0.0.1", "localhost"))
+    good = tls_context(
+        authority.issue_cert("127.0.0.1", "localhost", not_after=now + datetime.timedelta(days=90))
+    )
     expired = tls_context(
         authority.issue_cert(
             "127.0.0.1",

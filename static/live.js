@@ -42,7 +42,8 @@
     source.addEventListener("stages", (event) => {
       const { rungs, said } = JSON.parse(event.data);
       for (const [stage, html] of Object.entries(rungs)) {
-        document.getElementById(`stage-${stage}`).outerHTML = html;
+        const rung = document.getElementById(`stage-${stage}`);
+        if (rung) rung.outerHTML = html; // that of the access token is not always there
       }
       say(said);
       lost(false);

@@ -25,6 +25,7 @@ function fillIn(option) {
   field("host").value = option.dataset.host;
   field("encryption").value = option.dataset.encryption;
   field("port").value = option.dataset.port;
+  if (option.dataset.signin) field("signin").value = option.dataset.signin;
   forgetError();
   const said = document.getElementById("preset-said");
   said.textContent = said.dataset.said;

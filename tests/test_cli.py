@@ -228,8 +228,29 @@ def test_probe_by_command_sends_no_email(app: Flask, alice: Person, idapp: str) 
         done = flask(app, "smtps", "check", smtp, "--mode", "probe")
     assert (done.exit_code, server.mails) == (0, [])
     assert "1 checked, 0 failed." in done.output
+    assert "Not proved: That an email arrives." in done.output
+    assert "stays" not in done.output
     assert "RSET" in server.heard
     mistake(app, "smtps", "check", smtp, "--mode", "dry")
+
+
+@pytest.mark.parametrize("mode", ["email", "probe"])
+def test_check_by_command_says_what_stays_disabled(
+    app: Flask, alice: Person, idapp: str, mode: str
+) -> None:
+    with fake_smtp() as server:
+        smtp = alice.make_smtp(idapp, **at(server))["_id"]
+        assert flask(app, "smtps", "disable", smtp).exit_code == 0
+        shown = {
+            shape: flask(app, "smtps", "check", smtp, "--mode", mode, "--format", shape)
+            for shape in ("text", "nagios", "junit", "json")
+        }
+    for shape, done in shown.items():
+        assert done.exit_code == 0
+        assert "The SMTP server stays off" in done.stdout, shape
+    (member,) = json.loads(shown["json"].stdout)
+    assert member.get("notProved") == (["content", "delivery"] if mode == "probe" else None)
+    assert alice.smtp(smtp)["status"] == "D"
 
 
 def test_check_of_all_succeeds_where_there_are_no_smtps(app: Flask) -> None:

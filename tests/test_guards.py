@@ -42,7 +42,7 @@ def routes(app: Flask) -> list[tuple[str, Rule]]:
 
 
 def path_of(rule: Rule) -> str:
-    return re.sub("<[^>]+>", UNKNOWN, rule.rule)
+    return re.sub("<[^>]+>", UNKNOWN, re.sub("<int:[^>]+>", "1", rule.rule))
 
 
 def is_of_the_api(rule: Rule) -> bool:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from datetime import timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import defer, joinedload
 
 from .. import mailcheck
@@ -18,7 +18,7 @@ from ..database.session import AnyRow, db, now, writing
 from ..errors import Busy, NotFound, Sentence
 from ..mailcheck import Purpose, Report, Target
 from ..mailcheck.core.failure import Symptom
-from ..registry import checkability, grants, smtps
+from ..registry import checkability, grants, overview, smtps
 from . import arrival, connections, limits, recipients, retention, tokens, verdict, wording
 
 log = logging.getLogger(__name__)
@@ -227,6 +227,27 @@ def find(user_id: str, check_id: str) -> Check:
     if found is None:
         raise NotFound("Check")
     return found
+
+
+def earlier(user_id: str, check_id: str, count: int) -> str:
+    """Return the id of the check ``count`` before this one, or of the oldest in the bar of lists.
+
+    Raises :class:`NotFound`.
+    """
+    check = find(user_id, check_id)
+    ids = db.session.scalars(
+        select(Check.id)
+        .where(
+            Check.smtp_id == check.smtp_id,
+            or_(
+                Check.started < check.started,
+                and_(Check.started == check.started, Check.id >= check.id),
+            ),
+        )
+        .order_by(Check.started.desc(), Check.id)  # as in ``overview.marks``
+        .limit(min(count, overview.MARKS - 1) + 1)
+    ).all()
+    return ids[-1]
 
 
 def history(smtp: Smtp, page: int, size: int) -> tuple[list[Check], int]:

@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 
 from ..database.models import Check, Due, Smtp
-from ..database.session import db, now
+from ..database.session import AnyRow, db, now
+from ..errors import Sentence
 from ..mailcheck import Report, Stage
 from ..mailcheck.core import report_size
 from ..registry import schedule, status
@@ -20,6 +21,11 @@ from . import facts
 
 HAND, BULK, SCHEDULED = "hand", "bulk", "scheduled"
 EMAIL, PROBE = "email", "probe"
+# What an accepted probe leaves open, by the word for it in the API
+NOT_PROVED = {
+    "content": Sentence("That the server accepts the content of an email: none was sent."),
+    "delivery": Sentence("That an email arrives."),
+}
 
 
 def settle(smtp: Smtp, due: Due | None, check: Check, report: Report) -> None:
@@ -64,6 +70,24 @@ def must_email(due: Due | None, moment: datetime) -> bool:
     return due is not None and due.email_at is not None and due.email_at <= moment
 
 
+def why_still_disabled(check: Check) -> Sentence | None:
+    """Say why the server is disabled although this check was accepted; None if it is not."""
+    smtp = check.smtp
+    if smtp.enabled or not check.accepted or not check.applied or check.finished is None:
+        return None
+    if smtp.off_since is not None:
+        if smtp.off_since > check.finished:
+            return None  # turned off since then
+        return Sentence("The SMTP server stays off: no check enables what a person turned off.")
+    last = _last_email(smtp)
+    if check.mode == PROBE and last and last.started < check.started and _was_refused(last):
+        return Sentence(
+            "The SMTP server stays disabled: it refused the content of the last email, and a"
+            " connection test sends none. Send a test email to enable it."
+        )
+    return None  # disabled by a later check
+
+
 def _is_repeated(smtp: Smtp, due: Due | None, check: Check, report: Report) -> bool:
     return (
         check.kind == SCHEDULED
@@ -92,7 +116,7 @@ def _decide(smtp: Smtp, check: Check, report: Report, repeats: bool) -> None:
         return
     smtp.uncheckable = None
     if report.accepted:
-        if check.mode == PROBE and not smtp.enabled and _has_refused_email(smtp):
+        if check.mode == PROBE and not smtp.enabled and _was_refused(_last_email(smtp)):
             return  # a probe does not send what was refused
         smtp.judged, smtp.numerrors, smtp.degraded_since = True, 0, None
         smtp.enabled = smtp.off_since is None
@@ -104,13 +128,13 @@ def _decide(smtp: Smtp, check: Check, report: Report, repeats: bool) -> None:
     smtp.judged, smtp.enabled, smtp.degraded_since = True, False, None
 
 
-def _has_refused_email(smtp: Smtp) -> bool:
-    """Check if the server refused the content of the last email sent with its settings.
+def _last_email(smtp: Smtp) -> AnyRow | None:
+    """Return the outcome of the last email sent with the current settings.
 
     Not by the time of the next email: that also passes where no emails are sent by the schedule.
     """
-    last = db.session.execute(
-        select(Check.accepted, Check.stage)
+    return db.session.execute(
+        select(Check.accepted, Check.stage, Check.started)
         .where(
             Check.smtp_id == smtp.id,
             Check.mode == EMAIL,
@@ -120,7 +144,11 @@ def _has_refused_email(smtp: Smtp) -> bool:
         .order_by(Check.started.desc(), Check.id)
         .limit(1)
     ).first()
-    return last is not None and not last.accepted and last.stage == Stage.DATA
+
+
+def _was_refused(email: AnyRow | None) -> bool:
+    """Check if the server refused the content of an email."""
+    return email is not None and not email.accepted and email.stage == Stage.DATA
 
 
 def _note_email(due: Due, check: Check, report: Report, moment: datetime) -> None:

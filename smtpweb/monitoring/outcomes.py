@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from ..mailcheck import Report
 
@@ -16,13 +16,19 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of checking one server; ``problem`` says why there is no report."""
+    """The result of checking one server; ``problem`` says why there is no report.
+
+    Of an accepted one, ``still_disabled`` says why the server is disabled nevertheless, and
+    ``not_proved`` what the check left open, by the words of the API.
+    """
 
     smtp_id: str
     server: str  # host:port
     check_id: str | None = None
     report: Report | None = None
     problem: str = ""
+    still_disabled: str = ""
+    not_proved: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def accepted(self) -> bool:
@@ -42,7 +48,7 @@ def nagios(outcomes: Sequence[Outcome]) -> tuple[str, int]:
     """Return the output of a Nagios plugin and its exit status.
 
     The first line has performance data after a "|", so "|" is replaced elsewhere; further lines
-    list failures.
+    list failures, and servers that stay disabled.
     """
     failed = [outcome for outcome in outcomes if outcome.report and not outcome.accepted]
     unknown = [outcome for outcome in outcomes if outcome.report is None]
@@ -65,6 +71,9 @@ def nagios(outcomes: Sequence[Outcome]) -> tuple[str, int]:
     lines = [f"SMTP {word} - {_plain(text)} | {_plain(' '.join(measured))}"]
     if len(outcomes) > 1:
         lines += [_plain(f"{bad.server}: {bad.summary}") for bad in (*failed, *unknown)]
+    lines += [
+        _plain(f"{good.server}: {good.still_disabled}") for good in outcomes if good.still_disabled
+    ]
     return "\n".join(lines), status
 
 
@@ -101,6 +110,8 @@ def junit(outcomes: Sequence[Outcome]) -> str:
         elif not outcome.accepted:
             failure = ET.SubElement(case, "failure", type=report.code, message=_xml(report.title))
             failure.text = _xml("\n".join([report.meaning, *report.advice]))
+        elif outcome.still_disabled:
+            ET.SubElement(case, "system-out").text = _xml(outcome.still_disabled)
     ET.indent(suite)
     return ET.tostring(suite, encoding="unicode", xml_declaration=True)
 
@@ -136,4 +147,8 @@ def _members(outcome: Outcome) -> dict[str, object]:
     if report.reply:
         reply = report.reply
         members["reply"] = {"code": reply.code, "enhanced": reply.enhanced, "text": reply.text}
+    if outcome.not_proved:
+        members["notProved"] = list(outcome.not_proved)
+    if outcome.still_disabled:
+        members["detail"] = outcome.still_disabled
     return members

@@ -38,6 +38,7 @@ class Provider:
     grants: tuple[Grant, ...]
     tenant: str | None
     extra: Mapping[str, str]
+    source: str
     entry: Mapping[str, Any]
 
     def endpoints(self, grant: Grant, host: str, tenant: str | None) -> Endpoints:
@@ -92,6 +93,7 @@ def _provider(entry: dict[str, Any]) -> Provider:
         grants=tuple(map(Grant, entry["grants"])),
         tenant=entry.get("tenant"),
         extra=entry.get("extra", {}),
+        source=entry["source"],
         entry=entry,
     )
 

@@ -42,7 +42,7 @@ class Offer:
 
     @property
     def takes_passwords(self) -> bool:
-        """Whether smtpweb can use it."""
+        """Whether apps sign in with a password; else with OAuth."""
         return self.login == "password"
 
     def is_dated(self, today: date) -> bool:

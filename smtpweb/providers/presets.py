@@ -85,6 +85,8 @@ class Preset:
     @property
     def needs(self) -> Sentence:
         """What to have at hand before entering the credentials."""
+        if self.passwords:
+            return Sentence("An application that you register with the provider (OAuth 2.0).")
         if self.password_form == "same":  # noqa: S105 - a kind of password
             return Sentence("The server's API token, which is both user name and password.")
         return self.password

@@ -59,6 +59,12 @@ _NEEDED = {
 }
 
 
+def awaits_sign_in(smtp_id: str) -> bool:
+    """Check if a person has to sign in at the provider before there are access tokens."""
+    row = find(smtp_id)
+    return row is not None and row.grant in INTERACTIVE and row.refreshtoken_sealed is None
+
+
 def find(smtp_id: str, *, for_update: bool = False) -> SmtpOauth | None:
     """Return the grant of an SMTP server; locked until this write ends if it is ``for_update``."""
     return db.session.get(

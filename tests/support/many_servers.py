@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from smtpweb import config
 from smtpweb.accounts import users
@@ -22,23 +22,24 @@ from tests.support.tour import NAME, Tour
 
 COUNT = 60
 HOSTS = ("smtp.gmail.com", "a.example", "mail.example.net", "x" * 60 + "." + "y" * 60 + ".example")
+UNFINISHED = {"finished": None, "accepted": None}
 USERS = ("shop", "a-rather-long-user-name-" + "z" * 80 + "@marketing.example.com")
 
 
 @contextmanager
-def many_servers(folder: Path) -> Iterator[Tour]:
-    """Serve it under gunicorn as deployed."""
+def many_servers(folder: Path, *, worst: bool = False) -> Iterator[Tour]:
+    """Serve it under gunicorn as deployed; ``worst``: each row shows all that a row can."""
     settings = installation_settings(folder)
     with smtpweb_server(folder, **settings) as (url, _):
         app = create_app(config.load(clean_environment(folder, **settings)))
         with app.app_context():
-            pages = _furnish()
+            pages = _furnish(worst)
             db.session.remove()
             db.engine.dispose()
         yield Tour(url, pages)
 
 
-def _furnish() -> dict[str, str]:
+def _furnish(worst: bool) -> dict[str, str]:
     user = users.create_user(NAME, "ana@example.com", PASSWORD, is_admin=True)
     common: AppChanges = {"testemail": "postmaster@example.com", "strategy": "PRIORITY"}
     shop = apps.save(
@@ -51,8 +52,22 @@ def _furnish() -> dict[str, str]:
     ids = [new_id() for _ in range(COUNT)]
     db.session.execute(insert(Smtp), [_smtp(ids[n], shop.id, n) for n in range(COUNT)])
     db.session.execute(
-        insert(Check), [_check(ids[n], n, k) for n in range(COUNT) if n % 9 for k in range(30)]
+        insert(Check),
+        [
+            _check(ids[n], n, k) | (UNFINISHED if worst and k % 5 == 2 else {})
+            for n in range(COUNT)
+            if n % 9 or worst
+            for k in range(30)
+        ],
     )
+    if worst:
+        db.session.execute(
+            update(Smtp).values(
+                host="a.example", port=587, username="shop", tags="eu, transactional, second",
+                enabled=False, off_since=None, judged=True, degraded_since=None, uncheckable=None,
+                certificate_expires=now(), defaultfromemail="sales@example.com",
+            )
+        )  # fmt: skip
     db.session.commit()
     return {
         "app": f"/apps/{shop.id}",

@@ -8,7 +8,7 @@ from ... import validators
 from ...accounts import tokens, users
 from ...checking import explain as explaining
 from ...checking import service, unsaved, verdict
-from ...database.models import Smtp
+from ...database.models import Check, Smtp
 from ...errors import BadInput, CredentialsNotValid, NotAuthorized, NotFound
 from ...oauth import saving
 from ...registry import api_rows, apps, oauth_rules, smtps, switches
@@ -153,7 +153,7 @@ def check_smtp() -> Response:
     )
     if not check.accepted:
         return problems.failed_check(check)
-    return _probed(check.id) if mode == verdict.PROBE else Response(status=200)
+    return _probed(check) if mode == verdict.PROBE else Response(status=200)
 
 
 def _probe_unsaved(sent: parameters.Sent) -> Response:
@@ -166,8 +166,17 @@ def _probe_unsaved(sent: parameters.Sent) -> Response:
     return _probed(None) if report.accepted else problems.failed_report(report)
 
 
-def _probed(check_id: str | None) -> Response:
-    return schema.reply({"idcheck": check_id, "notProved": ["content", "delivery"]})
+def _probed(check: Check | None) -> Response:
+    """Say what was not proved and, unless the settings are not saved, how the server is now."""
+    said: dict[str, object] = {
+        "idcheck": check.id if check else None,
+        "notProved": list(verdict.NOT_PROVED),
+    }
+    if check:
+        said["status"] = "A" if check.smtp.enabled else "D"
+        if reason := verdict.why_still_disabled(check):
+            said["detail"] = str(reason)
+    return schema.reply(said)
 
 
 @bp.post("/private/smtps/explain")

@@ -53,6 +53,14 @@ def show_check(check_id: str) -> str:
     )
 
 
+@bp.get("/checks/<id:check_id>/earlier/<int:count>")
+def show_earlier(check_id: str, count: int) -> AnyResponse:
+    """Redirect to the check this many before it, which a mark of a bar in a list stands for."""
+    return redirect(
+        url_for(".show_check", check_id=service.earlier(auth.user().id, check_id, count))
+    )
+
+
 @bp.post("/checks/<id:check_id>/cancel")
 def cancel_check(check_id: str) -> AnyResponse:
     """Cancel a check that is running."""
@@ -135,7 +143,7 @@ def _events(following: runner.Following) -> Iterator[str]:
         if steps is None:
             yield ":\n\n"  # a comment, to detect a closed connection
             continue
-        drawn = {one.stage.value: str(rung(one)) for one in labels.rungs(steps)}
+        drawn = {one.stage.value: str(rung(one)) for one in labels.rungs(steps, tokens=True)}
         changed = {name: html for name, html in drawn.items() if shown.get(name) != html}
         shown = drawn
         yield _event("stages", {"rungs": changed, "said": labels.now_doing(steps)})

@@ -34,7 +34,7 @@ def show_sign_in(smtp_id: str) -> str:
         grant=grants.find(smtp.id),
         started=started,
         place=urlsplit(started.uri).hostname if started else "",
-        redirect_uri=_redirect_uri(),
+        redirect_uri=redirect_uri(),
     )
 
 
@@ -43,7 +43,7 @@ def start_sign_in(smtp_id: str) -> AnyResponse:
     """Start a sign-in at the provider."""
     user = auth.user()
     try:
-        sign_in.start(user.id, smtp_id, user.session_key, _redirect_uri())
+        sign_in.start(user.id, smtp_id, user.session_key, redirect_uri())
     except TokenNotObtained as error:
         _flash(error.failure)
     return redirect(url_for(".show_sign_in", smtp_id=smtp_id), 303)
@@ -91,7 +91,8 @@ def end_sign_in() -> AnyResponse:
     return redirect(url_for(".show_smtp", smtp_id=smtp_id), 303)
 
 
-def _redirect_uri() -> str:
+def redirect_uri() -> str:
+    """Return where a provider sends the browser back to."""
     base = settings().base_url or auth.base_url()
     if base is None:
         raise NotFound("Link")

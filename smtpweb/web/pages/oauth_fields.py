@@ -115,6 +115,8 @@ class OauthFields(Form):
             return OauthChanges(oauthgrant=oauth_rules.NONE) if self.keeps_secrets else None
         given = self.values(fields.OAUTH)
         for name, field in fields.OAUTH.items():
+            if name not in self:
+                continue
             if field.secret:
                 given[name] = self.accepted.get(name)
             if not given[name] and (field.secret or name == "oauthprovider"):

@@ -41,7 +41,7 @@ from .form_fields import (
 )
 from .forms import once_field, version_number
 from .noted_fields import BooleanField, HiddenField, PasswordField, RadioField, notes_of
-from .oauth_fields import OauthFields
+from .oauth_fields import OAUTH, OauthFields
 
 
 def _encryption(value: str) -> str:
@@ -174,6 +174,8 @@ class SmtpForm(AdvancedFields):
         self._show("host", choice.host)
         self._show("encryption", choice.mode.encryption.value)
         self._show("port", str(choice.mode.port))
+        if choice.preset.passwords == "refused":
+            self._show("signin", OAUTH)
         # A host that starts with a dot must be completed first
         self.focus = self.host if choice.host.startswith(".") else self._typed_next()
 

@@ -230,4 +230,7 @@ def _after_save(smtp: Smtp, form: SmtpForm) -> AnyResponse:
             ),
             "warning",
         )
+    if grants.awaits_sign_in(smtp.id):
+        flash(_("Saved. Sign in at the provider, then send a test email."), "success")
+        return redirect(url_for(".show_sign_in", smtp_id=smtp.id), 303)
     return checks.start(smtp.id, _("Saved, but not checked."))

@@ -13,9 +13,9 @@ from ...mailcheck import Encryption
 from ...providers import preflight, presets
 from ...providers.presets import Preset
 from ...providers.settings import Settings
-from ...registry import first_run
+from ...registry import first_run, grants
 from ..http import auth
-from . import checks, drafts, forewarning
+from . import checks, drafts, forewarning, oauth
 from .blueprint import bp
 from .discovery import FindForm
 from .start_form import StartForm, initial
@@ -52,13 +52,20 @@ def start_at(provider: str) -> AnyResponse:
     if form.validate_on_submit():
         with form.catches():
             smtp = first_run.create(
-                user.id, form.app_changes(), form.smtp_changes(), once=form.once()
-            )
+                user.id, form.app_changes(), form.smtp_changes(), form.oauth_changes(),
+                once=form.once(),
+            )  # fmt: skip
+            if grants.awaits_sign_in(smtp.id):
+                return redirect(url_for(".show_sign_in", smtp_id=smtp.id), 303)
             return checks.start(smtp.id, "")
     if form.is_submitted() or request.args:
         form.judge()
     return form.page(
-        "start/credentials.html", preset=preset, provider=provider, notice=_notice(preset)
+        "start/credentials.html",
+        preset=preset,
+        provider=provider,
+        notice=_notice(preset),
+        redirect_uri=oauth.redirect_uri() if form.authorization_server else "",
     )
 
 

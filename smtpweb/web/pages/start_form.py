@@ -15,7 +15,8 @@ from wtforms.validators import InputRequired, Optional
 from ... import config, validators
 from ...mailcheck import Encryption
 from ...mailcheck.core.modes import USUAL_PORTS
-from ...providers import credentials, presets
+from ...mailcheck.diagnosis.token import Grant
+from ...providers import credentials, oauth, presets
 from ...providers.presets import Preset
 from ...providers.settings import Settings
 from ...registry import checkability, fields
@@ -32,12 +33,17 @@ from .form_fields import (
     label_of,
     with_usual_port,
 )
-from .forms import Form, once_field
+from .forms import once_field
 from .noted_fields import BooleanField, PasswordField, RadioField, SelectField
+from .oauth_fields import OAUTH, OauthFields
 
 
-class StartForm(Form):
-    """Create an app and its first SMTP server; fields that the provider decides are left out."""
+class StartForm(OauthFields):
+    """Create an app and its first SMTP server; fields that the provider decides are left out.
+
+    Only where the provider no longer accepts passwords, or soon will not, is there the part about
+    OAuth.
+    """
 
     server = SelectField(lazy_gettext("Region or server"))
     host = field_of(fields.SMTP["host"], HostField)
@@ -79,6 +85,7 @@ class StartForm(Form):
     ) -> None:
         super().__init__(data, sent=sent, typed=typed)
         self.preset = preset
+        self._choose_sign_in()
         if preset is None:
             del self.server
             forewarning.reserve(self)
@@ -98,8 +105,12 @@ class StartForm(Form):
         if not self._needs_login:
             del self.username, self.password
         else:
-            self.password.validators = [InputRequired(REQUIRED), *self.password.validators[1:]]
-            self.password.hint = say(preset.needs)
+            if "oauthgrant" in self:
+                if "password" in self:
+                    self.password.hint = say(preset.password)
+            else:
+                self.password.validators = [InputRequired(REQUIRED), *self.password.validators[1:]]
+                self.password.hint = say(preset.needs)
             if preset.word or self._one_secret:
                 del self.username
             else:
@@ -111,6 +122,34 @@ class StartForm(Form):
         if preset.wants_address:
             del self.defaultfromemail
         forewarning.reserve(self)
+
+    def _choose_sign_in(self) -> None:
+        """Keep of the part about OAuth what this provider needs."""
+        preset = self.preset
+        self.authorization_server = server = _authorization_server(preset)
+        if preset is None or server is None:
+            for name in ("signin", *fields.OAUTH):
+                del self[name]
+            return
+        needed = {"oauthgrant", "oauthclientid", "oauthclientsecret"}
+        if server.needs_tenant(Grant.CLIENT_CREDENTIALS):
+            needed.add("oauthtenant")
+        if Grant.JWT_BEARER in server.grants:
+            needed.add("oauthkey")
+        if Grant.REFRESH_TOKEN in server.grants:
+            needed.add("oauthrefreshtoken")
+        for name in fields.OAUTH.keys() - needed:
+            del self[name]
+        self.oauthgrant.choices = [
+            choice for choice in self.oauthgrant.choices if choice.value in server.grants
+        ]
+        if preset.passwords == "refused":
+            del self.signin, self.password
+
+    @property
+    def by_oauth(self) -> bool:
+        """Whether to sign in with access tokens."""
+        return "oauthgrant" in self and ("signin" not in self or self.signin.data == OAUTH)
 
     @property
     def _needs_login(self) -> bool:
@@ -129,6 +168,9 @@ class StartForm(Form):
     def validate(self, extra_validators: Mapping[str, Sequence[object]] | None = None) -> bool:
         """Validate every field, and that the test email will have a From address."""
         valid = bool(super().validate(extra_validators))
+        if "signin" in self and not self.by_oauth and not self.password.data:
+            self.password.errors = [str(REQUIRED)]
+            return False
         if valid and not self._sender():
             field = self.username if "defaultfromemail" not in self else self.defaultfromemail
             field.errors = [
@@ -186,6 +228,7 @@ class StartForm(Form):
             port=port,
             encryption=encryption,
             auth=auth,
+            oauth=self.by_oauth,
             username=username,
             password_findings=credentials.findings(host, password) if password else "",
             mail_from=checkability.sender_of(own, None, username),
@@ -216,7 +259,9 @@ class StartForm(Form):
         auth = self._needs_login and (self.preset is not None or bool(self.auth.data))
         changes = self._where() | {"auth": auth}
         if auth:
-            changes |= {"username": username, "password": password}
+            changes |= {"username": username}
+            if not self.by_oauth:
+                changes |= {"password": password}
         return cast(SmtpChanges, changes)
 
     def _where(self) -> dict[str, Any]:
@@ -242,6 +287,13 @@ class StartForm(Form):
         return next(iter(preset.hosts.values()))
 
 
+def _authorization_server(preset: Preset | None) -> oauth.Provider | None:
+    """Return where a provider gives access tokens, if it does not accept passwords for long."""
+    if preset is None or not preset.passwords:
+        return None
+    return oauth.of_host(next(iter(preset.hosts.values())))
+
+
 def initial(preset: Preset | None, email: str, found: Mapping[str, str]) -> dict[str, Any]:
     """Return the first values: of the account, the provider, and from the URL if they are valid."""
     data: dict[str, Any] = {"name": str(_("My app")), "testemail": email}
@@ -249,6 +301,8 @@ def initial(preset: Preset | None, email: str, found: Mapping[str, str]) -> dict
         owner = presets.of_domain(email.rpartition("@")[2])
         if owner and owner.preset is preset:
             data["username"] = email
+    if server := _authorization_server(preset):
+        data |= {"signin": OAUTH, "oauthgrant": server.grants[0].value}
     rules = {
         "host": validators.host,
         "port": lambda text: str(validators.port(text)),

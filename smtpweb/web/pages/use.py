@@ -39,6 +39,13 @@ class SecretsTokenForm(Form):
     submit = SubmitField(lazy_gettext("Create a token that reads passwords"))
 
 
+class AccessTokenForm(Form):
+    """Create a token with which a program gets access tokens for the SMTP server."""
+
+    confirm_password = PasswordField(lazy_gettext("Current password"), [InputRequired(REQUIRED)])
+    submit = SubmitField(lazy_gettext("Create a token that gets access tokens"))
+
+
 @bp.get("/apps/<id:app_id>/use")
 def use_app(app_id: str) -> AnyResponse:
     """Show how a program fetches the list of an app, or sends through the server in use."""
@@ -48,11 +55,31 @@ def use_app(app_id: str) -> AnyResponse:
 @bp.get("/smtps/<id:smtp_id>/use")
 def use_smtp(smtp_id: str) -> AnyResponse:
     """Show how a program sends through an SMTP server."""
+    return _server_page(smtps.find(auth.user().id, smtp_id), AccessTokenForm(sent=False))
+
+
+@bp.post("/smtps/<id:smtp_id>/use/access-token")
+def make_access_token(smtp_id: str) -> AnyResponse:
+    """Create a token that gets access tokens, and show it once."""
     smtp = smtps.find(auth.user().id, smtp_id)
-    html = render_template(
+    form = AccessTokenForm()
+    if form.validate_on_submit():
+        with form.catches():
+            done = url_for(".use_smtp", smtp_id=smtp.id)
+            return _token(smtp.app, ("token",), form.confirm_password.data, done)
+    return _server_page(smtp, form)
+
+
+@bp.get("/smtps/<id:smtp_id>/use/access-token")
+def back_to_use_smtp(smtp_id: str) -> AnyResponse:
+    """Redirect to the page when the URL of its form is reloaded."""
+    return redirect(url_for(".use_smtp", smtp_id=smtp_id))
+
+
+def _server_page(smtp: Smtp, form: AccessTokenForm) -> AnyResponse:
+    return form.page(
         "apps/use_smtp.html", smtp=smtp, app=smtp.app, **_server_context(smtp.app, smtp)
     )
-    return Response(html, mimetype="text/html")
 
 
 @bp.post("/apps/<id:app_id>/use/token")
@@ -84,8 +111,8 @@ def back_to_use(app_id: str) -> AnyResponse:
     return redirect(url_for(".use_app", app_id=app_id))
 
 
-def _token(app: App, scopes: tuple[str, ...], password: str) -> AnyResponse:
-    """Return the page with a new token; only this response contains it."""
+def _token(app: App, scopes: tuple[str, ...], password: str, done: str = "") -> AnyResponse:
+    """Return the page with a new token, which nothing else contains; it leads to ``done``."""
     token = tokens.personal_token_in_browser(
         auth.user(),
         app.name,
@@ -98,7 +125,7 @@ def _token(app: App, scopes: tuple[str, ...], password: str) -> AnyResponse:
         "account/token.html",
         token=token,
         label=app.name,
-        done=url_for(".use_app", app_id=app.id),
+        done=done or url_for(".use_app", app_id=app.id),
     )
     return Response(html, mimetype="text/html")
 
@@ -130,6 +157,7 @@ def _server_context(app: App, smtp: Smtp) -> dict[str, object]:
     return {
         "recipes": snippets.RECIPES,
         "snippet": snippets.for_server(chosen, values),
+        "token_snippet": snippets.for_token(auth.shown_url(), smtp.id) if values.oauth else None,
         "lacks_from": not values.mail_from,
         "example_from": snippets.EXAMPLE_FROM,
     }
@@ -145,4 +173,5 @@ def _values(app: App, smtp: Smtp) -> Values:
         mail_from=checkability.sender(smtp, app.defaultfromemail),
         from_name=smtp.defaultfromname or app.defaultfromname or "",
         mail_to=app.testemail,
+        oauth=smtp.uses_oauth,
     )

@@ -20,10 +20,11 @@ from ...checking.service import is_under_way
 from ...database.models import App, Check, Smtp
 from ...database.session import AnyRow, now
 from ...mailcheck import Encryption, Outcome, Reply, Report, Stage, Step
-from ...mailcheck.core.modes import ENCRYPTION_NAMES
+from ...mailcheck.core.modes import ENCRYPTION_NAMES, Mode
 from ...registry import states
 from ...registry.overview import Summary
 from ...registry.states import AppState, SmtpState
+from ..http.i18n import say
 from . import times
 
 
@@ -212,6 +213,34 @@ def _app_words(app: App, summary: Summary | None, state: AppState) -> str:
     return str(APP_STATES[state].words)
 
 
+def not_proved(check: Check) -> list[str]:
+    """Return what an accepted check left open."""
+    return left_open() if check.accepted and check.mode == verdict.PROBE else []
+
+
+def left_open() -> list[str]:
+    """Return what no connection test proves."""
+    return [say(one) for one in verdict.NOT_PROVED.values()]
+
+
+def other_mode(mode: Mode) -> str:
+    """Say that another port of the host works."""
+    return str(
+        _(
+            "Use port %(port)s with %(mode)s: there the same host answers with a valid certificate."
+            " No credentials and no email were sent there.",
+            port=mode.port,
+            mode=ENCRYPTION[mode.encryption],
+        )
+    )
+
+
+def why_still_disabled(check: Check) -> str:
+    """Say why an accepted check left the server disabled; empty if it did not."""
+    reason = verdict.why_still_disabled(check)
+    return say(reason) if reason else ""
+
+
 def check_state(check: Check | AnyRow) -> State:
     """Return the state of a check."""
     if check.queued is not None:
@@ -257,8 +286,14 @@ def is_used(app: App, summary: Summary | None, smtp: Smtp) -> bool:
     return bool(summary and summary.in_use and summary.in_use[0] == smtp.id)
 
 
-def rungs(steps: Iterable[Step]) -> list[Rung]:
-    """Return the stages of a check for display, also while it is running."""
+_HAPPENED = (Outcome.UNDER_WAY, Outcome.DONE, Outcome.FAILED)
+
+
+def rungs(steps: Iterable[Step], *, tokens: bool = False) -> list[Rung]:
+    """Return the stages of a check for display, also while it is running.
+
+    That of the access token is left out where nothing happened in it; ``tokens``: not even there.
+    """
     listed = list(steps)
     ended = any(
         step.outcome is Outcome.FAILED
@@ -270,6 +305,7 @@ def rungs(steps: Iterable[Step]) -> list[Rung]:
         Rung(step.stage, *STAGES[step.stage], states[step.outcome], step.milliseconds)
         for step in listed
         if step.stage is not Stage.ACCEPTED
+        and (step.stage is not Stage.TOKEN or tokens or step.outcome in _HAPPENED)
     ]
 
 

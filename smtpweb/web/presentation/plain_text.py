@@ -20,6 +20,7 @@ def text(check: Check, report: Report) -> str:
         _head(check, report),
         [report.meaning, *confidence.sentences(report)],
         [f"{number}. {step}" for number, step in enumerate(_to_do(report), 1)],
+        _left_open(check),
         _under(_("Warnings"), [str(notice) for notice in report.warnings]),
         _under(_("Stages"), _stages(report)),
         _under(_("Addresses"), _addresses(report)),
@@ -32,13 +33,16 @@ def text(check: Check, report: Report) -> str:
 
 def _to_do(report: Report) -> Iterator[str]:
     for mode in report.alternatives:
-        yield _(
-            "Use port %(port)s with %(mode)s: there the same host answers with a valid certificate."
-            " No credentials and no email were sent there.",
-            port=mode.port,
-            mode=labels.ENCRYPTION[mode.encryption],
-        )
+        yield labels.other_mode(mode)
     yield from report.advice
+
+
+def _left_open(check: Check) -> list[str]:
+    reason = labels.why_still_disabled(check)
+    return [
+        *([reason] if reason else []),
+        *_under(_("What this did not prove"), labels.not_proved(check)),
+    ]
 
 
 def _under(title: str, lines: list[str]) -> list[str]:

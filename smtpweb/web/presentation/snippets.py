@@ -35,7 +35,10 @@ class Variable:
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """The settings to fill in; ``username`` is None if it is as secret as the password."""
+    """The settings to fill in; ``username`` is None if it is as secret as the password.
+
+    ``oauth``: it signs in with access tokens.
+    """
 
     host: str
     port: int
@@ -45,11 +48,15 @@ class Values:
     mail_from: str
     from_name: str
     mail_to: str
+    oauth: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A way to send: its name, the language of its snippet, and the file that holds it."""
+    """A way to send: its name, the language of its snippet, and the file that holds it.
+
+    ``oauth``: it can sign in with an access token (XOAUTH2).
+    """
 
     id: str
     name: str
@@ -57,6 +64,7 @@ class Recipe:
     language: str
     file: str
     refuses: tuple[Callable[[Values], Sentence | None], ...] = ()
+    oauth: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,19 +103,19 @@ def _no_login_in_clear(values: Values) -> Sentence | None:
 
 
 RECIPES = (
-    Recipe("curl", "curl", "", "shell", "", (_no_colon,)),
-    Recipe("smtplib", "smtplib", "Python", "python", "send.py", (_only_ascii,)),
+    Recipe("curl", "curl", "", "shell", "", (_no_colon,), oauth=True),
+    Recipe("smtplib", "smtplib", "Python", "python", "send.py", (_only_ascii,), oauth=True),
     Recipe("django", "Django", "Python", "python", "settings.py", (_only_ascii,)),
     Recipe("flask-mail", "Flask-Mail", "Python", "python", "app.py", (_only_ascii,)),
-    Recipe("nodemailer", "Nodemailer", "Node.js", "javascript", "send.mjs"),
-    Recipe("phpmailer", "PHPMailer", "PHP", "php", "send.php"),
+    Recipe("nodemailer", "Nodemailer", "Node.js", "javascript", "send.mjs", oauth=True),
+    Recipe("phpmailer", "PHPMailer", "PHP", "php", "send.php", oauth=True),
     Recipe("symfony", "Symfony", "PHP", "dotenv", ".env.local"),
     Recipe("laravel", "Laravel", "PHP", "dotenv", ".env"),
-    Recipe("jakarta", "Jakarta Mail", "Java", "java", "Send.java"),
+    Recipe("jakarta", "Jakarta Mail", "Java", "java", "Send.java", oauth=True),
     Recipe("spring", "Spring Boot", "Java", "spring", "application.properties"),
     Recipe("rails", "Ruby on Rails", "Ruby", "ruby", "config/environments/production.rb"),
     Recipe("go", "net/smtp", "Go", "go", "main.go", (_no_login_in_clear,)),
-    Recipe("mailkit", "MailKit", ".NET", "c_sharp", "Program.cs"),
+    Recipe("mailkit", "MailKit", ".NET", "c_sharp", "Program.cs", oauth=True),
     Recipe("msmtp", "msmtp", "Unix", "msmtp", "~/.msmtprc"),
     Recipe("postfix", "Postfix", "Unix", "shell", "", (_no_colon, _no_spaces_around)),
 )
@@ -122,6 +130,10 @@ LIST_RECIPES = (
 )
 
 
+# How a program fetches an access token for an SMTP server that signs in with OAuth
+TOKEN_RECIPE = Recipe("token-curl", "curl", "", "shell", "")
+
+
 def recipe(known: tuple[Recipe, ...], recipe_id: str) -> Recipe:
     """Return the recipe with this id, or the first one."""
     return next((one for one in known if one.id == recipe_id), known[0])
@@ -132,6 +144,14 @@ def for_server(chosen: Recipe, values: Values) -> Snippet:
     for refuses in chosen.refuses:
         if refusal := refuses(values):
             return Snippet(chosen, "", refusal)
+    if values.oauth and not chosen.oauth:
+        refusal = Sentence(
+            "%(program)s has no setting for access tokens (XOAUTH2), which this SMTP server needs."
+            " Choose one that has, such as smtplib, Nodemailer, PHPMailer, Jakarta Mail, MailKit or"
+            " curl.",
+            program=chosen.name,
+        )
+        return Snippet(chosen, "", refusal)
     username = Variable("SMTP_USERNAME") if values.username is None else values.username
     host = f"[{values.host}]" if _is_ipv6(values.host) else values.host
     place = f"{host}:{values.port}"
@@ -153,6 +173,8 @@ def for_server(chosen: Recipe, values: Values) -> Snippet:
             "username_in_url": quote(values.username or "YOUR_SMTP_USERNAME", safe=""),
             "username_and_colon": f"{values.username}:",
             "password": Variable("SMTP_PASSWORD"),
+            "oauth": values.auth and values.oauth,
+            "access_token": Variable("SMTP_ACCESS_TOKEN"),
             "mail_from": values.mail_from or EXAMPLE_FROM,
             "from_name": values.from_name,
             "mailbox": _mailbox(values.from_name, values.mail_from or EXAMPLE_FROM),
@@ -167,6 +189,12 @@ def for_list(chosen: Recipe, base_url: str, app_id: str) -> Snippet:
     """Fill in the address of this installation and the id of an app."""
     url = f"{base_url}/private/smtps/findByApp?{urlencode({'idapp': app_id})}"
     return _filled(chosen, {"url": url, "token": Variable("SMTPWEB_TOKEN")})
+
+
+def for_token(base_url: str, smtp_id: str) -> Snippet:
+    """Fill in the address of this installation and the id of an SMTP server."""
+    url = f"{base_url}/private/smtps/token?{urlencode({'idsmtp': smtp_id})}"
+    return _filled(TOKEN_RECIPE, {"url": url})
 
 
 def _filled(chosen: Recipe, context: dict[str, object]) -> Snippet:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import NamedTuple
+from urllib.parse import quote
 
 from flask_babel import gettext as _
 from flask_babel import ngettext
@@ -13,6 +14,17 @@ from ...registry.overview import MARKS
 from . import labels, times
 
 _STEP = 5  # SVG units from one check to the next
+_DATA = "data:image/svg+xml,"
+_DRAWING = (
+    f'<svg xmlns="http://www.w3.org/2000/svg" width="{MARKS * _STEP}" height="16" fill="none"'
+    ' stroke-linecap="round">{}</svg>'
+)
+# An image has no style sheet. These colours contrast with light and dark pages.
+_STYLES = (
+    'stroke="#198754" stroke-width="3" stroke-linecap="butt"',
+    'stroke="#dc3545" stroke-width="1.6"',
+    'stroke="#6c757d" stroke-width="3"',
+)
 
 
 class Mark(NamedTuple):
@@ -25,18 +37,27 @@ class Mark(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """Paths of an SVG of ``width`` by 16 units, with the newest check on the right.
+    """Paths of an SVG of 150 by 16 units, with the newest check on the right.
 
     Checks differ in shape, not only in colour: an accepted check is a tall stroke, a failed one a
     cross, one without an outcome a dot.
     """
 
     words: str
-    width: int
     accepted: str
     failed: str
     other: str
     marks: tuple[Mark, ...] = ()  # the same checks one by one, oldest first
+
+    @property
+    def image(self) -> str:
+        """Return the drawing as a ``data:`` URL: one element of a page, where an SVG has four."""
+        paths = "".join(
+            f'<path {style} d="{path}"/>'
+            for style, path in zip(_STYLES, (self.accepted, self.failed, self.other), strict=True)
+            if path
+        )
+        return _DATA + quote(_DRAWING.format(paths), safe="/ ")
 
 
 def bar(marks: Sequence[AnyRow], *, one_by_one: bool = False) -> Bar:
@@ -59,7 +80,7 @@ def bar(marks: Sequence[AnyRow], *, one_by_one: bool = False) -> Bar:
         )
     paths = {name: "".join(found) for name, found in shapes.items()}
     each = tuple(map(_mark, reversed(marks[:MARKS]))) if one_by_one else ()
-    return Bar(_words(counts), MARKS * _STEP, **paths, marks=each)
+    return Bar(_words(counts), **paths, marks=each)
 
 
 _LARGE = {"accepted": "M12 3v18", "failed": "M7 6l10 12m0-12l-10 12", "other": "M12 12h1"}

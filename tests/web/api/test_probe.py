@@ -11,7 +11,7 @@ from smtpweb.database.models import Check, Due, Smtp
 from smtpweb.database.session import db
 from tests.support.api_checks import register
 from tests.support.factories import use_share
-from tests.support.fake_smtp import FakeServer, fake_smtp
+from tests.support.fake_smtp import EachConnection, FakeServer, fake_smtp
 from tests.support.people import Person
 
 NOT_PROVED = ["content", "delivery"]
@@ -60,6 +60,31 @@ def test_probe_that_fails_disables_and_one_that_passes_enables(alice: Person, id
         alice.make_smtp(idapp, idsmtp=smtp_id, host=server.host, port=server.port)
         assert alice.post("/private/smtps/check", idsmtp=smtp_id, mode="probe").status_code == 200
     assert alice.smtp(smtp_id)["status"] == "A"
+
+
+def test_probe_that_leaves_the_server_disabled_says_so(alice: Person, idapp: str) -> None:
+    dots = EachConnection("250 OK", "550 5.7.1 spam", "250 OK")
+    with fake_smtp(replies={"dot": dots}) as server:
+        smtp_id = register(alice, idapp, server)
+
+        def probe() -> Any:
+            reply = alice.post("/private/smtps/check", idsmtp=smtp_id, mode="probe")
+            assert (reply.status_code, reply.json["notProved"]) == (200, NOT_PROVED)
+            return reply.json
+
+        first = probe()
+        assert (first["status"], "detail" in first) == ("A", False)
+        assert alice.post("/private/smtps/check", idsmtp=smtp_id).json["stage"] == "data"
+        refused = probe()
+        assert (refused["status"], alice.smtp(smtp_id)["status"]) == ("D", "D")
+        assert "refused the content of the last email" in refused["detail"]
+        alice.post("/private/smtps/disable", idsmtp=smtp_id)
+        off = probe()
+        assert (off["status"], "stays off" in off["detail"]) == ("D", True)
+        alice.post("/private/smtps/enable", idsmtp=smtp_id)
+        assert alice.post("/private/smtps/check", idsmtp=smtp_id).status_code == 200
+        last = probe()
+        assert (last["status"], "detail" in last) == ("A", False)
 
 
 def test_mode_is_one_of_two(alice: Person, idapp: str) -> None:

@@ -34,6 +34,24 @@ def test_mailbox_shows_what_arrived(settings: Settings, tmp_path: Path, database
     assert "<b>Falló</b>" in page.text
     assert "line <i>one</i>" in page.text
     assert "Mailbox" in page.links()
+    assert "Open the link in this email" not in page.links()
+
+
+def test_mailbox_leads_to_the_link_of_a_test_email_and_to_no_other_site(
+    settings: Settings, tmp_path: Path, database_url: str
+) -> None:
+    app = create_app(settings_for(database_url, demo_mailbox=tmp_path))
+    with app.app_context():
+        installation.make_ready()
+    browser = signed_in(app, make_person(app, "alice"))
+    for url in (b"http://127.0.0.1:8000/received/a-b_C1", b"http://evil.example/received/a-b_C1"):
+        (tmp_path / "1.eml").write_bytes(MAIL + b"\r\n    " + url + b"\r\n")
+        assert browser.get("/demo/mailbox").links()["Open the link in this email"] == (
+            "/received/a-b_C1"
+        )
+    for url in (b"http://127.0.0.1/login", b"http://127.0.0.1/received/../login", b"javascript:x"):
+        (tmp_path / "1.eml").write_bytes(MAIL + url + b"\r\n")
+        assert "Open the link in this email" not in browser.get("/demo/mailbox").links()
 
 
 def test_mailbox_is_absent_outside_the_demo(browser: Browser) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from datetime import timedelta
+from urllib.parse import unquote
 
 import pytest
-from sqlalchemy import insert, text
+from sqlalchemy import insert, select, text
 
-from smtpweb.database.models import App, Smtp, new_id
+from smtpweb.database.models import App, Check, Smtp, new_id
 from smtpweb.database.session import db, now
 from smtpweb.registry import overview
 from tests.support.browser import Browser, one_database, signed_in, words
@@ -18,7 +19,6 @@ from tests.support.lists import add_check, add_smtp, fill_app, hosts, rows
 from tests.support.people import Person
 
 MANY = 10_000
-SVG = "{http://www.w3.org/2000/svg}"
 
 
 # --- how each stands -----------------------------------------------------------------------
@@ -74,11 +74,34 @@ def test_row_says_what_came_of_the_last_check_and_draws_the_last_thirty(
     (drawing,) = (link for link in page.all("a") if "row-bar" in link.get("class", ""))
     assert drawing.get("href") == f"/smtps/{smtp_id}#history"
     assert drawing.get("aria-label") == "30 checks, 28 accepted, 1 failed, 1 without a result"
-    paths = {path.get("class"): path.get("d") or "" for path in drawing.iter(f"{SVG}path")}
+    (image,) = drawing
+    kind, _, picture = unquote(image.get("src") or "").partition(",")
+    assert (kind, image.get("alt")) == ("data:image/svg+xml", "")
+    accepted, failed, other = [one.get("d") or "" for one in ET.fromstring(picture)]
     # the newest at the right; the shapes differ, not the colours alone
-    assert paths["bar-failed"] == "M145.5 5l3.5 6m0-6l-3.5 6"
-    assert paths["bar-other"] == "M142 8h1"
-    assert paths["bar-accepted"].count("v12") == 28
+    assert failed == "M145.5 5l3.5 6m0-6l-3.5 6"
+    assert other == "M142 8h1"
+    assert accepted.count("v12") == 28
+
+
+def test_mark_of_a_bar_leads_to_the_check_that_was_so_many_before(
+    browser: Browser, alice: Person, charlie: Person, idapp: str
+) -> None:
+    with alice.app.app_context():
+        smtp_id, other = add_smtp(idapp, 1), add_smtp(idapp, 2)
+        for minutes in range(40):
+            add_check(smtp_id, minutes, accepted=True)
+            add_check(other, minutes, accepted=True)
+        checks = db.session.scalars(
+            select(Check.id).where(Check.smtp_id == smtp_id).order_by(Check.started.desc())
+        ).all()
+    for count, expected in ((0, 0), (7, 7), (29, 29), (30, 29), (10**30, 29)):
+        page = browser.get(f"/checks/{checks[0]}/earlier/{count}")
+        assert page.url == f"/checks/{checks[expected]}"
+    assert browser.get(f"/checks/{checks[5]}/earlier/2").url == f"/checks/{checks[7]}"
+    assert browser.get(f"/checks/{checks[38]}/earlier/9").url == f"/checks/{checks[39]}"
+    signed_in(alice.app, charlie).get(f"/checks/{checks[0]}/earlier/1", status=404)
+    browser.get(f"/checks/{checks[0]}/earlier/-1", status=404)
 
 
 def test_smtp_shows_its_record_and_how_long_its_certificate_lasts(

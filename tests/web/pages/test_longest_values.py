@@ -57,9 +57,9 @@ def problems(page: Page, name: str) -> list[str]:
 # and pages that exist only for the demo.
 _NO_PAGE = {
     "account.back", "appearance.choose", "bootstrap.static", "dark.rules", "login.set_up",
-    "pages.back_to_use", "pages.end_sign_in", "pages.fix_smtp", "pages.follow_check",
-    "pages.show_arrival", "probes.description", "probes.healthz", "probes.metrics",
-    "probes.readyz", "static",
+    "pages.back_to_use", "pages.back_to_use_smtp", "pages.end_sign_in", "pages.fix_smtp",
+    "pages.follow_check", "pages.show_arrival", "pages.show_earlier", "probes.description",
+    "probes.healthz", "probes.metrics", "probes.readyz", "static",
 }  # fmt: skip
 
 

@@ -39,8 +39,8 @@ def test_offers_page_shows_limit_login_sandbox_date_and_source(alice: Person) ->
     assert "200 emails a day" in ses
     assert "At first a sandbox" in ses
     assert "Checked on 2026-08-13" in ses
-    assert "Only OAuth" in words(card(page, "outlook"))
-    assert "Use these settings" not in words(card(page, "outlook"))
+    assert "OAuth 2.0, no password" in words(card(page, "outlook"))
+    assert links(card(page, "outlook"))["Use these settings"] == "/start/outlook"
     trial = words(card(page, "sendgrid"))
     assert "100 emails a day for 60 days" in trial
     assert links(card(page, "sendgrid"))["Sign up"] == "https://signup.sendgrid.com/"
@@ -80,6 +80,8 @@ def test_offer_is_used_for_a_new_app_or_for_one_that_exists(alice: Person) -> No
     chosen = browser.get(links(card(page, "ses"))["Use these settings"])
     assert chosen.status == 200
     assert "Which one?" in chosen.text
+    form = browser.get(links(card(page, "outlook"))["Use these settings"]).form()
+    assert (form.value("host"), form.value("signin")) == ("smtp-mail.outlook.com", "oauth")
 
 
 @pytest.mark.parametrize("query", ["?app=", "?app=x", "?app=ffffffffffffffffffffffff", "?app=%00"])

@@ -45,6 +45,11 @@ def test_provider_fills_in_and_the_cursor_goes_to_the_user_name(tab: Watched) ->
     page.get_by_role("button", name="Fill in").click()
     expect(page.get_by_label("Implicit TLS (SMTPS, port 465)")).to_be_checked()
     expect(page.get_by_role("textbox", name="Port")).to_have_value("465")
+    expect(page.get_by_label("User name and password")).to_be_checked()
+    page.get_by_label("Provider").fill("Outlook.com")
+    page.get_by_role("button", name="Fill in").click()
+    expect(page.get_by_label("OAuth 2.0 (access tokens)")).to_be_checked()
+    expect(page.get_by_label("Password", exact=True)).to_be_hidden()
     fits(page)
 
 

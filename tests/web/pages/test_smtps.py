@@ -11,7 +11,7 @@ from smtpweb.checking import service
 from smtpweb.database.models import Check, Smtp
 from smtpweb.database.session import db
 from smtpweb.monitoring import response_times
-from tests.support.browser import Browser, one_database
+from tests.support.browser import Browser, one_database, words
 from tests.support.factories import SAVE, SECRET, count, make_check, only_smtp, typed
 from tests.support.fake_smtp import fake_smtp
 from tests.support.people import Person
@@ -311,8 +311,28 @@ def test_typed_settings_are_tested_without_being_saved(
         assert "s3cret" not in page.html
         page = browser.send(page, page.form().fill(smtp_secret="wrong"), probe)
         assert "Wrong user name or password" in page.text
+        assert "This is the likely cause, not a certain one." in page.text
+        assert "It can also be: The account needs an app password" in page.text
     assert server.mails == []
     assert alice.smtps(idapp) == []
+
+
+def test_test_of_typed_settings_shows_the_warnings_that_its_check_shows(
+    browser: Browser, idapp: str
+) -> None:
+    page = browser.get(f"/apps/{idapp}/smtps/new")
+    with fake_smtp(login=("ana", "s3cret")) as server:
+        filled = page.form().fill(
+            host=server.host, port=str(server.port), encryption="none", smtp_login="ana",
+            smtp_secret="s3cret", defaultfromemail="shop@example.com",
+        )  # fmt: skip
+        tested = browser.send(page, filled, "Test connection, send nothing")
+        typed = tested.form().fill(smtp_secret="s3cret")
+        page = browser.result(browser.send(tested, typed))
+    shown = [words(one) for one in page.all("div") if "alert-warning" in one.get("class", "")]
+    assert shown
+    for warning in shown:
+        assert warning in tested.text
 
 
 def test_saved_server_is_tested_from_its_page_without_an_email(
@@ -327,3 +347,28 @@ def test_saved_server_is_tested_from_its_page_without_an_email(
         browser.send(page, page.form(action), "Test connection, send nothing")
         until(lambda: "Connection works" in browser.get(f"/smtps/{smtp['_id']}").text)
     assert server.mails == []
+    page = browser.get(f"/smtps/{smtp['_id']}")
+    assert "connection test" in page.text
+    assert "probe" not in page.text
+    page = browser.get(page.links()["Show the whole check"])
+    diagnosis = "".join(page.by_id("diagnosis").itertext())
+    assert "What this did not prove:" in diagnosis
+    assert "  That an email arrives." in diagnosis
+    assert "stays" not in page.text
+
+
+def test_connection_test_that_enables_nothing_says_so(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
+    with fake_smtp(replies={"dot": "550 5.7.1 spam"}) as server:
+        smtp = alice.make_smtp(
+            idapp, host=server.host, port=server.port, defaultfromemail="shop@example.com"
+        )["_id"]
+        assert alice.post("/private/smtps/check", idsmtp=smtp).status_code == 406
+        tested = alice.post("/private/smtps/check", idsmtp=smtp, mode="probe").json["idcheck"]
+    page = browser.get(f"/checks/{tested}")
+    assert page.text.count("it refused the content of the last email") == 2  # also as text
+    with fake_smtp() as server:
+        alice.make_smtp(idapp, idsmtp=smtp, host=server.host, port=server.port)
+        assert alice.post("/private/smtps/check", idsmtp=smtp).status_code == 200
+    assert "it refused the content" not in browser.get(f"/checks/{tested}").text

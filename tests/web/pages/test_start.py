@@ -143,6 +143,68 @@ def test_start_form_saves_an_app_and_its_server(
     assert smtp.encryption is preset.modes[0].encryption
 
 
+MICROSOFT: dict[str, str] = {
+    "smtp_login": "shop@contoso.example",
+    "oauthclientid": "the-app",
+    "oauthclientsecret": "its-secret",
+    "oauthtenant": "contoso.example",
+}
+
+
+@one_database
+@pytest.mark.parametrize(
+    ("provider", "grant", "ends_at"),
+    [
+        ("microsoft", "client_credentials", "/checks/"),
+        ("microsoft", "authorization_code", "/oauth"),
+        ("microsoft", "device_code", "/oauth"),
+        ("outlook", "authorization_code", "/oauth"),
+    ],
+)
+def test_start_form_signs_in_with_oauth_where_passwords_end(
+    browser: Browser, provider: str, grant: str, ends_at: str
+) -> None:
+    page = browser.get(f"/start/{provider}")
+    form = page.form()
+    assert ("smtp_secret" in form.values) == ("signin" in form.values) == (provider != "outlook")
+    assert form.values.get("signin", ["oauth"]) == ["oauth"]
+    assert "http://localhost/oauth/callback" in page.text
+    assert page.links()["Read the provider’s instructions"].startswith("https://learn.microsoft")
+    typed = {name: text for name, text in MICROSOFT.items() if name in form.values}
+    page = browser.submit(f"/start/{provider}", START, name="Shop", oauthgrant=grant, **typed)
+    assert ends_at in page.url, page.text
+    (smtp,) = stored(browser.app)
+    assert (smtp.uses_oauth, smtp.password_sealed, smtp.auth) == (True, None, True)
+    assert smtp.app.defaultfromemail == "shop@contoso.example"
+    if ends_at == "/oauth":
+        assert page.heading == "Sign in at the provider"
+    assert "its-secret" not in page.html
+
+
+@one_database
+def test_start_form_accepts_a_password_where_passwords_still_work(browser: Browser) -> None:
+    typed = {"smtp_login": "shop@contoso.example", "signin": "password", "name": "Shop"}
+    page = browser.submit("/start/microsoft", START, **typed)
+    assert page.errors() == {"smtp_secret": "Fill in this field."}
+    page = browser.submit("/start/microsoft", START, **typed, smtp_secret="a password")
+    assert page.url.startswith("/checks/")
+    (smtp,) = stored(browser.app)
+    assert (smtp.uses_oauth, smtp.username) == (False, "shop@contoso.example")
+
+
+@one_database
+def test_start_form_shows_what_is_missing_for_oauth_and_saves_nothing(browser: Browser) -> None:
+    page = browser.submit("/start/outlook", START, smtp_login="me@outlook.com", name="Shop")
+    assert page.errors() == {"oauthclientid": "Is required."}
+    assert page.form().value("oauthgrant") == "authorization_code"
+    assert stored(browser.app) == []
+    typed = {name: text for name, text in MICROSOFT.items() if name != "oauthclientsecret"}
+    page = browser.submit("/start/microsoft", START, name="Shop", **typed)
+    assert page.errors() == {"oauthclientsecret": "Is required."}
+    with browser.app.app_context():
+        assert db.session.scalar(db.select(db.func.count()).select_from(App)) == 0
+
+
 @one_database
 def test_region_is_a_choice_that_must_be_made_where_there_is_no_usual_one(browser: Browser) -> None:
     page = browser.get("/start/ses")

@@ -122,6 +122,57 @@ def test_token_that_reads_passwords_needs_the_current_password(alice: Person) ->
     assert smtp["password"] == LOGIN["password"]
 
 
+OAUTH = {
+    "host": "smtp.office365.com", "port": 587, "starttls": "true", "auth": "true",
+    "username": "shop@example.com", "oauthgrant": "client_credentials", "oauthclientid": "app",
+    "oauthclientsecret": "s3cret-9", "oauthtenant": "example.com",
+    "defaultfromemail": "shop@example.com",
+}  # fmt: skip
+
+
+def test_server_with_oauth_shows_how_to_get_a_token_and_how_to_send_with_it(alice: Person) -> None:
+    app = alice.make_app()
+    smtp = alice.make_smtp(app["_id"], **OAUTH)
+    browser = signed_in(alice.app, alice)
+    for path in (f"/smtps/{smtp['_id']}/use", f"/apps/{app['_id']}/use"):
+        page = browser.get(f"{path}?in=smtplib")
+        getting = "".join(page.by_id("token-snippet").itertext())
+        assert f"http://localhost/private/smtps/token?idsmtp={smtp['_id']}" in getting
+        assert "XOAUTH2" in "".join(page.by_id("snippet").itertext())
+        assert "SMTP_PASSWORD" not in page.text
+        assert "s3cret-9" not in page.html
+        page = browser.get(f"{path}?in=django")
+        assert "Django has no setting for access tokens" in page.text
+    by_password = alice.make_smtp(app["_id"], **LOGIN)
+    assert "access token" not in browser.get(f"/smtps/{by_password['_id']}/use").text
+
+
+def test_token_for_access_tokens_needs_the_current_password(alice: Person) -> None:
+    smtp = alice.make_smtp(alice.make_app()["_id"], **OAUTH)
+    browser = signed_in(alice.app, alice)
+    address = f"/smtps/{smtp['_id']}/use/access-token"
+    page = browser.get(f"/smtps/{smtp['_id']}/use")
+    csrf = page.form(address).values["csrf_token"]
+    refused = browser.post(address, {"csrf_token": csrf, "confirm_password": ["guess"]})
+    assert refused.status == 422
+    assert "smw_" not in refused.html
+    assert browser.get(address).url == f"/smtps/{smtp['_id']}/use"  # if it is reloaded
+    shown = browser.post(address, {"csrf_token": csrf, "confirm_password": [PASSWORD]})
+    digest = digest_of(token_of(shown.html))
+    with alice.app.app_context():
+        assert db.session.query(ApiToken).filter_by(digest=digest).one().scopes == "token"
+
+
+def test_use_pages_show_the_name_of_the_server(alice: Person) -> None:
+    app = alice.make_app()
+    smtp = alice.make_smtp(app["_id"], name="Main relay", **LOGIN)
+    browser = signed_in(alice.app, alice)
+    page = browser.get(f"/smtps/{smtp['_id']}/use")
+    assert page.links()["Main relay"] == f"/smtps/{smtp['_id']}"
+    assert "These are the settings of Main relay." in page.text
+    assert "These are the settings of Main relay." in browser.get(f"/apps/{app['_id']}/use").text
+
+
 def test_use_pages_of_others_are_not_found(alice: Person, charlie: Person) -> None:
     app = alice.make_app()
     smtp = alice.make_smtp(app["_id"], **LOGIN)
@@ -133,6 +184,7 @@ def test_use_pages_of_others_are_not_found(alice: Person, charlie: Person) -> No
     for kind in ("token", "secrets-token"):
         data = {"csrf_token": form.values["csrf_token"], "confirm_password": [PASSWORD]}
         assert browser.post(f"/apps/{app['_id']}/use/{kind}", data).status == 404
+    assert browser.post(f"/smtps/{smtp['_id']}/use/access-token", data).status == 404
     assert Browser(alice.app).get(f"/apps/{app['_id']}/use").url == "/login"
 
 

@@ -23,14 +23,14 @@ from smtpweb.app import create_app
 from smtpweb.database.models import Check, User
 from smtpweb.database.secret_box import digest_of
 from smtpweb.database.session import db
-from smtpweb.mailcheck import Report
+from smtpweb.mailcheck import Outcome, Report, Stage, Step
 from smtpweb.mailcheck.core.types import AddressOutcome, Notice
 from smtpweb.mailcheck.diagnosis.catalogue import causes as all_causes
 from smtpweb.mailcheck.diagnosis.facts import WARNINGS
 from smtpweb.mailcheck.diagnosis.matcher import diagnose
 from smtpweb.mailcheck.diagnosis.rendering import OPTIONAL, names_in
 from smtpweb.validators import LANGUAGES
-from smtpweb.web.presentation import causes, times
+from smtpweb.web.presentation import causes, labels, times
 from tests.conftest import settings_for
 from tests.support.browser import Browser, Page, one_database, signed_in
 from tests.support.examples import EXAMPLES, seen
@@ -264,6 +264,7 @@ def test_pages_are_in_spanish_for_a_spanish_browser(alice: Person, idapp: str) -
     }
     ids["token_id"] = [token_id]
     ids["provider"] = ["ses", "other"]
+    ids["count"] = ["1"]
     ids["channel_id"] = [
         alice.post("/private/alarms/save", idapp=idapp, kind=kind, target=target).json["_id"]
         for kind, target in (("email", "a@example.com"), ("webhook", "https://a.example/x"))
@@ -400,3 +401,15 @@ def test_span_of_time_is_in_the_unit_that_fits_days_at_most(
     for language, words in (("en", english), ("es", spanish_words)):
         with bare_app.test_request_context("/login", headers={"Accept-Language": language}):
             assert times.span(seconds) == words
+
+
+def test_stage_of_the_access_token_is_listed_only_where_it_happened(app: Flask) -> None:
+    def names(outcome: Outcome, *, tokens: bool = False) -> set[Stage]:
+        with app.test_request_context():
+            return {one.stage for one in labels.rungs([Step(Stage.TOKEN, outcome)], tokens=tokens)}
+
+    for outcome in (Outcome.SKIPPED, Outcome.NOT_REACHED):
+        assert names(outcome) == set()
+        assert names(outcome, tokens=True) == {Stage.TOKEN}
+    for outcome in (Outcome.UNDER_WAY, Outcome.DONE, Outcome.FAILED):
+        assert names(outcome) == {Stage.TOKEN}

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import base64
 import json
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,6 +23,7 @@ import pytest
 from smtpweb.mailcheck import Encryption
 from smtpweb.web.presentation import snippets
 from smtpweb.web.presentation.snippets import LIST_RECIPES, RECIPES, Values
+from tests.conftest import cannot_run
 from tests.support import interpreters
 from tests.support.fake_smtp import FakeServer, fake_smtp
 
@@ -239,6 +243,119 @@ def test_sending_snippet_without_authentication_sends_no_credentials() -> None:
             run(text(recipe, settings), server)
     assert len(server.mails) == 2
     assert not [line for line in server.heard if line.startswith("AUTH")]
+
+
+ACCESS_TOKEN = "ya29.an-access_token~+/="
+WITH_OAUTH = [recipe.id for recipe in RECIPES if recipe.oauth]
+
+
+def by_oauth(recipe_id: str, **changes: Any) -> str:
+    return text(recipe_id, values(oauth=True, username="shop@example.com", **changes))
+
+
+@pytest.mark.parametrize("mechanism", ["XOAUTH2", "XOAUTH2 OAUTHBEARER"])
+@pytest.mark.parametrize(
+    ("recipe", "run"), [("curl", command_line), ("smtplib", python_program)], ids=["curl", "python"]
+)
+def test_sending_snippet_signs_in_with_an_access_token(
+    recipe: str, run: Callable[..., None], mechanism: str
+) -> None:
+    login = ("shop@example.com", ACCESS_TOKEN)
+    with fake_smtp(tls="starttls", token=login, mechanisms=mechanism) as server:
+        snippet = by_oauth(recipe, host="localhost", port=server.port)
+        assert "PASSWORD" not in snippet
+        snippet = snippet.replace("YOUR_SMTP_ACCESS_TOKEN", ACCESS_TOKEN)
+        run(snippet, server, SMTP_ACCESS_TOKEN=ACCESS_TOKEN)
+    assert len(server.mails) == 1
+
+
+def test_python_snippet_ends_with_the_refusal_of_a_token() -> None:
+    with fake_smtp(tls="starttls", token=("shop@example.com", ACCESS_TOKEN)) as server:
+        snippet = by_oauth("smtplib", host="localhost", port=server.port)
+        with pytest.raises(AssertionError, match="SMTPAuthenticationError"):
+            python_program(snippet, server, SMTP_ACCESS_TOKEN="expired")
+    assert server.mails == []
+
+
+def test_nodemailer_snippet_signs_in_with_an_access_token(tmp_path: Path) -> None:
+    package = tmp_path / "node_modules" / "nodemailer"
+    package.mkdir(parents=True)
+    (package / "package.json").write_text('{"type": "module", "main": "index.js"}')
+    (package / "index.js").write_text(
+        "export default { createTransport: (options) => ({"
+        " sendMail: () => console.log(JSON.stringify(options)) }) };"
+    )
+    (tmp_path / "send.mjs").write_text(by_oauth("nodemailer"))
+    shown = interpreters.run("node", str(tmp_path / "send.mjs"), SMTP_ACCESS_TOKEN=ACCESS_TOKEN)
+    expected = {"type": "OAuth2", "user": "shop@example.com", "accessToken": ACCESS_TOKEN}
+    assert json.loads(shown)["auth"] == expected
+
+
+def test_phpmailer_snippet_signs_in_with_an_access_token(tmp_path: Path) -> None:
+    (tmp_path / "vendor").mkdir()
+    (tmp_path / "vendor" / "autoload.php").write_text(
+        "<?php namespace PHPMailer\\PHPMailer;"
+        " interface OAuthTokenProvider { public function getOauth64(); }"
+        " #[\\AllowDynamicProperties] class PHPMailer {"
+        " const ENCRYPTION_STARTTLS = 'tls'; const CHARSET_UTF8 = 'utf-8';"
+        " function __construct($throws) {} function isSMTP() {}"
+        " function setFrom($a, $n) {} function addAddress($a) {}"
+        " function setOAuth(OAuthTokenProvider $one) { $this->answer = $one->getOauth64(); }"
+        " function send() { echo json_encode($this); } }"
+    )
+    (tmp_path / "send.php").write_text(by_oauth("phpmailer"))
+    done = json.loads(
+        interpreters.run(
+            "php", "-d", f"include_path={tmp_path}", str(tmp_path / "send.php"),
+            SMTP_ACCESS_TOKEN=ACCESS_TOKEN,
+        )
+    )  # fmt: skip
+    assert done["AuthType"] == "XOAUTH2"
+    said = f"user=shop@example.com\x01auth=Bearer {ACCESS_TOKEN}\x01\x01"
+    assert base64.b64decode(done["answer"]).decode() == said
+
+
+def test_jakarta_snippet_signs_in_with_an_access_token() -> None:
+    snippet = by_oauth("jakarta")
+    found = interpreters.java_literals(snippet)
+    assert {"mail.smtp.auth.mechanisms", "XOAUTH2", "SMTP_ACCESS_TOKEN"} <= set(found)
+    assert "SMTP_PASSWORD" not in snippet
+
+
+def test_mailkit_snippet_signs_in_with_an_access_token() -> None:
+    snippet = by_oauth("mailkit")
+    token = 'Environment.GetEnvironmentVariable("SMTP_ACCESS_TOKEN")'
+    assert f'new SaslMechanismOAuth2("shop@example.com", {token})' in snippet
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=NAMES)
+def test_snippet_for_a_token_is_shown_or_says_that_a_token_is_needed(
+    recipe: snippets.Recipe,
+) -> None:
+    settings = values(oauth=True, username="shop@example.com")
+    snippet = snippets.for_server(recipe, settings)
+    if recipe.id in WITH_OAUTH:
+        assert "SMTP_ACCESS_TOKEN" in snippet.text
+        assert "SMTP_PASSWORD" not in snippet.text
+    else:
+        assert snippet.text == ""
+        assert recipe.name in str(snippet.refusal)
+        assert "access tokens" in str(snippet.refusal)
+        for name in WITH_OAUTH:
+            assert snippets.recipe(RECIPES, name).name in str(snippet.refusal)
+
+
+def test_token_snippet_reads_the_access_token(tmp_path: Path) -> None:
+    (tmp_path / "answer").write_text(json.dumps({"accesstoken": ACCESS_TOKEN, "x": 1}))
+    base = "https://smtps.example.com/x'y"
+    snippet = snippets.for_token(base, "a" * 24).text
+    asked = shlex.quote(f"{base}/private/smtps/token?idsmtp={'a' * 24}")
+    assert asked in snippet
+    snippet = snippet.replace(asked, f"file://{tmp_path}/answer")
+    if shutil.which("jq") is None:
+        cannot_run("jq is not installed")
+    shown = interpreters.run("sh", "-c", snippet + '\nprintf %s "$SMTP_ACCESS_TOKEN"')
+    assert shown == ACCESS_TOKEN
 
 
 def test_postfix_snippet_sets_parameters_and_writes_the_credentials(tmp_path: Path) -> None:
