@@ -196,7 +196,7 @@ def _is_guess(context: _Context, meanings: tuple[Match, ...]) -> bool:
     best = meanings[0]
     if not best.backed:
         return True
-    if best.strength not in (PLAIN, VAGUE) or best.supported:
+    if best.strength == WEAK or (best.supported and best.strength != STRONG):
         return False
     return any(
         rival.strength == best.strength
