@@ -20,6 +20,7 @@ from .lexicon import PLAIN, STRONG, VAGUE, WEAK, Match
 from .providers import Provider, Role, named, provider_of, role_of
 from .reading import Ours, Reading, read
 from .rendering import FACTS, render
+from .subjects import named_in
 
 __all__ = ["FACTS", "Confidence", "Diagnosis", "Seen", "diagnose"]
 
@@ -190,24 +191,41 @@ def _choose(context: _Context, meanings: tuple[Match, ...]) -> tuple[Cause, Matc
 
 
 def _is_guess(context: _Context, meanings: tuple[Match, ...]) -> bool:
-    """Check whether only one prominent word matched, or another party matches equally well."""
+    """Check whether the best meaning rests on too little, or other parties match about as well."""
     if not meanings:
         return False
     best = meanings[0]
-    if not best.backed:
+    if not best.backed or _is_out_of_place(context, best):
+        return True
+    rivals = [
+        rival
+        for rival in meanings[1:]
+        if not rival.by_code
+        and rival.party != best.party
+        and rival.meaning not in _VAGUE
+        and context.is_plausible(rival)
+    ]
+    if best.strength == PLAIN and len({rival.party for rival in rivals}) > 1:
         return True
     if best.strength == WEAK or (best.supported and best.strength != STRONG):
         return False
-    return any(
-        rival.strength == best.strength
-        and not rival.by_code
-        and rival.party != best.party
-        and rival.meaning not in _VAGUE
-        and best.meaning not in _VAGUE
-        and best.length - rival.length < _CLEAR_LEAD
-        and context.is_plausible(rival)
-        for rival in meanings[1:]
+    return best.meaning not in _VAGUE and any(
+        rival.strength == best.strength and best.length - rival.length < _CLEAR_LEAD
+        for rival in rivals
     )
+
+
+def _is_out_of_place(context: _Context, match: Match) -> bool:
+    """Check whether common words alone accuse what the stage or the named parties speak against.
+
+    RCPT answers for the recipient: to accuse the sender there takes a code or words of that meaning
+    only, as SPF is. A reply about the content names none of the three.
+    """
+    if context.reading is None or match.supported or match.strength != PLAIN:
+        return False
+    if match.party == "sender":
+        return context.seen.stage is Stage.RCPT and match.meaning != "sender-authentication"
+    return match.party == "content" and bool(named_in(context.reading.words))
 
 
 def _how_sure(
