@@ -97,6 +97,7 @@ class Match:
     start: int  # where they start
     by_code: bool = False  # by the code alone
     backed: bool = True  # by more than one prominent word
+    unread: int = 0  # telling words of the reply besides the matched ones
 
     @property
     def rank(self) -> tuple[int, int, bool, int]:
@@ -164,7 +165,7 @@ def meanings_of(reading: Reading, stage: Stage) -> tuple[Match, ...]:
                 )
             )
         match = Match(
-            entry.meaning, entry.party, strength, supported, length, start, by_code, backed
+            entry.meaning, entry.party, strength, supported, length, start, by_code, backed, unread
         )
         known = best.get(entry.meaning)
         if known is None or match.rank > known.rank:

@@ -25,9 +25,20 @@ from .subjects import named_in
 __all__ = ["FACTS", "Confidence", "Diagnosis", "Seen", "diagnose"]
 
 _MAX_ALSO = 2
+_MAX_UNREAD_AT_SUBMISSION = 2  # words beside a code that nothing but its text supports
 _CLEAR_LEAD = 4  # one informative word more than the rival
 # These say how, not why, so they contradict nothing
 _VAGUE = frozenset({"policy", "protocol-fault", "try-later"})
+# Of the sender's meanings, those in words that are also said of a recipient or a client
+_SENDER_AS_SUCH = frozenset(
+    {
+        "sender-domain-listed",
+        "sender-domain-unknown",
+        "sender-malformed",
+        "sender-refused",
+        "sender-unknown",
+    }
+)
 
 
 class Confidence(enum.StrEnum):
@@ -218,13 +229,16 @@ def _is_guess(context: _Context, meanings: tuple[Match, ...]) -> bool:
 def _is_out_of_place(context: _Context, match: Match) -> bool:
     """Check whether common words alone accuse what the stage or the named parties speak against.
 
-    RCPT answers for the recipient: to accuse the sender there takes a code or words of that meaning
-    only, as SPF is. A reply about the content names none of the three.
+    A server for submission says in words of its own what no registered code stands for.
+    Only MAIL answers for the sender: elsewhere, "invalid" or "blocked" need not be about it. A
+    reply about the content names neither the sender nor the recipient nor the client.
     """
+    if match.by_code and not context.facts.get("mx"):
+        return match.unread > _MAX_UNREAD_AT_SUBMISSION
     if context.reading is None or match.supported or match.strength != PLAIN:
         return False
     if match.party == "sender":
-        return context.seen.stage is Stage.RCPT and match.meaning != "sender-authentication"
+        return context.seen.stage is not Stage.MAIL and match.meaning in _SENDER_AS_SUCH
     return match.party == "content" and bool(named_in(context.reading.words))
 
 
