@@ -16,7 +16,18 @@ from smtpweb.mailcheck import Encryption, Stage
 from smtpweb.mailcheck.explain.explanation import explain
 
 from . import outcomes
-from .corpus import Labelled, Unseen, Wording, cases, found, fresh, replies, unseen, wordings
+from .corpus import (
+    Labelled,
+    Unseen,
+    Wording,
+    cases,
+    collected,
+    found,
+    fresh,
+    replies,
+    unseen,
+    wordings,
+)  # fmt: skip
 from .scripted import Script, check, wired
 from .wrappers import FIRST_LINE_ALONE, WRAPPERS, Said
 
@@ -88,12 +99,14 @@ def main() -> int:
     print(f"{'wrapped':10} {all_wrapped.total():4} texts:   the same cause {share_wrapped:.1%}")
     counted_shares: dict[str, dict[str, float]] = {}
     confused: Counter[tuple[str, str]] = Counter()
-    for file, rows in (("unseen", unseen()), ("found", found()), ("fresh", fresh())):
+    for file, rows in (
+        ("unseen", unseen()), ("found", found()), ("fresh", fresh()), ("collected", collected()),
+    ):  # fmt: skip
         verdicts = measured(rows, confused, show=given.show)
         for part, name in ((False, file), (True, f"{file}, counted")):
             share = shares_of(verdicts[part])
             figures = ", ".join(f"{verdict} {share[verdict]:.1%}" for verdict in VERDICTS)
-            print(f"{name:15} {verdicts[part].total():4} replies: {figures}")
+            print(f"{name:18} {verdicts[part].total():4} replies: {figures}")
         counted_shares[file] = share
     print("\nconfusions (replies that are only counted)")
     for (label, code), times in confused.most_common(10):

@@ -208,6 +208,9 @@ _MEANINGS = {
     "password": {"password-unfit"},
     "resolver": {"resolver-refused"},
     "protocol": {"protocol-fault"},
+    "duplicate": {"duplicate-message"},
+    "moved": {"recipient-moved"},
+    "nested": {"nested-mail"},
     "unclear": set(),
 }  # fmt: skip
 
@@ -251,9 +254,14 @@ def fresh() -> Iterator[Unseen]:
     yield from _with_sources("fresh.tsv")
 
 
-def _with_sources(name: str) -> Iterator[Unseen]:
+def collected() -> Iterator[Unseen]:
+    """All replies of collected.tsv."""
+    yield from _with_sources("collected.tsv", parts=2)
+
+
+def _with_sources(name: str, parts: int = 3) -> Iterator[Unseen]:
     for label, host, stage, _, reply in _rows(name):
-        counted = int(hashlib.sha256(reply.encode()).hexdigest(), 16) % 3 == 0
+        counted = int(hashlib.sha256(reply.encode()).hexdigest(), 16) % parts == 0
         yield Unseen(label, host, Stage(stage), tuple(reply.split("|")), counted)
 
 

@@ -52,6 +52,7 @@ _ABOUT_CLIENT = frozenset(
     }
 )
 
+_SAYS_NOTHING = (".0.0",)  # enhanced codes without a subject
 _MORE_THAN_A_WORD = 8  # letters do not count here: an informative word counts four
 _MAX_UNREAD = {NOTHING: 5, WEAK: 1, VAGUE: 2}  # telling words besides the matched ones
 
@@ -96,6 +97,7 @@ class Match:
     start: int  # where they start
     by_code: bool = False  # by the code alone
     backed: bool = True  # by more than one prominent word
+    unread: int = 0  # telling words of the reply besides the matched ones
 
     @property
     def rank(self) -> tuple[int, int, bool, int]:
@@ -132,6 +134,8 @@ def meanings_of(reading: Reading, stage: Stage) -> tuple[Match, ...]:
     best: dict[str, Match] = {}
     vetoed: dict[int, bool] = {}
     vague = [found.span() for it in boilerplate() for found in it.finditer(reading.words)]
+    # "Recipient rejected" with 5.2.2 is about something else than with 5.1.1
+    says_other = bool(reading.enhanced) and not reading.enhanced.endswith(_SAYS_NOTHING)
 
     def offer(
         number: int, strength: int, length: int, start: int, *, by_code: bool, words: str = ""
@@ -151,12 +155,17 @@ def meanings_of(reading: Reading, stage: Stage) -> tuple[Match, ...]:
             backed = (
                 strength > VAGUE
                 or supported
-                or unread <= _MAX_UNREAD[strength]
-                or (strength == WEAK and length >= _MORE_THAN_A_WORD)
-                or (unread <= _MAX_UNREAD[NOTHING] and _has_code(reading.code, entry.codes))
+                or (
+                    not says_other
+                    and (
+                        unread <= _MAX_UNREAD[strength]
+                        or (strength == WEAK and length >= _MORE_THAN_A_WORD)
+                        or (unread <= _MAX_UNREAD[NOTHING] and _has_code(reading.code, entry.codes))
+                    )
+                )
             )
         match = Match(
-            entry.meaning, entry.party, strength, supported, length, start, by_code, backed
+            entry.meaning, entry.party, strength, supported, length, start, by_code, backed, unread
         )
         known = best.get(entry.meaning)
         if known is None or match.rank > known.rank:

@@ -20,13 +20,25 @@ from .lexicon import PLAIN, STRONG, VAGUE, WEAK, Match
 from .providers import Provider, Role, named, provider_of, role_of
 from .reading import Ours, Reading, read
 from .rendering import FACTS, render
+from .subjects import named_in
 
 __all__ = ["FACTS", "Confidence", "Diagnosis", "Seen", "diagnose"]
 
 _MAX_ALSO = 2
+_MAX_UNREAD_AT_SUBMISSION = 2  # words beside a code that nothing but its text supports
 _CLEAR_LEAD = 4  # one informative word more than the rival
 # These say how, not why, so they contradict nothing
 _VAGUE = frozenset({"policy", "protocol-fault", "try-later"})
+# Of the sender's meanings, those in words that are also said of a recipient or a client
+_SENDER_AS_SUCH = frozenset(
+    {
+        "sender-domain-listed",
+        "sender-domain-unknown",
+        "sender-malformed",
+        "sender-refused",
+        "sender-unknown",
+    }
+)
 
 
 class Confidence(enum.StrEnum):
@@ -190,24 +202,44 @@ def _choose(context: _Context, meanings: tuple[Match, ...]) -> tuple[Cause, Matc
 
 
 def _is_guess(context: _Context, meanings: tuple[Match, ...]) -> bool:
-    """Check whether only one prominent word matched, or another party matches equally well."""
+    """Check whether the best meaning rests on too little, or other parties match about as well."""
     if not meanings:
         return False
     best = meanings[0]
-    if not best.backed:
+    if not best.backed or _is_out_of_place(context, best):
         return True
-    if best.strength not in (PLAIN, VAGUE) or best.supported:
-        return False
-    return any(
-        rival.strength == best.strength
-        and not rival.by_code
+    rivals = [
+        rival
+        for rival in meanings[1:]
+        if not rival.by_code
         and rival.party != best.party
         and rival.meaning not in _VAGUE
-        and best.meaning not in _VAGUE
-        and best.length - rival.length < _CLEAR_LEAD
         and context.is_plausible(rival)
-        for rival in meanings[1:]
+    ]
+    if best.strength == PLAIN and len({rival.party for rival in rivals}) > 1:
+        return True
+    if best.strength == WEAK or (best.supported and best.strength != STRONG):
+        return False
+    return best.meaning not in _VAGUE and any(
+        rival.strength == best.strength and best.length - rival.length < _CLEAR_LEAD
+        for rival in rivals
     )
+
+
+def _is_out_of_place(context: _Context, match: Match) -> bool:
+    """Check whether common words alone accuse what the stage or the named parties speak against.
+
+    A server for submission says in words of its own what no registered code stands for.
+    Only MAIL answers for the sender: elsewhere, "invalid" or "blocked" need not be about it. A
+    reply about the content names neither the sender nor the recipient nor the client.
+    """
+    if match.by_code and not context.facts.get("mx"):
+        return match.unread > _MAX_UNREAD_AT_SUBMISSION
+    if context.reading is None or match.supported or match.strength != PLAIN:
+        return False
+    if match.party == "sender":
+        return context.seen.stage is not Stage.MAIL and match.meaning in _SENDER_AS_SUCH
+    return match.party == "content" and bool(named_in(context.reading.words))
 
 
 def _how_sure(
