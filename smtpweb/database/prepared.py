@@ -28,7 +28,7 @@ class Compiled(NamedTuple):
     order: Sequence[str] | None  # of the values; None: they are passed by name
     send: _Converters
     receive: _Converters
-    driver_error: type[Exception]
+    driver_error: type[Any]
 
     def parameters(self, given: Mapping[str, object]) -> Any:
         """Return the values as the driver takes them."""
