@@ -57,8 +57,9 @@ class Settings:
     production: bool = False
     check_slots: int = 16
     check_timeout: int = 25
-    checks_per_user: int = 30  # for this and the next three, 0 means no limit
+    checks_per_user: int = 30  # for this and the next four, 0 means no limit
     checks_minutes: int = 10
+    tokens_per_user: int = 120  # requests to authorization servers within these minutes
     checks_at_once: int = 2
     streams_per_user: int = 4
     stream_slots: int = 8
@@ -138,6 +139,7 @@ def load(environ: Mapping[str, str] | None = None, instance: Path = INSTANCE) ->
         check_timeout=source.read("CHECK_TIMEOUT", _whole(1, 300), 25),
         checks_per_user=source.read("CHECKS_PER_USER", _whole(0, 100_000), 30),
         checks_minutes=source.read("CHECKS_MINUTES", _whole(0, 1440), 10),
+        tokens_per_user=source.read("TOKENS_PER_USER", _whole(0, 100_000), 120),
         checks_at_once=source.read("CHECKS_AT_ONCE", _whole(0, 1000), 2),
         streams_per_user=source.read("STREAMS_PER_USER", _whole(0, 1000), 4),
         stream_slots=source.read("STREAM_SLOTS", _whole(1, 1000), 8),

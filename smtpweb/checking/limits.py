@@ -30,10 +30,11 @@ from ..extensions import services
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-CHECK, SEARCH, ELSEWHERE = "check", "search", "elsewhere"
+CHECK, SEARCH, ELSEWHERE, TOKEN = "check", "search", "elsewhere", "token"
 ELSEWHERE_AT_MOST = 5  # emails to other addresses within ``SMTPWEB_CHECKS_MINUTES``
 SEARCH_LEASE = timedelta(seconds=30)  # a search takes at most 13 s, see discovery.find
 DNS_SLOTS = 4
+_TOKENS_AT_ONCE = 4  # of a user in a worker: each may wait for its server for ten seconds
 _MOST_KEYS = 10_000  # networks or users whose explanations are counted
 _NEXT_LOOK = 5  # seconds after which a running one may have ended
 
@@ -51,6 +52,9 @@ _STARTED = {
     SEARCH: Sentence("You can run at most %(number)s searches in %(minutes)s minutes."),
     ELSEWHERE: Sentence(
         "You can send at most %(number)s emails to other addresses in %(minutes)s minutes."
+    ),
+    TOKEN: Sentence(
+        "At most %(number)s requests for access tokens are sent for you in %(minutes)s minutes."
     ),
 }
 
@@ -150,6 +154,7 @@ class WorkerLimits:
     """The limits on concurrent work in this worker."""
 
     checks: threading.BoundedSemaphore
+    tokens: Slots
     streams: Slots
     hashing: Pool
     explanations: Allowance
@@ -160,6 +165,7 @@ class WorkerLimits:
         """Create the limits from the settings."""
         return cls(
             threading.BoundedSemaphore(config.check_slots),
+            Slots(config.check_slots, min(_TOKENS_AT_ONCE, config.check_slots)),
             Slots(config.stream_slots, config.streams_per_user),
             Pool(config.hash_slots, config.hash_queue),
             Allowance(config.explanations, config.explanations_minutes * 60),
@@ -207,7 +213,7 @@ def room(user_id: str, kind: str = CHECK) -> int:
     if config.checks_at_once:
         least.append(max(1, config.checks_at_once - 1) - usage.under_way)
     if config.checks_per_user:
-        opened = now() - _window(config)
+        opened = now() - _window(config, kind)
         started = db.session.scalar(
             select(func.count()).where(
                 StartedWork.user_id == user_id,
@@ -236,7 +242,7 @@ def take_share(user_id: str, kind: str, work_id: str, until: datetime) -> None:
     if usage.outdated:
         db.session.execute(
             delete(StartedWork)
-            .where(*_outdated(user_id, moment - _window(config), moment))
+            .where(*_outdated(user_id, moment - _longest_window(config), moment))
             .execution_options(synchronize_session=False)
         )
     # Written at once, whether or not the session flushes before it counts again
@@ -256,10 +262,12 @@ class _Usage:
 
 def _usage(user_id: str, kind: str) -> _Usage:
     config, moment = settings(), now()
-    opened = moment - _window(config)
+    opened = moment - _window(config, kind)
     mine = StartedWork.user_id == user_id, StartedWork.kind == kind
     under_way = select(func.count()).where(*mine, StartedWork.until > moment)
-    outdated = select(func.count()).where(*_outdated(user_id, opened, moment))
+    outdated = select(func.count()).where(
+        *_outdated(user_id, moment - _longest_window(config), moment)
+    )
     # The one that must leave the window before another may start
     blocking = (
         select(StartedWork.started)
@@ -313,12 +321,42 @@ def search(user_id: str) -> Iterator[None]:
         slots.release()
 
 
-def _window(config: Settings) -> timedelta:
+@contextmanager
+def token_requests(user_id: str) -> Iterator[Callable[[], None]]:
+    """Allow requests to authorization servers in the block; raise :class:`TooMany`, :class:`Busy`.
+
+    Yields what counts one: to be called in a write transaction before each request that is really
+    sent. It raises :class:`TooMany`, too.
+    """
+    slots = of_worker().tokens
+    if taken := slots.take(user_id):
+        message = Sentence("Too many access tokens are being requested. Nothing was changed.")
+        raise TooMany(message, _NEXT_LOOK) if taken == "user" else Busy(message, _NEXT_LOOK)
+
+    def count() -> None:
+        take_share(user_id, TOKEN, new_id(), now())
+
+    try:
+        yield count
+    finally:
+        slots.give_back(user_id)
+
+
+def _window(config: Settings, kind: str) -> timedelta:
     """Return the period in which a user's work is counted; zero if its number has no limit."""
-    return timedelta(minutes=config.checks_minutes if config.checks_per_user else 0)
+    limited = config.tokens_per_user if kind == TOKEN else config.checks_per_user
+    return timedelta(minutes=config.checks_minutes if limited else 0)
+
+
+def _longest_window(config: Settings) -> timedelta:
+    """Return the period after which no kind of work is counted any more."""
+    return max(_window(config, CHECK), _window(config, TOKEN))
 
 
 def _most(kind: str) -> int:
     """Return how much of this kind a user may start within the window."""
-    most = settings().checks_per_user
+    config = settings()
+    if kind == TOKEN:
+        return config.tokens_per_user
+    most = config.checks_per_user
     return min(most, ELSEWHERE_AT_MOST) if kind == ELSEWHERE else most

@@ -10,13 +10,15 @@ from datetime import datetime
 from .. import mailcheck
 from ..accounts.tokens import Caller
 from ..config import settings
-from ..database.session import db
+from ..database.session import db, writing
 from ..errors import SmtpwebError
 from ..mailcheck import Report, Target
 from ..mailcheck.diagnosis.matcher import Diagnosis
-from ..oauth import access_tokens
+from ..oauth import access_tokens, metadata
+from ..oauth.access_tokens import UnsavedGrant
 from ..oauth.failure import NoGrant, TokenNotObtained
 from ..registry import smtps
+from ..registry.grants import OauthChanges
 from . import limits
 
 _SHARE = 0.4  # of the time of a check that its token request may take
@@ -44,17 +46,23 @@ def may_need_one(target: Target) -> bool:
     return target.auth and not target.password and not target.access_token
 
 
-def with_token(smtp_id: str, target: Target) -> Target | Report:
+def with_token(
+    smtp_id: str, target: Target, unsaved: UnsavedGrant | None = None
+) -> Target | Report:
     """Return the target with an access token if its server signs in with one.
 
     The time that it took is subtracted from that of the check. If there is no token, the report
-    says why.
+    says why. ``unsaved``: the grant to use in place of the stored one.
     """
     if not may_need_one(target):
         return target
     begun = time.monotonic()
+    timeout = target.timeout * _SHARE
     try:
-        token = access_tokens.obtain(smtp_id, timeout=target.timeout * _SHARE)
+        if unsaved is None:
+            token = access_tokens.obtain(smtp_id, timeout=timeout)
+        else:
+            token = access_tokens.request(unsaved, timeout)
     except NoGrant:
         return target
     except TokenNotObtained as error:
@@ -75,20 +83,33 @@ def with_token(smtp_id: str, target: Target) -> Target | Report:
     )
 
 
+def with_metadata(user_id: str, given: OauthChanges) -> OauthChanges:
+    """Return the settings with the endpoints of their issuer, see :func:`.metadata.completed`.
+
+    Also raises :class:`TooMany` and :class:`Busy`.
+    """
+    if not metadata.is_needed(given):
+        return given
+    with limits.token_requests(user_id) as count:
+        with writing():
+            count()
+        return metadata.completed(given)
+
+
 def issue(caller: Caller, smtp_id: str) -> Issued:
     """Return an access token of the caller's SMTP server, for the app's own mailer.
 
-    Raises :class:`NotFound`, :class:`NoGrant`, :class:`TokenRefused` and :class:`Busy`.
+    Raises :class:`NotFound`, :class:`NoGrant`, :class:`TokenRefused`, :class:`TooMany` and
+    :class:`Busy`.
     """
     smtp = smtps.find(caller.user_id, smtp_id)
     db.session.close()  # nothing is open while we wait for the network
     token = access_tokens.cached(smtp.id)
     if token is None:
-        slots = limits.take_slot()
-        try:
-            token = access_tokens.obtain(smtp.id, timeout=settings().check_timeout * _SHARE)
-        except TokenNotObtained as error:
-            raise TokenRefused(mailcheck.diagnose_token_error(error.failure)) from None
-        finally:
-            slots.release()
+        timeout = settings().check_timeout * _SHARE
+        with limits.token_requests(caller.user_id) as count:
+            try:
+                token = access_tokens.obtain(smtp.id, timeout=timeout, count=count)
+            except TokenNotObtained as error:
+                raise TokenRefused(mailcheck.diagnose_token_error(error.failure)) from None
     return Issued(smtp.username or "", token.value, token.expires)

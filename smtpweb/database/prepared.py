@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Dialect
+from sqlalchemy.exc import DBAPIError
 
 from .session import AnySelect, db, fetch
 
@@ -27,7 +28,7 @@ class Compiled(NamedTuple):
     order: Sequence[str] | None  # of the values; None: they are passed by name
     send: _Converters
     receive: _Converters
-    driver_error: type[Exception]
+    driver_error: type[Any]
 
     def parameters(self, given: Mapping[str, object]) -> Any:
         """Return the values as the driver takes them."""
@@ -54,16 +55,25 @@ class PreparedSelect:
 
     def rows(self, values: Mapping[str, object]) -> Sequence[Row]:
         """Return the rows of the statement, and raise the errors, of :func:`.session.fetch`."""
-        compiled = self._compiled(db.engine.dialect)
+        dialect = db.engine.dialect
+        compiled = self._compiled(dialect)
         try:
             # In autocommit mode, as all connections are between uses
             with contextlib.closing(db.engine.raw_connection()) as connection:
                 cursor = connection.cursor()
-                cursor.execute(compiled.sql, compiled.parameters(values))
-                found = cursor.fetchall()
-                cursor.close()
-        except compiled.driver_error:
-            # SQLAlchemy replaces lost connections, and has its own errors
+                try:
+                    cursor.execute(compiled.sql, compiled.parameters(values))
+                    found = cursor.fetchall()
+                except compiled.driver_error as error:
+                    if not dialect.is_disconnect(error, connection, cursor):
+                        raise
+                    found = None
+                finally:
+                    cursor.close()
+        except compiled.driver_error as error:
+            # Not tried again: a locked database has been waited for already
+            raise _as_sqlalchemy(error, compiled, dialect) from error
+        if found is None:  # SQLAlchemy replaces lost connections
             return fetch(self._statement, values)
         return [compiled.converted(row) for row in found]
 
@@ -85,3 +95,10 @@ class PreparedSelect:
             [(place, convert) for place, convert in receive if convert],
             dialect.loaded_dbapi.Error,
         )
+
+
+def _as_sqlalchemy(error: Exception, compiled: Compiled, dialect: Dialect) -> BaseException:
+    """Return an error of the driver as SQLAlchemy raises it, without the values."""
+    return DBAPIError.instance(
+        compiled.sql, None, error, compiled.driver_error, hide_parameters=True, dialect=dialect
+    )

@@ -73,15 +73,49 @@ class Lease:
     interrupted: bool
 
 
-def obtain(smtp_id: str, *, timeout: float = client.TIMEOUT) -> AccessToken:
+@dataclass(frozen=True, slots=True)
+class UnsavedGrant:
+    """A grant that is not stored, as plain values."""
+
+    application: Application
+    secret: str | None = field(repr=False)
+
+
+def unsaved(smtp: Smtp, row: SmtpOauth) -> UnsavedGrant | None:
+    """Return a grant that is about to be rolled back, to be used with :func:`request`.
+
+    Return None if it needs a refresh token: a new one that the server answers would be lost.
+    """
+    if Grant(row.grant) in grants.USES_REFRESH_TOKEN:
+        return None
+    return UnsavedGrant(application_of(smtp, row), grants.unseal(smtp, row, "clientsecret"))
+
+
+def request(grant: UnsavedGrant, timeout: float) -> AccessToken:
+    """Request an access token that is not stored; raise :class:`TokenNotObtained`."""
+    granted = _granted(grant.application, grant.secret, None, timeout)
+    return _access_token(granted)
+
+
+def uncounted() -> None:
+    """Do not limit the requests: something else does."""
+
+
+def obtain(
+    smtp_id: str,
+    *,
+    timeout: float = client.TIMEOUT,
+    count: Callable[[], None] = uncounted,
+) -> AccessToken:
     """Return an access token for an SMTP server; request one if there is none cached.
 
-    ``timeout``: seconds for all of it. Raises :class:`TokenNotObtained`, :class:`NoGrant` and
+    ``timeout``: seconds for all of it. ``count`` is called in a write transaction before a request
+    is sent, and may refuse it by raising. Raises :class:`TokenNotObtained`, :class:`NoGrant` and
     :class:`SecretUnreadable`.
     """
     deadline = time.monotonic() + timeout
     while True:
-        found = _cached_or_lease(smtp_id)
+        found = _cached_or_lease(smtp_id, count)
         left = deadline - time.monotonic()
         if isinstance(found, AccessToken):
             return found
@@ -106,7 +140,7 @@ def cached(smtp_id: str) -> AccessToken | None:
     return _cached(*found)
 
 
-def _cached_or_lease(smtp_id: str) -> AccessToken | Lease | Application:
+def _cached_or_lease(smtp_id: str, count: Callable[[], None]) -> AccessToken | Lease | Application:
     """Return the cached token, else a lease to request one.
 
     If another worker has the lease, return what it asks for.
@@ -131,6 +165,7 @@ def _cached_or_lease(smtp_id: str) -> AccessToken | Lease | Application:
         if not grants.is_ready(row):
             app = application_of(smtp, row)
             raise TokenNotObtained(client.failure(app, (), app.token_url, error=SIGN_IN_NEEDED))
+        count()
         return take(smtp, row)
 
 
@@ -213,12 +248,18 @@ def ask(lease: Lease, request: Callable[[Application], Granted]) -> Granted:
 
 
 def _request(lease: Lease, timeout: float, app: Application) -> Granted:
+    return _granted(app, lease.secret, lease.refresh_token, timeout)
+
+
+def _granted(
+    app: Application, secret: str | None, refresh_token: str | None, timeout: float
+) -> Granted:
     app = dataclasses.replace(app, timeout=min(timeout, client.TIMEOUT))
     if app.grant is Grant.CLIENT_CREDENTIALS:
         return client.by_client_credentials(app)
     if app.grant is Grant.JWT_BEARER:
-        return client.by_service_account(app, lease.secret or "")
-    return client.by_refresh_token(app, lease.refresh_token or "")
+        return client.by_service_account(app, secret or "")
+    return client.by_refresh_token(app, refresh_token or "")
 
 
 def store(lease: Lease, granted: Granted) -> AccessToken:
@@ -236,9 +277,13 @@ def store(lease: Lease, granted: Granted) -> AccessToken:
     raise AssertionError("unreachable")
 
 
-def _stored(lease: Lease, granted: Granted) -> AccessToken:
+def _access_token(granted: Granted) -> AccessToken:
     life = _UNKNOWN_LIFE if granted.life is None else timedelta(seconds=granted.life)
-    token = AccessToken(granted.access_token, now() + life, is_new=True)
+    return AccessToken(granted.access_token, now() + life, is_new=True)
+
+
+def _stored(lease: Lease, granted: Granted) -> AccessToken:
+    token = _access_token(granted)
     with writing():
         found = _read(lease.smtp_id, for_update=True)
         # If the settings were edited meanwhile, the tokens belong to settings that are no more

@@ -20,14 +20,23 @@ class _Unusable(Exception):
     text: Sentence
 
 
+def is_needed(given: OauthChanges) -> bool:
+    """Check whether the issuer has to be asked for its endpoints: no token URL is given."""
+    return bool(
+        given.get("oauthissuer")
+        and not given.get("oauthtokenurl")
+        and not oauth.named(given.get("oauthprovider", ""))
+    )
+
+
 def completed(given: OauthChanges) -> OauthChanges:
-    """Return the settings with the endpoints of their issuer, unless the token URL is given.
+    """Return the settings with the endpoints of their issuer, if :func:`is_needed`.
 
     Raises :class:`BadInput` for an issuer that does not say what is needed. Must not be called in
     a transaction: it waits for the network.
     """
     issuer = given.get("oauthissuer")
-    if not issuer or given.get("oauthtokenurl") or oauth.named(given.get("oauthprovider", "")):
+    if not issuer or not is_needed(given):
         return given
     try:
         content = _read(issuer)

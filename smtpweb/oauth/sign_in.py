@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 import json
 import secrets
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -67,10 +68,13 @@ class Pending:
     next_at: float = 0.0
 
 
-def start(user_id: str, smtp_id: str, session_key: str, redirect_uri: str) -> None:
+def start(
+    user_id: str, smtp_id: str, session_key: str, redirect_uri: str, count: Callable[[], None]
+) -> None:
     """Start a sign-in for an SMTP server of the user.
 
-    ``redirect_uri``: where the provider sends the browser back to. Raises :class:`NotFound`,
+    ``redirect_uri``: where the provider sends the browser back to. ``count``: here and below, see
+    :func:`.access_tokens.obtain`. Raises :class:`NotFound`,
     :class:`NoGrant`, and :class:`TokenNotObtained` if no device code was given.
     """
     smtp, row = _grant(user_id, smtp_id)
@@ -80,6 +84,8 @@ def start(user_id: str, smtp_id: str, session_key: str, redirect_uri: str) -> No
     if app.grant is Grant.AUTHORIZATION_CODE:
         pending = _code(app, smtp_id, row.authurl or "", session_key, redirect_uri, extra)
     else:
+        with writing():
+            count()
         db.session.close()  # nothing is open while we wait for the network
         pending = _device(app, device_url or "", session_key)
     with writing():
@@ -138,13 +144,15 @@ def pending(user_id: str, smtp_id: str, session_key: str) -> Pending | None:
     return _pending(*_grant(user_id, smtp_id), session_key)
 
 
-def finish(user_id: str, session_key: str, state: str, code: str) -> tuple[str, bool]:
+def finish(
+    user_id: str, session_key: str, state: str, code: str, count: Callable[[], None]
+) -> tuple[str, bool]:
     """Exchange the authorization code of a sign-in.
 
     Returns the id of the SMTP server, and whether there is a refresh token now. Raises
     :class:`SignInOver` and :class:`TokenNotObtained`.
     """
-    lease, started = _claim(user_id, session_key, state)
+    lease, started = _claim(user_id, session_key, state, count)
     granted = access_tokens.ask(
         lease, lambda app: client.by_code(app, code, started.verifier, started.redirect_uri)
     )
@@ -176,7 +184,7 @@ def smtp_of(state: str) -> str:
         raise SignInOver from None
 
 
-def poll(user_id: str, smtp_id: str, session_key: str) -> bool:
+def poll(user_id: str, smtp_id: str, session_key: str, count: Callable[[], None]) -> bool:
     """Ask whether the person has entered the device code; return whether the sign-in is complete.
 
     Asks no more often than the provider wants. Raises :class:`SignInOver` and
@@ -190,6 +198,7 @@ def poll(user_id: str, smtp_id: str, session_key: str) -> bool:
         moment = now().timestamp()
         if moment < started.next_at or access_tokens.is_leased(row):
             return False
+        count()
         _wait(smtp, row, started, moment + started.interval)
         lease = access_tokens.take(smtp, row)
     try:
@@ -231,7 +240,9 @@ def _pending(smtp: Smtp, row: SmtpOauth, session_key: str) -> Pending | None:
     return found if mine and found.until > now().timestamp() else None
 
 
-def _claim(user_id: str, session_key: str, state: str) -> tuple[access_tokens.Lease, Pending]:
+def _claim(
+    user_id: str, session_key: str, state: str, count: Callable[[], None] = access_tokens.uncounted
+) -> tuple[access_tokens.Lease, Pending]:
     """Use up the sign-in with this state: no second answer counts."""
     with writing():
         try:
@@ -246,6 +257,7 @@ def _claim(user_id: str, session_key: str, state: str) -> tuple[access_tokens.Le
                 Sentence("A token is being requested for this SMTP server. Reload this page."),
                 retry_after=5,
             )
+        count()
         row.pending_sealed = None
         return access_tokens.take(smtp, row), started
 

@@ -154,6 +154,8 @@ OAUTH = _by_name(
     Field("oauthclientauth", oauth_rules.client_auth, Sentence("Send the client secret")),
 )  # fmt: skip
 
+SECRETS = tuple(name for name, field in (*SMTP.items(), *OAUTH.items()) if field.secret)
+
 SPELLINGS = {
     spelling: field.name
     for field in (*SMTP.values(), *APP.values())

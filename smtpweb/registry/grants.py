@@ -72,6 +72,14 @@ def find(smtp_id: str, *, for_update: bool = False) -> SmtpOauth | None:
     )
 
 
+def content_of(smtp_id: str) -> tuple[Any, ...] | None:
+    """Return what an access token is requested with, secrets sealed, or None without a grant."""
+    columns = (*(field.column for field in _SHOWN), "clientsecret_sealed", "refreshtoken_sealed")
+    statement = select(*(getattr(SmtpOauth, name) for name in columns))
+    row = db.session.execute(statement.where(SmtpOauth.smtp_id == smtp_id)).one_or_none()
+    return None if row is None else tuple(row)
+
+
 # --- sealing -------------------------------------------------------------------------------
 
 

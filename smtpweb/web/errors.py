@@ -40,6 +40,8 @@ from ..oauth.sign_in import SignInOver
 
 log = logging.getLogger(__name__)
 
+STORAGE_FAILURES = (OperationalError, InterfaceError, PoolTimeout)
+
 # (status on the API, status on a page)
 _STATUS: dict[type[SmtpwebError], tuple[int, int]] = {
     BadInput: (400, 400),
@@ -95,8 +97,8 @@ def register(
     handle(SmtpwebError, describe)
     handle(HTTPException, _http)
     handle(CSRFError, lambda error: rescue() or _not_from_our_form(error))
-    for failure in (OperationalError, InterfaceError, PoolTimeout):
-        handle(failure, _storage)
+    for failure in STORAGE_FAILURES:
+        handle(failure, describe_storage)
     handle(ObjectDeletedError, _gone)
     handle(Exception, _bug)
 
@@ -156,7 +158,7 @@ def _not_from_our_form(_error: CSRFError) -> Problem:
     )  # fmt: skip
 
 
-def _storage(error: DBAPIError | PoolTimeout) -> Problem:
+def describe_storage(error: DBAPIError | PoolTimeout) -> Problem:
     """Return the problem for a locked, full or unreachable database; nothing was written."""
     told = cause(error)
     log.error("storage: %s", told)

@@ -17,7 +17,8 @@ from datetime import UTC, datetime
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.x509.oid import NameOID
 
@@ -28,8 +29,11 @@ MAX_PEM = 64 * 1024  # octets
 MAX_CERTIFICATES = 32
 MAX_KEY = 3_800  # characters in PEM: RSA of 4096 bits takes some 3,300
 
-_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]{1,40})-----.*?-----END \1-----", re.DOTALL)
+MIN_RSA = 2048  # bits; OpenSSL refuses less at its usual security level
+
+_BOUNDARY = re.compile(r"-----(BEGIN|END) ([A-Z0-9 ]{1,40})-----")
 _BEGIN = re.compile(r"-----BEGIN ([A-Z0-9 ]{1,40})-----")
+_CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)  # of client certificates in TLS 1.3
 _ENCRYPTED = re.compile(r"BEGIN ENCRYPTED PRIVATE KEY|Proc-Type: *4, *ENCRYPTED")
 _DER = 0x30  # a SEQUENCE, with which certificates and keys begin
 _PIN = re.compile(r"(?:pin-)?sha-?256[/:=]{0,2}", re.IGNORECASE)
@@ -135,6 +139,7 @@ def parse_client_certificate(data: str | bytes, now: datetime | None = None) -> 
         )
     chain = _certificates(text)
     _require_current(chain[0], now)
+    _require_usable_signature(chain[0])
     return _pem(chain)
 
 
@@ -194,11 +199,22 @@ def _text(data: str | bytes) -> str:
         raise _not_a_certificate() from None
 
 
+def _blocks(text: str) -> Iterator[tuple[str, str]]:
+    """Yield label and text of each PEM block, in one pass; of nested ones the inner (RFC 7468)."""
+    kind, start = "", 0
+    for boundary in _BOUNDARY.finditer(text):
+        if boundary[1] == "BEGIN":
+            kind, start = boundary[2], boundary.start()
+        elif boundary[2] == kind:
+            yield kind, text[start : boundary.end()]
+            kind = ""
+
+
 def _certificates(text: str) -> list[x509.Certificate]:
     kinds = _BEGIN.findall(text)
     if any("REQUEST" in kind for kind in kinds):
         raise OptionError("It is a request for a certificate. Enter the certificate itself.")
-    blocks = [block[0] for block in _BLOCK.finditer(text) if block[1] == "CERTIFICATE"]
+    blocks = [block for kind, block in _blocks(text) if kind == "CERTIFICATE"]
     if not blocks or len(blocks) != kinds.count("CERTIFICATE"):
         raise _not_a_certificate()
     if len(blocks) > MAX_CERTIFICATES:
@@ -223,27 +239,63 @@ def _not_a_certificate() -> OptionError:
 
 
 def _key(text: str) -> PrivateKeyTypes:
-    if _ENCRYPTED.search(text):
-        raise OptionError(
-            "The private key is encrypted with a passphrase. Enter it without one; it is stored"
-            " encrypted here."
-        )
-    blocks = [block[0] for block in _BLOCK.finditer(text) if block[1].endswith("PRIVATE KEY")]
-    if not blocks:
+    """Return the first private key; raise :class:`OptionError` if TLS could not sign with it."""
+    kind, block = next(((k, b) for k, b in _blocks(text) if k.endswith("PRIVATE KEY")), ("", ""))
+    if not block:
         raise _not_a_key()
-    if len(blocks[0]) > MAX_KEY:  # it would be checked for minutes, and nothing else would run
+    if _ENCRYPTED.search(block):
+        raise _encrypted_key()
+    if len(block) > MAX_KEY:  # it would be checked for minutes, and nothing else would run
         raise OptionError("The private key is too long: use one of at most 4096 bits.")
     try:
-        if "OPENSSH" in blocks[0]:
-            return serialization.load_ssh_private_key(blocks[0].encode(), None)
-        return serialization.load_pem_private_key(blocks[0].encode(), None)
+        if kind == "OPENSSH PRIVATE KEY":
+            key: PrivateKeyTypes = serialization.load_ssh_private_key(block.encode(), None)
+        else:
+            key = serialization.load_pem_private_key(block.encode(), None)
     except TypeError:  # a passphrase is needed
-        raise OptionError(
-            "The private key is encrypted with a passphrase. Enter it without one; it is stored"
-            " encrypted here."
-        ) from None
+        raise _encrypted_key() from None
     except (ValueError, UnsupportedAlgorithm):
         raise _not_a_key() from None
+    _require_usable_key(key)
+    return key
+
+
+def _require_usable_key(key: PrivateKeyTypes) -> None:
+    if isinstance(key, rsa.RSAPrivateKey):
+        if key.key_size < MIN_RSA:
+            raise OptionError(
+                "The private key is too short for TLS: RSA with %(bits)s bits. Use one of at least"
+                " %(least)s bits.",
+                bits=key.key_size,
+                least=MIN_RSA,
+            )
+    elif not (
+        isinstance(key, ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey)
+        or (isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, _CURVES))
+    ):
+        raise OptionError(
+            "TLS cannot sign with a private key of this kind. Use RSA, Ed25519, or ECDSA with"
+            " P-256, P-384 or P-521."
+        )
+
+
+def _require_usable_signature(certificate: x509.Certificate) -> None:
+    try:
+        algorithm = certificate.signature_hash_algorithm  # None: that of EdDSA
+    except UnsupportedAlgorithm:
+        algorithm = hashes.MD5()  # noqa: S303 - too weak all the same
+    if isinstance(algorithm, hashes.MD5 | hashes.SHA1):
+        raise OptionError(
+            "The certificate %(subject)s is signed with a hash that TLS refuses (MD5 or SHA-1).",
+            subject=_name(certificate),
+        )
+
+
+def _encrypted_key() -> OptionError:
+    return OptionError(
+        "The private key is encrypted with a passphrase. Enter it without one; it is stored"
+        " encrypted here."
+    )
 
 
 def _not_a_key() -> OptionError:

@@ -19,7 +19,7 @@ from ...database.rows import TokenAndSmtp
 from ...database.secret_box import digest_of
 from ...errors import CredentialsNotValid
 from ...registry import api_rows
-from ..errors import describe
+from ..errors import STORAGE_FAILURES, Problem, describe, describe_storage
 from ..http import auth, host_header, security_headers
 from . import problems, smtp_answer
 
@@ -64,6 +64,8 @@ class _FrequentReads:
         if read and wanted and token and _is_plain(environ):
             try:
                 answer = self._answer(environ, read, wanted[1], token)
+            except STORAGE_FAILURES as error:  # the view would wait for the database again
+                answer = _problem(describe_storage(error), environ)
             except Exception:  # the view meets it as well, and its error handlers answer it
                 answer = None
             if answer is not None:
@@ -75,11 +77,10 @@ class _FrequentReads:
     def _answer(
         self, environ: dict[str, Any], read: _Read, wanted: str, token: str
     ) -> Answer | None:
-        secure = environ["wsgi.url_scheme"] == "https"
         with self._app.app_context():
             rows = read.rows(digest_of(token), wanted)
             if not rows:
-                return _unknown_token(secure)
+                return _problem(describe(CredentialsNotValid(auth.UNKNOWN_TOKEN)), environ)
             caller, first = tokens.caller_of(rows[0]), rows[0]
             if first.app_found is None or not caller.may("read"):
                 return None
@@ -87,7 +88,7 @@ class _FrequentReads:
             answer = smtp_answer.Smtps(found, first.app_sender, secrets=caller.may("secrets"))
             known = parse_etags(environ.get("HTTP_IF_NONE_MATCH"))
             status, headers, body = smtp_answer.parts(answer, known, one=read.one)
-        return status, headers + security_headers.of(secure), body
+        return status, headers + security_headers.of(environ["wsgi.url_scheme"] == "https"), body
 
 
 def _is_plain(environ: dict[str, Any]) -> bool:
@@ -100,8 +101,9 @@ def _is_plain(environ: dict[str, Any]) -> bool:
     )
 
 
-def _unknown_token(secure: bool) -> Answer:
-    reply = problems.reply(describe(CredentialsNotValid(auth.UNKNOWN_TOKEN)))
+def _problem(problem: Problem, environ: dict[str, Any]) -> Answer:
+    reply = problems.reply(problem)
+    secure = environ["wsgi.url_scheme"] == "https"
     headers = [*reply.headers, *security_headers.of(secure)]
     headers.append(("Cache-Control", security_headers.NOT_KEPT))
     return reply.status, headers, reply.get_data()

@@ -7,11 +7,10 @@ from flask import Blueprint, Response, g
 from ... import validators
 from ...accounts import tokens, users
 from ...checking import explain as explaining
-from ...checking import service, unsaved, verdict
+from ...checking import saving, service, unsaved, verdict
 from ...database.models import Check, Smtp
 from ...errors import BadInput, CredentialsNotValid, NotAuthorized, NotFound
-from ...oauth import saving
-from ...registry import api_rows, apps, oauth_rules, smtps, switches
+from ...registry import api_rows, apps, fields, oauth_rules, smtps, switches
 from ..errors import describe
 from ..http import auth
 from . import parameters, problems, schema, smtp_answer
@@ -140,7 +139,7 @@ def _smtp_reply(smtp: Smtp) -> Response:
 @auth.needs("check")
 def check_smtp() -> Response:
     """Check an SMTP server by a test email, or without one: 200 if it accepted, otherwise 406."""
-    parameters.refuse_in_query("accesstoken", "password")
+    parameters.refuse_in_query("accesstoken")
     sent = parameters.Sent()
     mode = sent.text("mode", parameters.check_mode) or verdict.EMAIL
     if mode == verdict.PROBE and "host" in sent:
@@ -157,12 +156,16 @@ def check_smtp() -> Response:
 
 
 def _probe_unsaved(sent: parameters.Sent) -> Response:
+    parameters.refuse_in_query(*fields.SECRETS)
     app_id, smtp_id = sent.id("idapp"), sent.id("idsmtp", required=False)
-    changes = parameters.smtp_changes(sent)
+    changes, oauth = parameters.smtp_changes(sent), parameters.oauth_changes(sent)
+    token = sent.text("accesstoken", oauth_rules.access_token)
     sent.done()
     if not g.caller.may("write"):  # they could be saved and checked, but not without this
         raise NotAuthorized("Settings that are not saved require a token with the scope 'write'.")
-    report = unsaved.probe(g.caller, app_id, changes, smtp_id or None)
+    report = unsaved.probe(
+        g.caller, app_id, changes, smtp_id or None, oauth=oauth, access_token=token or ""
+    )
     return _probed(None) if report.accepted else problems.failed_report(report)
 
 

@@ -9,6 +9,7 @@ from flask_babel import gettext as _
 from werkzeug.wrappers import Response as AnyResponse
 
 from ... import mailcheck
+from ...checking import limits
 from ...config import settings
 from ...errors import NotFound
 from ...mailcheck import TokenFailure
@@ -43,7 +44,8 @@ def start_sign_in(smtp_id: str) -> AnyResponse:
     """Start a sign-in at the provider."""
     user = auth.user()
     try:
-        sign_in.start(user.id, smtp_id, user.session_key, redirect_uri())
+        with limits.token_requests(user.id) as count:
+            sign_in.start(user.id, smtp_id, user.session_key, redirect_uri(), count)
     except TokenNotObtained as error:
         _flash(error.failure)
     return redirect(url_for(".show_sign_in", smtp_id=smtp_id), 303)
@@ -54,7 +56,9 @@ def continue_sign_in(smtp_id: str) -> AnyResponse:
     """Ask the provider whether the device code was entered."""
     user = auth.user()
     try:
-        if sign_in.poll(user.id, smtp_id, user.session_key):
+        with limits.token_requests(user.id) as count:
+            is_complete = sign_in.poll(user.id, smtp_id, user.session_key, count)
+        if is_complete:
             flash(_("Signed in. Send a test email to see whether sending works."), "success")
             return redirect(url_for(".show_smtp", smtp_id=smtp_id), 303)
         flash(_("The code was not entered at the provider yet. Try again in a moment."), "info")
@@ -74,7 +78,8 @@ def end_sign_in() -> AnyResponse:
         if not code:
             error, said = (request.args.get(name, "") for name in ("error", "error_description"))
             sign_in.refused(user.id, user.session_key, state, error or "invalid_request", said)
-        smtp_id, is_lasting = sign_in.finish(user.id, user.session_key, state, code)
+        with limits.token_requests(user.id) as count:
+            smtp_id, is_lasting = sign_in.finish(user.id, user.session_key, state, code, count)
     except TokenNotObtained as refusal:
         _flash(refusal.failure)
         return redirect(url_for(".show_sign_in", smtp_id=sign_in.smtp_of(state)), 303)

@@ -9,13 +9,12 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 from werkzeug.wrappers import Response as AnyResponse
 
-from ...checking import service, unsaved
+from ...checking import saving, service, unsaved
 from ...database.models import App, Smtp
 from ...database.session import db
 from ...errors import BadInput, Busy, SecretUnreadable, Sentence
 from ...mailcheck import Report
 from ...monitoring import history, response_times
-from ...oauth import saving
 from ...registry import apps, duplicates, grants, names, overview, removals, smtps
 from ..http import auth
 from ..http.i18n import say

@@ -6,11 +6,24 @@ import base64
 import datetime
 import hashlib
 import re
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import (
+    dsa,
+    ec,
+    ed448,
+    ed25519,
+    rsa,
+    x448,
+    x25519,
+)
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import NameOID
 
@@ -214,3 +227,118 @@ def test_sentences_keep_their_template_for_translators() -> None:
         trust.parse_ca(certificate_valid(-9 * DAY, -DAY))
     assert raised.value.template % raised.value.values == str(raised.value)
     assert re.search(r"%\(subject\)s", raised.value.template)
+
+
+def pem(key: PrivateKeyTypes) -> str:
+    plain = serialization.NoEncryption()
+    return key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, plain).decode()
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        (rsa.generate_private_key(65537, 1024), "RSA with 1024 bits"),
+        (x25519.X25519PrivateKey.generate(), "of this kind"),
+        (x448.X448PrivateKey.generate(), "of this kind"),
+        (ec.generate_private_key(ec.SECP192R1()), "of this kind"),
+        (ec.generate_private_key(ec.SECP224R1()), "of this kind"),
+        (ec.generate_private_key(ec.SECP256K1()), "of this kind"),
+        (dsa.generate_private_key(1024), "of this kind"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_key_that_tls_refuses_is_refused(key: PrivateKeyTypes, words: str) -> None:
+    with pytest.raises(OptionError, match=words):
+        trust.parse_client_key(pem(key))
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        rsa.generate_private_key(65537, 2048),
+        ec.generate_private_key(ec.SECP256R1()),
+        ec.generate_private_key(ec.SECP384R1()),
+        ec.generate_private_key(ec.SECP521R1()),
+        ed25519.Ed25519PrivateKey.generate(),
+        ed448.Ed448PrivateKey.generate(),
+    ],
+    ids=lambda key: type(key).__name__,
+)
+def test_accepted_key_is_loaded_by_openssl(key: PrivateKeyTypes, tmp_path: Path) -> None:
+    digest = (
+        None if isinstance(key, ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey) else SHA256()
+    )
+    identity = trust.parse_identity(self_signed(key, digest), pem(key))
+    path = tmp_path / "identity.pem"
+    path.write_text(identity.certificate + identity.key)
+    ssl.create_default_context().load_cert_chain(path)
+
+
+def self_signed(key: Any, digest: Any) -> str:
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "client.example.com")])
+    now = datetime.datetime.now(datetime.UTC)
+    builder = x509.CertificateBuilder(
+        name, name, key.public_key(), x509.random_serial_number(), now - DAY, now + DAY
+    )
+    return builder.sign(key, digest).public_bytes(PEM).decode()
+
+
+def test_client_certificate_signed_with_a_weak_hash_is_refused() -> None:
+    """cryptography signs no such certificate, so one is changed where that stands."""
+    key = rsa.generate_private_key(65537, 2048)
+    good = x509.load_pem_x509_certificate(self_signed(key, SHA256()).encode())
+    sha256, sha1 = (bytes.fromhex(f"2a864886f70d0101{last}") for last in ("0b", "05"))
+    der = good.public_bytes(serialization.Encoding.DER).replace(sha256, sha1)
+    body = base64.encodebytes(der).decode()
+    weak = f"-----BEGIN CERTIFICATE-----\n{body}-----END CERTIFICATE-----\n"
+    with pytest.raises(OptionError, match="MD5 or SHA-1"):
+        trust.parse_client_certificate(weak)
+
+
+@pytest.mark.parametrize("kind", ["pkcs8", "sec1", "openssh", "rsa"])
+@pytest.mark.parametrize(
+    "before",
+    [
+        "PUBLIC\n", "OPENSSH PRIVATE\n", "BEGIN OPENSSH PRIVATE KEY\n", "-----BEGIN PUBLIC\n",
+        "-----BEGIN PUBLIC KEY-----\n", "-----BEGIN OPENSSH PRIVATE KEY-----\n",
+        "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
+        "-----END PRIVATE KEY-----\n", "was: BEGIN ENCRYPTED PRIVATE KEY, Proc-Type: 4,ENCRYPTED\n",
+        "Bag Attributes\n    localKeyID: 01\nKey Attributes: <No Attributes>\n",
+    ],
+)  # fmt: skip
+def test_text_before_a_key_does_not_matter(kind: str, before: str) -> None:
+    parsed = trust.parse_client_key(before + KEYS[kind])
+    assert parsed == trust.parse_client_key(KEYS[kind])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-----BEGIN A-----" * 3800, "-----BEGIN PRIVATE KEY-----\n" * 2300,
+        "-----BEGIN CERTIFICATE-----\n-----END PRIVATE KEY-----\n" * 1200,
+        "-----END PRIVATE KEY-----\n" * 2500, "-" * trust.MAX_PEM,
+    ],
+)  # fmt: skip
+def test_text_is_searched_once_for_blocks(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each boundary is visited once, and nothing is searched from one of them to the end."""
+    pattern, visits = trust._BOUNDARY, 0
+
+    class Counted:
+        def finditer(self, searched: str) -> Iterator[re.Match[str]]:
+            nonlocal visits
+            for match in pattern.finditer(searched):
+                visits += 1
+                yield match
+
+    class Text(str):
+        def find(self, *_: Any) -> int:
+            raise AssertionError("searches the rest of the text")
+
+        index = find
+
+    monkeypatch.setattr(trust, "_BOUNDARY", Counted())
+    assert list(trust._blocks(Text(text))) == []
+    assert visits == len(pattern.findall(text))
+    for parse in (trust.parse_ca, trust.parse_client_certificate, trust.parse_client_key):
+        with pytest.raises(OptionError):
+            parse(text)

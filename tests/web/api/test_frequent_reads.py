@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from smtpweb.accounts import tokens
 from smtpweb.database.models import User
 from smtpweb.database.prepared import PreparedSelect
 from smtpweb.database.session import db
+from smtpweb.errors import NotFound
 from smtpweb.web.api import frequent_reads
+from tests.support.databases import ON_SQLITE
 from tests.support.people import Person, Reply, Visitor
 
 FULL: dict[str, Any] = {
@@ -125,12 +131,69 @@ def test_revoked_token_is_refused(both: Both, alice: Person, idapp: str, idsmtp:
     assert both.ask(visitor, path).status_code == 403
 
 
-def test_read_that_fails_is_answered_by_the_error_handlers(
-    both: Both, alice: Person, idapp: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "error",
+    [OperationalError("SELECT", {}, Exception("locked")), PoolTimeout("no connection is free")],
+)
+def test_storage_that_fails_is_reported_without_waiting_for_it_again(
+    both: Both, alice: Person, idapp: str, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def fail(*_: object) -> None:
-        raise OperationalError("SELECT", {}, Exception("locked"))
+        raise error
 
     monkeypatch.setattr(PreparedSelect, "rows", fail)
     reply = both.ask(alice, f"{BY_APP}?idapp={idapp}")
-    assert (reply.status_code, both.dispatched) == (503, 1)
+    assert (reply.status_code, both.dispatched) == (503, 0)
+    assert reply.headers["Retry-After"]
+
+
+def test_other_errors_are_left_to_the_error_handlers(
+    both: Both, alice: Person, idapp: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise NotFound("SMTP")
+
+    monkeypatch.setattr(PreparedSelect, "rows", fail)
+    reply = both.ask(alice, f"{BY_APP}?idapp={idapp}")
+    assert (reply.status_code, both.dispatched) == (406, 1)
+
+
+_LOCK = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+connection.execute("BEGIN EXCLUSIVE")
+connection.execute("CREATE TABLE locked (number INTEGER)")
+print("locked", flush=True)
+sys.stdin.read()
+"""
+
+
+@ON_SQLITE
+def test_read_of_a_locked_database_waits_once(alice: Person, idapp: str) -> None:
+    tries = 0
+
+    def wait_briefly(_dialect: Any, _record: Any, _args: Any, options: dict[str, Any]) -> None:
+        nonlocal tries
+        tries += 1
+        options["timeout"] = 0.05
+
+    with alice.app.app_context():
+        engine = db.engine
+    engine.dispose()
+    with subprocess.Popen(
+        [sys.executable, "-c", _LOCK, str(engine.url.database)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as other:  # fmt: skip
+        assert other.stdin is not None
+        assert other.stdout is not None
+        assert other.stdout.readline() == "locked\n"
+        event.listen(engine, "do_connect", wait_briefly)
+        try:
+            reply = alice.get(BY_APP, idapp=idapp)
+            assert (reply.status_code, reply.json["code"], tries) == (503, "STORAGE", 1)
+        finally:
+            event.remove(engine, "do_connect", wait_briefly)
+            other.stdin.close()
+    engine.dispose()
+    assert alice.get(BY_APP, idapp=idapp).status_code == 200

@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from smtpweb.database.models import Check, Due, Smtp
+from smtpweb.database.models import Check, Due, Smtp, SmtpOauth, StartedWork
 from smtpweb.database.session import db
+from smtpweb.registry import grants
 from tests.support.api_checks import register
 from tests.support.factories import use_share
 from tests.support.fake_smtp import EachConnection, FakeServer, fake_smtp
+from tests.support.oauth_servers import FakeOauth, fake_oauth, refusal, token
 from tests.support.people import Person
 
 NOT_PROVED = ["content", "delivery"]
@@ -146,9 +148,151 @@ def test_probe_of_settings_is_refused_as_saving_and_checking_are(
         assert ask().status_code == 429
 
 
-@pytest.mark.parametrize("mode", ["probe", "email"])
-def test_password_in_the_query_string_is_refused(alice: Person, idapp: str, mode: str) -> None:
-    reply = alice.request(
-        "POST", f"/private/smtps/check?password=x&mode={mode}", data={"idsmtp": idapp}
-    )
-    assert (reply.status_code, reply.json["errors"][0]["parameter"]) == (400, "password")
+@pytest.mark.parametrize(
+    "secret",
+    ["password", "Password", "clientkey", "oauthclientsecret", "oauthkey", "oauthrefreshtoken"],
+)
+def test_secret_of_unsaved_settings_in_the_query_string_is_refused(
+    alice: Person, idapp: str, secret: str
+) -> None:
+    with fake_smtp() as server:
+        given = typed(server) | {"idapp": idapp}
+        reply = alice.request("POST", f"/private/smtps/check?{secret}=x", data=given)
+    name = secret.lower()
+    assert (reply.status_code, reply.json["errors"][0]["parameter"]) == (400, name)
+    assert server.heard == []
+
+
+@pytest.mark.parametrize("mode", ["probe", "email", ""])
+def test_secrets_that_a_check_ignores_may_be_in_the_query_string(
+    alice: Person, idapp: str, mode: str
+) -> None:
+    """A client of QUEUEMAIL.DEV may send the whole SMTP to every call."""
+    query = "password=x&clientkey=x&oauthkey=x&oauthclientsecret=x&oauthrefreshtoken=x"
+    with fake_smtp() as server:
+        smtp_id = register(alice, idapp, server)
+        data = {"idsmtp": smtp_id, "mode": mode}
+        reply = alice.request("POST", f"/private/smtps/check?{query}", data=data)
+    assert reply.status_code == 200
+
+
+@pytest.mark.parametrize("unsaved", [False, True])
+def test_access_token_in_the_query_string_is_refused(
+    alice: Person, idapp: str, unsaved: bool
+) -> None:
+    with fake_smtp() as server:
+        given = {"idapp": idapp, **typed(server)} if unsaved else {"idsmtp": "0" * 24}
+        reply = alice.request("POST", "/private/smtps/check?accesstoken=x", data=given)
+    assert (reply.status_code, reply.json["errors"][0]["parameter"]) == (400, "accesstoken")
+
+
+# --- how settings that are not saved sign in with tokens -----------------------------------
+
+TOKEN = "the-access-token"
+USER = "shop@example.com"
+
+
+def by_oauth(server: FakeServer, fake: FakeOauth, **changes: Any) -> dict[str, Any]:
+    grant = {
+        "auth": "true",
+        "username": USER,
+        "oauthgrant": "client_credentials",
+        "oauthclientid": "an-app",
+        "oauthclientsecret": "the-client-secret",
+        "oauthtokenurl": fake.token_url,
+    }
+    return typed(server, **(grant | changes))
+
+
+def test_unsaved_settings_request_a_token_of_their_own(alice: Person, idapp: str) -> None:
+    before = rows(alice)
+    with fake_smtp(token=(USER, TOKEN)) as server, fake_oauth(token(TOKEN)) as fake:
+        reply = alice.post("/private/smtps/check", idapp=idapp, **by_oauth(server, fake))
+    assert reply.json == {"idcheck": None, "notProved": NOT_PROVED}
+    assert fake.requests[0]["client_secret"] == "the-client-secret"
+    assert rows(alice) == before
+
+
+def test_token_that_unsaved_settings_do_not_get_is_explained(alice: Person, idapp: str) -> None:
+    with fake_smtp() as server, fake_oauth(refusal("invalid_client")) as fake:
+        reply = alice.post("/private/smtps/check", idapp=idapp, **by_oauth(server, fake))
+    assert (reply.status_code, reply.json["stage"], reply.json["applied"]) == (406, "token", False)
+    assert server.connections == 0
+
+
+@pytest.mark.parametrize(
+    "grant",
+    [
+        {"oauthgrant": "refresh_token", "oauthrefreshtoken": "once"},
+        {"oauthgrant": "authorization_code", "oauthauthurl": "https://login.example.com/auth"},
+        {"oauthgrant": "device_code", "oauthdeviceurl": "https://login.example.com/device"},
+    ],
+)
+def test_unsaved_sign_in_that_a_test_would_use_up_has_to_be_saved(
+    alice: Person, idapp: str, grant: dict[str, str]
+) -> None:
+    with fake_smtp() as server, fake_oauth() as fake:
+        given = by_oauth(server, fake, **grant)
+        reply = alice.post("/private/smtps/check", idapp=idapp, **given)
+    assert reply.status_code == 400
+    assert [one["parameter"] for one in reply.json["errors"]] == ["oauthgrant"]
+    assert reply.json["errors"][0]["message"].startswith("Save first")
+    assert (fake.requests, server.connections) == ([], 0)
+
+
+def test_stored_refresh_token_is_used_and_its_successor_kept(alice: Person, idapp: str) -> None:
+    """The edit does not touch the grant, so it is the stored one that is renewed."""
+    answers = (token(TOKEN, refresh_token="second"), token(TOKEN, refresh_token="third"))
+    with fake_smtp(token=(USER, TOKEN)) as server, fake_oauth(*answers) as fake:
+        given = by_oauth(server, fake, oauthgrant="refresh_token", oauthrefreshtoken="first")
+        stored = {name: value for name, value in given.items() if name != "mode"}
+        smtp_id = alice.make_smtp(idapp, **stored)["_id"]
+        secrets = ("oauthrefreshtoken", "oauthclientsecret")
+        edited = {name: value for name, value in given.items() if name not in secrets}
+        for _ in range(2):
+            reply = alice.post(
+                "/private/smtps/check", idapp=idapp, idsmtp=smtp_id,
+                **edited | {"defaultfromname": "Ana"},
+            )  # fmt: skip
+            assert reply.json == {"idcheck": None, "notProved": NOT_PROVED}
+        assert [request["refresh_token"] for request in fake.requests] == ["first"]
+        # Another client secret has to be saved: the test would not use it with the stored token
+        changed = alice.post(
+            "/private/smtps/check", idapp=idapp, idsmtp=smtp_id,
+            **edited | {"oauthclientsecret": "another"},
+        )  # fmt: skip
+    assert changed.status_code == 400
+    with alice.app.app_context():
+        row = db.session.scalars(select(SmtpOauth)).one()
+        smtp = db.session.get_one(Smtp, smtp_id)
+        assert grants.unseal(smtp, row, "refreshtoken") == "second"
+
+
+@pytest.mark.parametrize("auth", ["true", "false"])
+def test_brought_token_signs_unsaved_settings_in(alice: Person, idapp: str, auth: str) -> None:
+    with fake_smtp(token=(USER, TOKEN)) as server:
+        given = typed(server, auth=auth, username=USER) | {"idapp": idapp}
+        good = alice.post("/private/smtps/check", **given, accesstoken=TOKEN)
+        bad = alice.post("/private/smtps/check", **given, accesstoken="another")
+        del given["username"]
+        nameless = alice.post("/private/smtps/check", **given, accesstoken=TOKEN)
+    assert good.json == {"idcheck": None, "notProved": NOT_PROVED}
+    assert (bad.status_code, bad.json["stage"]) == (406, "auth")
+    assert (nameless.status_code, nameless.json["errors"][0]["parameter"]) == (400, "username")
+
+
+def test_refused_settings_do_not_count_as_a_check(alice: Person, idapp: str) -> None:
+    with fake_smtp() as server:
+        given = typed(server) | {"idapp": idapp}
+        for bad in (
+            {"auth": "true"}, {"idsmtp": "0" * 24}, {"idapp": "0" * 24},
+            {"cacertificates": "x"}, {"oauthgrant": "refresh_token"},
+            {"auth": "true", "username": "a", "oauthgrant": "jwt_bearer"},
+        ):  # fmt: skip
+            reply = alice.post("/private/smtps/check", **given | bad)
+            assert reply.status_code in (400, 406), bad
+        with alice.app.app_context():
+            assert db.session.scalar(select(func.count()).select_from(StartedWork)) == 0
+        assert alice.post("/private/smtps/check", **given).status_code == 200
+        with alice.app.app_context():
+            assert db.session.scalar(select(func.count()).select_from(StartedWork)) == 1

@@ -7,7 +7,7 @@ from ..registry import smtps
 from ..registry.grants import OauthChanges
 from ..registry.idempotency import Once
 from ..registry.smtps import SmtpChanges
-from . import metadata
+from . import tokens
 
 
 def save(
@@ -24,10 +24,10 @@ def save(
     """Create or edit an SMTP server as :func:`.smtps.save` does.
 
     If only the issuer of the access tokens is given, its metadata is read first. What is wrong
-    with it is raised as :class:`BadInput`.
+    with it is raised as :class:`BadInput`; also raises :class:`TooMany` and :class:`Busy`.
     """
     if oauth:
-        oauth = metadata.completed(oauth)
+        oauth = tokens.with_metadata(user_id, oauth)
     return smtps.save(
         user_id,
         app_id,
