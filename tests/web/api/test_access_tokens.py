@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from joserfc.jwk import RSAKey
 from sqlalchemy import update
 
 from smtpweb.database.models import Check, Smtp
@@ -170,3 +171,20 @@ def test_token_that_is_brought_is_checked_and_not_taken_from_the_url(
         assert reply.json["errors"][0]["parameter"] == "accesstoken"
     reply = alice.request("POST", f"/private/smtps/check?idsmtp={smtp_id}&accesstoken=abc")
     assert reply.status_code == 400
+
+
+def test_key_of_a_service_account_is_kept_as_a_key_alone(alice: Person, idapp: str) -> None:
+    pem = RSAKey.generate_key(2048).as_pem(private=True).decode()
+    for number, key_id in enumerate(("k1", 7, None, ["k"], {"a": 1})):
+        content = {
+            "client_email": "robot@project.example", "private_key_id": key_id,
+            "private_key": f"PUBLIC, OPENSSH PRIVATE\n{pem}",
+        }  # fmt: skip
+        with fake_oauth(token("signed")) as fake:
+            smtp_id = register(
+                alice, idapp, fake, username=f"u{number}@example.com", oauthgrant="jwt_bearer",
+                oauthclientsecret="", oauthkey=json.dumps(content),
+            )  # fmt: skip
+            reply = alice.get("/private/smtps/token", idsmtp=smtp_id)
+            assert (reply.status_code, reply.json.get("accesstoken")) == (200, "signed")
+            assert len(fake.requests) == 1

@@ -110,6 +110,9 @@ def test_form_that_is_sent_again_keeps_the_secret(app: Flask, browser: Browser, 
         {"host": "smtp.attacker.example"},
         {"oauthtokenurl": "https://login.attacker.example/"},
         {"oauthdeviceurl": "https://login.attacker.example/"},
+        {"port": "2526"},
+        {"encryption": "implicit"},
+        {"smtp_login": "other@example.com"},
     ],
 )
 def test_form_asks_for_the_secret_again_when_its_use_changes(
@@ -412,6 +415,26 @@ DEVICE = Answer(
         "expires_in": 900,
     },
 )
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "javascript:alert(1)", "data:text/html,x", "//login.example.com/device", "", 70070070, None,
+        "https://login.example.com/\r\nX: y", "https://login.example.com/\u202egpj", "https://[x",
+        f"https://login.example.com/{'x' * 9000}", ["https://login.example.com/"],
+    ],
+)  # fmt: skip
+def test_hostile_address_for_the_code_is_not_shown(
+    app: Flask, browser: Browser, idapp: str, uri: object
+) -> None:
+    assert isinstance(DEVICE.body, dict)
+    hostile = dataclasses.replace(DEVICE, body=DEVICE.body | {"verification_uri": uri})
+    with fake_oauth(hostile) as fake:
+        page = device(app, browser, idapp, fake.url)
+    assert "AB-CD" not in page.text
+    assert not uri or str(uri) not in page.html
+    assert not [link for link in page.links().values() if link.startswith(("javascript", "data"))]
 
 
 def device(app: Flask, browser: Browser, idapp: str, url: str) -> Page:

@@ -12,7 +12,7 @@ from smtpweb.database.models import Check, Smtp
 from smtpweb.database.session import db
 from smtpweb.monitoring import response_times
 from tests.support.browser import Browser, one_database, words
-from tests.support.factories import SAVE, SECRET, count, make_check, only_smtp, typed
+from tests.support.factories import SAVE, SECRET, count, make_check, only_smtp, typed, use_share
 from tests.support.fake_smtp import fake_smtp
 from tests.support.people import Person
 from tests.support.threads import in_background, until
@@ -333,6 +333,35 @@ def test_test_of_typed_settings_shows_the_warnings_that_its_check_shows(
     assert shown
     for warning in shown:
         assert warning in tested.text
+
+
+def test_tests_beyond_the_limit_are_refused_and_nothing_typed_is_lost(
+    browser: Browser, alice: Person, idapp: str
+) -> None:
+    with alice.app.app_context():
+        use_share(alice, 30)
+    page = browser.get(f"/apps/{idapp}/smtps/new")
+    filled = page.form().fill(
+        host="smtp.example.com", port="25", encryption="none", smtp_login="ana",
+        smtp_secret="s3cret", defaultfromemail="shop@example.com", name="Typed",
+    )  # fmt: skip
+    page = browser.send(page, filled, "Test connection, send nothing")
+    assert page.status == 429
+    assert "at most 30 checks" in page.text
+    assert page.form().value("name") == "Typed"
+
+
+def test_server_of_another_user_is_not_tested(browser: Browser, charlie: Person) -> None:
+    with fake_smtp() as server:
+        theirs = charlie.make_smtp(charlie.make_app("theirs")["_id"], host=server.host,
+                                   port=server.port)["_id"]  # fmt: skip
+        hidden = browser.get("/apps/new").root.find(".//input[@name='csrf_token']")
+        assert hidden is not None
+        token = hidden.attrib["value"]
+        for smtp_id in (theirs, "f" * 24):
+            reply = browser.post(f"/smtps/{smtp_id}/test", {"csrf_token": [token]})
+            assert reply.status == 404
+        assert server.heard == []
 
 
 def test_saved_server_is_tested_from_its_page_without_an_email(
