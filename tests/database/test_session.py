@@ -229,3 +229,16 @@ def test_new_connection_leaves_the_locks_of_others_in_this_process(tmp_path: Pat
             subprocess.run([sys.executable, "-c", command, str(path)], check=True)
         assert path.with_name("locked.db-wal").exists()
     engine.dispose()
+
+
+@ON_POSTGRESQL
+def test_connection_gives_up_on_a_machine_that_is_gone(inside: None) -> None:
+    """Its kernel then says nothing: only our own one can end the wait for an answer."""
+    with db.engine.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        parameters = driver.info.get_parameters()
+    assert int(parameters["tcp_user_timeout"]) <= 30_000  # milliseconds
+    idle, interval, count = (
+        int(parameters[f"keepalives_{name}"]) for name in ("idle", "interval", "count")
+    )
+    assert idle + interval * count <= 30
