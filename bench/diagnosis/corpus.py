@@ -211,6 +211,7 @@ _MEANINGS = {
     "duplicate": {"duplicate-message"},
     "moved": {"recipient-moved"},
     "nested": {"nested-mail"},
+    "same": {"sender-is-recipient"},
     "unclear": set(),
 }  # fmt: skip
 

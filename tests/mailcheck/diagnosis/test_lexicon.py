@@ -35,6 +35,8 @@ EXAMPLES = [
 ]
 # Replies that share a loud word and mean something else: the reply, its stage, the meaning
 NEAR_MISSES = [
+    ("550 5.7.1 Sender address is not the same as the login", "mail", "sender-not-owned"),
+    ("553 From must be the same as the user name", "mail", "sender-not-owned"),
     ("554 5.7.9 duplicate message", "data", "duplicate-message"),
     ("554 Message rejected: identical message was received before", "data", "duplicate-message"),
     ("554 Transaction failed: Duplicate header 'Content-Type'.", "data", "message-format"),
