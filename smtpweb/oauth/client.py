@@ -36,6 +36,7 @@ DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 JWT_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 _VISIBLE = re.compile(r"[ -~]+", re.ASCII)  # RFC 6749 appendix A
+_MOST_OF_DEVICE = (8192, 200, 2000)  # characters of device code, user code, URI
 _BASIC, _ANONYMOUS = "smtpweb_basic", "smtpweb_anonymous"
 # What Authlib raises for hostile responses, which are evaluated here
 _UNREADABLE = (
@@ -160,10 +161,13 @@ def _device_code(content: Mapping[str, Any]) -> DeviceCode | None:
     if not all(isinstance(text, str) and _VISIBLE.fullmatch(text) for text in texts):
         return None
     try:
-        scheme = urlsplit(str(uri)).scheme
+        parts = urlsplit(str(uri))
     except ValueError:  # brackets that are no IPv6 address
         return None
-    if scheme not in ("https", "http") or max(map(len, map(str, texts))) > 8192:
+    if parts.scheme not in ("https", "http") or not parts.hostname:
+        return None
+    # Together they fit into the column that they are sealed in
+    if any(len(str(text)) > most for text, most in zip(texts, _MOST_OF_DEVICE, strict=True)):
         return None
     interval = min(max(_seconds(content.get("interval")) or 5, 1), 60)
     life = min(max(_seconds(content.get("expires_in")) or 600, 1), 3600)

@@ -14,10 +14,12 @@ from smtpweb.app import create_app
 from smtpweb.checking import limits
 from smtpweb.database.models import StartedWork
 from smtpweb.database.session import db, now
+from smtpweb.errors import TooMany
 from smtpweb.extensions import services
 from tests.support.api_checks import check, register
 from tests.support.factories import use_share
 from tests.support.fake_smtp import Slowly, fake_smtp
+from tests.support.oauth_servers import FakeOauth, fake_oauth, refusal, token
 from tests.support.people import Person
 from tests.support.threads import at_once, in_background, until
 
@@ -137,3 +139,78 @@ def test_searches_and_checks_have_a_share_each(alice: Person, inside: None) -> N
     assert limits._usage(alice.user_id, limits.SEARCH).wait > 0
     checks = limits._usage(alice.user_id, limits.CHECK)
     assert (checks.under_way, checks.wait) == (0, 0)
+
+
+# --- requests to authorization servers -----------------------------------------------------
+
+
+def by_oauth(idapp: str, fake: FakeOauth, **changes: Any) -> dict[str, Any]:
+    given = {
+        "idapp": idapp, "host": "smtp.example.com", "port": 587, "starttls": "true",
+        "auth": "true", "username": "shop@example.com", "oauthgrant": "client_credentials",
+        "oauthclientid": "an-app", "oauthclientsecret": "x", "oauthtokenurl": fake.token_url,
+    }  # fmt: skip
+    return given | changes
+
+
+def ask(person: Person, smtp_id: str) -> Any:
+    return person.get("/private/smtps/token", idsmtp=smtp_id)
+
+
+def test_access_tokens_for_mailers_are_limited_and_cached_ones_are_not(
+    alice: Person, idapp: str
+) -> None:
+    configure(alice.app, tokens_per_user=2, checks_per_user=0)
+    with fake_oauth(token(expires_in=0)) as fake:  # no answer can be cached
+        smtp_id = alice.make_smtp(**by_oauth(idapp, fake))["_id"]
+        assert [ask(alice, smtp_id).status_code for _ in range(3)] == [200, 200, 429]
+        refused = ask(alice, smtp_id)
+        assert 0 < int(refused.headers["Retry-After"]) <= 601
+        assert len(fake.requests) == 2
+        configure(alice.app, tokens_per_user=3)
+        fake.answers[:] = [token(expires_in=3600)]
+        assert [ask(alice, smtp_id).status_code for _ in range(4)] == [200] * 4
+        assert len(fake.requests) == 3
+
+
+def test_share_of_access_tokens_is_that_of_one_user(
+    alice: Person, charlie: Person, idapp: str
+) -> None:
+    configure(alice.app, tokens_per_user=1)
+    with fake_oauth(token(expires_in=0)) as fake:
+        mine = alice.make_smtp(**by_oauth(idapp, fake))["_id"]
+        his_app = charlie.make_app("his")["_id"]
+        his = charlie.make_smtp(**by_oauth(his_app, fake))["_id"]
+        assert [ask(alice, mine).status_code for _ in range(2)] == [200, 429]
+        assert ask(charlie, his).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["save", "check"])
+def test_metadata_of_issuers_is_limited(alice: Person, idapp: str, path: str) -> None:
+    configure(alice.app, tokens_per_user=2)
+    with fake_oauth(refusal("none")) as fake:
+        given = by_oauth(idapp, fake, oauthtokenurl="", oauthissuer=fake.url, mode="probe")
+        replies = [alice.post(f"/private/smtps/{path}", **given) for _ in range(4)]
+        assert [reply.status_code for reply in replies] == [400, 400, 429, 429]
+        assert "Retry-After" in replies[-1].headers
+        assert len(fake.requests) == 4  # two places for each
+
+
+def test_no_limit_of_access_tokens(alice: Person, idapp: str) -> None:
+    configure(alice.app, tokens_per_user=0)
+    with fake_oauth(token(expires_in=0)) as fake:
+        smtp_id = alice.make_smtp(**by_oauth(idapp, fake))["_id"]
+        assert {ask(alice, smtp_id).status_code for _ in range(5)} == {200}
+        assert len(fake.requests) == 5
+
+
+def test_requests_that_hang_leave_places_to_others(alice: Person, charlie: Person) -> None:
+    with alice.app.app_context():
+        slots = limits.of_worker().tokens
+        for _ in range(4):
+            assert slots.take(alice.user_id) == ""
+        with pytest.raises(TooMany), limits.token_requests(alice.user_id):
+            pass
+        with limits.token_requests(charlie.user_id):
+            assert slots.taken == 5
+        assert slots.taken == 4

@@ -17,12 +17,13 @@ import pytest
 from flask import Flask
 from sqlalchemy import update
 
-from smtpweb.database.models import SmtpOauth
+from smtpweb.checking import limits
+from smtpweb.database.models import Check, SmtpOauth, StartedWork
 from smtpweb.database.session import db, now
 from smtpweb.oauth import access_tokens, client, sign_in
 from tests.support import oauth_servers
 from tests.support.browser import Browser, Page, signed_in
-from tests.support.factories import SAVE, only_smtp, typed
+from tests.support.factories import SAVE, only_smtp, typed, use_share
 from tests.support.oauth_servers import Answer, RealOauth, fake_oauth, real_oauth, refusal, token
 from tests.support.people import Person
 
@@ -480,6 +481,17 @@ def test_slow_down_makes_the_interval_longer(app: Flask, browser: Browser, idapp
     [
         Answer(200, {"device_code": "x"}),
         Answer(200, DEVICE.body | {"verification_uri": "javascript:alert(1)"}),
+        Answer(
+            200, DEVICE.body | {"verification_uri": "JavaScript://login.example.com/%0aalert(1)"}
+        ),
+        Answer(200, DEVICE.body | {"verification_uri": "data:text/html,x"}),
+        Answer(200, DEVICE.body | {"verification_uri": "https://"}),
+        Answer(200, DEVICE.body | {"verification_uri": "https://[::1"}),
+        Answer(200, DEVICE.body | {"verification_uri": "https://login.example.com/\r\nX: y"}),
+        Answer(200, DEVICE.body | {"verification_uri": "https://login.example.com/\u202e"}),
+        Answer(200, DEVICE.body | {"verification_uri": f"https://a.example/{'x' * 8000}"}),
+        Answer(200, DEVICE.body | {"user_code": "x" * 8000}),
+        Answer(200, DEVICE.body | {"device_code": "x" * 9000}),
         Answer(200, DEVICE.body | {"user_code": "\x1b[31m"}),
         Answer(200, DEVICE.body | {"user_code": ["x"]}),
         Answer(200, "<html>"),
@@ -547,3 +559,98 @@ def test_fix_of_a_missing_sign_in_leads_to_its_page(
     page = browser.result(browser.press(page, f"/smtps/{smtp.id}/check"))
     assert page.heading == "Nobody has signed in at the provider yet"
     assert page.links()["Fix…"] == f"/smtps/{smtp.id}/oauth"
+
+
+def test_longest_device_answer_is_kept(app: Flask, browser: Browser, idapp: str) -> None:
+    uri = f"https://a.example/{'x' * 1900}"
+    longest = {"device_code": "d" * 8192, "user_code": "u" * 200, "verification_uri": uri}
+    with fake_oauth(Answer(200, DEVICE.body | longest)) as fake:
+        assert "u" * 200 in device(app, browser, idapp, fake.url).text
+
+
+def test_private_host_of_a_device_answer_is_shown_and_not_visited(
+    app: Flask, browser: Browser, idapp: str
+) -> None:
+    with fake_oauth(DEVICE) as fake:
+        there = f"{fake.url}/device"
+        fake.answers[:] = [Answer(200, DEVICE.body | {"verification_uri": there})]
+        page = device(app, browser, idapp, fake.url)
+        assert "127.0.0.1" in page.text
+        assert len(fake.requests) == 1
+
+
+# --- limits of the requests that signing in makes ------------------------------------------
+
+
+def use_up(app: Flask, alice: Person) -> None:
+    with app.app_context():
+        use_share(alice, 120, kind=limits.TOKEN)
+
+
+def test_device_codes_are_limited(app: Flask, browser: Browser, alice: Person, idapp: str) -> None:
+    use_up(app, alice)
+    with fake_oauth(DEVICE) as fake:
+        page = device(app, browser, idapp, fake.url)
+        assert page.status == 429
+        assert int(page.headers["Retry-After"]) > 0
+        assert fake.requests == []
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_questions_about_a_device_code_are_limited(
+    app: Flask, browser: Browser, alice: Person, idapp: str
+) -> None:
+    with fake_oauth(DEVICE, refusal("authorization_pending")) as fake:
+        device(app, browser, idapp, fake.url)
+        use_up(app, alice)
+        assert polled(app, browser).status == 429
+        assert len(fake.requests) == 1
+
+
+def test_exchanges_of_codes_are_limited_and_the_sign_in_is_kept(
+    app: Flask, browser: Browser, alice: Person, idapp: str
+) -> None:
+    with fake_oauth() as fake:
+        saved(browser, idapp, interactive("authorization_code", fake.url))
+        state = parse_qs(urlsplit(started(browser, app)).query)["state"][0]
+        answer = f"/oauth/callback?code=x&state={urllib.parse.quote(state)}"
+        use_up(app, alice)
+        assert browser.get(answer, status=429).headers["Retry-After"]
+        assert fake.requests == []
+        with app.app_context():
+            db.session.query(StartedWork).delete()
+            db.session.commit()
+        assert "Signed in" in browser.get(answer).text
+
+
+def test_metadata_is_limited_on_the_form(
+    app: Flask, browser: Browser, alice: Person, idapp: str
+) -> None:
+    use_up(app, alice)
+    with fake_oauth() as fake:
+        given = filled_in(oauthtokenurl="", oauthissuer=fake.url)
+        page = browser.submit(f"/apps/{idapp}/smtps/new", SAVE, **given)
+        assert (page.status, fake.requests) == (429, [])
+        assert page.headers["Retry-After"]
+
+
+def test_form_asks_for_the_secret_again_when_the_port_changes(
+    app: Flask, browser: Browser, idapp: str
+) -> None:
+    saved(browser, idapp, filled_in())
+    page = browser.submit(f"/smtps/{only_smtp(app).id}/edit", SAVE, port="2587")
+    assert page.status == 422
+    assert "For safety, enter it again" in page.text
+    assert only_smtp(app).port != 2587
+
+
+def test_connection_test_of_a_stranger_is_not_found(
+    app: Flask, browser: Browser, charlie: Person, idapp: str
+) -> None:
+    saved(browser, idapp, filled_in())
+    stranger = signed_in(app, charlie)
+    token_of_form = stranger.get("/apps/new").form().value("csrf_token")
+    page = stranger.post(f"/smtps/{only_smtp(app).id}/test", {"csrf_token": [token_of_form]})
+    assert page.status == 404
+    with app.app_context():
+        assert db.session.query(Check).count() == 0
