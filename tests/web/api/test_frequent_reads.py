@@ -147,7 +147,7 @@ def test_storage_that_fails_is_reported_without_waiting_for_it_again(
     assert reply.headers["Retry-After"]
 
 
-def test_other_errors_are_left_to_the_error_handlers(
+def test_errors_of_other_kinds_are_left_to_the_error_handlers(
     both: Both, alice: Person, idapp: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:

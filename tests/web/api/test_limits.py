@@ -196,7 +196,7 @@ def test_metadata_of_issuers_is_limited(alice: Person, idapp: str, path: str) ->
         assert len(fake.requests) == 4  # two places for each
 
 
-def test_no_limit_of_access_tokens(alice: Person, idapp: str) -> None:
+def test_access_tokens_without_a_limit_are_not_refused(alice: Person, idapp: str) -> None:
     configure(alice.app, tokens_per_user=0)
     with fake_oauth(token(expires_in=0)) as fake:
         smtp_id = alice.make_smtp(**by_oauth(idapp, fake))["_id"]
