@@ -1,158 +1,32 @@
-"""The ``flask`` commands of an administrator: users, tokens, SMTP servers, workers, keys.
-
-A usage error is one sentence on stderr and exit status 2. Status 1 means that the command ran and
-found something wrong.
-"""
+"""``flask smtps``: check, explain, export, import, schedule and switch SMTP servers."""
 
 from __future__ import annotations
 
-import logging.config
 import sys
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO
 
 import click
-from flask import Flask, current_app
-from flask.cli import ScriptInfo
-from sqlalchemy.exc import SQLAlchemyError
 
-from . import installation, logs, validators
-from .accounts import tokens, users
-from .accounts.tokens import ALL_SCOPES, Caller
-from .checking import explain, service, verdict
-from .config import settings
-from .database.models import User
-from .database.session import cause
-from .errors import BadInput, Busy, NotFound, SecretUnreadable, SmtpwebError
-from .mailcheck import Report
-from .mailcheck.core.modes import ENCRYPTION_NAMES
-from .mailcheck.diagnosis.catalogue import causes_by_id
-from .mailcheck.diagnosis.matcher import Diagnosis
-from .mailcheck.diagnosis.rendering import render
-from .mailcheck.explain.unwrapping import MAX_TEXT
-from .monitoring import outcomes, schedule, workers
-from .monitoring.outcomes import Outcome
-from .registry import export_import, smtps, switches
+from .. import validators
+from ..accounts.tokens import ALL_SCOPES, Caller
+from ..checking import explain, service, verdict
+from ..errors import BadInput, Busy, NotFound, SecretUnreadable
+from ..mailcheck import Report
+from ..mailcheck.core.modes import ENCRYPTION_NAMES
+from ..mailcheck.diagnosis.catalogue import causes_by_id
+from ..mailcheck.diagnosis.matcher import Diagnosis
+from ..mailcheck.diagnosis.rendering import render
+from ..mailcheck.explain.unwrapping import MAX_TEXT
+from ..monitoring import outcomes, schedule, workers
+from ..monitoring.outcomes import Outcome
+from ..registry import export_import, smtps, switches
+from .accounts import find_user
+from .commands import Commands, UsageError
 
-
-class UsageError(click.ClickException):
-    """An error that the user can correct: one sentence on stderr."""
-
-    exit_code = 2
-
-
-class Command(click.Command):
-    """A command that needs a ready installation and reports our errors as one sentence."""
-
-    without_database: type[click.ClickException] = UsageError
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command inside the application context."""
-        if not current_app:
-            ctx.with_resource(ctx.ensure_object(ScriptInfo).load_app().app_context())
-        try:
-            installation.make_ready()
-            return super().invoke(ctx)
-        except SmtpwebError as error:
-            raise UsageError(error.detail) from None
-        except SQLAlchemyError as error:
-            raise self.without_database(f"The database cannot be used: {cause(error)}") from None
-
-
-class RestartedCommand(Command):
-    """A command that a supervisor starts again, except after status 2: a wrong setting."""
-
-    without_database = click.ClickException  # its status is 1
-
-
-class Commands(click.Group):
-    """A group of :class:`Command`."""
-
-    command_class = Command
-
-
-users_group = Commands("users", help="Manage accounts.")
-tokens_group = Commands("tokens", help="Manage API tokens.")
 smtps_group = Commands("smtps", help="Check, export and import SMTP servers.")
-keys_group = Commands("keys", help="Rotate the keys that encrypt SMTP passwords.")
-
-
-def register(app: Flask) -> None:
-    """Add the commands to ``flask --app wsgi``."""
-    for command in (users_group, tokens_group, smtps_group, keys_group, worker):
-        app.cli.add_command(command)
-
-
-# --- users and tokens ----------------------------------------------------------------------
-
-
-def _from_stdin(_context: click.Context, _option: click.Parameter, _value: bool) -> str:
-    try:
-        return sys.stdin.read().removesuffix("\n").removesuffix("\r")
-    except UnicodeDecodeError:
-        raise UsageError("The password is not valid UTF-8.") from None
-
-
-# A password on the command line would be visible to every user of the machine, and end up in the
-# shell's history.
-password_option = click.option(
-    "--password-stdin",
-    "password",
-    is_flag=True,
-    required=True,
-    callback=_from_stdin,
-    help="Read the password from standard input.",
-)
-
-
-@users_group.command("create")
-@click.argument("name")
-@click.option("--email", required=True, help="Default test address of new apps.")
-@click.option("--admin", is_flag=True, help="Create an administrator.")
-@password_option
-def create_user(name: str, email: str, admin: bool, password: str) -> None:
-    """Create an account."""
-    user = users.create_user(name, email, password, is_admin=admin)
-    click.echo(f"{'Administrator' if admin else 'User'} {user.name} created.")
-
-
-@users_group.command("password")
-@click.argument("name")
-@password_option
-def set_password(name: str, password: str) -> None:
-    """Set a new password; this ends all sessions and tokens of the account."""
-    user = _user(name)
-    users.set_password(user.id, password)
-    click.echo(f"{user.name} has a new password. All sessions and tokens have ended.")
-
-
-@tokens_group.command("create")
-@click.argument("name")
-@click.option("--label", required=True, help="What the token is for.")
-@click.option(
-    "--scope",
-    "scopes",
-    multiple=True,
-    type=click.Choice(validators.SCOPES),
-    default=("read", "write", "check"),
-    show_default=True,
-    help="Can be repeated.",
-)
-def create_token(name: str, label: str, scopes: tuple[str, ...]) -> None:
-    """Create a token that does not expire, and print it. It cannot be shown again."""
-    click.echo(tokens.personal_token(_user(name), label, scopes))
-
-
-def _user(name: str) -> User:
-    try:
-        return users.find_user(name)
-    except NotFound:
-        raise UsageError(f"There is no account named {name!r}.") from None
-
-
-# --- SMTPs ---------------------------------------------------------------------------------
 
 
 @smtps_group.command("check")
@@ -317,7 +191,7 @@ def _how_sure(found: Report | Diagnosis) -> Iterator[str]:
 @click.option("--with-passwords", is_flag=True, help="Include the SMTP passwords, in plain text.")
 def export(file: Path, name: str | None, with_passwords: bool) -> None:
     """Write all apps and SMTP servers as JSON to FILE, or to standard output."""
-    user = _user(name) if name else None
+    user = find_user(name) if name else None
     document = export_import.dump(user_id=user.id if user else None, with_passwords=with_passwords)
     if str(file) == "-":
         click.echo(document, nl=False)
@@ -339,7 +213,7 @@ def import_(file: BinaryIO, name: str | None) -> None:
         document = file.read()
     except OSError as error:
         raise UsageError(f"{file.name} cannot be read: {error}.") from None
-    added = export_import.load(document, user_id=_user(name).id if name else None)
+    added = export_import.load(document, user_id=find_user(name).id if name else None)
     click.echo(f"Added: {added.apps} app(s), {added.smtps} SMTP server(s).")
 
 
@@ -378,44 +252,3 @@ def enable_smtp(idsmtp: str) -> None:
     ((smtp_id, owner_id, name),) = _find(idsmtp, None)
     switches.enable(owner_id, smtp_id)
     click.echo(f"{name} is enabled.")
-
-
-# --- worker --------------------------------------------------------------------------------
-
-
-@click.command("worker", cls=RestartedCommand)
-@click.option("--with-parent", is_flag=True, help="End when the process that started this ends.")
-def worker(with_parent: bool) -> None:
-    """Run scheduled and queued checks and send alarms until SIGTERM; any number can run."""
-    from .monitoring import engine  # imports Huey, Redis and psycopg, which only a worker needs
-
-    app = cast(Flask, current_app._get_current_object())  # type: ignore[attr-defined]
-    config = settings()
-    logging.config.dictConfig(logs.configuration(production=config.production))
-    process = engine.WorkerProcess(app, config)
-    if with_parent:
-        engine.end_with_parent()
-    process.run()
-
-
-# --- keys ----------------------------------------------------------------------------------
-
-
-@keys_group.command("rotate")
-def rotate_keys() -> None:
-    """Encrypt all passwords again under the newest key. Can be interrupted and repeated."""
-    outdated = installation.count_stale_seals()
-    resealed = unreadable = 0
-    with click.progressbar(length=outdated, label="Sealing", file=sys.stderr) as bar:
-        for done, failed in installation.rotate_keys():
-            resealed += done
-            unreadable += failed
-            bar.update(done + failed)
-    click.echo(f"{resealed} secrets were encrypted with key {installation.secret_box().newest}.")
-    if unreadable:
-        click.echo(
-            f"{unreadable} could not be decrypted with any key: enter these passwords again."
-        )
-        sys.exit(1)
-    if outdated:
-        click.echo("The older keys can be removed from SMTPWEB_ENCRYPTION_KEYS now.")
