@@ -57,7 +57,7 @@ class Bar(NamedTuple):
             for style, path in zip(_STYLES, (self.accepted, self.failed, self.other), strict=True)
             if path
         )
-        return _DATA + quote(_DRAWING.format(paths), safe="/ ")
+        return _DATA + quote(_DRAWING.format(paths), safe="/")
 
 
 def bar(marks: Sequence[AnyRow], *, one_by_one: bool = False) -> Bar:

@@ -71,6 +71,7 @@ def test_pages_weigh_no_more_than_their_share(chromium: Browser, toured: Tour) -
             page.goto(toured.url + path)
             used = page.evaluate(
                 "[...document.querySelectorAll('link, script, img')].map(it => it.href || it.src)"
+                ".filter(it => !it.startsWith('data:'))"  # those are part of the page
             )
             own = [toured.url + path, *{one for one in used if "/bootstrap/" not in one}]
             bodies = [context.request.get(address).body() for address in own]
