@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import case, func, or_, select
+from sqlalchemy import case, func, select
 
 from ..accounts.ownership import may_see_app, visible_smtps
 from ..database.models import App, Check, Due, Smtp
 from ..database.session import db, now
-from ..registry import states
+from ..registry import expiry, states
 from ..registry.states import SmtpState
 
 SHOWN = 20  # problems
@@ -115,27 +115,20 @@ def problems(user_id: str, most: int = SHOWN) -> list[Problem]:
 
 
 def expiring(user_id: str) -> Sequence[Expiry]:
-    """Return the certificates, passwords and client secrets that expire first, soonest first.
+    """Return the certificates, passwords and the like that expire first, soonest first.
 
     They expire within :data:`EXPIRES_SOON`, or have expired.
     """
     soon = now() + EXPIRES_SOON
-    certificate, secret = Smtp.certificate_expires, Smtp.passwordexpires
-    first = case((or_(secret.is_(None), certificate < secret), certificate), else_=secret)
-    rows = db.session.scalars(
-        visible_smtps(user_id)
-        .where(or_(certificate < soon, secret < soon), Smtp.off_since.is_(None))
-        .order_by(first, Smtp.id)
-        .limit(EXPIRING)
-    )
     found = [
-        Expiry(smtp, what, at)
-        for smtp in rows
-        for what, at in (
-            ("certificate", smtp.certificate_expires),
-            ("client secret" if smtp.uses_oauth else "password", smtp.passwordexpires),
+        Expiry(smtp, expiry.named(what, smtp), getattr(smtp, column.key))
+        for what, column in expiry.COLUMNS.items()
+        for smtp in db.session.scalars(
+            visible_smtps(user_id)
+            .where(column < soon, Smtp.off_since.is_(None))
+            .order_by(column, Smtp.id)
+            .limit(EXPIRING)
         )
-        if at is not None and at < soon
     ]
     return sorted(found, key=lambda one: (one.at, one.smtp.id))[:EXPIRING]
 

@@ -15,14 +15,17 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask import Flask
-from sqlalchemy import create_engine, inspect, text
+from sqlalchemy import create_engine, inspect, select, text
 
 from smtpweb.app import create_app
 from smtpweb.config import MIGRATIONS, ROOT
 from smtpweb.database import migrations
+from smtpweb.database.models import Smtp
 from smtpweb.database.session import Base, db
+from smtpweb.mailcheck.core import trust
 from tests.conftest import KEY, migrate, settings_for
 from tests.support.databases import DATABASES
+from tests.support.fake_certificates import client_pair
 from tests.support.postgres_cluster import create_database
 
 
@@ -148,6 +151,42 @@ def test_migrations_since_the_first_release_keep_the_data(empty_url: str) -> Non
             assert connection.execute(text("SELECT host, numerrors FROM smtp")).all() == [("h", 3)]
             assert connection.execute(text('SELECT stage FROM "check"')).all() == [("auth",)]
     engine.dispose()
+
+
+def test_stored_client_certificates_get_the_time_of_their_expiry(empty_url: str) -> None:
+    migrate(empty_url, "0015")
+    engine = create_engine(empty_url)
+    moment, pem = "2026-01-02 03:04:05", client_pair()[0]
+    off = dict.fromkeys(("auth", "starttls", "ssltls", "debug", "enabled"), False)
+    smtp = {
+        "app_id": "b" * 24,
+        "priority": 1,
+        "host": "h",
+        "port": 25,
+        "numerrors": 0,
+        "version": 1,
+    }
+    rows: list[tuple[str, dict[str, object]]] = [
+        ("user", {"id": "a" * 24, "name": "Ana", "name_key": "ana", "email": "a@b.example",
+                  "password_hash": "x", "is_admin": False}),
+        ("app", {"id": "b" * 24, "user_id": "a" * 24, "name": "shop", "version": 1,
+                 "testemail": "t@b.example", "strategy": "PRIORITY"}),
+        ("smtp", {"id": "1" * 24, "clientcertificate": pem, **smtp, **off}),
+        ("smtp", {"id": "2" * 24, **smtp, **off}),
+    ]  # fmt: skip
+    with engine.begin() as connection:
+        for table, row in rows:
+            values = row | {"created": moment, "modified": moment}
+            names, given = ", ".join(values), ", ".join(f":{name}" for name in values)
+            connection.execute(text(f'INSERT INTO "{table}" ({names}) VALUES ({given})'), values)
+    migrate(empty_url, "head")
+    app = create_app(settings_for(empty_url))
+    with app.app_context():
+        found = db.session.scalars(select(Smtp.clientcertificate_expires).order_by(Smtp.id)).all()
+        db.session.remove()
+        db.engine.dispose()
+    engine.dispose()
+    assert found == [trust.expires(pem), None]
 
 
 def test_names_of_accounts_are_compared_anew_and_nobody_is_locked_out(empty_url: str) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from ...mailcheck import Encryption
+from ...mailcheck.core.trust import expires
 from ..rows import SmtpUser
 from ..session import Base, Sealed, UtcDateTime, now
 from .columns import Created, Digest, Email, Id, Name, only_where
@@ -113,7 +114,12 @@ class Smtp(Base):
         Index("ix_smtp_off_until", "off_until", **only_where("off_until IS NOT NULL")),
         *(
             Index(f"ix_smtp_{name}", name, **only_where(f"{name} IS NOT NULL"))
-            for name in ("degraded_since", "certificate_expires", "passwordexpires")
+            for name in (
+                "degraded_since",
+                "certificate_expires",
+                "clientcertificate_expires",
+                "passwordexpires",
+            )
         ),
     )
 
@@ -168,6 +174,7 @@ class Smtp(Base):
     # Expiry of the certificate seen by the last check, and of the password, as entered.
     certificate_expires: Mapped[datetime | None] = mapped_column(UtcDateTime)
     passwordexpires: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    clientcertificate_expires: Mapped[datetime | None] = mapped_column(UtcDateTime)
     good_facts: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     created: Mapped[Created]
     modified: Mapped[Created]
@@ -177,6 +184,11 @@ class Smtp(Base):
     checks: Mapped[list[Check]] = relationship(
         back_populates="smtp", passive_deletes=True, order_by="Check.started.desc()"
     )
+
+    @validates("clientcertificate")
+    def _set_expiry(self, _attribute: str, pem: str | None) -> str | None:
+        self.clientcertificate_expires = expires(pem) if pem else None
+        return pem
 
     @property
     def hides_username(self) -> bool:

@@ -163,6 +163,11 @@ def require_fit(certificate: str, key: str) -> None:
         )
 
 
+def expires(certificates: str) -> datetime:
+    """Return when the first of these certificates, as parsed, expires: of a chain, our own."""
+    return _certificates(certificates)[0].not_valid_after_utc
+
+
 def expired(trust: Trust, now: datetime | None = None) -> Named | None:
     """Return the first CA of ``trust`` that has expired since it was entered, or None."""
     now = now or datetime.now(UTC)

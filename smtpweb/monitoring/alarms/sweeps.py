@@ -14,7 +14,7 @@ from ...accounts.ownership import is_kept
 from ...config import settings
 from ...database.models import AlarmChannel, AlarmEvent, AlarmSweep, Smtp
 from ...database.session import db, now, writing
-from ...registry import states
+from ...registry import expiry, states
 from ...registry.states import SmtpState
 from . import events, quiet_hours
 from .kinds import Kind
@@ -159,10 +159,7 @@ def _for_each(statement: Select[Smtp], notify: Callable[[Smtp], None]) -> None:
 
 def _expiring() -> None:
     """Create events for certificates and passwords that expire within 21, 7 and 1 days."""
-    for what, column in (
-        ("certificate", Smtp.certificate_expires),
-        ("password", Smtp.passwordexpires),
-    ):
+    for what, column in expiry.COLUMNS.items():
         moment = now()
         statement = (
             select(Smtp)
@@ -178,9 +175,8 @@ def _notify_expiry(smtp: Smtp, *, what: str, column: str, moment: datetime) -> N
     expires: datetime = getattr(smtp, column)
     left = expires - moment
     threshold = min(days for days in EXPIRY_DAYS if left <= timedelta(days=days))
-    is_client_secret = what == "password" and smtp.uses_oauth
     facts = events.facts_of(smtp) | {
-        "what": "client secret" if is_client_secret else what,
+        "what": expiry.named(what, smtp),
         "expires": expires.astimezone(UTC).isoformat(),
         "days": left.days,
     }

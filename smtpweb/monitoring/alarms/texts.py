@@ -93,6 +93,10 @@ def _subject(event: AlarmEvent) -> Any:
             when = _in_days(facts["days"])
             if facts["what"] == "certificate":
                 return _("Certificate of %(smtp)s expires %(when)s (%(app)s)", when=when, **names)
+            if facts["what"] == "client certificate":
+                return _(
+                    "Client certificate of %(smtp)s expires %(when)s (%(app)s)", when=when, **names
+                )
             if facts["what"] == "client secret":
                 return _("Client secret of %(smtp)s expires %(when)s (%(app)s)", when=when, **names)
             return _("Password of %(smtp)s expires %(when)s (%(app)s)", when=when, **names)
@@ -193,6 +197,13 @@ def _expiry(facts: Mapping[str, Any], smtp: str) -> list[str]:
                   " %(moment)s.", smtp=smtp, app=facts["app"], moment=moment)  # fmt: skip
         then = _("The operator of the server has to renew it. After that date, every"
                  " check fails and the server is disabled.")  # fmt: skip
+    elif facts["what"] == "client certificate":
+        first = _(
+            "The client certificate with which smtpweb signs in to the SMTP server %(smtp)s of the"
+            " app %(app)s expires at %(moment)s.",
+            smtp=smtp, app=facts["app"], moment=moment,
+        )  # fmt: skip
+        then = _("Get a new one from whoever issued it, and enter it with its key.")
     elif facts["what"] == "client secret":
         first = _(
             "The client secret with which the SMTP server %(smtp)s of the app %(app)s gets its"

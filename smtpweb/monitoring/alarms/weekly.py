@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from ...accounts.ownership import visible_apps, visible_smtps
 from ...database.models import AlarmEvent, App, Smtp, StatusChange
 from ...database.session import db
-from ...registry import names
+from ...registry import expiry, names
 from .events import WORKING, usable
 
 WEEK = timedelta(days=7)
@@ -121,10 +121,13 @@ def _changes(app_ids: list[str], since: datetime, until: datetime) -> list[str]:
 
 def _expiring(event: AlarmEvent, until: datetime) -> list[str]:
     lines = []
-    for column, words in (
-        (Smtp.certificate_expires, _("certificate")),
-        (Smtp.passwordexpires, _("password")),
-    ):
+    words = {
+        expiry.CERTIFICATE: _("certificate"),
+        expiry.CLIENT_CERTIFICATE: _("client certificate"),
+        expiry.PASSWORD: _("password"),
+        expiry.CLIENT_SECRET: _("client secret"),
+    }
+    for kind, column in expiry.COLUMNS.items():
         statement = (
             visible_smtps(event.user_id)
             .where(column > until, column <= until + EXPIRES_WITHIN)
@@ -135,7 +138,6 @@ def _expiring(event: AlarmEvent, until: datetime) -> list[str]:
             statement = statement.where(Smtp.app_id == event.app_id)
         for smtp in db.session.scalars(statement):
             moment: datetime = getattr(smtp, column.key)
-            is_secret = column is Smtp.passwordexpires and smtp.uses_oauth
-            what = _("client secret") if is_secret else words
+            what = words[expiry.named(kind, smtp)]
             lines.append(f"- {moment:%Y-%m-%d} {names.shown(smtp)} ({smtp.app.name}): {what}")
     return ["", _("What expires within 30 days:"), *lines] if lines else []

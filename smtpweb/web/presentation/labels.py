@@ -371,6 +371,7 @@ def heartbeat_state(alive: bool) -> State:
 # What may expire, see ``monitoring.attention.Expiry``
 EXPIRING = {
     "certificate": lazy_gettext("Certificate"),
+    "client certificate": lazy_gettext("Client certificate"),
     "password": lazy_gettext("Password"),
     "client secret": lazy_gettext("Client secret"),
 }

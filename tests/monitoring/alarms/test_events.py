@@ -12,10 +12,12 @@ import pytest
 
 from smtpweb.database.models import AlarmChannel, AlarmEvent, AlarmSweep, App, Check, Smtp
 from smtpweb.database.session import db, now, writing
+from smtpweb.mailcheck.core import trust
 from smtpweb.monitoring.alarms import events, notice_operator, quiet_hours, sweeps, texts
 from smtpweb.monitoring.alarms.kinds import Kind
 from smtpweb.registry import status
 from tests.monitoring.alarms.conftest import Shop
+from tests.support.fake_certificates import client_pair
 from tests.support.fake_http import FakeHook, fake_hook
 from tests.support.fake_smtp import FakeServer
 from tests.support.people import Person
@@ -292,7 +294,9 @@ def test_alarm_in_quiet_hours_comes_when_they_end(shop: Shop) -> None:
 # --- what expires -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("column", ["certificate_expires", "passwordexpires"])
+@pytest.mark.parametrize(
+    "column", ["certificate_expires", "clientcertificate_expires", "passwordexpires"]
+)
 @pytest.mark.parametrize(
     ("days", "told"), [(21.1, False), (20.9, True), (6.9, True), (0.9, True), (-0.1, False)]
 )
@@ -315,6 +319,25 @@ def test_expiry_of_a_client_secret_is_named_as_such(shop: Shop, hook: FakeHook) 
         message = texts.message(event)
     assert message.subject.startswith("Client secret of ")
     assert "settings of the application at the provider" in message.text
+
+
+def test_expiry_of_a_client_certificate_is_named_as_such(shop: Shop, hook: FakeHook) -> None:
+    certificate, key = client_pair()
+    given = {"idsmtp": shop.broken, "host": "broken.example.net", "port": 587}
+    shop.alice.make_smtp(shop.idapp, **given, clientcertificate=certificate, clientkey=key)
+    with shop.app.app_context(), writing() as session:
+        smtp = session.get_one(Smtp, shop.broken)
+        assert smtp.clientcertificate_expires == trust.expires(certificate)
+        smtp.clientcertificate_expires = now() + timedelta(days=5)
+    with shop.app.test_request_context():
+        sweeps._expiring()
+        (event,) = db.session.query(AlarmEvent)
+        message = texts.message(event)
+    assert message.subject.startswith("Client certificate of ")
+    assert "enter it with its key" in message.text
+    shop.alice.make_smtp(shop.idapp, **given, clientcertificate="automatic")
+    with shop.app.app_context():
+        assert db.session.get_one(Smtp, shop.broken).clientcertificate_expires is None
 
 
 def test_expiry_is_told_again_at_7_days_and_at_1_day(

@@ -226,6 +226,7 @@ def test_home_shows_what_expires_next_of_certificates_passwords_and_client_secre
     change(alice.app, oauth, passwordexpires=now() + timedelta(days=5, hours=1), uses_oauth=True)
     change(
         alice.app, both, certificate_expires=now() + timedelta(days=20, hours=1),
+        clientcertificate_expires=now() + timedelta(days=25, hours=1),
         passwordexpires=now() - timedelta(days=1),
     )  # fmt: skip
     section = browser.get("/").text.partition("Expires next")[2]
@@ -236,6 +237,7 @@ def test_home_shows_what_expires_next_of_certificates_passwords_and_client_secre
             ("oauth.example:25 Client secret · shop", "5 days left"),
             ("plain.example:25 Password · shop", "9 days left"),
             ("both.example:25 Certificate · shop", "20 days left"),
+            ("both.example:25 Client certificate · shop", "25 days left"),
         )
     ]
     places = [section.find(text) for text in found]
