@@ -20,7 +20,7 @@ from .lexicon import PLAIN, STRONG, VAGUE, WEAK, Match
 from .providers import Provider, Role, named, provider_of, role_of
 from .reading import Ours, Reading, read
 from .rendering import FACTS, render
-from .subjects import named_in
+from .subjects import ACCUSED, named_in
 
 __all__ = ["FACTS", "Confidence", "Diagnosis", "Seen", "diagnose"]
 
@@ -231,15 +231,18 @@ def _is_out_of_place(context: _Context, match: Match) -> bool:
 
     A server for submission says in words of its own what no registered code stands for.
     Only MAIL answers for the sender: elsewhere, "invalid" or "blocked" need not be about it. A
-    reply about the content names neither the sender nor the recipient nor the client.
+    reply about the content or the protocol names neither sender nor recipient nor client.
     """
     if match.by_code and not context.facts.get("mx"):
         return match.unread > _MAX_UNREAD_AT_SUBMISSION
-    if context.reading is None or match.supported or match.strength != PLAIN:
+    named = named_in(context.reading.words) if context.reading is not None else frozenset()
+    if match.strength == VAGUE:
+        return bool(named) and match.party in ACCUSED and match.party not in named
+    if match.supported or match.strength != PLAIN:
         return False
-    if match.party == "sender":
-        return context.seen.stage is not Stage.MAIL and match.meaning in _SENDER_AS_SUCH
-    return match.party == "content" and bool(named_in(context.reading.words))
+    if match.meaning in _SENDER_AS_SUCH:
+        return context.seen.stage is not Stage.MAIL
+    return bool(named) and (match.party == "content" or match.meaning == "protocol-fault")
 
 
 def _how_sure(
