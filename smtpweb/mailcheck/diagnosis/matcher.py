@@ -25,7 +25,7 @@ from .subjects import ACCUSED, named_in
 __all__ = ["FACTS", "Confidence", "Diagnosis", "Seen", "diagnose"]
 
 _MAX_ALSO = 2
-_MAX_UNREAD_AT_SUBMISSION = 2  # words beside a code that nothing but its text supports
+_MAX_UNREAD_AT_AUTH = 2  # telling words beside a code that alone has the meaning
 _CLEAR_LEAD = 4  # one informative word more than the rival
 # These say how, not why, so they contradict nothing
 _VAGUE = frozenset({"policy", "protocol-fault", "try-later"})
@@ -229,12 +229,12 @@ def _is_guess(context: _Context, meanings: tuple[Match, ...]) -> bool:
 def _is_out_of_place(context: _Context, match: Match) -> bool:
     """Check whether common words alone accuse what the stage or the named parties speak against.
 
-    A server for submission says in words of its own what no registered code stands for.
+    At sign-in the same codes stand for a wrong password, a blocked account and a forbidden way.
     Only MAIL answers for the sender: elsewhere, "invalid" or "blocked" need not be about it. A
     reply about the content or the protocol names neither sender nor recipient nor client.
     """
-    if match.by_code and not context.facts.get("mx"):
-        return match.unread > _MAX_UNREAD_AT_SUBMISSION
+    if match.by_code and context.seen.stage is Stage.AUTH:
+        return match.unread > _MAX_UNREAD_AT_AUTH
     named = named_in(context.reading.words) if context.reading is not None else frozenset()
     if match.strength == VAGUE:
         return bool(named) and match.party in ACCUSED and match.party not in named
