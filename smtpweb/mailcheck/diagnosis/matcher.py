@@ -20,12 +20,12 @@ from .lexicon import PLAIN, STRONG, WEAK, Match
 from .providers import Provider, Role, named, provider_of, role_of
 from .reading import Ours, Reading, read
 from .rendering import FACTS, render
-from .subjects import named_in
+from .subjects import ACCUSED, named_in
 
 __all__ = ["FACTS", "Confidence", "Diagnosis", "Seen", "diagnose"]
 
 _MAX_ALSO = 2
-_MAX_UNREAD_AT_SUBMISSION = 2  # words beside a code that nothing but its text supports
+_MAX_UNREAD_AT_AUTH = 2  # telling words beside a code that alone has the meaning
 _CLEAR_LEAD = 4  # one informative word more than the rival
 # These say how, not why, so they contradict nothing
 _VAGUE = frozenset({"policy", "protocol-fault", "try-later"})
@@ -229,17 +229,20 @@ def _is_guess(context: _Context, meanings: tuple[Match, ...]) -> bool:
 def _is_out_of_place(context: _Context, match: Match) -> bool:
     """Check whether common words alone accuse what the stage or the named parties speak against.
 
-    A server for submission says in words of its own what no registered code stands for.
+    At sign-in the same codes stand for a wrong password, a blocked account and a forbidden way.
     Only MAIL answers for the sender: elsewhere, "invalid" or "blocked" need not be about it. A
-    reply about the content names neither the sender nor the recipient nor the client.
+    reply about the content or the protocol names neither sender nor recipient nor client.
     """
-    if match.by_code and not context.facts.get("mx"):
-        return match.unread > _MAX_UNREAD_AT_SUBMISSION
-    if context.reading is None or match.supported or match.strength != PLAIN:
+    if match.by_code and context.seen.stage is Stage.AUTH:
+        return match.unread > _MAX_UNREAD_AT_AUTH
+    named = named_in(context.reading.words) if context.reading is not None else frozenset()
+    if match.strength == VAGUE:
+        return bool(named) and match.party in ACCUSED and match.party not in named
+    if match.supported or match.strength != PLAIN:
         return False
-    if match.party == "sender":
-        return context.seen.stage is not Stage.MAIL and match.meaning in _SENDER_AS_SUCH
-    return match.party == "content" and bool(named_in(context.reading.words))
+    if match.meaning in _SENDER_AS_SUCH:
+        return context.seen.stage is not Stage.MAIL
+    return bool(named) and (match.party == "content" or match.meaning == "protocol-fault")
 
 
 def _how_sure(

@@ -21,7 +21,17 @@ from bench.diagnosis.__main__ import (
     script_of,
     shares_of,
 )  # fmt: skip
-from bench.diagnosis.corpus import Unseen, cases, found, fresh, meanings, replies, unseen, wordings
+from bench.diagnosis.corpus import (
+    Unseen,
+    cases,
+    collected,
+    found,
+    fresh,
+    meanings,
+    replies,
+    unseen,
+    wordings,
+)
 from bench.diagnosis.scripted import check
 from smtpweb.mailcheck import Stage
 from smtpweb.mailcheck.diagnosis.lexicon import meanings_of
@@ -45,7 +55,7 @@ def test_bench_wordings_of_submission_stay_above_their_floor() -> None:
     assert shares_of(counted)["right"] >= FLOOR_SUBMISSION
 
 
-@pytest.mark.parametrize("rows", [unseen, found, fresh])
+@pytest.mark.parametrize("rows", [unseen, found, fresh, collected])
 def test_bench_replies_nobody_was_shown_stay_above_their_floor(
     rows: Callable[[], Iterator[Unseen]],
 ) -> None:
