@@ -16,7 +16,7 @@ from ..core.raw_reply import RawReply
 from ..core.types import Side, Stage
 from . import lexicon, software
 from .catalogue import Cause, causes_by_id, causes_of
-from .lexicon import PLAIN, STRONG, WEAK, Match
+from .lexicon import PLAIN, STRONG, VAGUE, WEAK, Match
 from .providers import Provider, Role, named, provider_of, role_of
 from .reading import Ours, Reading, read
 from .rendering import FACTS, render
