@@ -200,10 +200,14 @@ def _weighed(reading: Reading, matches: Iterable[Match], stage: Stage) -> tuple[
     return tuple(sorted(weighed, key=lambda match: match.rank, reverse=True))
 
 
+def accuses(match: Match) -> bool:
+    """Check if the meaning puts the cause on a party: relaying is refused, whoever asks for it."""
+    return match.party in ACCUSED and (match.party != "client" or match.meaning in _ABOUT_CLIENT)
+
+
 def _strength_for(match: Match, named: frozenset[str], *, is_recipients: bool) -> int:
     """Return a lower strength if the meaning accuses one party, but the reply names another."""
-    accused = match.party in ACCUSED and (match.party != "client" or match.meaning in _ABOUT_CLIENT)
-    if not accused or match.by_code or match.party in named:
+    if not accuses(match) or match.by_code or match.party in named:
         return match.strength
     if match.strength in (PLAIN, VAGUE, WEAK) and named:
         return NOTHING

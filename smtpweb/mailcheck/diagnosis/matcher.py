@@ -20,7 +20,7 @@ from .lexicon import PLAIN, STRONG, VAGUE, WEAK, Match
 from .providers import Provider, Role, named, provider_of, role_of
 from .reading import Ours, Reading, read
 from .rendering import FACTS, render
-from .subjects import ACCUSED, named_in
+from .subjects import named_in
 
 __all__ = ["FACTS", "Confidence", "Diagnosis", "Seen", "diagnose"]
 
@@ -237,7 +237,7 @@ def _is_out_of_place(context: _Context, match: Match) -> bool:
         return match.unread > _MAX_UNREAD_AT_AUTH
     named = named_in(context.reading.words) if context.reading is not None else frozenset()
     if match.strength == VAGUE:
-        return bool(named) and match.party in ACCUSED and match.party not in named
+        return bool(named) and lexicon.accuses(match) and match.party not in named
     if match.supported or match.strength != PLAIN:
         return False
     if match.meaning in _SENDER_AS_SUCH:

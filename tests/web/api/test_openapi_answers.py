@@ -18,7 +18,7 @@ from jsonschema import Draft202012Validator
 from smtpweb.app import create_app
 from smtpweb.checking import limits
 from smtpweb.config import Settings
-from smtpweb.database.models import Check, Smtp
+from smtpweb.database.models import Check, Smtp, StartedWork
 from smtpweb.database.session import db, now
 from smtpweb.extensions import services
 from smtpweb.web.api import openapi, parameters
@@ -160,6 +160,12 @@ class Story:
             }
             self.example("/private/smtps/save", idapp=app, idsmtp=smtp, password="", **given)
             self.example("/private/smtps/token", idsmtp=smtp)
+            with self.person.app.app_context():
+                use_share(self.person, 120, kind=limits.TOKEN)
+            self.example("/private/smtps/token", idsmtp=smtp)
+            with self.person.app.app_context():
+                db.session.query(StartedWork).filter_by(kind=limits.TOKEN).delete()
+                db.session.commit()
             self.example("/private/smtps/token", idsmtp=smtp)
             self.example("/private/smtps/findById", idsmtp=smtp)
             self.example("/private/smtps/findByApp", idapp=app)
