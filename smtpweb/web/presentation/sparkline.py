@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 from urllib.parse import quote
@@ -52,12 +53,15 @@ class Bar(NamedTuple):
     @property
     def image(self) -> str:
         """Return the drawing as a ``data:`` URL: one element of a page, where an SVG has four."""
-        paths = "".join(
-            f'<path {style} d="{path}"/>'
-            for style, path in zip(_STYLES, (self.accepted, self.failed, self.other), strict=True)
-            if path
-        )
-        return _DATA + quote(_DRAWING.format(paths), safe="/")
+        return _image(self.accepted, self.failed, self.other)
+
+
+@functools.lru_cache(512)  # bars without a failure are all the same
+def _image(*paths: str) -> str:
+    drawn = "".join(
+        f'<path {style} d="{path}"/>' for style, path in zip(_STYLES, paths, strict=True) if path
+    )
+    return _DATA + quote(_DRAWING.format(drawn), safe="/")
 
 
 def bar(marks: Sequence[AnyRow], *, one_by_one: bool = False) -> Bar:
