@@ -196,14 +196,14 @@ def _report(expected: list[str], seen: Path) -> int:
             )
         )
     ]
+    told = f"median {median(waits):.1f} s, largest {max(waits):.1f} s" if waits else "none"
     print(
         f"- {finished.total()} checks finished, {len(set(expected) - set(finished))} of"
         f" {len(expected)} servers missed, {_more_than_one(finished)} checked twice\n"
         f"- {changes.total()} changes of state, {_more_than_one(changes)} servers with two;"
         f" {_more_than_one(conversations)} servers saw a second conversation after a kill\n"
         f"- {len(alarms)} alarms by email, {_more_than_one(alarms)} of them twice;"
-        f" from the change of state to the mailbox: median {median(waits):.1f} s,"
-        f" largest {max(waits):.1f} s"
+        f" from the change of state to the mailbox: {told}"
     )
     return finished.total()
 

@@ -1,9 +1,7 @@
-"""What expires of an SMTP server, and when: certificates, passwords, client secrets."""
+"""What expires of an SMTP server: certificates, passwords, client secrets."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import datetime
 from typing import Any
 
 from ..database.models import Smtp
@@ -22,11 +20,3 @@ COLUMNS: dict[str, Any] = {
 def named(what: str, smtp: Smtp) -> str:
     """Return the name of a key of :data:`COLUMNS` for this SMTP server."""
     return CLIENT_SECRET if what == PASSWORD and smtp.uses_oauth else what
-
-
-def of(smtp: Smtp) -> Iterator[tuple[str, datetime]]:
-    """Yield what expires of an SMTP server, with the time."""
-    for what, column in COLUMNS.items():
-        moment: datetime | None = getattr(smtp, column.key)
-        if moment is not None:
-            yield named(what, smtp), moment

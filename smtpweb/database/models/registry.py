@@ -171,7 +171,8 @@ class Smtp(Base):
     off_note: Mapped[str | None] = mapped_column(String(200))
     # Since when scheduled checks fail temporarily; they are repeated before it is disabled.
     degraded_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    # Expiry of the certificate seen by the last check, and of the password, as entered.
+    # Expiry of the certificate seen by the last check, of the password, as entered, and of the
+    # client certificate, set along with it.
     certificate_expires: Mapped[datetime | None] = mapped_column(UtcDateTime)
     passwordexpires: Mapped[datetime | None] = mapped_column(UtcDateTime)
     clientcertificate_expires: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -14,6 +14,7 @@ from ...config import settings
 from ...database.models import AlarmEvent, Check
 from ...database.session import db, now
 from ...mailcheck import Report
+from ...registry import expiry
 from .kinds import Kind
 from .senders.outcome import Message, Paragraph
 
@@ -91,13 +92,13 @@ def _subject(event: AlarmEvent) -> Any:
             return _("%(smtp)s keeps failing and recovering (%(app)s)", **names)
         case Kind.EXPIRING:
             when = _in_days(facts["days"])
-            if facts["what"] == "certificate":
+            if facts["what"] == expiry.CERTIFICATE:
                 return _("Certificate of %(smtp)s expires %(when)s (%(app)s)", when=when, **names)
-            if facts["what"] == "client certificate":
+            if facts["what"] == expiry.CLIENT_CERTIFICATE:
                 return _(
                     "Client certificate of %(smtp)s expires %(when)s (%(app)s)", when=when, **names
                 )
-            if facts["what"] == "client secret":
+            if facts["what"] == expiry.CLIENT_SECRET:
                 return _("Client secret of %(smtp)s expires %(when)s (%(app)s)", when=when, **names)
             return _("Password of %(smtp)s expires %(when)s (%(app)s)", when=when, **names)
         case Kind.CHANNEL_OFF:
@@ -192,19 +193,19 @@ def _working_servers(facts: Mapping[str, Any]) -> list[str]:
 
 def _expiry(facts: Mapping[str, Any], smtp: str) -> list[str]:
     moment = _stored_moment(facts["expires"])
-    if facts["what"] == "certificate":
+    if facts["what"] == expiry.CERTIFICATE:
         first = _("The certificate of the SMTP server %(smtp)s of the app %(app)s expires at"
                   " %(moment)s.", smtp=smtp, app=facts["app"], moment=moment)  # fmt: skip
         then = _("The operator of the server has to renew it. After that date, every"
                  " check fails and the server is disabled.")  # fmt: skip
-    elif facts["what"] == "client certificate":
+    elif facts["what"] == expiry.CLIENT_CERTIFICATE:
         first = _(
             "The client certificate with which smtpweb signs in to the SMTP server %(smtp)s of the"
             " app %(app)s expires at %(moment)s.",
             smtp=smtp, app=facts["app"], moment=moment,
         )  # fmt: skip
         then = _("Get a new one from whoever issued it, and enter it with its key.")
-    elif facts["what"] == "client secret":
+    elif facts["what"] == expiry.CLIENT_SECRET:
         first = _(
             "The client secret with which the SMTP server %(smtp)s of the app %(app)s gets its"
             " access tokens expires at %(moment)s, according to the date entered with it.",

@@ -21,7 +21,7 @@ from ...database.models import App, Check, Smtp
 from ...database.session import AnyRow, now
 from ...mailcheck import Encryption, Outcome, Reply, Report, Stage, Step
 from ...mailcheck.core.modes import ENCRYPTION_NAMES, Mode
-from ...registry import states
+from ...registry import expiry, states
 from ...registry.overview import Summary
 from ...registry.states import AppState, SmtpState
 from ..http.i18n import say
@@ -368,12 +368,12 @@ def heartbeat_state(alive: bool) -> State:
     return State(_("not seen"), "danger", "failed")
 
 
-# What may expire, see ``monitoring.attention.Expiry``
+# What may expire
 EXPIRING = {
-    "certificate": lazy_gettext("Certificate"),
-    "client certificate": lazy_gettext("Client certificate"),
-    "password": lazy_gettext("Password"),
-    "client secret": lazy_gettext("Client secret"),
+    expiry.CERTIFICATE: lazy_gettext("Certificate"),
+    expiry.CLIENT_CERTIFICATE: lazy_gettext("Client certificate"),
+    expiry.PASSWORD: lazy_gettext("Password"),
+    expiry.CLIENT_SECRET: lazy_gettext("Client secret"),
 }
 
 
