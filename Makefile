@@ -11,7 +11,7 @@ SUITABLE = import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
-.PHONY: help run demo test check check-postgres lint format words screenshots lock wheels bench fuzz
+.PHONY: help run demo test check check-postgres lint format words screenshots weights lock wheels bench fuzz
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -53,9 +53,12 @@ bench: .venv/bench.stamp ## Measure the check against other mailers (ARGS=--help
 fuzz: .venv/fuzz.stamp ## Fuzz the parser of SMTP replies for ten minutes (ARGS=... for libFuzzer)
 	@$(PY) -m bench.fuzz.replies $(or $(ARGS),-max_total_time=600)
 
+weights: .venv/learn.stamp ## Learn the weights of the diagnosis' classifier from phrases and replies
+	@$(PY) -m bench.diagnosis.train
+
 lock: .venv/lock/bin/uv ## Update requirements/*.lock from pyproject.toml (UPGRADE=--upgrade: newer versions too)
 	@$(compile) -o requirements/run.lock
-	@for extra in demo dev bench fuzz; do \
+	@for extra in demo dev bench learn fuzz; do \
 	  $(compile) --extra $$extra -o requirements/$$extra.lock || exit 1; \
 	done
 	@$(resolve) bench/api/requirements.in -o requirements/bench-api.lock

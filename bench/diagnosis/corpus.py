@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -112,6 +112,10 @@ class Labelled:
             return "right"
         return "generic" if code in GENERIC else "misleading"
 
+    def meanings(self) -> frozenset[str]:
+        """The meanings that are right for it; none if it says no cause."""
+        return _meanings_of(_LABELS[self.label][1])
+
 
 def replies() -> Iterator[Labelled]:
     """All labelled replies."""
@@ -124,6 +128,11 @@ def replies() -> Iterator[Labelled]:
             label, provider, Stage(stage) if stage else _LABELS[label][0],
             tuple(reply.split("|")), held_back,
         )  # fmt: skip
+
+
+def _meanings_of(codes: Iterable[str]) -> frozenset[str]:
+    causes = (causes_by_id().get(code) for code in codes)
+    return frozenset().union(*(cause.means for cause in causes if cause is not None)) - {"", "*"}
 
 
 def cases() -> dict[str, dict[str, Any]]:
@@ -145,6 +154,10 @@ class Wording:
         if any(part in code for part in self.causes):
             return "right"
         return "generic" if code in GENERIC else "misleading"
+
+    def meanings(self) -> frozenset[str]:
+        """The meanings that are right for it; none if it says no cause."""
+        return _meanings_of(code for code in causes_by_id() if self.verdict(code) == "right")
 
 
 def wordings() -> Iterator[Wording]:
@@ -228,14 +241,16 @@ class Unseen:
 
     def verdict(self, code: str) -> str:
         """Whether the cause ``code`` is "right", "generic" or "misleading" for it."""
-        labels = self.label.split("|")
         cause = causes_by_id().get(code)
-        right = set().union(*(_MEANINGS[label] for label in labels))
-        if cause is not None and cause.means & right:
+        if cause is not None and cause.means & self.meanings():
             return "right"
         if code in GENERIC:
-            return "right" if "unclear" in labels else "generic"
+            return "right" if "unclear" in self.label.split("|") else "generic"
         return "misleading"
+
+    def meanings(self) -> frozenset[str]:
+        """The meanings that are right for it; none if it says no cause."""
+        return frozenset().union(*(_MEANINGS[label] for label in self.label.split("|")))
 
 
 def unseen() -> Iterator[Unseen]:
@@ -266,6 +281,12 @@ def _with_sources(name: str, parts: int = 3) -> Iterator[Unseen]:
         yield Unseen(label, host, Stage(stage), tuple(reply.split("|")), counted)
 
 
+def written() -> Iterator[tuple[str, str, Stage, tuple[str, ...]]]:
+    """Meaning, host, stage and lines of the replies that only teach the classifier."""
+    for meaning, host, stage, reply in _rows("written.tsv"):
+        yield meaning, host, Stage(stage), tuple(reply.split("|"))
+
+
 def meanings() -> Iterator[tuple[Stage, str, str]]:
     """Stage, meaning and reply; the lines of a reply are joined by "|"."""
     for stage, meaning, reply in _rows("meanings.tsv"):
@@ -275,5 +296,5 @@ def meanings() -> Iterator[tuple[Stage, str, str]]:
 def _rows(name: str) -> Iterator[list[str]]:
     lines = (DATA / name).read_text(encoding="utf-8").splitlines()
     for line in lines:
-        if line and not line.startswith(("#", "stage\t", "label\t")):
+        if line and not line.startswith(("#", "stage\t", "label\t", "meaning\t")):
             yield line.split("\t")

@@ -11,7 +11,6 @@ Each entry defines one meaning (``id``); several may share an ``id`` if the stag
 - ``stages``: the only stages where it can occur; by default, any.
 - ``enhanced``: enhanced codes that support it (RFC 3463; ``x`` for any number); those under
   ``alone`` suffice even if no phrase matches, because their registered text says so.
-- ``codes``: reply codes that support words that are weak alone ("535", "4xx").
 - ``support``: providers' support codes for it (regular expressions).
 - ``examples``: replies that must lead to this meaning and to no other.
 
@@ -25,36 +24,18 @@ import functools
 import re
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..core.types import Stage
-from .common_words import COURTESIES, FILLERS, REFUSALS, STATES, SUBJECTS
 from .phrase_language import WORDS, expanded, keys_of, pattern_of
 from .reading import Reading
-from .subjects import ACCUSED, mentioned_in, named_in
 
 FOLDER = Path(__file__).parent / "lexicon"
 LANGUAGES = ("en", "de", "fr", "es", "it", "pt", "ru", "zh", "ja", "nl", "pl", "tr", "ko")
-STRONG, PLAIN, VAGUE, WEAK, NOTHING = 4, 3, 2, 1, 0
-
-# The client meanings that are about its address; the others are about its behavior
-_ABOUT_CLIENT = frozenset(
-    {
-        "client-refused",
-        "geo-or-network-policy",
-        "ip-listed",
-        "ip-must-use-relay",
-        "ip-reputation",
-        "no-reverse-dns",
-    }
-)
-
-_SAYS_NOTHING = (".0.0",)  # enhanced codes without a subject
-_MORE_THAN_A_WORD = 8  # letters do not count here: an informative word counts four
-_MAX_UNREAD = {NOTHING: 5, WEAK: 1, VAGUE: 2}  # telling words besides the matched ones
+STRONG, PLAIN, VAGUE, WEAK, CODE = 4, 3, 2, 1, 0
+_PLACE = re.compile(r"[@#][a-z]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +58,6 @@ class Entry:
     stages: frozenset[Stage]
     enhanced: tuple[str, ...]
     alone: tuple[str, ...]
-    codes: tuple[str, ...]
     support: re.Pattern[str] | None
     reply_class: int | None
     vetoes: tuple[re.Pattern[str], ...]
@@ -93,16 +73,15 @@ class Match:
     party: str
     strength: int
     supported: bool  # by an enhanced code or a support code
-    length: int  # of the matched words
+    length: int  # in words, without those that stand for addresses and hosts
     start: int  # where they start
     by_code: bool = False  # by the code alone
-    backed: bool = True  # by more than one prominent word
-    unread: int = 0  # telling words of the reply besides the matched ones
+    estimated: bool = False  # by the classifier alone
 
     @property
     def rank(self) -> tuple[int, int, bool, int]:
         """The sort key: greater is better; on a tie, the earlier words win."""
-        return (self.strength, self.length + 12 * self.supported, self.supported, -self.start)
+        return (self.strength, self.length + 3 * self.supported, self.supported, -self.start)
 
 
 @functools.lru_cache(1)
@@ -134,12 +113,8 @@ def meanings_of(reading: Reading, stage: Stage) -> tuple[Match, ...]:
     best: dict[str, Match] = {}
     vetoed: dict[int, bool] = {}
     vague = [found.span() for it in boilerplate() for found in it.finditer(reading.words)]
-    # "Recipient rejected" with 5.2.2 is about something else than with 5.1.1
-    says_other = bool(reading.enhanced) and not reading.enhanced.endswith(_SAYS_NOTHING)
 
-    def offer(
-        number: int, strength: int, length: int, start: int, *, by_code: bool, words: str = ""
-    ) -> None:
+    def offer(number: int, strength: int, length: int, start: int, *, by_code: bool) -> None:
         entry = entries()[number]
         if number not in vetoed:
             vetoed[number] = any(veto.search(reading.words) for veto in entry.vetoes)
@@ -148,99 +123,25 @@ def meanings_of(reading: Reading, stage: Stage) -> tuple[Match, ...]:
         if entry.reply_class is not None and reading.code // 100 != entry.reply_class:
             return
         supported = _supports(entry, reading)
-        unread = _unread(reading.words, words, vague)
-        if by_code:
-            backed = entry.party != "account" or unread <= _MAX_UNREAD[NOTHING]
-        else:
-            backed = (
-                strength > VAGUE
-                or supported
-                or (
-                    not says_other
-                    and (
-                        unread <= _MAX_UNREAD[strength]
-                        or (strength == WEAK and length >= _MORE_THAN_A_WORD)
-                        or (unread <= _MAX_UNREAD[NOTHING] and _has_code(reading.code, entry.codes))
-                    )
-                )
-            )
-        match = Match(
-            entry.meaning, entry.party, strength, supported, length, start, by_code, backed, unread
-        )
+        match = Match(entry.meaning, entry.party, strength, supported, length, start, by_code)
         known = best.get(entry.meaning)
         if known is None or match.rank > known.rank:
             best[entry.meaning] = match
 
     for phrase in _candidates(reading.words):
         if (found := phrase.pattern.search(reading.words)) is not None:
-            strength, length = _weight(phrase, found[0].split())
-            if strength == NOTHING:
-                continue
+            strength, length = phrase.strength, len(_PLACE.sub("", found[0]).split())
             if any(start <= found.start() and found.end() <= end for start, end in vague):
                 strength = min(strength, VAGUE)
-            offer(phrase.entry, strength, length, found.start(), by_code=False, words=found[0])
+            offer(phrase.entry, strength, length, found.start(), by_code=False)
     for number, entry in enumerate(entries()):
         if entry.support and any(entry.support.fullmatch(code) for code in reading.support_codes):
             offer(number, STRONG, 0, len(reading.words), by_code=False)
         if entry.alone and any(_fits(reading.enhanced, code) for code in entry.alone):
-            offer(number, 0, 0, len(reading.words), by_code=True)
-    return _weighed(reading, best.values(), stage)
-
-
-def _weighed(reading: Reading, matches: Iterable[Match], stage: Stage) -> tuple[Match, ...]:
-    """Return the matches, best first, weighed by whom the reply names."""
-    named = named_in(reading.words)
-    # "Invalid address" at RCPT is the recipient's, unless the words speak of the sender
-    is_recipients = stage is Stage.RCPT and "sender" not in mentioned_in(reading.words)
-    weighed = [
-        replace(match, strength=_strength_for(match, named, is_recipients=is_recipients))
-        for match in matches
-    ]
-    weighed = [match for match in weighed if match.strength or match.by_code]
-    return tuple(sorted(weighed, key=lambda match: match.rank, reverse=True))
-
-
-def accuses(match: Match) -> bool:
-    """Check if the meaning puts the cause on a party: relaying is refused, whoever asks for it."""
-    return match.party in ACCUSED and (match.party != "client" or match.meaning in _ABOUT_CLIENT)
-
-
-def _strength_for(match: Match, named: frozenset[str], *, is_recipients: bool) -> int:
-    """Return a lower strength if the meaning accuses one party, but the reply names another."""
-    if not accuses(match) or match.by_code or match.party in named:
-        return match.strength
-    if match.strength in (PLAIN, VAGUE, WEAK) and named:
-        return NOTHING
-    if is_recipients and match.strength < STRONG and match.party == "sender":
-        return NOTHING
-    return NOTHING if match.strength == WEAK and match.party == "client" else match.strength
-
-
-def _weight(phrase: Phrase, words: list[str]) -> tuple[int, int]:
-    """Return the strength of a phrase that matched these words, and how much they say."""
-    length = sum(1 if word in FILLERS or word[0] in "@#" else 4 for word in words)
-    if "#list" in words:
-        return phrase.strength, length + 4  # it names a list of addresses: that says enough
-    telling = {word for word in words if word[0] not in "@#"} - FILLERS
-    if phrase.strength == PLAIN and telling <= SUBJECTS:
-        return NOTHING, length
-    if phrase.strength == PLAIN and telling <= REFUSALS:
-        return WEAK, length
-    if phrase.strength == PLAIN and telling <= SUBJECTS | REFUSALS - STATES:
-        return VAGUE, length  # whom it refuses, but not why
-    return phrase.strength, length
-
-
-def _unread(text: str, words: str, boilerplate: Iterable[tuple[int, int]]) -> int:
-    """Count the telling words of ``text`` besides ``words`` and the spans of boilerplate."""
-    for start, end in boilerplate:
-        text = text[:start] + " " * (end - start) + text[end:]
-    telling = {word for word in text.split() if word[0] not in "@#" and not word.isdigit()}
-    return len(telling - set(words.split()) - FILLERS - REFUSALS - SUBJECTS - COURTESIES)
-
-
-def _has_code(code: int, codes: tuple[str, ...]) -> bool:
-    return str(code) in codes or f"{code // 100}xx" in codes
+            # Beside words, a code is a hint; alone, it is all that the server says
+            strength = CODE if reading.words.strip() else STRONG
+            offer(number, strength, 0, len(reading.words), by_code=True)
+    return tuple(sorted(best.values(), key=lambda match: match.rank, reverse=True))
 
 
 def _fits(value: str, pattern: str) -> bool:
@@ -307,7 +208,6 @@ def _entry(raw: dict[str, Any], count: int) -> Entry:
         stages=frozenset(Stage(name) for name in raw.get("stages", ())),
         enhanced=tuple(raw.get("enhanced", ())),
         alone=tuple(raw.get("alone", ())),
-        codes=tuple(raw.get("codes", ())),
         support=re.compile("|".join(support), re.IGNORECASE) if support else None,
         reply_class=raw.get("class"),
         vetoes=tuple(pattern_of(expanded(text)) for text in raw.get("veto", ())),

@@ -8,37 +8,25 @@ what its registered text says, and a reply without known words the neutral cause
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..core.failure import Symptom
 from ..core.raw_reply import RawReply
 from ..core.types import Side, Stage
-from . import lexicon, software
+from . import classifier, lexicon, software
 from .catalogue import Cause, causes_by_id, causes_of
-from .lexicon import PLAIN, STRONG, VAGUE, WEAK, Match
+from .evidence import settle
+from .lexicon import PLAIN, STRONG, WEAK, Match
 from .providers import Provider, Role, named, provider_of, role_of
 from .reading import Ours, Reading, read
 from .rendering import FACTS, render
-from .subjects import named_in
 
 __all__ = ["FACTS", "Confidence", "Diagnosis", "Seen", "diagnose"]
 
 _MAX_ALSO = 2
-_MAX_UNREAD_AT_AUTH = 2  # telling words beside a code that alone has the meaning
-_CLEAR_LEAD = 4  # one informative word more than the rival
-# These say how, not why, so they contradict nothing
-_VAGUE = frozenset({"policy", "protocol-fault", "try-later"})
-# Of the sender's meanings, those in words that are also said of a recipient or a client
-_SENDER_AS_SUCH = frozenset(
-    {
-        "sender-domain-listed",
-        "sender-domain-unknown",
-        "sender-malformed",
-        "sender-refused",
-        "sender-unknown",
-    }
-)
+_WORTH_NAMING = 0.2  # the least probability of another possibility
 
 
 class Confidence(enum.StrEnum):
@@ -104,13 +92,16 @@ def diagnose(seen: Seen, understood: Understanding | None = None) -> Diagnosis:
     facts = seen.facts | _derived(seen, reading)
     facts["sandbox"] = _is_sandbox(provider, str(facts.get("host", "")))
     context = _Context(seen, facts, reading, frozenset() if provider is None else provider.ids)
-    meanings = tuple(placed for match in meanings if (placed := context.in_place(match)))
-    if meanings and not context.is_plausible(meanings[0]):
-        meanings = ()
+    # What follows an impossible meaning is the rest of a reply that is not understood
+    meanings = context.possible(meanings) if context.possible(meanings[:1]) else ()
     if not meanings and provider is not None and seen.reply is not None:
         meanings = _state_of_account(provider, seen.reply)
-    cause, match = _choose(context, meanings)
-    confidence, also = _how_sure(context, cause, match, meanings)
+    estimates = context.estimates(meanings)
+    match = settle(meanings, estimates)
+    cause = context.cause_of("" if match is None else match.meaning)
+    if cause is None:
+        raise AssertionError("the catalogue has a cause for everything")
+    confidence, also = _how_sure(context, cause, match, meanings, estimates)
     said = _facts_to_say(seen, reading, provider)
     link = cause.link
     if provider is not None and cause.page:
@@ -181,6 +172,37 @@ class _Context:
             return replace(match, meaning="sender-not-verified")
         return match
 
+    def possible(self, matches: Iterable[Match]) -> tuple[Match, ...]:
+        """Return the matches that can hold here, as they are meant on this server."""
+        return tuple(
+            placed
+            for match in matches
+            if (placed := self.in_place(match)) is not None
+            and self.is_plausible(placed)
+            and self.cause_of(placed.meaning) is not None
+        )
+
+    def estimates(self, matches: Iterable[Match]) -> dict[str, float]:
+        """Return what the classifier estimates of the meanings that can hold here.
+
+        The share of those that cannot is that of no known meaning.
+        """
+        if self.reading is None:
+            return {}
+        known = {match.meaning for match in matches}
+        shares: dict[str, float] = {}
+        estimated = classifier.estimates(
+            self.reading, self.seen.stage, mx=bool(self.facts.get("mx"))
+        )
+        for meaning, probability in estimated.items():
+            placed = meaning
+            if meaning != classifier.NONE:
+                match = Match(meaning, lexicon.parties()[meaning], PLAIN, False, 0, 0)
+                held = (match,) if meaning in known else self.possible((match,))
+                placed = held[0].meaning if held else classifier.NONE
+            shares[placed] = shares.get(placed, 0.0) + probability
+        return dict(sorted(shares.items(), key=lambda one: -one[1]))
+
     def cause_of(self, meaning: str) -> Cause | None:
         """Return the most specific cause of ``meaning`` in this context."""
         return next(
@@ -188,91 +210,34 @@ class _Context:
         )
 
 
-def _choose(context: _Context, meanings: tuple[Match, ...]) -> tuple[Cause, Match | None]:
-    if _is_guess(context, meanings):
-        meanings = ()
-    for match in meanings:
-        cause = context.cause_of(match.meaning)
-        if cause is not None:
-            return cause, match
-    cause = context.cause_of("")
-    if cause is None:
-        raise AssertionError("the catalogue has a cause for everything")
-    return cause, None
-
-
-def _is_guess(context: _Context, meanings: tuple[Match, ...]) -> bool:
-    """Check whether the best meaning rests on too little, or other parties match about as well."""
-    if not meanings:
-        return False
-    best = meanings[0]
-    if not best.backed or _is_out_of_place(context, best):
-        return True
-    rivals = [
-        rival
-        for rival in meanings[1:]
-        if not rival.by_code
-        and rival.party != best.party
-        and rival.meaning not in _VAGUE
-        and context.is_plausible(rival)
-    ]
-    if best.strength == PLAIN and len({rival.party for rival in rivals}) > 1:
-        return True
-    if best.strength == WEAK or (best.supported and best.strength != STRONG):
-        return False
-    return best.meaning not in _VAGUE and any(
-        rival.strength == best.strength and best.length - rival.length < _CLEAR_LEAD
-        for rival in rivals
-    )
-
-
-def _is_out_of_place(context: _Context, match: Match) -> bool:
-    """Check whether common words alone accuse what the stage or the named parties speak against.
-
-    At sign-in the same codes stand for a wrong password, a blocked account and a forbidden way.
-    Only MAIL answers for the sender: elsewhere, "invalid" or "blocked" need not be about it. A
-    reply about the content or the protocol names neither sender nor recipient nor client.
-    """
-    if match.by_code and context.seen.stage is Stage.AUTH:
-        return match.unread > _MAX_UNREAD_AT_AUTH
-    named = named_in(context.reading.words) if context.reading is not None else frozenset()
-    if match.strength == VAGUE:
-        return bool(named) and lexicon.accuses(match) and match.party not in named
-    if match.supported or match.strength != PLAIN:
-        return False
-    if match.meaning in _SENDER_AS_SUCH:
-        return context.seen.stage is not Stage.MAIL
-    return bool(named) and (match.party == "content" or match.meaning == "protocol-fault")
-
-
 def _how_sure(
-    context: _Context, cause: Cause, match: Match | None, meanings: tuple[Match, ...]
+    context: _Context,
+    cause: Cause,
+    match: Match | None,
+    meanings: tuple[Match, ...],
+    estimates: dict[str, float],
 ) -> tuple[Confidence, tuple[str, ...]]:
+    """Return how certain ``cause`` is, and which other causes look the same."""
     if context.seen.symptom is not Symptom.REFUSED:
         return (Confidence.LIKELY if cause.also else Confidence.CERTAIN), cause.also
-    if match is None:
-        guesses = [context.cause_of(guess.meaning) for guess in meanings if not guess.by_code]
-        named = dict.fromkeys(guess.id for guess in guesses if guess and guess is not cause)
-        return Confidence.UNCLEAR, tuple(named)[:_MAX_ALSO]
     rivals = [
-        other.id
+        rival.meaning
         for rival in meanings
-        if rival is not match and not rival.by_code and rival.strength == match.strength
-        if (other := context.cause_of(rival.meaning)) is not None and other is not cause
+        if not rival.by_code and (match is None or rival.strength == match.strength)
     ]
-    if match.strength == WEAK:
+    estimated = [meaning for meaning, share in estimates.items() if share >= _WORTH_NAMING]
+    causes = [context.cause_of(meaning) for meaning in [*rivals, *estimated]]
+    others = [other.id for other in causes if other is not None and other is not cause]
+    if match is None or match.strength == WEAK:
         confidence = Confidence.UNCLEAR
-    elif match.by_code or cause.also:
+    elif match.estimated or match.by_code or cause.also:
         confidence = Confidence.LIKELY
-    elif match.strength == STRONG or match.supported or not rivals:
-        confidence = Confidence.CERTAIN
+    elif match.strength == STRONG or match.supported or not others:
+        return Confidence.CERTAIN, ()
     else:
         confidence = Confidence.LIKELY
-    if confidence is Confidence.CERTAIN:
-        return confidence, ()
-    also = [code for code in dict.fromkeys([*cause.also, *rivals]) if code != cause.id]
-    known = causes_by_id()
-    return confidence, tuple(code for code in also if code in known)[:_MAX_ALSO]
+    also = dict.fromkeys([*cause.also, *others])
+    return confidence, tuple(code for code in also if code in causes_by_id())[:_MAX_ALSO]
 
 
 def _provider(seen: Seen) -> Provider | None:

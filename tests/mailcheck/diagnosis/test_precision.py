@@ -26,8 +26,8 @@ def found(stage: str, reply: str, **facts: Any) -> Diagnosis:
         ("rcpt", "550 Your IP is on our block list", "SMTP_CLIENT_BLOCKLISTED"),
         ("rcpt", "452 Recipient is getting too many messages right now", "SMTP_RCPT_RATE"),
         ("greeting", "554 mx.example.org does not accept mail from you", "SMTP_CLIENT_REFUSED"),
-        ("rcpt", "550 The recipient's network is blocked", "SMTP_RCPT_REFUSED"),
-        ("rcpt", "550 Sender's address does not exist, see the sender", "SMTP_RCPT_REFUSED"),
+        ("rcpt", "550 The recipient blocks your network", "SMTP_RCPT_REFUSES_SENDER"),
+        ("rcpt", "550 Sender's address does not exist, see the sender", "SMTP_FROM_VERIFY_FAILED"),
         ("greeting", "554 Client address has been blacklisted locally", "SMTP_CLIENT_BLOCKLISTED"),
         ("data", "550 Recipient address rejected: authentication checks failed (DMARC)",
          "SMTP_FROM_DMARC"),
@@ -62,8 +62,9 @@ def test_reason_counts_more_than_the_refusal(stage: str, reply: str, code: str) 
 @pytest.mark.parametrize(
     ("stage", "reply"),
     [
-        ("data", "554 Our spam team sits in Berlin and likes tea"),
-        ("rcpt", "550 Please phone the blacklist ministry before lunch"),
+        ("data", "554 Questions about our virus scanner go to the help desk"),
+        ("rcpt", "550 The quota form is missing"),
+        ("data", "550 Our limits are described in the handbook"),
         ("rcpt", "550 5.7.1 no"),
     ],
 )
@@ -133,7 +134,7 @@ def test_microsoft_notice_gives_its_dates() -> None:
     ("stage", "reply"),
     [
         ("data", "550 Access denied, this tenant lacks the premium archive retention add on"),
-        ("rcpt", "550 Relaying denied until the quarterly compliance questionnaire is signed"),
+        ("rcpt", "550 Access denied until the quarterly compliance questionnaire is signed"),
     ],
 )
 def test_refusal_beside_words_that_nobody_understands_accuses_nobody(
@@ -142,9 +143,10 @@ def test_refusal_beside_words_that_nobody_understands_accuses_nobody(
     assert found(stage, reply, **MX).id == f"SMTP_{stage.upper()}_REFUSED"
 
 
-def test_refusal_alone_names_whom_it_refuses() -> None:
+def test_refusal_alone_names_the_client_where_nothing_else_was_sent() -> None:
+    assert found("greeting", "554 Access denied", **MX).id == "SMTP_CLIENT_REFUSED"
     assert found("data", "550 Access denied, contact the postmaster", **MX).id == (
-        "SMTP_CLIENT_REFUSED"
+        "SMTP_DATA_REFUSED"
     )
 
 
