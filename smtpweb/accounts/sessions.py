@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import secrets
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, delete, or_, select, update
+from sqlalchemy import BindParameter, ColumnElement, Select, bindparam, delete, or_, select, update
 from sqlalchemy.orm import joinedload
 
 from ..database.models import BrowserSession, User
@@ -21,7 +22,7 @@ def open_session(user: User) -> User:
     """Start a browser session; the returned user carries its random id in ``session_key``."""
     key = secrets.token_urlsafe(32)
     with writing() as session:
-        session.execute(delete(BrowserSession).where(_session_is_over()))
+        session.execute(delete(BrowserSession).where(_is_over(*_limits())))
         session.add(BrowserSession(digest=digest_of(key), user_id=user.id))
     user.session_key = key
     return user
@@ -29,10 +30,10 @@ def open_session(user: User) -> User:
 
 def session_user(key: str) -> User | None:
     """The user of a browser session that has not ended, or None."""
+    idle_since, begun_before = _limits()
     browser_session = db.session.scalar(
-        select(BrowserSession)
-        .options(joinedload(BrowserSession.user))
-        .where(BrowserSession.digest == digest_of(key), ~_session_is_over())
+        _open_session(),
+        {"digest": digest_of(key), "idle_since": idle_since, "begun_before": begun_before},
     )
     if browser_session is None:
         return None
@@ -50,7 +51,22 @@ def close_session(key: str) -> None:
         session.execute(delete(BrowserSession).where(BrowserSession.digest == digest_of(key)))
 
 
-def _session_is_over() -> ColumnElement[bool]:
-    return or_(
-        BrowserSession.seen < now() - SESSION_IDLE, BrowserSession.created < now() - SESSION_LIFE
+@functools.cache
+def _open_session() -> Select[BrowserSession]:
+    """Select the session with a digest: built once, as every page asks for its own."""
+    over = _is_over(bindparam("idle_since"), bindparam("begun_before"))
+    return (
+        select(BrowserSession)
+        .options(joinedload(BrowserSession.user))
+        .where(BrowserSession.digest == bindparam("digest"), ~over)
     )
+
+
+def _limits() -> tuple[datetime, datetime]:
+    return now() - SESSION_IDLE, now() - SESSION_LIFE
+
+
+def _is_over(
+    idle_since: datetime | BindParameter[datetime], begun_before: datetime | BindParameter[datetime]
+) -> ColumnElement[bool]:
+    return or_(BrowserSession.seen < idle_since, BrowserSession.created < begun_before)

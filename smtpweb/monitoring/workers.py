@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
 from datetime import datetime, timedelta
@@ -10,7 +11,7 @@ from sqlalchemy import delete, func, select, update
 
 from .. import __version__
 from ..database.models import Worker, new_id
-from ..database.session import db, fetch, now, writing
+from ..database.session import AnySelect, db, fetch, now, writing
 
 BEAT = 5.0  # seconds between two heartbeats
 ALIVE = timedelta(seconds=30)  # for which a worker counts as alive after its last heartbeat
@@ -45,10 +46,14 @@ def last_seen() -> datetime | None:
     return seen
 
 
+@functools.cache
+def _newest() -> AnySelect:
+    return select(func.max(Worker.seen).label("seen"))
+
+
 def is_any_alive() -> bool:
     """Check if at least one worker is running."""
-    rows = fetch(select(func.max(Worker.seen).label("seen")))
-    seen = rows[0].seen
+    seen = fetch(_newest())[0].seen
     return seen is not None and seen > now() - ALIVE
 
 

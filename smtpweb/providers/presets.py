@@ -161,6 +161,7 @@ def named(text: str) -> list[Choice]:
     ]
 
 
+@functools.lru_cache(1024)  # a list asks for each of its servers
 def of_host(host: str) -> Preset | None:
     """Return the provider of this server."""
     name = host.lower().removesuffix(".")

@@ -9,6 +9,8 @@ import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import groupby, islice
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -28,6 +30,7 @@ from sqlalchemy import (
 from ..accounts.ownership import may_see_app, visible_apps, visible_smtps
 from ..database.models import App, Check, Smtp
 from ..database.session import AnyRow, AnySelect, UtcDateTime, db
+from ..mailcheck import Stage
 from . import names, states
 from .states import AppState, SmtpState
 
@@ -37,11 +40,15 @@ SMTP_STATES = ("", *(state.value for state in SmtpState))
 SMTP_SORTS = ("priority", "name", "host", "checked")
 MARKS = 30  # the number of latest checks that a bar shows for an SMTP server
 
-_IS_OPEN = Check.finished.is_(None).label("is_open")
-_DRAWN = (Check.id, Check.smtp_id, Check.accepted, Check.stage, _IS_OPEN)
+# What a bar shows of a check; "other": running, interrupted, or not tried
+_KIND = case(
+    (or_(Check.finished.is_(None), Check.stage == Stage.POLICY.value), "other"),
+    (Check.accepted.is_(True), "accepted"),
+    else_="failed",
+).label("kind")
 _OF_STATE = (
-    Check.started, Check.ends_by, Check.queued, Check.finished, Check.arrived, Check.cancelled,
-    Check.mode,
+    Check.accepted, Check.stage, Check.started, Check.ends_by, Check.queued, Check.finished,
+    Check.arrived, Check.cancelled, Check.mode,
 )  # fmt: skip
 _BY_PRIORITY = (Smtp.priority, Smtp.created, Smtp.id)
 _LONG_AGO = literal(datetime(1970, 1, 1, tzinfo=UTC), UtcDateTime)
@@ -262,26 +269,32 @@ def find_smtps(app: App, wanted: Wanted, page: int, size: int) -> tuple[list[Smt
 
 def positions(app_id: str, smtp_ids: Sequence[str]) -> dict[str, int]:
     """Return the positions of these SMTP servers, from 1, in the app's order of use."""
+    rows = db.session.execute(_positioned(), {"app_id": app_id, "smtp_ids": smtp_ids})
+    return {row.id: row.position for row in rows}
+
+
+@functools.cache
+def _positioned() -> AnySelect:
     line = (
         select(Smtp.id, func.row_number().over(order_by=_BY_PRIORITY).label("position"))
-        .where(Smtp.app_id == app_id)
+        .where(Smtp.app_id == bindparam("app_id"))
         .subquery()
     )
-    rows = db.session.execute(select(line.c.id, line.c.position).where(line.c.id.in_(smtp_ids)))
-    return {row.id: row.position for row in rows}
+    wanted = line.c.id.in_(bindparam("smtp_ids", expanding=True))
+    return select(line.c.id, line.c.position).where(wanted)
 
 
 def marks(smtp_ids: Sequence[str], *, with_states: bool = False) -> Mapping[str, Sequence[AnyRow]]:
     """Return the last ``MARKS`` checks of each SMTP server, newest first, in one statement.
 
-    Rows have what a bar is drawn from: lists have hundreds of them. ``with_states``: also what the
-    state of each check follows from. Every requested SMTP server has an entry.
+    Rows have what a bar is drawn from (``id``, ``kind``): lists have hundreds of them.
+    ``with_states``: also what the state of each check follows from. Every requested SMTP server
+    has an entry.
     """
     rows = db.session.execute(_drawn(with_states), {"smtp_ids": smtp_ids, "servers": len(smtp_ids)})
     found: dict[str, list[AnyRow]] = {smtp_id: [] for smtp_id in smtp_ids}
-    for row in rows:
-        if len(found[row.smtp_id]) < MARKS:
-            found[row.smtp_id].append(row)
+    for smtp_id, checks in groupby(rows, itemgetter(0)):
+        found[smtp_id] = list(islice(checks, MARKS))  # more began at the same time as the oldest
     return found
 
 
@@ -305,7 +318,7 @@ def _drawn(with_states: bool) -> AnySelect:
         .subquery()
     )
     return (
-        select(*_DRAWN, *(_OF_STATE if with_states else ()))
+        select(Check.smtp_id, Check.id, _KIND, *(_OF_STATE if with_states else ()))
         .select_from(bars)
         .join(Check, and_(Check.smtp_id == bars.c.id, Check.started >= bars.c.oldest))
         .order_by(Check.smtp_id, Check.started.desc(), Check.id)
@@ -314,11 +327,14 @@ def _drawn(with_states: bool) -> AnySelect:
 
 def newest(marks: Mapping[str, Sequence[AnyRow]]) -> dict[str, AnyRow]:
     """Return the newest of these checks of each SMTP server, with its cause but not its report."""
-    rows = db.session.execute(
-        select(
+    ids = [checks[0].id for checks in marks.values() if checks]
+    return {row.smtp_id: row for row in db.session.execute(_said_of(), {"ids": ids})}
+
+
+@functools.cache
+def _said_of() -> AnySelect:
+    return select(
             Check.id, Check.smtp_id, Check.smtp_version, Check.started, Check.ends_by,
             Check.queued, Check.finished, Check.accepted, Check.stage, Check.code, Check.title,
             Check.facts, Check.arrived, Check.cancelled, Check.recipient, Check.mode,
-        ).where(Check.id.in_([checks[0].id for checks in marks.values() if checks]))
-    )  # fmt: skip
-    return {row.smtp_id: row for row in rows}
+        ).where(Check.id.in_(bindparam("ids", expanding=True)))  # fmt: skip

@@ -45,13 +45,21 @@ class _Texts(Domain):  # type: ignore[misc]
         self._of_language: dict[str, NullTranslations] = {}
 
     def get_translations(self) -> NullTranslations:
+        # Flask-Babel drops this attribute where the language of a request changes
+        try:
+            kept: NullTranslations | None = g._flask_babel.babel_translations
+        except (AttributeError, RuntimeError):  # the latter: outside of a request
+            kept = None
+        return self._of_this_request() if kept is None else kept
+
+    def _of_this_request(self) -> NullTranslations:
         locale = get_locale()
-        language = locale.language if locale else ""
-        found = self._of_language.get(language)
+        if locale is None:
+            return NullTranslations()
+        found = self._of_language.get(locale.language)
         if found is None:
-            found = super().get_translations()
-            if locale:
-                self._of_language[language] = found
+            found = self._of_language[locale.language] = super().get_translations()
+        g._flask_babel.babel_translations = found
         return found
 
 

@@ -271,12 +271,14 @@ def stage(name: str) -> str:
 
 def at_stage(name: str) -> str:
     """Return the name of a stage for use in a sentence: "Failed at the greeting"."""
-    in_a_sentence = {
-        Stage.TOKEN: pgettext("in a sentence", "Access token"),
-        Stage.POLICY: pgettext("in a sentence", "Policy"),
-        Stage.GREETING: pgettext("in a sentence", "Greeting"),
-    }
-    return str(in_a_sentence.get(Stage(name)) or stage(name))
+    match Stage(name):
+        case Stage.TOKEN:
+            return str(pgettext("in a sentence", "Access token"))
+        case Stage.POLICY:
+            return str(pgettext("in a sentence", "Policy"))
+        case Stage.GREETING:
+            return str(pgettext("in a sentence", "Greeting"))
+    return stage(name)
 
 
 def is_used(app: App, summary: Summary | None, smtp: Smtp) -> bool:

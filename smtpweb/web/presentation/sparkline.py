@@ -21,11 +21,11 @@ _DRAWING = (
     ' stroke-linecap="round">{}</svg>'
 )
 # An image has no style sheet. These colours contrast with light and dark pages.
-_STYLES = (
-    'stroke="#198754" stroke-width="3" stroke-linecap="butt"',
-    'stroke="#dc3545" stroke-width="1.6"',
-    'stroke="#6c757d" stroke-width="3"',
-)
+_STYLES = {
+    "accepted": 'stroke="#198754" stroke-width="3" stroke-linecap="butt"',
+    "failed": 'stroke="#dc3545" stroke-width="1.6"',
+    "other": 'stroke="#6c757d" stroke-width="3"',
+}
 
 
 class Mark(NamedTuple):
@@ -38,30 +38,11 @@ class Mark(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """Paths of an SVG of 150 by 16 units, with the newest check on the right.
-
-    Checks differ in shape, not only in colour: an accepted check is a tall stroke, a failed one a
-    cross, one without an outcome a dot.
-    """
+    """The drawing of checks as a ``data:`` URL, with its text alternative."""
 
     words: str
-    accepted: str
-    failed: str
-    other: str
+    image: str
     marks: tuple[Mark, ...] = ()  # the same checks one by one, oldest first
-
-    @property
-    def image(self) -> str:
-        """Return the drawing as a ``data:`` URL: one element of a page, where an SVG has four."""
-        return _image(self.accepted, self.failed, self.other)
-
-
-@functools.lru_cache(512)  # bars without a failure are all the same
-def _image(*paths: str) -> str:
-    drawn = "".join(
-        f'<path {style} d="{path}"/>' for style, path in zip(_STYLES, paths, strict=True) if path
-    )
-    return _DATA + quote(_DRAWING.format(drawn), safe="/")
 
 
 def bar(marks: Sequence[AnyRow], *, one_by_one: bool = False) -> Bar:
@@ -69,48 +50,46 @@ def bar(marks: Sequence[AnyRow], *, one_by_one: bool = False) -> Bar:
 
     ``one_by_one``: also each by itself with its words, which takes far longer than all else.
     """
-    shapes: dict[str, list[str]] = {"accepted": [], "failed": [], "other": []}
-    counts = {"accepted": 0, "failed": 0, "other": 0}
-    for index, mark in enumerate(marks[:MARKS]):
-        x = (MARKS - 1 - index) * _STEP + 2
-        kind = _kind(mark)
-        counts[kind] += 1
-        shapes[kind].append(
-            {
-                "accepted": f"M{x} 2v12",
-                "failed": f"M{x - 1.5} 5l3.5 6m0-6l-3.5 6",
-                "other": f"M{x} 8h1",
-            }[kind]
-        )
-    paths = {name: "".join(found) for name, found in shapes.items()}
+    kinds = tuple(mark.kind for mark in marks[:MARKS])
     each = tuple(map(_mark, reversed(marks[:MARKS]))) if one_by_one else ()
-    return Bar(_words(counts), **paths, marks=each)
+    return Bar(_words(kinds), _image(kinds), each)
+
+
+@functools.lru_cache(512)  # bars without a failure are all the same
+def _image(kinds: tuple[str, ...]) -> str:
+    """Draw an SVG of 150 by 16 units, with the newest check on the right.
+
+    Checks differ in shape, not only in colour: an accepted check is a tall stroke, a failed one a
+    cross, one without an outcome a dot.
+    """
+    paths = dict.fromkeys(_STYLES, "")
+    for index, kind in enumerate(kinds):
+        x = (MARKS - 1 - index) * _STEP + 2
+        paths[kind] += {
+            "accepted": f"M{x} 2v12",
+            "failed": f"M{x - 1.5} 5l3.5 6m0-6l-3.5 6",
+            "other": f"M{x} 8h1",
+        }[kind]
+    drawn = "".join(f'<path {_STYLES[kind]} d="{path}"/>' for kind, path in paths.items() if path)
+    return _DATA + quote(_DRAWING.format(drawn), safe="/")
 
 
 _LARGE = {"accepted": "M12 3v18", "failed": "M7 6l10 12m0-12l-10 12", "other": "M12 12h1"}
 
 
 def _mark(check: AnyRow) -> Mark:
-    kind = _kind(check)
     said = f"{labels.check_state(check).words}, {times.exact(check.started)}"
-    return Mark(check.id, said, kind, _LARGE[kind])
+    return Mark(check.id, said, check.kind, _LARGE[check.kind])
 
 
-def _kind(mark: AnyRow) -> str:
-    if mark.is_open or mark.stage == "policy":
-        return "other"  # running, interrupted, or not tried
-    return "accepted" if mark.accepted else "failed"
-
-
-def _words(counts: dict[str, int]) -> str:
-    total = sum(counts.values())
-    if not total:
+def _words(kinds: tuple[str, ...]) -> str:
+    if not kinds:
         return str(_("No checks"))
     parts = [
-        ngettext("%(num)d check", "%(num)d checks", total),
-        ngettext("%(num)d accepted", "%(num)d accepted", counts["accepted"]),
-        ngettext("%(num)d failed", "%(num)d failed", counts["failed"]),
+        ngettext("%(num)d check", "%(num)d checks", len(kinds)),
+        ngettext("%(num)d accepted", "%(num)d accepted", kinds.count("accepted")),
+        ngettext("%(num)d failed", "%(num)d failed", kinds.count("failed")),
     ]
-    if counts["other"]:
-        parts.append(_("%(count)d without a result", count=counts["other"]))
+    if other := kinds.count("other"):
+        parts.append(_("%(count)d without a result", count=other))
     return ", ".join(parts)

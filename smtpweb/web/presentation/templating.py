@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, Response, request
+from flask import Flask, Response, request, url_for
 from flask_babel import format_decimal
 from flask_login import current_user
 from jinja2 import StrictUndefined
@@ -48,6 +49,7 @@ def register(app: Flask) -> None:
         "duration": times.duration,
     }
     app.jinja_env.globals |= {
+        "url_for": _remembering_url_for(),
         "words": labels,
         "times": times,
         "format_decimal": format_decimal,
@@ -94,6 +96,24 @@ def register(app: Flask) -> None:
         if kept and "v" in request.args and response.status_code < 400:
             response.headers["Cache-Control"] = f"public, max-age={_YEAR}, immutable"
         return response
+
+
+def _remembering_url_for() -> Callable[..., str]:
+    """Return Flask's ``url_for`` for templates: a list asks for hundreds of URLs, often the same.
+
+    What depends on more than the arguments is not kept: relative endpoints, external URLs.
+    """
+
+    @functools.lru_cache(4096)
+    def built(_root: str, endpoint: str, values: tuple[tuple[str, Any], ...]) -> str:
+        return url_for(endpoint, **dict(values))
+
+    def remembered(endpoint: str, **values: Any) -> str:
+        if endpoint[0] == "." or any(name[0] == "_" for name in values):
+            return url_for(endpoint, **values)
+        return built(request.script_root, endpoint, tuple(values.items()))
+
+    return remembered
 
 
 def icon(name: str) -> Markup:
