@@ -13,8 +13,8 @@ from .lexicon import PLAIN, STRONG, Match, parties
 
 # Probabilities of the classifier, chosen by the rows of bench/diagnosis that are only counted
 SURE_ALONE = 0.8  # where phrases say nothing, or weak words say something else
-SURE_AGAINST = 0.95  # against a usual phrase
-LEAST_AGREEING = 0.5  # of what weak words say
+SURE_AGAINST = 0.9  # against a usual phrase
+LEAST_AGREEING = 0.3  # of what weak words say
 LEAST_POSSIBLE = 0.3  # of what a usual phrase says
 
 
