@@ -250,7 +250,8 @@ def writing() -> Iterator[scoped_session[Session]]:
     if db.session.info.get("writing"):
         yield db.session
         return
-    db.session.commit()  # ends the read transaction, which could not be upgraded on SQLite
+    if db.session.registry().in_transaction():
+        db.session.commit()  # ends the read transaction, which could not be upgraded on SQLite
     with _sqlite_lock(BUSY_SECONDS) as seconds_left:
         try:
             db.session.info["writing"] = True
