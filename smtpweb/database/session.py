@@ -119,9 +119,12 @@ def now() -> datetime:
 
 
 def engine_options(url: str) -> dict[str, Any]:
-    """Options for ``create_engine``: a connection for each thread of a worker, bounded waits."""
+    """Options for ``create_engine``: a connection for each thread of a worker, bounded waits.
+
+    PostgreSQL permits 100 by default, so that two workers leave it a third.
+    """
     options: dict[str, Any] = {
-        "pool_size": 32,
+        "pool_size": 16,
         "max_overflow": 16,
         "pool_timeout": BUSY_SECONDS,
         "hide_parameters": True,  # a logged error must not contain the values

@@ -17,7 +17,7 @@ from sqlalchemy import create_engine, event, text
 from sqlalchemy.exc import StatementError
 
 from smtpweb.database.models import App, User
-from smtpweb.database.session import db, fetch, now, writing
+from smtpweb.database.session import db, engine_options, fetch, now, writing
 from tests.support.browser import signed_in
 from tests.support.databases import ON_POSTGRESQL, ON_SQLITE
 from tests.support.people import Person
@@ -109,6 +109,59 @@ def test_reads_go_on_and_writes_answer_503_while_another_program_writes(
     assert (reply.json["code"], reply.headers["Retry-After"]) == ("STORAGE", "5")
     assert alice.make_app("two")["name"] == "two"
     assert alice.get("/private/apps/findAll", page=0, size=9).json["totalElements"] == 2
+
+
+def test_requests_without_a_free_connection_answer_503(
+    alice: Person, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = alice.make_app()
+    with app.app_context(), ExitStack() as stack:
+        monkeypatch.setattr(db.engine.pool, "_timeout", 0.1)
+        options = engine_options(app.config["SQLALCHEMY_DATABASE_URI"])
+        for _ in range(options["pool_size"] + options["max_overflow"]):
+            stack.enter_context(db.engine.connect())
+        save = {"idapp": shop["_id"], "host": "mail.example.net", "port": 25}
+        replies = [
+            alice.post("/private/smtps/save", **save),
+            alice.get("/private/smtps/findByApp", idapp=shop["_id"]),
+        ]
+    for reply in replies:
+        assert reply.status_code == 503
+        assert (reply.json["code"], reply.headers["Retry-After"]) == ("STORAGE", "5")
+    assert alice.smtps(shop["_id"]) == []
+
+
+@ON_POSTGRESQL
+def test_requests_that_the_server_gives_no_connection_answer_503(alice: Person, app: Flask) -> None:
+    shop = alice.make_app()
+    save = {"idapp": shop["_id"], "host": "mail.example.net", "port": 25}
+    with app.app_context():
+        url, name = db.engine.url, db.engine.url.database
+        db.engine.dispose()
+    elsewhere = create_engine(url.set(database="postgres"), isolation_level="AUTOCOMMIT")
+    with elsewhere.connect() as connection:
+        # Like "too many clients", it is refused while connecting
+        connection.execute(text(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false'))
+        try:
+            replies = [
+                alice.post("/private/smtps/save", **save),
+                alice.get("/private/smtps/findByApp", idapp=shop["_id"]),
+            ]
+        finally:
+            connection.execute(text(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true'))
+    elsewhere.dispose()
+    for reply in replies:
+        assert reply.status_code == 503
+        assert (reply.json["code"], reply.headers["Retry-After"]) == ("STORAGE", "5")
+    assert alice.post("/private/smtps/save", **save).status_code == 200
+
+
+@ON_POSTGRESQL
+def test_two_workers_leave_connections_to_others(app: Flask, database_url: str) -> None:
+    options = engine_options(database_url)
+    with app.app_context(), db.engine.connect() as connection:
+        most = int(connection.execute(text("SHOW max_connections")).scalar_one())
+    assert 2 * (options["pool_size"] + options["max_overflow"]) <= most * 2 // 3
 
 
 def use_connections(app: Flask, count: int) -> None:
