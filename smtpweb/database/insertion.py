@@ -7,12 +7,15 @@ not need.
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import Any, cast
 
-from sqlalchemy import Insert, Table, insert
-from sqlalchemy.orm import Mapper, attributes, make_transient_to_detached
+from sqlalchemy import Insert, Table, event, insert
+from sqlalchemy.orm import Mapper, Session, attributes, make_transient_to_detached
 
 from .session import Base, db
+
+_INSERTED = "smtpweb_inserted"  # key of the entities inserted in the current transaction
 
 
 def insert_now(entity: Base) -> None:
@@ -30,12 +33,26 @@ def insert_now(entity: Base) -> None:
         if name in given or not has_default
     }
     result = db.session.connection().execute(statement, values)
-    inserted = result.last_inserted_params()
+    inserted = cast(Mapping[str, Any], result.last_inserted_params())  # of one row
     for name, column, _ in columns:
         if name not in given:
             given[name] = inserted.get(column)
     make_transient_to_detached(entity)
     db.session.add(entity)
+    db.session.info.setdefault(_INSERTED, []).append(entity)
+
+
+@event.listens_for(Session, "after_commit")
+def _keep(session: Session) -> None:
+    session.info.pop(_INSERTED, None)
+
+
+@event.listens_for(Session, "after_rollback")
+def _remove(session: Session) -> None:
+    """Remove from the session what is not in the database after all."""
+    for entity in session.info.pop(_INSERTED, ()):
+        if entity in session:
+            session.expunge(entity)
 
 
 def refer(entity: Base, relationship: str, other: Base) -> None:
