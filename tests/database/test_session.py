@@ -192,7 +192,7 @@ def test_requests_that_the_server_gives_no_connection_answer_503(alice: Person, 
 
 
 @ON_POSTGRESQL
-def test_two_workers_leave_connections_to_others(app: Flask, database_url: str) -> None:
+def test_pools_of_two_workers_leave_connections_to_others(app: Flask, database_url: str) -> None:
     options = engine_options(database_url)
     with app.app_context(), db.engine.connect() as connection:
         most = int(connection.execute(text("SHOW max_connections")).scalar_one())
