@@ -1,12 +1,13 @@
 """Configuration of gunicorn, which serves smtpweb; command-line options override it."""
 
+import gc
 import os
 import signal
 import sys
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from smtpweb import installation, logs
+from smtpweb import deferred, installation, logs
 from smtpweb.checking import runner
 from smtpweb.config import load
 from smtpweb.database.session import cause, db
@@ -58,6 +59,7 @@ logconfig_dict = logs.configuration(production=_settings.production)
 def on_starting(server):
     """Check in the master process that this installation can serve."""
     app = server.app.wsgi()
+    deferred.load()  # here, so that workers share it
     with app.app_context():
         try:
             installation.make_ready()
@@ -72,6 +74,7 @@ def on_starting(server):
         finally:
             db.session.remove()
             db.engine.dispose()  # no connection may be shared by two processes
+    gc.freeze()  # a collection in a worker would copy the pages that all of them share
 
 
 def when_ready(server):
@@ -86,11 +89,14 @@ def when_ready(server):
 
 
 def post_worker_init(_worker):
-    """Ignore Ctrl-C, which reaches all processes of a terminal: the master handles it.
+    """Let threads alternate quickly, and leave Ctrl-C of a terminal to the master process.
 
     It sends SIGQUIT to the workers. A worker that gets both at the same moment can lock up.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # The one thread that writes to SQLite needs the interpreter again after each statement; ten
+    # times as often as by default it need not wait longer for another thread than for the disk.
+    sys.setswitchinterval(0.0005)
 
 
 def worker_exit(_server, _worker):

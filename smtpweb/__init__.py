@@ -18,6 +18,7 @@ A module imports only from layers below its own (``make lint`` checks it):
 ``vetted_http``                          one HTTP request to a host that a user named
 ``mailcheck``                            talk to one SMTP server and diagnose what happened
 ``logs`` ``extensions`` ``errors``       logging; Flask extensions; errors that a user may read
+``deferred``                             what is imported on first use
 =======================================  =====================================================
 """
 

@@ -10,7 +10,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from smtpweb.config import ROOT
-from smtpweb.web import ops
+from smtpweb.web.presentation import exposition
 
 RULES = ROOT / "deploy" / "prometheus-rules.yml"
 DASHBOARD = ROOT / "deploy" / "grafana-dashboard.json"
@@ -19,8 +19,8 @@ _NAME = re.compile(r"smtpweb_[a-z_]+")
 
 def known() -> set[str]:
     """The names of all figures."""
-    families = {f"smtpweb_{name}" for name in ops._GAUGES}
-    source = Path(ops.__file__).read_text()
+    families = {f"smtpweb_{name}" for name in exposition._GAUGES}
+    source = Path(exposition.__file__).read_text()
     families |= set(re.findall(r'"(smtpweb_[a-z_]+)"', source))
     families |= {f"smtpweb_{name}" for name in re.findall(r'Family,\s+"([a-z_]+)"', source)}
     return families | {f"{name}{end}" for name in families for end in ("_total", "_sum", "_count")}

@@ -54,15 +54,17 @@ Costs = dict[str, Cost]
 def main() -> None:
     """Run the chosen measurements; print the report, and write it to docs/ with ``--write``."""
     options = _arguments()
-    parts = [report.origin()]
+    origin = report.origin()
+    parts: dict[str, list[str]] = {name: [origin] for name in options.parts}
     for kind in options.databases:
         with database(kind) as running:
-            for measure in (_reads, _saves):
-                parts += measure(running, options.rounds, options.seconds)
-                print(*parts[-2:], sep="\n\n", flush=True)
-    text = "\n\n".join(parts)
+            for name in options.parts:
+                found = MEASURES[name](running, options.rounds, options.seconds)
+                print(*found, sep="\n\n", flush=True)
+                parts[name] += found
     if options.write:
-        report.write_into("api", text)
+        for name, texts in parts.items():
+            report.write_into(name, "\n\n".join(texts))
 
 
 # --- reads ---------------------------------------------------------------------------------
@@ -215,6 +217,9 @@ def _saves(running: Database, rounds: int, seconds: int) -> list[str]:
     ]
 
 
+MEASURES = {"reads": _reads, "saves": _saves}
+
+
 def _syncs(folder: Path, seconds: float) -> float:
     path = folder / "fdatasync"
     descriptor = os.open(path, os.O_CREAT | os.O_WRONLY)
@@ -236,6 +241,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--seconds", type=int, default=2, metavar="S", help="of load a target and round; default: 2"
     )
+    parser.add_argument("--parts", nargs="+", choices=MEASURES, default=list(MEASURES))
     parser.add_argument("--databases", nargs="+", choices=KINDS, default=KINDS)
     parser.add_argument(
         "--write", action="store_true", help=f"write the report into {report.DOCUMENT.name}"

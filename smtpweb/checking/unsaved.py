@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .. import mailcheck
 from ..accounts.tokens import Caller
 from ..database.models import Smtp, new_id
 from ..database.session import now, writing
 from ..errors import BadInput, Sentence
-from ..mailcheck import Purpose, Report, Target, check
+from ..mailcheck import Purpose, Report, Target
 from ..oauth import access_tokens
 from ..oauth.access_tokens import UnsavedGrant
 from ..registry import grants, smtps
@@ -70,7 +71,7 @@ def probe(
             target = found.target
             if found.needs_token and isinstance(target, Target):
                 target = tokens.with_token(found.smtp_id, target, found.grant)
-            return check(target) if isinstance(target, Target) else target
+            return mailcheck.check(target) if isinstance(target, Target) else target
         finally:
             with writing():
                 limits.give_back_share(share)

@@ -11,6 +11,7 @@ import functools
 import logging
 import os
 import select as select_module
+import sqlite3
 import stat
 import threading
 import time
@@ -38,6 +39,7 @@ AnyRow = Row[*tuple[Any, ...]]
 # How long a transaction waits for another writer, and a request for a connection. A request has at
 # most two write transactions, so it ends within 10 seconds even if the database stays locked.
 BUSY_SECONDS = 4
+_WRITER_PAUSE = 0.001  # seconds between two attempts to become the writer of SQLite
 _NOTE_SECONDS = 0.05  # on PostgreSQL, where only a change of the same row has to be waited for
 # Execution option: how the next transaction of this connection begins. "transaction": with BEGIN;
 # "read": not at all, each statement is autocommitted; a number: to write, after waiting at most
@@ -119,9 +121,12 @@ def now() -> datetime:
 
 
 def engine_options(url: str) -> dict[str, Any]:
-    """Options for ``create_engine``: a connection for each thread of a worker, bounded waits."""
+    """Options for ``create_engine``: a connection for each thread of a worker, bounded waits.
+
+    PostgreSQL permits 100 by default, so that two workers leave it a third.
+    """
     options: dict[str, Any] = {
-        "pool_size": 32,
+        "pool_size": 16,
         "max_overflow": 16,
         "pool_timeout": BUSY_SECONDS,
         "hide_parameters": True,  # a logged error must not contain the values
@@ -222,8 +227,19 @@ def _on_begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN")
         return
     driver: Any = connection.connection.driver_connection
-    driver.execute(f"PRAGMA busy_timeout = {int(begin * 1000)}")
+    until = time.monotonic() + begin
+    driver.execute("PRAGMA busy_timeout = 0")
     try:
+        # SQLite itself would sleep for up to 100 ms between two attempts, while the lock is free.
+        while time.monotonic() < until:
+            try:
+                driver.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                    break  # it is raised below, as SQLAlchemy does
+                time.sleep(_WRITER_PAUSE)
+            else:
+                return
         # A deferred transaction that reads and then writes fails at once with "database is
         # locked" instead of waiting; an immediate one waits for the lock.
         connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -250,7 +266,8 @@ def writing() -> Iterator[scoped_session[Session]]:
     if db.session.info.get("writing"):
         yield db.session
         return
-    db.session.commit()  # ends the read transaction, which could not be upgraded on SQLite
+    if db.session.registry().in_transaction():
+        db.session.commit()  # ends the read transaction, which could not be upgraded on SQLite
     with _sqlite_lock(BUSY_SECONDS) as seconds_left:
         try:
             db.session.info["writing"] = True

@@ -20,10 +20,11 @@ from flask import Flask
 from sqlalchemy import update
 from sqlalchemy.exc import SQLAlchemyError
 
+from .. import mailcheck
 from ..checking import tokens, verdict
 from ..database.models import Check
 from ..database.session import cause, db, writing
-from ..mailcheck import Report, Stage, Step, Target, check_async
+from ..mailcheck import Report, Stage, Step, Target
 from . import claims, settlement
 from .claims import Claim
 from .settlement import Result
@@ -140,7 +141,7 @@ class Carrier:
             target = await self._with_token(claim.smtp_id, claim.target)
             if target is None or isinstance(target, Report):
                 return target
-            return await check_async(target, watch)
+            return await mailcheck.check_async(target, watch)
         except Exception:
             log.exception("check %s ended by a bug of ours", claim.check_id)
             return None

@@ -5,9 +5,7 @@ from __future__ import annotations
 import functools
 import ipaddress
 from collections.abc import Iterable
-
-import dns.exception
-import dns.resolver
+from typing import TYPE_CHECKING
 
 from .. import validators
 from ..errors import Sentence
@@ -15,6 +13,9 @@ from ..mailcheck.core import addresses
 from ..mailcheck.core.egress import Address, Refusal
 from .presets import Preset
 from .settings import Found, Settings, Warning
+
+if TYPE_CHECKING:
+    from dns.resolver import Resolver
 
 READING = {110: "POP3", 143: "IMAP", 993: "IMAP", 995: "POP3"}
 # Never in DNS: RFC 6761 6.4, RFC 7686, RFC 9476. Other names in RFC 6761 may be used privately.
@@ -32,12 +33,14 @@ def prevents_check(given: Settings) -> str | None:
     return next((warning.prevents for warning in found if warning.prevents), None)
 
 
-def look_up(given: Settings, resolver: dns.resolver.Resolver) -> tuple[Warning, ...]:
+def look_up(given: Settings, resolver: Resolver) -> tuple[Warning, ...]:
     """Warn of a name missing from DNS, or of a refused address, if DNS responds immediately.
 
     For a form while the user types; a check queries DNS again. Waits less than a second, and
     returns nothing if DNS does not respond.
     """
+    import dns.resolver  # loaded on first use, see smtpweb/deferred.py
+
     host = _plain_name(given.host)
     if host is None or "." not in host or _known_addresses(host) or _never_exists(host):
         return ()  # an address, validated without DNS, or within a search domain of this machine

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from sqlalchemy import Select, func
+from sqlalchemy import Select, bindparam, func
 from sqlalchemy.exc import IntegrityError
 
 from .. import validators
@@ -65,10 +65,17 @@ def find(user_id: str, app_id: str) -> App:
 
 def find_to_fill(user_id: str, app_id: str) -> App:
     """Like :func:`find`, but lock the app so that it cannot be removed until this write ends."""
-    app = db.session.scalar(owned(user_id, app_id).with_for_update(read=True, key_share=True))
+    app = db.session.scalar(_TO_FILL, {"user_id": user_id, "app_id": app_id})
     if app is None:
         raise NotFound("App")
     return app
+
+
+_TO_FILL = (
+    visible_apps(bindparam("user_id", type_=App.id.type))
+    .where(App.id == bindparam("app_id"))
+    .with_for_update(read=True, key_share=True)
+)
 
 
 def find_all(user_id: str, page: int, size: int) -> tuple[list[App], int]:

@@ -7,9 +7,19 @@ from __future__ import annotations
 
 import random
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, func, literal, literal_column, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Table,
+    func,
+    insert,
+    literal,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 
 from ..database.models import App, Due, Smtp
 from ..database.session import UtcDateTime, db, now
@@ -47,14 +57,23 @@ def back_off(span: timedelta, failures: int) -> timedelta:
 def plan(smtp: Smtp, app: App, *, is_new: bool = False) -> None:
     """Schedule a check of a saved or enabled server soon; part of the caller's transaction."""
     moment = now()
+    is_scheduled = app.checkevery and smtp.off_since is None
+    values: dict[str, Any] = {
+        "user_id": app.user_id,
+        "host": smtp.host,
+        "attempt": 0,
+        "next_at": moment + jittered(SOON) if is_scheduled else None,
+    }
     due = None if is_new else db.session.get(Due, smtp.id, populate_existing=True)
     if due is None:
-        due = Due(smtp_id=smtp.id, attempt=0, user_id=app.user_id, host=smtp.host)
-        due.email_at = moment + DAY * random.random()  # noqa: S311
-        db.session.add(due)
-    due.user_id, due.host, due.attempt = app.user_id, smtp.host, 0
-    is_scheduled = app.checkevery and smtp.off_since is None
-    due.next_at = moment + jittered(SOON) if is_scheduled else None
+        values |= {"smtp_id": smtp.id, "email_at": moment + DAY * random.random()}  # noqa: S311
+        db.session.connection().execute(_NEW, values)
+        return
+    for name, value in values.items():
+        setattr(due, name, value)
+
+
+_NEW = insert(cast(Table, Due.__table__))
 
 
 def unplan(smtp: Smtp) -> None:

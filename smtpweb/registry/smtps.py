@@ -19,6 +19,7 @@ from sqlalchemy import (
 from .. import installation
 from ..accounts.ownership import is_kept, owner_id, visible_smtps
 from ..config import settings
+from ..database.insertion import insert_now, refer
 from ..database.models import App, Smtp, new_id
 from ..database.rows import SmtpPassword, SmtpSettings
 from ..database.secret_box import SecretBox
@@ -185,10 +186,10 @@ def save(
             refuse_too_many(app)
             moment = now()
             smtp = Smtp(
-                id=smtp_id, app_id=app.id, app=app, version=0, created=moment, modified=moment,
+                id=smtp_id, app_id=app.id, version=0, created=moment, modified=moment,
                 **fields.defaults(fields.SMTP),
             )  # fmt: skip
-            session.add(smtp)
+            refer(smtp, "app", app)
         else:
             smtp = find_for_update(user_id, smtp_id)
             if smtp.app_id != app.id:
@@ -218,7 +219,8 @@ def save(
         passwords.settle(smtp, changes, Fate.FORGOTTEN if smtp.uses_oauth else fate)
         connection.settle(smtp, changes, moved=moved)
         if had_oauth or smtp.uses_oauth:
-            session.flush()  # the row of a new server, to which the grant refers
+            if not is_edit:
+                insert_now(smtp)  # the grant refers to it
             only_labels &= not grants.settle(smtp, oauth, moved=moved)
         is_new = "password" in changes or grants.has_secret(oauth)
         if is_new and "passwordexpires" not in changes:
@@ -238,6 +240,8 @@ def save(
             smtp.settings_version, smtp.judged = smtp.version, False
             smtp.degraded_since = None
             smtp.uncheckable = checkability.prevented_by(smtp, app.defaultfromemail)
+        if not is_edit and not smtp.uses_oauth:
+            insert_now(smtp)
         session.flush()
         schedule.plan(smtp, app, is_new=not is_edit)
         return smtp

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections import Counter
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -16,8 +17,9 @@ from flask import Flask
 from sqlalchemy import create_engine, event, text
 from sqlalchemy.exc import StatementError
 
+from smtpweb.database import session
 from smtpweb.database.models import App, User
-from smtpweb.database.session import db, fetch, now, writing
+from smtpweb.database.session import db, engine_options, fetch, now, writing
 from tests.support.browser import signed_in
 from tests.support.databases import ON_POSTGRESQL, ON_SQLITE
 from tests.support.people import Person
@@ -109,6 +111,92 @@ def test_reads_go_on_and_writes_answer_503_while_another_program_writes(
     assert (reply.json["code"], reply.headers["Retry-After"]) == ("STORAGE", "5")
     assert alice.make_app("two")["name"] == "two"
     assert alice.get("/private/apps/findAll", page=0, size=9).json["totalElements"] == 2
+
+
+@ON_SQLITE
+def test_writers_wait_only_for_another_writer(
+    alice: Person, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = alice.make_app()
+    monkeypatch.setattr(session, "_WRITER_PAUSE", "no pause for any other error")
+    with app.app_context():
+        db.engine.dispose()
+
+        def refuse_writes(connection: Any, *_: Any) -> None:
+            connection.execute("PRAGMA query_only = ON")
+
+        event.listen(db.engine, "connect", refuse_writes)
+        reply = alice.post("/private/apps/save", name="two")
+        event.remove(db.engine, "connect", refuse_writes)
+        db.engine.dispose()
+    assert (reply.status_code, reply.json["code"]) == (503, "STORAGE")
+    assert alice.get("/private/apps/findById", idapp=shop["_id"]).json == shop
+
+
+@ON_SQLITE
+def test_save_waits_until_another_program_has_written(alice: Person, app: Flask) -> None:
+    with app.app_context():
+        path = db.engine.url.database or ""
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    release = threading.Timer(0.3, other.execute, ("COMMIT",))
+    release.start()
+    assert alice.make_app("after")["name"] == "after"
+    release.join()
+    other.close()
+
+
+def test_requests_without_a_free_connection_answer_503(
+    alice: Person, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = alice.make_app()
+    with app.app_context(), ExitStack() as stack:
+        monkeypatch.setattr(db.engine.pool, "_timeout", 0.1)
+        options = engine_options(app.config["SQLALCHEMY_DATABASE_URI"])
+        for _ in range(options["pool_size"] + options["max_overflow"]):
+            stack.enter_context(db.engine.connect())
+        save = {"idapp": shop["_id"], "host": "mail.example.net", "port": 25}
+        replies = [
+            alice.post("/private/smtps/save", **save),
+            alice.get("/private/smtps/findByApp", idapp=shop["_id"]),
+        ]
+    for reply in replies:
+        assert reply.status_code == 503
+        assert (reply.json["code"], reply.headers["Retry-After"]) == ("STORAGE", "5")
+    assert alice.smtps(shop["_id"]) == []
+
+
+@ON_POSTGRESQL
+def test_requests_that_the_server_gives_no_connection_answer_503(alice: Person, app: Flask) -> None:
+    shop = alice.make_app()
+    save = {"idapp": shop["_id"], "host": "mail.example.net", "port": 25}
+    with app.app_context():
+        url, name = db.engine.url, db.engine.url.database
+        db.engine.dispose()
+    elsewhere = create_engine(url.set(database="postgres"), isolation_level="AUTOCOMMIT")
+    with elsewhere.connect() as connection:
+        # Like "too many clients", it is refused while connecting
+        connection.execute(text(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false'))
+        try:
+            replies = [
+                alice.post("/private/smtps/save", **save),
+                alice.get("/private/smtps/findByApp", idapp=shop["_id"]),
+            ]
+        finally:
+            connection.execute(text(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true'))
+    elsewhere.dispose()
+    for reply in replies:
+        assert reply.status_code == 503
+        assert (reply.json["code"], reply.headers["Retry-After"]) == ("STORAGE", "5")
+    assert alice.post("/private/smtps/save", **save).status_code == 200
+
+
+@ON_POSTGRESQL
+def test_pools_of_two_workers_leave_connections_to_others(app: Flask, database_url: str) -> None:
+    options = engine_options(database_url)
+    with app.app_context(), db.engine.connect() as connection:
+        most = int(connection.execute(text("SHOW max_connections")).scalar_one())
+    assert 2 * (options["pool_size"] + options["max_overflow"]) <= most * 2 // 3
 
 
 def use_connections(app: Flask, count: int) -> None:

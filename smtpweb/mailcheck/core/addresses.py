@@ -10,7 +10,6 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
-import email_validator
 import idna
 
 from .egress import Address, unmapped
@@ -124,6 +123,8 @@ def parse_mailbox(text: str) -> Mailbox:
 
 
 def _local_part(text: str) -> str:
+    import email_validator  # loaded on first use, see smtpweb/deferred.py
+
     try:
         # Only the local part: the library's domain rules are meant for the public Internet.
         parsed = email_validator.validate_email(

@@ -11,7 +11,6 @@ import sys
 from typing import TypedDict
 from urllib.parse import urlsplit
 
-import httpcore
 from sqlalchemy import Select, func, or_, select
 
 from ... import installation, validators
@@ -229,6 +228,8 @@ _NO_WEBHOOK = Sentence("Must be a URL such as https://hooks.example.com/smtp.")
 
 
 def _webhook(target: str) -> tuple[str, str]:
+    import httpcore  # loaded on first use, see smtpweb/deferred.py
+
     try:
         parts = urlsplit(target)
         port = parts.port

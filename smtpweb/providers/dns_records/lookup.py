@@ -5,14 +5,13 @@ from __future__ import annotations
 import enum
 import time
 from dataclasses import dataclass
-from typing import Any
-
-import dns.exception
-import dns.resolver
-import dns.reversename
+from typing import TYPE_CHECKING, Any
 
 from ...errors import Sentence
 from ...mailcheck.core.redaction import cleaned, cut
+
+if TYPE_CHECKING:
+    from dns.resolver import Resolver
 
 ONE_QUERY = 1.5  # seconds
 MAX_TEXT = 2000  # characters of a record
@@ -47,7 +46,7 @@ class Unknown(Exception):
 class Lookup:
     """A resolver with a deadline for all queries. Nothing is cached."""
 
-    def __init__(self, resolver: dns.resolver.Resolver, seconds: float) -> None:
+    def __init__(self, resolver: Resolver, seconds: float) -> None:
         self._resolver, self._until = resolver, time.monotonic() + seconds
 
     def texts(self, name: str) -> list[str]:
@@ -70,11 +69,15 @@ class Lookup:
 
     def pointers(self, address: str) -> list[str]:
         """Return the names of an address (PTR). Raises :class:`Unknown`."""
+        import dns.reversename  # loaded on first use, see smtpweb/deferred.py
+
         name = dns.reversename.from_address(address).to_text()
         found = self._records(name, "PTR")
         return [record.target.to_text(omit_final_dot=True).lower() for record in found]
 
     def _records(self, name: str, kind: str) -> list[Any]:
+        import dns.resolver  # likewise
+
         left = self._until - time.monotonic()
         if left <= 0:
             raise Unknown

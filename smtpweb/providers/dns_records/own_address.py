@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Iterator
-
-import dns.resolver
+from typing import TYPE_CHECKING
 
 from ...errors import Sentence
 from .lookup import NO_ANSWER, Finding, Lookup, State, Unknown
+
+if TYPE_CHECKING:
+    from dns.resolver import Resolver
 
 SECONDS = 6.0
 _MOST = 4  # addresses
@@ -21,7 +23,7 @@ def examine(
     ehlo_name: str | None,
     source: str | None,
     blocklists: Iterable[str],
-    resolver: dns.resolver.Resolver,
+    resolver: Resolver,
     seconds: float = SECONDS,
 ) -> list[Finding]:
     """Return what is seen of us. ``source``: the address that we connect from, if it is public."""

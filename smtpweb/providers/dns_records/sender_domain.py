@@ -6,8 +6,7 @@ import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-
-import dns.resolver
+from typing import TYPE_CHECKING
 
 from ...errors import Sentence
 from ...mailcheck.core.redaction import cut
@@ -15,6 +14,9 @@ from .. import presets
 from ..presets import Preset
 from . import spf
 from .lookup import NO_ANSWER, Finding, Lookup, State, Unknown
+
+if TYPE_CHECKING:
+    from dns.resolver import Resolver
 
 SECONDS = 4.0  # for the card, all queries together
 _LABELS = 8  # of a domain whose parents are asked for DMARC (RFC 9989 4.10)
@@ -29,7 +31,7 @@ _POLICIES = {
 
 
 def examine(
-    domain: str, host: str, resolver: dns.resolver.Resolver, seconds: float = SECONDS
+    domain: str, host: str, resolver: Resolver, seconds: float = SECONDS
 ) -> tuple[Finding, ...]:
     """Return what DNS says about email from ``domain`` through the SMTP server ``host``.
 

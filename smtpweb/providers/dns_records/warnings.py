@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dns.resolver
+from typing import TYPE_CHECKING
 
 from ...errors import Sentence
 from ...mailcheck.core import addresses
@@ -11,11 +11,14 @@ from ..settings import Settings, Warning
 from . import sender_domain
 from .lookup import State
 
+if TYPE_CHECKING:
+    from dns.resolver import Resolver
+
 _SECONDS = 0.8
 _NAMES = {"mx": "MX", "spf": "SPF", "dkim": "DKIM", "dmarc": "DMARC"}
 
 
-def look_up(given: Settings, resolver: dns.resolver.Resolver) -> tuple[Warning, ...]:
+def look_up(given: Settings, resolver: Resolver) -> tuple[Warning, ...]:
     """Return warnings about the host and about the domain of the From address.
 
     Nothing is returned for what DNS does not answer in time.
@@ -23,7 +26,7 @@ def look_up(given: Settings, resolver: dns.resolver.Resolver) -> tuple[Warning, 
     return (*reachability.look_up(given, resolver), *_about_sender(given, resolver))
 
 
-def _about_sender(given: Settings, resolver: dns.resolver.Resolver) -> tuple[Warning, ...]:
+def _about_sender(given: Settings, resolver: Resolver) -> tuple[Warning, ...]:
     domain = domain_of(given.mail_from)
     if not domain or not given.host:
         return ()

@@ -7,8 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flask import Response, g
-from prometheus_client import CollectorRegistry, Gauge, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from ... import validators
 from ...checking import batches, service
@@ -149,44 +147,11 @@ def probe() -> Response:
 
     No check is started, because authenticating at every scrape could lock accounts.
     """
+    from ..presentation import exposition  # loaded on first use, see smtpweb/deferred.py
+
     sent = parameters.Sent()
     smtp_id = sent.id("idsmtp")
     sent.done()
     smtp = smtps.find(g.caller.user_id, smtp_id)
-    last = standing.last_check(smtp)
-    registry = CollectorRegistry()
-
-    def gauge(name: str, text: str, value: float) -> None:
-        Gauge(name, text, registry=registry).set(value)
-
-    gauge("probe_success", "Whether the last check was accepted.", bool(last and last.accepted))
-    gauge("smtpweb_probe_enabled", "Whether the server is enabled.", smtp.enabled)
-    if last:
-        age = max(0.0, (now() - last.finished).total_seconds())
-        gauge("smtpweb_probe_age_seconds", "Seconds since the last check finished.", age)
-        times = last.times or {}
-        if "total" in times:
-            gauge("probe_duration_seconds", "Duration of the last check.", times["total"] / 1000)
-        stages = Gauge(
-            "smtpweb_probe_stage_seconds",
-            "Duration of the last check by stage.",
-            ["stage"],
-            registry=registry,
-        )
-        for stage, milliseconds in times.items():
-            if stage != "total":
-                stages.labels(stage).set(milliseconds / 1000)
-        info = Gauge(
-            "smtpweb_probe_info",
-            "Last stage and code of the last check.",
-            ["stage", "code"],
-            registry=registry,
-        )
-        info.labels(last.stage or "", last.code or "").set(1)
-    if smtp.certificate_expires:
-        gauge(
-            "probe_ssl_earliest_cert_expiry",
-            "Expiry of the certificate in seconds since 1970.",
-            smtp.certificate_expires.timestamp(),
-        )
-    return Response(generate_latest(registry), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+    text, kind = exposition.of_server(smtp, standing.last_check(smtp))
+    return Response(text, content_type=kind)

@@ -182,7 +182,10 @@ def app_changes(sent: Sent, *, edit: bool) -> apps.AppChanges:
 def _fields_sent(sent: Sent, table: Mapping[str, Field], *, edit: bool = False) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     for field in fields.required_first(table):
-        value = sent.text(field.name, field.rule, required=field.required and not edit)
+        is_required = field.required and not edit
+        if not is_required and field.name not in sent:  # most are not
+            continue
+        value = sent.text(field.name, field.rule, required=is_required)
         if value is not None:
             changes[field.name] = value
     return changes
@@ -229,6 +232,8 @@ def _refuse_compressed() -> None:
 
 
 def _decode_form(encoded: bytes, charset: str, where: str) -> Iterable[tuple[str, str]]:
+    if not encoded:
+        return ()
     # Werkzeug always decodes forms as UTF-8, with replacement characters for invalid bytes.
     try:
         return parse_qsl(

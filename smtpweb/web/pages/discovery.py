@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import dns.resolver
 from flask import url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
@@ -18,7 +17,7 @@ from ...config import settings
 from ...database.models import App
 from ...errors import Busy
 from ...extensions import services
-from ...providers import discovery, presets
+from ...providers import presets
 from ...registry import apps
 from ..http import auth
 from ..http.i18n import say
@@ -26,6 +25,9 @@ from ..presentation import causes
 from .blueprint import bp
 from .form_fields import text_field
 from .forms import Form
+
+if TYPE_CHECKING:
+    from ...providers.discovery import Found, Proposal
 
 Values = dict[str, Any]  # query parameters of the form that is filled in
 
@@ -72,7 +74,7 @@ def _page(app: App | None, manual_url: str, use_url: Callable[[Values], str]) ->
         with form.catches():
             found = _search(form)
 
-    def url_of(proposal: discovery.Proposal) -> str:
+    def url_of(proposal: Proposal) -> str:
         address = form.accepted["email"]
         known = presets.of_host(proposal.host)
         return use_url(
@@ -95,7 +97,12 @@ def _page(app: App | None, manual_url: str, use_url: Callable[[Values], str]) ->
     )
 
 
-def _search(form: FindForm) -> discovery.Found | None:
+def _search(form: FindForm) -> Found | None:
+    # Loaded on first use, see smtpweb/deferred.py
+    import dns.resolver
+
+    from ...providers import discovery
+
     config = settings()
     reach = discovery.Reach(config.egress, config.ehlo_name, config.ca_file)
     resolver = services().resolver

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import dns.resolver
 from wtforms import Field
 
 from ... import validators
@@ -17,6 +16,9 @@ from ...providers.settings import Settings
 from ..http.i18n import say
 from .forms import Form
 from .noted_fields import notes_of
+
+if TYPE_CHECKING:
+    from dns.resolver import Resolver
 
 JUDGED = ("host", "encryption", "port", "username", "password", "defaultfromemail")
 
@@ -31,7 +33,7 @@ def reserve(form: Form) -> None:
             notes.hint = notes.hint or ""
 
 
-def warn(form: Form, settings: Settings, resolver: dns.resolver.Resolver | None = None) -> None:
+def warn(form: Form, settings: Settings, resolver: Resolver | None = None) -> None:
     """Add warnings about likely failures of these settings to the fields of the form.
 
     ``resolver``: also add warnings from looking up the host in DNS.
@@ -60,8 +62,10 @@ def findings(form: Form) -> dict[str, Any]:
     }
 
 
-def resolver() -> dns.resolver.Resolver | None:
+def resolver() -> Resolver | None:
     """Return what looks up hosts while somebody types; None: this machine has no DNS."""
+    import dns.resolver  # loaded on first use, see smtpweb/deferred.py
+
     try:
         return services().resolver or dns.resolver.Resolver()
     except dns.resolver.NoResolverConfiguration:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from dns.resolver import Resolver
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from werkzeug.datastructures import MultiDict
@@ -42,6 +41,9 @@ from .form_fields import (
 from .forms import once_field, version_number
 from .noted_fields import BooleanField, HiddenField, PasswordField, RadioField, notes_of
 from .oauth_fields import OAUTH, OauthFields
+
+if TYPE_CHECKING:
+    from dns.resolver import Resolver
 
 
 def _encryption(value: str) -> str:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from dns.resolver import Resolver
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from werkzeug.datastructures import MultiDict
@@ -36,6 +35,9 @@ from .form_fields import (
 from .forms import once_field
 from .noted_fields import BooleanField, PasswordField, RadioField, SelectField
 from .oauth_fields import OAUTH, OauthFields
+
+if TYPE_CHECKING:
+    from dns.resolver import Resolver
 
 
 class StartForm(OauthFields):

@@ -1,81 +1,29 @@
-"""Send one HTTP request to a host that a user named, and to no other host.
-
-The name is resolved once, every address is evaluated by the egress policy, and the connection goes
-to one of these addresses; the name stays in the Host header, in SNI and in the check of the
-certificate. No redirect is followed, no proxy is used, and the response is limited in size and
-time, however slowly it arrives.
-"""
+"""Send the request with httpcore, over connections to vetted addresses only."""
 
 from __future__ import annotations
 
-import enum
 import functools
 import ipaddress
 import ssl
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import TimeoutError as NotYet
-from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
 import httpcore
 
-from .mailcheck import EgressPolicy
-from .mailcheck.core.effects import NotResolved
-from .mailcheck.core.egress import Address, Refusal, unmapped
-from .mailcheck.core.failure import Symptom
-from .mailcheck.core.redaction import cleaned
-from .mailcheck.net.resolver import RESOLVER
+from ..mailcheck import EgressPolicy
+from ..mailcheck.core.effects import NotResolved
+from ..mailcheck.core.egress import Address, Refusal, unmapped
+from ..mailcheck.core.failure import Symptom
+from ..mailcheck.core.redaction import cleaned
+from ..mailcheck.net.resolver import RESOLVER
+from .outcome import NoResponse, Obstacle, Response
 
 CONNECT_LIMIT = 5.0  # seconds for each address
 RESOLVE_LIMIT = 5.0
 MAX_ADDRESSES = 4
-
-
-class Obstacle(enum.StrEnum):
-    """Why there is no response."""
-
-    POLICY = "policy"
-    NAME_UNKNOWN = "name unknown"
-    RESOLVER_FAILED = "resolver failed"
-    UNREACHABLE = "unreachable"
-    CONNECTION_REFUSED = "connection refused"
-    CONNECTION_LOST = "connection lost"
-    TIMEOUT = "timeout"
-    TLS = "tls"
-    NOT_HTTP = "not http"
-    TOO_LARGE = "too large"
-
-
-class NoResponse(Exception):
-    """No usable response; the text says why, in one line without any secret.
-
-    ``words`` is the specific part: a denied range, or what OpenSSL or the system said.
-    ``setting`` would allow it, if the policy refused.
-    """
-
-    def __init__(self, obstacle: Obstacle, text: str, words: str = "", setting: str = "") -> None:
-        super().__init__(text)
-        self.obstacle, self.words, self.setting = obstacle, words, setting
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """A response. ``headers`` have lower-case names; ``body`` is complete, or cut if allowed."""
-
-    status: int
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
-
-    @property
-    def clock(self) -> float | None:
-        """The time in the Date header as seconds since the epoch; None if absent or invalid."""
-        try:
-            return parsedate_to_datetime(self.headers.get("date", "")).timestamp()
-        except (ValueError, TypeError, OverflowError):
-            return None
 
 
 def request(
@@ -83,24 +31,20 @@ def request(
     url: str,
     *,
     policy: EgressPolicy,
-    body: bytes = b"",
-    headers: Mapping[str, str] | None = None,
-    ca_file: Path | None = None,
-    timeout: float = 10.0,
+    body: bytes,
+    headers: Mapping[str, str],
+    ca_file: Path | None,
+    timeout: float,
     max_body: int,
-    cut_body: bool = False,
+    cut_body: bool,
 ) -> Response:
-    """Send a request to an absolute http or https URL; raise :class:`NoResponse`.
-
-    ``max_body``: octets of the body to read; more is an error unless ``cut_body``. The whole takes
-    at most ``timeout`` seconds, name resolution included.
-    """
+    """Send a request, see :func:`smtpweb.vetted_http.request`."""
     deadline = time.monotonic() + timeout
     parts = httpcore.URL(url)
     host, secure = parts.host.decode("ascii").strip("[]"), parts.scheme == b"https"
     port = parts.port or (443 if secure else 80)
     addresses = vetted(host, port, policy, deadline)
-    sent = {"Host": _authority(host, port, secure), **(headers or {})}
+    sent = {"Host": _authority(host, port, secure), **headers}
     if body or method == "POST":
         sent["Content-Length"] = str(len(body))
     try:
