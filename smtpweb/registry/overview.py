@@ -28,6 +28,7 @@ from sqlalchemy import (
 from ..accounts.ownership import may_see_app, visible_apps, visible_smtps
 from ..database.models import App, Check, Smtp
 from ..database.session import AnyRow, AnySelect, UtcDateTime, db
+from ..mailcheck.core.once import once
 from . import names, states
 from .states import AppState, SmtpState
 
@@ -144,7 +145,7 @@ def summaries(app_ids: Sequence[str]) -> dict[str, Summary]:
     }
 
 
-@functools.cache
+@once
 def _summed_up() -> AnySelect:
     first = select(Smtp.id).where(Smtp.app_id == App.id).order_by(*_BY_PRIORITY).limit(1)
     counts = (
@@ -171,7 +172,7 @@ def count_problems(user_id: str) -> int:
     return db.session.scalar(_problems_counted(), values) or 0
 
 
-@functools.cache
+@once
 def _problems_counted() -> AnySelect:
     """For almost all users, the fastest way is from their apps to the servers of these.
 
