@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import os
 import re
@@ -236,3 +237,15 @@ def test_port_of_the_environment_counts_for_make() -> None:
 def test_fuzzer_is_no_part_of_the_benchmarks() -> None:
     for path in (ROOT / "requirements").glob("*.lock"):
         assert ("atheris" in path.read_text()) is (path.stem == "fuzz"), path
+
+
+def test_cached_functions_without_parameters_are_computed_once_for_all_threads() -> None:
+    """With ``functools.cache`` all threads compute side by side: use ``once``."""
+    found = []
+    for path in sorted((ROOT / "smtpweb").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and not ast.unparse(node.args):
+                used = {ast.unparse(one).partition("(")[0] for one in node.decorator_list}
+                if used & {"cache", "lru_cache", "functools.cache", "functools.lru_cache"}:
+                    found.append(f"{path.relative_to(ROOT)}: {node.name}")
+    assert found == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import secrets
 from datetime import datetime, timedelta
 
@@ -12,6 +11,7 @@ from sqlalchemy.orm import joinedload
 from ..database.models import BrowserSession, User
 from ..database.secret_box import digest_of
 from ..database.session import db, note, now, writing
+from ..mailcheck.core.once import once
 
 SESSION_IDLE = timedelta(hours=12)
 SESSION_LIFE = timedelta(days=7)
@@ -51,7 +51,7 @@ def close_session(key: str) -> None:
         session.execute(delete(BrowserSession).where(BrowserSession.digest == digest_of(key)))
 
 
-@functools.cache
+@once
 def _open_session() -> Select[BrowserSession]:
     """Select the session with a digest: built once, as every page asks for its own."""
     over = _is_over(bindparam("idle_since"), bindparam("begun_before"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import socket
 from datetime import datetime, timedelta
@@ -12,6 +11,7 @@ from sqlalchemy import delete, func, select, update
 from .. import __version__
 from ..database.models import Worker, new_id
 from ..database.session import AnySelect, db, fetch, now, writing
+from ..mailcheck.core.once import once
 
 BEAT = 5.0  # seconds between two heartbeats
 ALIVE = timedelta(seconds=30)  # for which a worker counts as alive after its last heartbeat
@@ -46,7 +46,7 @@ def last_seen() -> datetime | None:
     return seen
 
 
-@functools.cache
+@once
 def _newest() -> AnySelect:
     return select(func.max(Worker.seen).label("seen"))
 

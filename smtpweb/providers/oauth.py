@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..mailcheck.core.once import once
 from ..mailcheck.diagnosis.token import Grant
 
 FILE = Path(__file__).with_suffix(".toml")
@@ -78,7 +78,7 @@ def ids() -> tuple[str, ...]:
     return (*_by_id(), OTHER)
 
 
-@functools.lru_cache(1)
+@once
 def _by_id() -> dict[str, Provider]:
     entries = tomllib.loads(FILE.read_text(encoding="utf-8"))["provider"]
     return {entry["id"]: _provider(entry) for entry in entries}

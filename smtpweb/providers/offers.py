@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from ..mailcheck.core.once import once
 from . import presets
 from .presets import Preset
 
@@ -50,7 +50,7 @@ class Offer:
         return self.checked is not None and self.checked + VALID_FOR >= today
 
 
-@functools.lru_cache(1)
+@once
 def offers() -> tuple[Offer, ...]:
     """Return all offers, in the order of the file; raise :class:`BadOffer`."""
     return read(FILE.read_text(encoding="utf-8"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 import tomllib
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 
 from ..errors import Sentence
 from ..mailcheck import Encryption, Mode
+from ..mailcheck.core.once import once
 
 FILE = Path(__file__).with_suffix(".toml")
 
@@ -122,7 +122,7 @@ class Choice:
         return self.preset.modes[0]
 
 
-@functools.lru_cache(1)
+@once
 def presets() -> tuple[Preset, ...]:
     """Return all providers, in the order of the file."""
     return tuple(map(_preset, tomllib.loads(FILE.read_text(encoding="utf-8"))["provider"]))
@@ -133,7 +133,7 @@ def of_id(preset_id: str) -> Preset | None:
     return next((preset for preset in presets() if preset.id == preset_id), None)
 
 
-@functools.lru_cache(1)
+@once
 def choices() -> tuple[Choice, ...]:
     """Return all hosts of all providers, sorted by label."""
     found = (
@@ -213,14 +213,14 @@ def of_mx(host: str) -> Choice | None:
     )
 
 
-@functools.lru_cache(1)
+@once
 def _by_host() -> dict[str, Preset]:
     # Anything may listen on loopback, so these two are offered but never recognised
     own = ("localhost", "127.0.0.1")
     return {choice.host: choice.preset for choice in choices() if choice.host not in own}
 
 
-@functools.lru_cache(1)
+@once
 def _by_domain() -> dict[str, Choice]:
     return {
         domain: choice

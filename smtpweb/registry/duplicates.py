@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 
 from sqlalchemy import bindparam, select
@@ -11,6 +10,7 @@ from sqlalchemy.orm import aliased
 from ..accounts.ownership import may_see_app
 from ..database.models import App, Smtp
 from ..database.session import AnyRow, AnySelect, db
+from ..mailcheck.core.once import once
 from . import names
 
 MOST = 20  # that are returned for each server
@@ -30,7 +30,7 @@ def of(user_id: str, smtp_ids: Sequence[str]) -> Mapping[str, Sequence[AnyRow]]:
     return found
 
 
-@functools.cache
+@once
 def _doubles() -> AnySelect:
     original = aliased(Smtp)
     return (

@@ -31,6 +31,7 @@ from ..accounts.ownership import may_see_app, visible_apps, visible_smtps
 from ..database.models import App, Check, Smtp
 from ..database.session import AnyRow, AnySelect, UtcDateTime, db
 from ..mailcheck import Stage
+from ..mailcheck.core.once import once
 from . import names, states
 from .states import AppState, SmtpState
 
@@ -151,7 +152,7 @@ def summaries(app_ids: Sequence[str]) -> dict[str, Summary]:
     }
 
 
-@functools.cache
+@once
 def _summed_up() -> AnySelect:
     first = select(Smtp.id).where(Smtp.app_id == App.id).order_by(*_BY_PRIORITY).limit(1)
     counts = (
@@ -178,7 +179,7 @@ def count_problems(user_id: str) -> int:
     return db.session.scalar(_problems_counted(), values) or 0
 
 
-@functools.cache
+@once
 def _problems_counted() -> AnySelect:
     """For almost all users, the fastest way is from their apps to the servers of these.
 
@@ -273,7 +274,7 @@ def positions(app_id: str, smtp_ids: Sequence[str]) -> dict[str, int]:
     return {row.id: row.position for row in rows}
 
 
-@functools.cache
+@once
 def _positioned() -> AnySelect:
     line = (
         select(Smtp.id, func.row_number().over(order_by=_BY_PRIORITY).label("position"))
@@ -331,7 +332,7 @@ def newest(marks: Mapping[str, Sequence[AnyRow]]) -> dict[str, AnyRow]:
     return {row.smtp_id: row for row in db.session.execute(_said_of(), {"ids": ids})}
 
 
-@functools.cache
+@once
 def _said_of() -> AnySelect:
     return select(
             Check.id, Check.smtp_id, Check.smtp_version, Check.started, Check.ends_by,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import ipaddress
 import ssl
+import threading
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import TimeoutError as NotYet
@@ -152,6 +153,9 @@ def _no_response(error: Exception) -> NoResponse:
     return NoResponse(Obstacle.CONNECTION_LOST, "The connection was closed without a response.")
 
 
+_lock = threading.Lock()
+
+
 @functools.lru_cache(16)
 def _context_of(ca_file: Path | None, _changed: int) -> ssl.SSLContext:
     context = ssl.create_default_context()
@@ -163,7 +167,9 @@ def _context_of(ca_file: Path | None, _changed: int) -> ssl.SSLContext:
 
 def _context(ca_file: Path | None) -> ssl.SSLContext:
     """Return a context of our own: its ALPN says HTTP, which must not reach SMTP servers."""
-    return _context_of(ca_file, 0 if ca_file is None else ca_file.stat().st_mtime_ns)
+    changed = 0 if ca_file is None else ca_file.stat().st_mtime_ns
+    with _lock:  # lru_cache alone lets several threads create the same context, 50 ms of CPU each
+        return _context_of(ca_file, changed)
 
 
 class _Vetted(httpcore.NetworkBackend):

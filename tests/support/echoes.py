@@ -103,5 +103,11 @@ def echoes(password: str, user: str = "app@example.com") -> dict[str, str]:
         "base32, small": base64.b32encode(raw).decode().lower().rstrip("="),
         "base32, octets before": base64.b32encode(b"xyz" + raw).decode(),
         "base64 of PLAIN": b64(b"\0" + user.encode() + b"\0" + raw),
+        "binary digits": " ".join(f"{octet:08b}" for octet in raw),
+        "binary digits in a row": "".join(f"{octet:08b}" for octet in raw),
+        "decimal octets in a program": "+".join(f"chr({octet})" for octet in raw),
+        "tags between": "<b></b>".join(password),
+        "comments between": "<!-- x -->".join(password),
+        "ROT13": codecs.encode(password, "rot13"),
         "percent of base64": urllib.parse.quote(b64(raw), safe="").replace("c", "%63"),
     }

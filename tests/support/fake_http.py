@@ -1,8 +1,9 @@
 """An HTTP server for webhooks that misbehaves on purpose.
 
 ``answers``: what to do with each request in turn, the last one for all further: a status, or
-``HANG`` (no answer), ``DRIP`` (a header line without end), ``FLOOD`` (a body without end), or
-``(status, {header: value})``. ``requests`` are (path, headers, body) as they came.
+``HANG`` (no answer), ``DRIP`` (a header line without end), ``FLOOD`` (a body without end),
+``ECHO`` (404 with the path, as many frameworks do), or ``(status, {header: value})``.
+``requests`` are (path, headers, body) as they came.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-HANG, DRIP, FLOOD = "hang", "drip", "flood"
+HANG, DRIP, FLOOD, ECHO = "hang", "drip", "flood", "echo"
 
 
 @dataclass
@@ -50,6 +51,11 @@ def fake_hook(*answers: Any) -> Iterator[FakeHook]:
                 self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
                 while not hook.stopped.wait(0.05):
                     self.wfile.write(b"x")
+                return
+            if answer == ECHO:
+                self.send_response(404)
+                self.end_headers()
+                self.wfile.write(f"Cannot POST {self.path}".encode())
                 return
             status, headers = answer if isinstance(answer, tuple) else (200, {})
             self.send_response(answer if isinstance(answer, int) else status)

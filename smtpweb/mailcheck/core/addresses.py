@@ -13,6 +13,7 @@ from pathlib import Path
 import idna
 
 from .egress import Address, unmapped
+from .once import once
 
 _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?", re.ASCII)
 # The C resolver reads 127.1, 0x7f.1 and 2130706433 as addresses; no top-level domain looks so
@@ -200,7 +201,7 @@ def address_literal(address: Address) -> str:
     return f"[{address}]" if address.version == 4 else f"[IPv6:{address}]"
 
 
-@functools.lru_cache(1)
+@once
 def own_full_name() -> str | None:
     """Return this machine's name if fully qualified. No DNS: it could hang or cost a round trip."""
     own = socket.gethostname()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import codecs
 import html
 import itertools
 import re
@@ -22,7 +23,11 @@ _SEPARATORS = re.compile(r"[\W_]+")
 _BASE64_RUN = re.compile(r"[A-Za-z0-9+/_-]{8,}", re.ASCII)
 _BASE32_RUN = re.compile(r"[A-Za-z2-7]{16,}", re.ASCII)
 _NUMBER = r"(?:0[xX][0-9A-Fa-f]{1,2}|0[oO][0-7]{1,3}|[0-9]{1,4})"
-_NUMBERS = re.compile(rf"{_NUMBER}(?:[\s,;:.|-]{{1,4}}{_NUMBER}){{3,}}", re.ASCII)
+# Between two: "90, 113", or "chr(90) + chr(113)" of programs
+_BETWEEN_NUMBERS = r"(?:[\s,;:.|-]{1,4}|\)\s?[+.&,]?\s?[A-Za-z]{2,6}\()"
+_NUMBERS = re.compile(rf"{_NUMBER}(?:{_BETWEEN_NUMBERS}{_NUMBER}){{3,}}", re.ASCII)
+_BINARY_RUN = re.compile(r"(?:[01]{8}[\s,;:.|-]{0,3}){4,}", re.ASCII)
+_TAG = re.compile(r"</?[A-Za-z][^<>]{0,100}>|<!--[^<>]{0,100}-->", re.ASCII)
 _OCTAL = re.compile(r"(?:0o)?[0-7]+")
 _HEX_RUN = re.compile(
     r"(?:(?:0[xX])?[0-9A-Fa-f]{2}[\s,;:.-]{0,3}){4,}", re.ASCII
@@ -46,7 +51,9 @@ def squeezed(text: str) -> str:
 
 
 def encodings_of(secret: bytes) -> set[str]:
-    """Return ``secret`` as hexadecimal, base64 and base32, and these encoded again, squeezed.
+    """Return ``secret`` as hexadecimal, base64, base32 and ROT13, the first three encoded again.
+
+    All are squeezed.
 
     Base64 and base32 depend on what precedes the secret in the stream: for each alignment, only
     the characters that the secret alone determines are used.
@@ -57,7 +64,8 @@ def encodings_of(secret: bytes) -> set[str]:
         for first in (secret.hex(), *_base64(secret), *_base32(secret))
         for found in _encoded(first.encode())
     }
-    squeezed_forms = map(squeezed, once | twice)
+    turned = codecs.encode(secret.decode("utf-8", "surrogatepass"), "rot13")
+    squeezed_forms = map(squeezed, {*once, *twice, turned})
     return {form for form in squeezed_forms if len(form) >= MIN_LETTERS}
 
 
@@ -182,6 +190,17 @@ def _octets(numbers: Iterable[int]) -> str:
     return _text(bytes(number for number in numbers if number < 256))
 
 
+def _binary(text: str) -> Iterator[str]:
+    for found in _BINARY_RUN.findall(text):
+        digits = re.sub("[^01]", "", found)
+        yield _octets(int(digits[start : start + 8], 2) for start in range(0, len(digits), 8))
+
+
+def _without_tags(text: str) -> Iterator[str]:
+    if "<" in text:
+        yield _TAG.sub("", text)
+
+
 def _hexadecimal(text: str) -> Iterator[str]:
     for found in _HEX_RUN.findall(text):
         digits = re.sub(r"0[xX]|[^0-9A-Fa-f]", "", found)
@@ -226,7 +245,9 @@ _DECODERS: tuple[Callable[[str], Iterator[str]], ...] = (
     _substituted(_BACKSLASH, _escape, "\\"),
     _substituted(_CODE_POINT, lambda found: _character(found[1]), "+"),
     _unescaped,
+    _without_tags,
     _numbers,
+    _binary,
     _hexadecimal,
     _base64_runs,
     _base32_runs,

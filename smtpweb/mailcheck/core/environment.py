@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 
+from .once import once
 
-@functools.lru_cache(1)
+
+@once
 def in_container() -> bool:
     """Check whether we run in a container, where ``localhost`` is the container itself."""
     if any(Path(name).exists() for name in ("/.dockerenv", "/run/.containerenv")):

@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.failure import Symptom
+from ..core.once import once
 from ..core.types import Side, Stage
 
 FOLDER = Path(__file__).parent / "causes"
@@ -72,7 +73,7 @@ class Cause:
         )
 
 
-@functools.lru_cache(1)
+@once
 def causes() -> tuple[Cause, ...]:
     """Return all causes, most specific first; on a tie, in file order."""
     found: list[Cause] = []
@@ -87,7 +88,7 @@ def causes_of(symptom: Symptom) -> tuple[Cause, ...]:
     return tuple(cause for cause in causes() if symptom in cause.symptom)
 
 
-@functools.lru_cache(1)
+@once
 def causes_by_id() -> dict[str, Cause]:
     """Return the causes by code."""
     return {cause.id: cause for cause in causes()}

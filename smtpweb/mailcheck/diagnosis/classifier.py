@@ -9,13 +9,13 @@ then one feature a line with its weights ("number of the meaning:tenths").
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from ..core.once import once
 from ..core.types import Stage
 from .reading import Reading
 
@@ -81,7 +81,7 @@ def _features(reading: Reading, stage: Stage | None, *, mx: bool | None) -> Iter
         yield f"mx {mx}"
 
 
-@functools.lru_cache(1)
+@once
 def _load() -> _Weights:
     lines = WEIGHTS.read_text(encoding="utf-8").splitlines()
     end = lines.index("")

@@ -20,7 +20,6 @@ why (``boilerplate`` in ``words.toml``) count less than any reason beside them.
 
 from __future__ import annotations
 
-import functools
 import re
 import tomllib
 from collections import defaultdict
@@ -28,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..core.once import once
 from ..core.types import Stage
 from .phrase_language import WORDS, expanded, keys_of, pattern_of
 from .reading import Reading
@@ -84,25 +84,25 @@ class Match:
         return (self.strength, self.length + 3 * self.supported, self.supported, -self.start)
 
 
-@functools.lru_cache(1)
+@once
 def entries() -> tuple[Entry, ...]:
     """Return all entries, in file order."""
     return _load()[0]
 
 
-@functools.lru_cache(1)
+@once
 def phrases() -> tuple[Phrase, ...]:
     """Return all phrases."""
     return _load()[1]
 
 
-@functools.lru_cache(1)
+@once
 def parties() -> dict[str, str]:
     """Return the party of each meaning."""
     return {entry.meaning: entry.party for entry in entries()}
 
 
-@functools.lru_cache(1)
+@once
 def boilerplate() -> tuple[re.Pattern[str], ...]:
     """Return the patterns of words that say that a server refuses, but not why."""
     return tuple(pattern_of(expanded(text)) for text in WORDS["boilerplate"])
@@ -167,7 +167,7 @@ def _candidates(words: str) -> list[Phrase]:
     return found
 
 
-@functools.lru_cache(1)
+@once
 def _index() -> tuple[dict[str, list[Phrase]], list[Phrase]]:
     index: dict[str, list[Phrase]] = defaultdict(list)
     always: list[Phrase] = []
@@ -181,7 +181,7 @@ def _index() -> tuple[dict[str, list[Phrase]], list[Phrase]]:
     return index, always
 
 
-@functools.lru_cache(1)
+@once
 def _load() -> tuple[tuple[Entry, ...], tuple[Phrase, ...]]:
     found: list[Entry] = []
     spoken: list[Phrase] = []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import enum
-import functools
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+
+from ..core.once import once
 
 FILE = Path(__file__).with_suffix(".toml")
 
@@ -86,7 +87,7 @@ class Provider:
         return None
 
 
-@functools.lru_cache(1)
+@once
 def providers() -> tuple[Provider, ...]:
     """Return all providers, in file order. Raises :class:`ProviderDataError`."""
     entries = tomllib.loads(FILE.read_text(encoding="utf-8"))["provider"]
@@ -146,14 +147,14 @@ def _of_pattern(known: tuple[_Pattern, ...], host: str) -> tuple[Provider, Role]
     )
 
 
-@functools.lru_cache(1)
+@once
 def _patterns() -> tuple[_Pattern, ...]:
     """Return the patterns, longest first: "smtp.google.com" comes before "*.google.com"."""
     listed = sorted(patterns(), key=lambda one: (-len(one[2].replace("*", "")), one[2]))
     return tuple((_compiled(pattern), provider, role) for provider, role, pattern in listed)
 
 
-@functools.lru_cache(1)
+@once
 def _certificates() -> tuple[_Pattern, ...]:
     listed = sorted(
         ((name, provider) for provider in providers() for name in provider.certificate),
@@ -162,7 +163,7 @@ def _certificates() -> tuple[_Pattern, ...]:
     return tuple((_compiled(name), provider, Role.SUBMISSION) for name, provider in listed)
 
 
-@functools.lru_cache(1)
+@once
 def _by_name() -> dict[str, Provider]:
     return {key.casefold(): one for one in providers() for key in (one.id, one.name)}
 

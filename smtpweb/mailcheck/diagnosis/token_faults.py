@@ -6,12 +6,12 @@ than its words. Then the first rule in file order whose conditions all hold.
 
 from __future__ import annotations
 
-import functools
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..core.once import once
 from .providers import named
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ _UNSAID = frozenset({"grant refused", "grant expired", "request invalid", "clien
 _ENDED = frozenset({"grant refused", "grant revoked", "grant expired", "google grant"})
 
 
-@functools.lru_cache(1)
+@once
 def rules() -> tuple[Rule, ...]:
     """Return the rules, in file order."""
     return tuple(
@@ -105,7 +105,7 @@ def rules() -> tuple[Rule, ...]:
     )
 
 
-@functools.lru_cache(1)
+@once
 def numbers() -> dict[int, str]:
     """Return the faults by Microsoft's AADSTS number."""
     return {number: fault for fault, listed in _load()["aadsts"].items() for number in listed}
@@ -116,7 +116,7 @@ def faults() -> frozenset[str]:
     return frozenset(rule.fault for rule in rules()) | frozenset(numbers().values())
 
 
-@functools.lru_cache(1)
+@once
 def _load() -> dict[str, Any]:
     return tomllib.loads(FILE.read_text(encoding="utf-8"))
 

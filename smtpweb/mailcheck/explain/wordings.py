@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.failure import Symptom
+from ..core.once import once
 from ..core.raw_reply import RawReply
 from ..core.types import Stage
 
@@ -72,7 +72,7 @@ class Wording:
         )
 
 
-@functools.lru_cache(1)
+@once
 def _tables() -> tuple[tuple[Wording, ...], tuple[Wording, ...]]:
     data = tomllib.loads(FILE.read_text(encoding="utf-8"))
     wordings = tuple(

@@ -19,6 +19,7 @@ from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
 from ..core.failure import Symptom
+from ..core.once import once
 from ..core.options import OptionError
 from ..core.redaction import cut
 from ..core.trust import (
@@ -157,7 +158,7 @@ def _load_system(context: ssl.SSLContext, ca_file: Path | None) -> None:
         context.load_verify_locations(ca_file)
 
 
-@functools.lru_cache(1)
+@once
 def looking_context() -> ssl.SSLContext:
     """Return a context that verifies nothing, to inspect a server that was refused.
 

@@ -9,25 +9,25 @@ import json
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 from ... import __version__
 from ...errors import Sentence
+from ...mailcheck.core.once import once
 
 _FILE = Path(__file__).with_name("openapi.json")
 FORM = "application/x-www-form-urlencoded"
 
 
-@cache
+@once
 def text() -> str:
     """Return the description as served."""
     return json.dumps(document(), separators=(",", ":"))
 
 
-@cache
+@once
 def document() -> dict[str, Any]:
     """Return the description; do not modify the result."""
     loaded: dict[str, Any] = json.loads(_FILE.read_text(encoding="utf-8"))
@@ -73,7 +73,7 @@ class Call:
     curl: str
 
 
-@cache
+@once
 def calls() -> tuple[Call, ...]:
     """Return all calls, in the order of the description."""
     return tuple(

@@ -18,7 +18,7 @@ from ...database.models import Smtp
 from ...mailcheck.core.options import MECHANISMS
 from ...mailcheck.core.trust import MAX_PEM
 from ...registry import fields
-from .form_fields import LinesField, Reads, field_of, label_of
+from .form_fields import LinesField, OptionalChoice, Reads, field_of, label_of
 from .noted_fields import SecretTextField, SelectField, notes_of
 from .oauth_fields import OauthFields
 
@@ -48,7 +48,7 @@ class AdvancedFields(OauthFields):
             *(SelectChoice(name, name) for name in MECHANISMS),
         ],
         default="",
-        validators=[Optional(), Reads(fields.SMTP["mechanism"].rule)],
+        validators=[OptionalChoice(), Reads(fields.SMTP["mechanism"].rule)],
     )
     ehloname = field_of(fields.SMTP["ehloname"])
     envelopefrom = field_of(fields.SMTP["envelopefrom"])
@@ -59,7 +59,7 @@ class AdvancedFields(OauthFields):
             *(SelectChoice(str(one), str(one)) for one in settings().source_addresses),
         ],
         default="",
-        validators=[Optional(), Reads(fields.SMTP["sourceaddress"].rule)],
+        validators=[OptionalChoice(), Reads(fields.SMTP["sourceaddress"].rule)],
     )
     cacertificates = field_of(fields.SMTP["cacertificates"], PemField)
     certificatepin = field_of(fields.SMTP["certificatepin"])

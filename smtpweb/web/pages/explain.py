@@ -12,7 +12,7 @@ from ...checking import explain as operation
 from ...mailcheck.diagnosis.providers import providers
 from ..http import auth
 from ..presentation import causes
-from .form_fields import HostField
+from .form_fields import HostField, OptionalChoice
 from .forms import Form
 from .noted_fields import SelectField, TextAreaField
 
@@ -25,7 +25,7 @@ class ExplainForm(Form):
 
     text = TextAreaField(lazy_gettext("Error message, log or transcript"))
     host = HostField(lazy_gettext("SMTP server"), [Optional()])
-    provider = SelectField(lazy_gettext("Provider"), [Optional()])
+    provider = SelectField(lazy_gettext("Provider"), [OptionalChoice()])
     submit = SubmitField(lazy_gettext("Explain"))
 
     def __init__(self) -> None:

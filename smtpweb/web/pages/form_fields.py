@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from flask_babel import LazyString, lazy_gettext
 from flask_babel import gettext as _
 from wtforms import Field, ValidationError
-from wtforms.validators import DataRequired, Optional
+from wtforms.validators import DataRequired, Optional, StopValidation
 from wtforms.widgets import TextArea
 
 from ... import validators
@@ -33,12 +33,28 @@ class Reads:
 
     def __call__(self, form: Form, field: Field) -> None:
         """Parse the field; raise ``ValidationError`` if it is invalid."""
+        if field.errors:
+            return  # it is not one of the choices
         if "\ufffd" in field.data:  # Werkzeug's replacement for undecodable bytes
             raise ValidationError(_("Is not valid UTF-8 text."))
         try:
             form.accepted[form.name_of(field)] = self.rule(field.data)
         except ValueError as error:
             raise ValidationError(say(error.args[0])) from None
+
+
+class OptionalChoice:
+    """Validator of a field whose choices include "": it means that nothing is set.
+
+    ``Optional`` of WTForms would also accept blanks that are not among the choices.
+    """
+
+    field_flags: ClassVar[dict[str, bool]] = {"optional": True}
+
+    def __call__(self, _form: Form, field: Field) -> None:
+        """Skip the other validators if nothing is set; keep the error of a wrong choice."""
+        if not field.data:
+            raise StopValidation
 
 
 class LineField(StringField):

@@ -77,6 +77,7 @@ class Form(FlaskForm):
         self.restored = self.is_again or (typed is not None and posted is typed)
         self.accepted: dict[str, Any] = {}
         self.conflict = False
+        self._is_full = False
         self._refusal: TooMany | None = None
 
     def is_submitted(self) -> bool:
@@ -106,7 +107,8 @@ class Form(FlaskForm):
         elif isinstance(error, NameTaken):
             self._fields["name"].errors = [say(error.detail)]
         elif isinstance(error, EditConflict | QuotaReached):
-            self.conflict = True
+            self.conflict = isinstance(error, EditConflict)
+            self._is_full = isinstance(error, QuotaReached)
             self.form_errors.append(say(error.detail))
         elif isinstance(error, TooMany):
             self._refusal = error
@@ -151,7 +153,7 @@ class Form(FlaskForm):
         if self._refusal:
             status, headers = 429, {"Retry-After": str(self._refusal.retry_after)}
         elif self.errors:
-            status = 409 if self.conflict else 422
+            status = 409 if self.conflict or self._is_full else 422
         html = render_template(template, form=self, **context)
         return Response(html, status, headers, mimetype="text/html")
 
@@ -330,7 +332,7 @@ class AppForm(Form):
     )
     checkevery = SelectField(
         label_of(fields.APP["checkevery"]),
-        validators=[Optional(), Reads(validators.checkevery)],
+        validators=[Reads(validators.checkevery)],
         default="60",
         choices=[
             SelectChoice("0", lazy_gettext("never")),
@@ -344,7 +346,7 @@ class AppForm(Form):
     )
     emailevery = SelectField(
         label_of(fields.APP["emailevery"]),
-        validators=[Optional(), Reads(validators.emailevery)],
+        validators=[Reads(validators.emailevery)],
         default="daily",
         choices=[
             SelectChoice("never", lazy_gettext("never")),

@@ -14,7 +14,7 @@ from ...providers import oauth
 from ...registry import fields, grants, oauth_rules
 from ...registry.grants import OauthChanges
 from ..presentation.grant_labels import GRANTS
-from .form_fields import LineField, Reads, label_of, text_field
+from .form_fields import LineField, OptionalChoice, Reads, label_of, text_field
 from .forms import Form
 from .noted_fields import PasswordField, RadioField, SecretTextField, SelectField
 
@@ -51,7 +51,7 @@ class OauthFields(Form):
             SelectChoice(oauth.OTHER, lazy_gettext("Other")),
         ],
         default="",
-        validators=[Optional()],
+        validators=[OptionalChoice()],
     )
     oauthgrant = RadioField(
         label_of(fields.OAUTH["oauthgrant"]),
@@ -76,7 +76,7 @@ class OauthFields(Form):
             SelectChoice(oauth.BASIC, lazy_gettext("In a header (client_secret_basic)")),
         ],
         default="",
-        validators=[Optional()],
+        validators=[OptionalChoice()],
     )
 
     @staticmethod

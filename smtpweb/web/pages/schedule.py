@@ -10,7 +10,6 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from werkzeug.wrappers import Response as AnyResponse
 from wtforms import SelectChoice, SubmitField
-from wtforms.validators import Optional
 
 from ... import validators
 from ...accounts import users
@@ -23,7 +22,7 @@ from ..http import auth
 from ..http.i18n import say
 from . import messages
 from .blueprint import bp
-from .form_fields import text_field
+from .form_fields import OptionalChoice, text_field
 from .forms import Form
 from .noted_fields import SelectField
 
@@ -58,7 +57,7 @@ class WindowForm(Form):
         lazy_gettext("Repeats"),
         choices=[SelectChoice(name, label) for name, label in REPEATS.items()],
     )
-    smtp = SelectField(lazy_gettext("For"), validators=[Optional()], default="")
+    smtp = SelectField(lazy_gettext("For"), validators=[OptionalChoice()], default="")
     note = text_field(lazy_gettext("Why"), validators.note, required=False)
     submit = SubmitField(lazy_gettext("Add window"))
 

@@ -7,7 +7,6 @@ stored with the check.
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
@@ -15,6 +14,7 @@ from flask_babel import gettext
 
 from ...mailcheck import Report, Stage
 from ...mailcheck.core import egress
+from ...mailcheck.core.once import once
 from ...mailcheck.core.types import Notice
 from ...mailcheck.diagnosis.catalogue import causes_by_id
 from ...mailcheck.diagnosis.facts import TOKEN_REASONS, WARNINGS
@@ -123,7 +123,7 @@ def _notice(notice: Notice) -> str:
     return str(gettext(notice.text)).format_map(facts)
 
 
-@functools.cache
+@once
 def _known() -> frozenset[str]:
     return frozenset(texts())
 

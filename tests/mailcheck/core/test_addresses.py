@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import ipaddress
 import socket
 import threading
@@ -207,9 +208,7 @@ def test_own_name_is_a_full_one_or_none(monkeypatch: pytest.MonkeyPatch, tmp_pat
         ("localhost.localdomain", None),
     ):
         monkeypatch.setattr(socket, "gethostname", lambda own=own: own)
-        addresses.own_full_name.cache_clear()
-        assert addresses.own_full_name() == full
-    addresses.own_full_name.cache_clear()
+        assert inspect.unwrap(addresses.own_full_name)() == full
 
 
 @pytest.mark.parametrize("name", ["a b", "web\r\nQUIT", "[999.1.1.1]", "[nonsense]", "ü" * 70])

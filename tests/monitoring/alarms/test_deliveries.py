@@ -19,9 +19,10 @@ from smtpweb.mailcheck import EgressPolicy
 from smtpweb.monitoring.alarms import deliveries
 from smtpweb.monitoring.alarms.senders import webhook
 from tests.monitoring.alarms.conftest import Shop
-from tests.support.fake_http import DRIP, FLOOD, HANG, fake_hook
+from tests.support.fake_http import DRIP, ECHO, FLOOD, HANG, fake_hook
 from tests.support.fake_smtp import FakeServer, fake_smtp
 from tests.support.oauth_servers import fake_oauth, token
+from tests.support.people import Person
 
 
 def test_webhook_is_signed_and_carries_the_diagnosis(shop: Shop) -> None:
@@ -98,6 +99,21 @@ def test_redirect_of_a_webhook_is_not_followed(shop: Shop) -> None:
         shop.deliver()
     assert inner.requests == []
     assert "redirects are not followed" in shop.find(channel).last_result
+
+
+def test_result_of_a_webhook_does_not_show_the_secret_parts_of_its_url(
+    shop: Shop, alice: Person
+) -> None:
+    with fake_hook(ECHO) as hook:
+        channel = shop.channel("webhook", hook.url)
+        shop.lose()
+        shop.deliver()
+        tested = alice.post("/private/alarms/test", idalarm=channel)
+    assert shop.find(channel).last_result == "HTTP 404: Cannot POST /(hidden)?(hidden)"
+    for text in (tested.text, alice.get("/private/alarms/findByApp", idapp=shop.idapp).text):
+        assert "Cannot POST" in text
+        assert "s3cret" not in text
+        assert "secret-path" not in text
 
 
 @pytest.mark.parametrize(

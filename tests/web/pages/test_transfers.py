@@ -160,6 +160,7 @@ def test_limit_of_servers_holds_for_copies_and_moves(
         page = transfer(browser, smtp["_id"], button, other)
         assert page.status == 409
         assert "An app can have at most 1" in page.text
+        assert "This was changed while you were editing" not in page.text
     assert count(alice.app, Smtp) == 2
 
 

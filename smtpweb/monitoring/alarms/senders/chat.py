@@ -14,8 +14,9 @@ import sys
 from urllib.parse import urlsplit
 
 from ....config import ROOT, settings
-from ....mailcheck.core.redaction import cleaned, cut
+from ....mailcheck.core.redaction import HIDDEN, cut
 from .outcome import Attempt, Message
+from .secret_parts import hidden_in
 
 TIMEOUT = 25.0  # seconds
 # Environment variables passed on: no secrets, and no proxy, which could bypass the egress policy.
@@ -52,7 +53,7 @@ def send(url: str, message: Message) -> Attempt:
         return Attempt(False, f"No process could be started: {error.strerror}.")
     try:
         outcome = json.loads(ended.stdout)
-        result = cut(cleaned(str(outcome["result"])).replace(url, "(hidden)"), 300)
+        result = cut(hidden_in(str(outcome["result"]).replace(url, HIDDEN), url), 300)
         return Attempt(bool(outcome["delivered"]), result)
     except (ValueError, KeyError, TypeError):
         return Attempt(False, "Apprise ended without a result.")

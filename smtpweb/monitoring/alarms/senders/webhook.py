@@ -13,8 +13,9 @@ from standardwebhooks import Webhook
 
 from .... import __version__, vetted_http
 from ....config import settings
-from ....mailcheck.core.redaction import cleaned, cut
+from ....mailcheck.core.redaction import cut
 from .outcome import Attempt
+from .secret_parts import hidden_in
 
 MAX_BODY = 2048  # octets of a response that are read
 TIMEOUT = 10.0  # seconds, name resolution included
@@ -57,6 +58,6 @@ def send(url: str, secret: str, message_id: str, payload: Mapping[str, Any]) -> 
         return Attempt(True, f"HTTP {reply.status}")
     if 300 <= reply.status < 400:
         return Attempt(False, f"HTTP {reply.status}: redirects are not followed.")
-    text = cut(cleaned(reply.body.decode("utf-8", "replace")).strip(), 200)
+    text = cut(hidden_in(reply.body.decode("utf-8", "replace"), url, secret).strip(), 200)
     shown = f": {text}" if text else ""
     return Attempt(False, f"HTTP {reply.status}{shown}", gone=reply.status == _GONE)
