@@ -21,7 +21,7 @@ from smtpweb.config import MIGRATIONS, Settings
 from smtpweb.database import migrations, secret_box
 from smtpweb.database.session import Base, db
 from smtpweb.mailcheck import EgressPolicy
-from tests.support import postgres_cluster, url_rules
+from tests.support import databases, postgres_cluster, url_rules
 from tests.support.browser import Browser, signed_in
 from tests.support.databases import DATABASES
 from tests.support.people import QUICK_HASHER, Person, Visitor, make_person
@@ -31,6 +31,7 @@ KEY = secret_box.new_key()
 # The tables of a fresh installation: everything else is emptied between tests.
 _KEPT = {"alembic_version"}
 url_rules.keep_compiled()
+databases.flush_no_commits()
 
 
 def pytest_collection_finish() -> None:
