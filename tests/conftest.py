@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -34,6 +35,21 @@ url_rules.keep_compiled()
 databases.flush_no_commits()
 
 
+# In files that take long: they start programs, and wait for them.
+_STARTS_PROGRAMS = re.compile(
+    r"hromium|smtpweb_server|fresh_clone|subprocess|tests\.real|support\.deployed"
+)
+gc.disable()  # until all tests are collected, of which none is garbage
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, so that no worker is left with one at the end."""
+    slow = {
+        path: bool(_STARTS_PROGRAMS.search(path.read_text())) for path in {it.path for it in items}
+    }
+    items.sort(key=lambda item: not slow[item.path])
+
+
 def pytest_collection_finish() -> None:
     """Spare the garbage collector the thousands of tests, and have it run less often.
 
@@ -43,6 +59,7 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 10, 10)
+    gc.enable()
 
 
 def cannot_run(reason: str) -> NoReturn:

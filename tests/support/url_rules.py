@@ -28,4 +28,4 @@ def keep_compiled() -> None:
             compiled[key] = compile_builder(rule, append_unknown)
         return compiled[key]
 
-    Rule._compile_builder = kept  # type: ignore[method-assign]
+    Rule._compile_builder = kept  # type: ignore[assignment,method-assign]
