@@ -31,15 +31,23 @@ from tests.support.postgres_cluster import create_database, shared_cluster
 KEY = secret_box.new_key()
 # The tables of a fresh installation: everything else is emptied between tests.
 _KEPT = {"alembic_version"}
-url_rules.keep_compiled()
-databases.flush_no_commits()
 
 
 # In files that take long: they start programs, and wait for them.
 _STARTS_PROGRAMS = re.compile(
     r"hromium|smtpweb_server|fresh_clone|subprocess|tests\.real|support\.deployed"
 )
-gc.disable()  # until all tests are collected, of which none is garbage
+
+
+def pytest_configure() -> None:
+    """Spare all tests what none of them is about."""
+    url_rules.keep_compiled()
+    databases.flush_no_commits()
+
+
+def pytest_collection() -> None:
+    """Look for no garbage until all tests are collected: none of them is any."""
+    gc.disable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
