@@ -9,6 +9,10 @@ PIP = $(PY) -m pip --quiet --disable-pip-version-check --no-input
 CANDIDATES = $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python3.14 python)
 SUITABLE = import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 
+# Tests wait for servers about as long as they compute: four at a time, also on two cores. They
+# run in the order of tests/conftest.py, which begins with the files that take longest.
+TOGETHER = --numprocesses 4 --dist loadfile --no-loadscope-reorder
+
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
 .PHONY: help run demo test check check-postgres lint format words screenshots weights lock wheels bench fuzz
@@ -23,10 +27,10 @@ demo: .venv/demo.stamp ## Serve a demo account with sandbox SMTP servers, separa
 	@PORT='$(PORT)' exec $(PY) -m smtpweb.demo
 
 test: .venv/dev.stamp ## Run the whole test suite (ARGS=... for pytest)
-	@$(PY) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
+	@$(PY) -m pytest $(TOGETHER) $(ARGS)
 
 check-postgres: .venv/dev.stamp ## Run the whole test suite on PostgreSQL instead of on both databases
-	@SMTPWEB_TEST_DATABASE=postgresql $(PY) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
+	@SMTPWEB_TEST_DATABASE=postgresql $(PY) -m pytest $(TOGETHER) $(ARGS)
 
 check: lint test ## What must pass before a commit: format, lint, layers, types, tests
 

@@ -2,32 +2,72 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 from flask import Flask
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine
 
 from smtpweb import installation
+from smtpweb.accounts import hashing
 from smtpweb.app import create_app
 from smtpweb.checking import runner
 from smtpweb.config import MIGRATIONS, Settings
 from smtpweb.database import migrations, secret_box
 from smtpweb.database.session import Base, db
 from smtpweb.mailcheck import EgressPolicy
-from tests.support import postgres_cluster
+from tests.support import databases, postgres_cluster, url_rules
 from tests.support.browser import Browser, signed_in
 from tests.support.databases import DATABASES
-from tests.support.people import Person, Visitor, make_person
+from tests.support.people import QUICK_HASHER, Person, Visitor, make_person
 from tests.support.postgres_cluster import create_database, shared_cluster
 
 KEY = secret_box.new_key()
 # The tables of a fresh installation: everything else is emptied between tests.
 _KEPT = {"alembic_version"}
+
+
+# In files that take long: they start programs, and wait for them.
+_STARTS_PROGRAMS = re.compile(
+    r"hromium|smtpweb_server|fresh_clone|subprocess|tests\.real|support\.deployed"
+)
+
+
+def pytest_configure() -> None:
+    """Spare all tests what none of them is about."""
+    url_rules.keep_compiled()
+    databases.flush_no_commits()
+
+
+def pytest_collection() -> None:
+    """Look for no garbage until all tests are collected: none of them is any."""
+    gc.disable()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, so that no worker is left with one at the end."""
+    slow = {
+        path: bool(_STARTS_PROGRAMS.search(path.read_text())) for path in {it.path for it in items}
+    }
+    items.sort(key=lambda item: not slow[item.path])
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector the thousands of tests, and have it run less often.
+
+    Each test leaves an application with all its cycles; to look for those as often as Python does
+    by itself takes as long as to create it.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 10, 10)
+    gc.enable()
 
 
 def cannot_run(reason: str) -> NoReturn:
@@ -81,11 +121,41 @@ def _no_server_outlives_the_tests() -> Iterator[None]:
     postgres_cluster.end()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _passwords_are_hashed_quickly() -> Iterator[None]:
+    """Hash as quickly as Argon2 can; what an installation does is tested in test_hashing."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hashing, "_hasher", QUICK_HASHER)
+        patch.setattr(hashing, "DUMMY_HASH", QUICK_HASHER.hash("of nobody"))
+        yield
+
+
 @pytest.fixture(scope="session")
 def postgres_url(postgres_server: str) -> str:
     url = create_database(postgres_server, "smtpweb")
     migrate(url)
     return url
+
+
+@pytest.fixture(scope="session")
+def postgres_emptied(postgres_url: str) -> Iterator[Callable[[], None]]:
+    """A function that empties the database at ``postgres_url``.
+
+    It deletes: to truncate so many small tables takes ten times as long. It waits like TRUNCATE
+    for all transactions that an earlier test left open.
+    """
+    tables = [table for table in Base.metadata.sorted_tables if table.name not in _KEPT]
+    names = ", ".join(f'"{table.name}"' for table in tables)
+    statements = [f"LOCK TABLE {names} IN ACCESS EXCLUSIVE MODE"]
+    statements += [f'DELETE FROM "{table.name}"' for table in reversed(tables)]
+    engine = create_engine(postgres_url)
+
+    def empty() -> None:
+        with engine.begin() as connection:
+            connection.exec_driver_sql("; ".join(statements))
+
+    yield empty
+    engine.dispose()
 
 
 @pytest.fixture(params=DATABASES)
@@ -95,12 +165,8 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         path = tmp_path / "smtpweb.db"
         shutil.copy(request.getfixturevalue("sqlite_template"), path)
         return f"sqlite:///{path}"
+    request.getfixturevalue("postgres_emptied")()
     url: str = request.getfixturevalue("postgres_url")
-    tables = ", ".join(f'"{name}"' for name in Base.metadata.tables if name not in _KEPT)
-    engine = create_engine(url)
-    with engine.begin() as connection:
-        connection.execute(text(f"TRUNCATE {tables}"))
-    engine.dispose()
     return url
 
 

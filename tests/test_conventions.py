@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from smtpweb.config import ROOT
+from tests.support.threads import each_of
 
 TESTS = ROOT / "tests"
 SOURCES = [path for path in sorted(TESTS.rglob("*.py")) if "node_modules" not in path.parts]
@@ -60,3 +61,14 @@ def test_folders_of_tests_mirror_the_packages() -> None:
         folder = module.parent.relative_to(TESTS)
         if not OTHER_FOLDERS & set(folder.parts):
             assert (ROOT / "smtpweb" / folder / "__init__.py").exists(), folder
+
+
+def test_rows_that_are_proved_together_each_count() -> None:
+    def prove(number: int) -> None:
+        assert number < 2, "too many"
+
+    each_of({"one": 1}, prove)
+    with pytest.raises(AssertionError, match=r"two: .*too many") as failed:
+        each_of({"one": 1, "two": 2, "three": 3}, prove)
+    assert "three: " in str(failed.value)
+    assert "one: " not in str(failed.value)

@@ -22,6 +22,10 @@ from smtpweb.extensions import services
 from tests.support.people import PASSWORD, Person, Visitor
 from tests.support.threads import in_background, until
 
+# What installations use; while tests run, the fixtures put quicker ones in their place.
+INSTALLED_HASHER = hashing._hasher
+INSTALLED_DUMMY_HASH = hashing.DUMMY_HASH
+
 
 class Hasher:
     """In place of the real one: counts, and goes on only when it may."""
@@ -90,6 +94,11 @@ def test_login_beyond_the_slots_and_the_queue_is_refused_at_once(
     assert matches()
 
 
+def test_dummy_hash_has_the_parameters_of_a_real_one() -> None:
+    assert not INSTALLED_HASHER.check_needs_rehash(INSTALLED_DUMMY_HASH)
+    assert INSTALLED_HASHER.check_needs_rehash(hashing.DUMMY_HASH), "not what installations use"
+
+
 @pytest.mark.parametrize("name", ["nobody", "al\x00ice", "ali\u200bce", "x" * 5000, "\ud800"])
 def test_unknown_name_costs_a_hash_like_a_known_one(
     hasher: Hasher, alice: Person, inside: None, name: str
@@ -156,8 +165,9 @@ print(resident())
 
 
 def test_hash_of_older_parameters_is_renewed_when_its_owner_signs_in(
-    app: Flask, alice: Person, inside: None
+    app: Flask, alice: Person, inside: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(hashing, "_hasher", INSTALLED_HASHER)
     older = PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1).hash(PASSWORD)
     db.session.get_one(User, alice.user_id).password_hash = older
     db.session.commit()

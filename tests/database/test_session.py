@@ -21,7 +21,7 @@ from smtpweb.database import session
 from smtpweb.database.models import App, User
 from smtpweb.database.session import db, engine_options, fetch, now, writing
 from tests.support.browser import signed_in
-from tests.support.databases import ON_POSTGRESQL, ON_SQLITE
+from tests.support.databases import ON_POSTGRESQL, ON_SQLITE, flushed_commits
 from tests.support.people import Person
 from tests.support.threads import at_once
 
@@ -272,7 +272,8 @@ def test_full_disk_is_a_503_and_reads_go_on(alice: Person, app: Flask) -> None:
 
 @ON_SQLITE
 def test_sqlite_is_opened_with_its_pragmas(app: Flask, inside: None) -> None:
-    with db.engine.connect() as connection:
+    db.engine.dispose()  # of the connection that does not wait for the disk
+    with flushed_commits(), db.engine.connect() as connection:
         for pragma, value in (("journal_mode", "wal"), ("foreign_keys", 1), ("synchronous", 2)):
             assert connection.exec_driver_sql(f"PRAGMA {pragma}").scalar() == value
 

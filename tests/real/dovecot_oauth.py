@@ -75,7 +75,7 @@ def authorization_server() -> Iterator[AuthorizationServer]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Endpoint) as serving:
         state = AuthorizationServer(serving.server_port)
-        thread = threading.Thread(target=serving.serve_forever, daemon=True)
+        thread = threading.Thread(target=serving.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         try:
             yield state

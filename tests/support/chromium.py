@@ -38,6 +38,7 @@ RULES = {
     "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
 }
 DESKTOP: ViewportSize = {"width": 1280, "height": 900}
+expect.set_options(timeout=15_000)  # milliseconds, for a busy machine; what is there does not wait
 
 
 @contextmanager

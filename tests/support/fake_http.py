@@ -74,7 +74,7 @@ def fake_hook(*answers: Any) -> Iterator[FakeHook]:
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     hook.port = server.server_port
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
         yield hook

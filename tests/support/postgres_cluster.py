@@ -47,12 +47,17 @@ class PostgresCluster:
 
 def create_database(server: str, name: str) -> str:
     """Create a fresh, empty database on the server with this URL and return its URL."""
+    run(server, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)', f'CREATE DATABASE "{name}"')
+    return server.format(name)
+
+
+def run(server: str, *statements: str) -> None:
+    """Run statements, each on its own, as the owner of the server with this URL."""
     engine = create_engine(server.format("postgres"), isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        connection.execute(text(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
-        connection.execute(text(f'CREATE DATABASE "{name}"'))
+        for statement in statements:
+            connection.execute(text(statement))
     engine.dispose()
-    return server.format(name)
 
 
 _shared = ExitStack()
@@ -84,6 +89,8 @@ def postgres_cluster() -> Iterator[PostgresCluster]:
         server = get_server(folder, cleanup_mode="delete")
     cluster = PostgresCluster(server)
     try:
+        # Its data survives a crash of the server, and need not survive one of the machine.
+        run(cluster.url, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
         yield cluster
     finally:
         with warnings.catch_warnings():

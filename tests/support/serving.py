@@ -18,9 +18,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy import create_engine
+
 from smtpweb.__main__ import gunicorn
 from smtpweb.config import ROOT
 from smtpweb.database import secret_box
+from smtpweb.database.models import Installation
+from smtpweb.database.session import Base
 from tests.support.databases import DATABASES
 from tests.support.postgres_cluster import shared_cluster
 
@@ -99,9 +103,17 @@ class Program:
 
 @contextmanager
 def program(
-    command: Sequence[str], *, env: Mapping[str, str], log: Path, cwd: Path = ROOT
+    command: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    log: Path,
+    cwd: Path = ROOT,
+    at_once: bool = False,
 ) -> Iterator[Program]:
-    """Run a program; finally kill its whole group, whatever happened."""
+    """Run a program; finally kill its whole group, whatever happened.
+
+    ``at_once``: without a chance to end by itself, which takes gunicorn seconds.
+    """
     with log.open("wb") as file:
         process = subprocess.Popen(
             command,
@@ -115,11 +127,11 @@ def program(
     try:
         yield Program(process, log)
     finally:
-        _end(process)
+        _end(process, (signal.SIGKILL,) if at_once else (signal.SIGTERM, signal.SIGKILL))
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    for number in (signal.SIGTERM, signal.SIGKILL):
+def _end(process: subprocess.Popen[bytes], signals: Sequence[signal.Signals]) -> None:
+    for number in signals:
         try:
             os.killpg(process.pid, number)
         except ProcessLookupError:
@@ -140,7 +152,8 @@ def smtpweb_server(folder: Path, **settings: str) -> Iterator[tuple[str, Program
         flask(env, "db", "upgrade")
     else:
         migrate(folder, env)
-    with program(gunicorn(), env=env, log=folder / "smtpweb.log") as served:
+    log = folder / "smtpweb.log"
+    with program(gunicorn(), env=env, log=log, at_once=True) as served:
         served.wait_for(lambda: "smtpweb is ready" in served.output)
         yield f"http://127.0.0.1:{port}", served
 
@@ -151,6 +164,16 @@ def migrate(folder: Path, env: Mapping[str, str]) -> None:
         (folder / "smtpweb.db").write_bytes(_migrated())
     else:
         flask(env, "db", "upgrade")
+
+
+def empty(folder: Path) -> None:
+    """Make the installation in ``folder`` as it was at its first start, while it serves."""
+    engine = create_engine(database_of(folder))
+    with engine.begin() as connection:
+        for table in reversed(Base.metadata.sorted_tables):
+            if table is not Installation.__table__:  # the canary of its keys
+                connection.execute(table.delete())
+    engine.dispose()
 
 
 @functools.cache

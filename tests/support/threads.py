@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+Row = TypeVar("Row")
 
 
 def at_once(count: int, work: Callable[[int], Any]) -> list[Any]:
@@ -23,6 +26,15 @@ def at_once(count: int, work: Callable[[int], Any]) -> list[Any]:
     for thread in threads:
         thread.join()
     return answers
+
+
+def each_of(rows: Mapping[str, Row], prove: Callable[[Row], None]) -> None:
+    """Prove all rows at the same time, for those that wait for seconds; name all that fail."""
+    with ThreadPoolExecutor(len(rows)) as pool:
+        begun = {name: pool.submit(prove, row) for name, row in rows.items()}
+    errors = {name: one.exception() for name, one in begun.items()}
+    failed = [f"{name}: {error!r}" for name, error in errors.items() if error]
+    assert not failed, "\n\n".join(failed)
 
 
 def in_background(work: Callable[[], Any]) -> tuple[threading.Thread, list[Any]]:

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser as Chromium
 
 from tests.support.chromium import chromium_browser
 from tests.support.fake_smtp import FakeServer, fake_smtp
-from tests.support.serving import Program, smtpweb_server
+from tests.support.serving import Program, empty, smtpweb_server
 
 
 @pytest.fixture(scope="module")
@@ -19,13 +19,30 @@ def chromium() -> Iterator[Chromium]:
         yield browser
 
 
+@pytest.fixture(scope="module")
+def _serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str, Program]]:
+    """An installation that may check loopback: its folder, its URL and its program."""
+    folder = tmp_path_factory.mktemp("served")
+    with smtpweb_server(folder, SMTPWEB_EGRESS_ALLOW="127.0.0.0/8", SMTPWEB_EGRESS_PORTS="*") as (
+        url,
+        program,
+    ):
+        yield folder, url, program
+
+
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[tuple[str, Program]]:
-    """A fresh installation that may check loopback."""
-    with smtpweb_server(
-        tmp_path, SMTPWEB_EGRESS_ALLOW="127.0.0.0/8", SMTPWEB_EGRESS_PORTS="*"
-    ) as server:
-        yield server
+def served(_serving: tuple[Path, str, Program]) -> tuple[str, Program]:
+    """The installation of this module, without what an earlier test has left in its database."""
+    folder, url, program = _serving
+    assert program.process.poll() is None, f"an earlier test has ended it:\n{program.output}"
+    empty(folder)
+    return url, program
+
+
+@pytest.fixture
+def served_folder(_serving: tuple[Path, str, Program]) -> Path:
+    """The folder of the installation that is served."""
+    return _serving[0]
 
 
 @pytest.fixture

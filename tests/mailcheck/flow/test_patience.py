@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -12,22 +13,31 @@ from smtpweb.mailcheck.core.redaction import Secrets
 from smtpweb.mailcheck.protocol import connection, delivery
 from tests.support.drivers import Check
 from tests.support.fake_smtp import SILENCE, EachConnection, Slowly, fake_smtp
+from tests.support.threads import each_of
 
 
-@pytest.mark.parametrize("capabilities", [[], ["PIPELINING"]])
-@pytest.mark.parametrize("verb", ["connect", "EHLO", "MAIL", "RCPT", "DATA", "dot"])
-def test_server_may_take_most_of_the_deadline_for_one_reply(
-    check: Check, verb: str, capabilities: list[str]
-) -> None:
+def test_server_may_take_most_of_the_deadline_for_one_reply(check: Check) -> None:
     """Tarpits answer late on purpose, content filters because they have much to do."""
-    good = {"connect": "220 hi", "EHLO": "250 hi", "DATA": "354 go"}.get(verb, "250 ok")
-    if verb == "EHLO" and capabilities:
-        good = "250-hi\r\n250 PIPELINING"
-    with fake_smtp(replies={verb: Slowly(1.0, good)}, capabilities=capabilities) as server:
-        report = check(server.target(timeout=1.8, other_modes=()))
-    assert report.accepted, report.transcript
-    assert report.warnings == ()  # a slow server is no liar
-    assert len(server.mails) == 1
+
+    def prove(row: tuple[str, list[str]]) -> None:
+        verb, capabilities = row
+        good = {"connect": "220 hi", "EHLO": "250 hi", "DATA": "354 go"}.get(verb, "250 ok")
+        if verb == "EHLO" and capabilities:
+            good = "250-hi\r\n250 PIPELINING"
+        with fake_smtp(replies={verb: Slowly(1.0, good)}, capabilities=capabilities) as server:
+            report = check(server.target(timeout=1.8, other_modes=()))
+        assert report.accepted, report.transcript
+        assert report.warnings == ()  # a slow server is no liar
+        assert len(server.mails) == 1
+
+    verbs = ("connect", "EHLO", "MAIL", "RCPT", "DATA", "dot")
+    each_of(
+        {
+            f"{verb} with {capabilities}": (verb, capabilities)
+            for verb, capabilities in itertools.product(verbs, ([], ["PIPELINING"]))
+        },
+        prove,
+    )
 
 
 def test_reply_may_take_more_than_fifteen_seconds() -> None:
@@ -40,24 +50,25 @@ def test_reply_may_take_more_than_fifteen_seconds() -> None:
     assert line.limit() == 130.0
 
 
-@pytest.mark.parametrize(
-    ("knobs", "code"),
-    [
-        ({"replies": {"connect": SILENCE}}, "SMTP_GREETING_SILENT"),
-        ({"replies": {"EHLO": SILENCE}}, "SMTP_SILENT"),
-        ({"replies": {"RCPT": SILENCE}, "capabilities": []}, "SMTP_SILENT"),
-        ({"replies": {"RCPT": SILENCE}}, "SMTP_SILENT"),
-        ({"replies": {"dot": SILENCE}}, "SMTP_VERDICT_MISSING"),
-    ],
-)
-def test_setting_is_named_where_the_deadline_was_the_limit(
-    check: Check, knobs: dict[str, Any], code: str
-) -> None:
-    with fake_smtp(**knobs) as server:
-        report = check(server.target(timeout=0.9, other_modes=()))
-    assert report.code == code
-    assert "0.9 s" in report.advice[-1]
-    assert "SMTPWEB_CHECK_TIMEOUT" in report.advice[-1]
+SILENT: dict[str, tuple[dict[str, Any], str]] = {
+    "no greeting": ({"replies": {"connect": SILENCE}}, "SMTP_GREETING_SILENT"),
+    "EHLO": ({"replies": {"EHLO": SILENCE}}, "SMTP_SILENT"),
+    "RCPT": ({"replies": {"RCPT": SILENCE}, "capabilities": []}, "SMTP_SILENT"),
+    "RCPT, pipelined": ({"replies": {"RCPT": SILENCE}}, "SMTP_SILENT"),
+    "the dot": ({"replies": {"dot": SILENCE}}, "SMTP_VERDICT_MISSING"),
+}
+
+
+def test_setting_is_named_where_the_deadline_was_the_limit(check: Check) -> None:
+    def prove(row: tuple[dict[str, Any], str]) -> None:
+        knobs, code = row
+        with fake_smtp(**knobs) as server:
+            report = check(server.target(timeout=0.9, other_modes=()))
+        assert report.code == code
+        assert "0.9 s" in report.advice[-1]
+        assert "SMTPWEB_CHECK_TIMEOUT" in report.advice[-1]
+
+    each_of(SILENT, prove)
 
 
 def test_setting_is_not_named_where_the_server_failed_in_time(check: Check) -> None:

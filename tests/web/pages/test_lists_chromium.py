@@ -37,7 +37,7 @@ def add_smtps(folder: Path, *, port: int = 25, host: str = "", count: int = len(
 
 @pytest.fixture
 def listed(
-    chromium: Browser, served: tuple[str, Program], tmp_path: Path
+    chromium: Browser, served: tuple[str, Program], served_folder: Path
 ) -> Iterator[Callable[..., Page]]:
     """Opens a tab with the list of four SMTPs; the first tab makes them."""
     url, program = served
@@ -45,7 +45,7 @@ def listed(
         tab = Watched(first)
         tab.set_up(url, program)
         tab.make_app()
-        add_smtps(tmp_path)
+        add_smtps(served_folder)
         cookies, address = first.storage_state(), tab.page.url
     contexts: list[BrowserContext] = []
     tabs: list[Watched] = []
@@ -185,10 +185,10 @@ def test_buttons_without_scripts_load_the_page_anew(listed: Callable[..., Page])
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
 def test_selected_smtps_are_checked_at_once(
-    listed: Callable[..., Page], smtp: FakeServer, tmp_path: Path, scripts: bool
+    listed: Callable[..., Page], smtp: FakeServer, served_folder: Path, scripts: bool
 ) -> None:
     for _number in range(2):
-        add_smtps(tmp_path, host=smtp.host, port=smtp.port, count=1)
+        add_smtps(served_folder, host=smtp.host, port=smtp.port, count=1)
     page = listed("", java_script_enabled=scripts)
     for box in page.get_by_role("checkbox", name=f"Select {smtp.host}").all():
         box.check()
@@ -204,7 +204,7 @@ def test_selected_smtps_are_checked_at_once(
     page.get_by_role("button", name="Check 2 selected" if scripts else "Check selected").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Checks of shop")
     with ThreadPoolExecutor(1) as beside:  # the browser has an event loop in this thread
-        app = create_app(settings_for(database_of(tmp_path)))
+        app = create_app(settings_for(database_of(served_folder)))
         assert beside.submit(work, app).result() == 2
         with app.app_context():
             db.engine.dispose()
