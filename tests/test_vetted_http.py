@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from smtpweb import vetted_http
+from smtpweb.vetted_http import transport
 from tests.support.threads import at_once
 
 
@@ -19,10 +19,10 @@ def test_tls_context_is_created_once_for_all_threads(monkeypatch: pytest.MonkeyP
         time.sleep(0.1)  # so that all others arrive meanwhile
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
-    vetted_http._context_of.cache_clear()
+    transport._context_of.cache_clear()
     monkeypatch.setattr(ssl, "create_default_context", create)
     try:
-        assert len(set(at_once(8, lambda _: vetted_http._context(None)))) == 1
+        assert len(set(at_once(8, lambda _: transport._context(None)))) == 1
     finally:
-        vetted_http._context_of.cache_clear()
+        transport._context_of.cache_clear()
     assert len(created) == 1

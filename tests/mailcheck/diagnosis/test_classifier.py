@@ -77,7 +77,7 @@ def test_meaning_that_was_not_learned_yet_is_left_to_its_phrases(
     assert evidence.settle((match("virus"),), {"spam": 0.99}) == match("virus")
 
 
-def test_nothing_is_estimated_of_a_reply_that_says_no_cause() -> None:
+def test_reply_that_says_no_cause_gets_none() -> None:
     assert evidence.settle((), {classifier.NONE: 0.99}) is None
     assert found("data", "554 Transaction failed").id == "SMTP_DATA_REFUSED"
 
