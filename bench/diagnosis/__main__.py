@@ -1,7 +1,7 @@
 """``python -m bench.diagnosis``: right, generic and misleading per label, and the confusions.
 
-Exits with 1 where a figure is under its floor. The rows that are held back are only counted: what
-holds for the seen part alone is over-fitted.
+Exits with 1 where a figure is under its floor. The rows that are held back are only counted: the
+seen part is what phrases and classifier were taught, and says little of a reply of tomorrow.
 """
 
 from __future__ import annotations
@@ -34,13 +34,14 @@ from .wrappers import FIRST_LINE_ALONE, WRAPPERS, Said
 FLOOR_RIGHT = 0.88
 CEILING_MISLEADING = 0.02
 FLOOR_SUBMISSION = 0.97
-FLOOR_COUNTED, CEILING_COUNTED = 0.80, 0.06  # of the rows that are only counted
+FLOOR_COUNTED, CEILING_COUNTED = 0.82, 0.05  # of the rows that are only counted
 # The same for fresh.tsv and collected.tsv, which leave the common words out
-FLOOR_FRESH, CEILING_FRESH = 0.70, 0.08
+FLOOR_FRESH, CEILING_FRESH = 0.78, 0.08
+FLOOR_SUBMITTED, CEILING_SUBMITTED = 0.85, 0.03  # the same for what submission servers say
 FLOOR_SIDE, FLOOR_TEMPORARY = 0.95, 0.97
 FLOOR_WRAPPED = 0.97  # replies in a wrapper that lead to the cause of the reply alone
 MAX_EXPLAIN_GAP = 0.02  # by which ``explain`` may be less right than the check
-MAX_GAP = 0.10  # between the seen and the held-back part
+MAX_GAP = 0.10  # by which the held-back part may be less right than FLOOR_RIGHT
 
 
 def main() -> int:
@@ -109,13 +110,22 @@ def main() -> int:
             figures = ", ".join(f"{verdict} {share[verdict]:.1%}" for verdict in VERDICTS)
             print(f"{name:18} {verdicts[part].total():4} replies: {figures}")
         counted_shares[file] = share
+    counted_rows = [row for row in (*unseen(), *found(), *fresh(), *collected()) if row.counted]
+    submitted = measured(row for row in counted_rows if row.host != "mx")[True]
+    of_submitted = shares_of(submitted)
+    total = scores[True] + measured(counted_rows)[True]
+    for name, verdict_counts in (("submission, counted", submitted), ("all counted", total)):
+        figures = ", ".join(f"{it} {share:.1%}" for it, share in shares_of(verdict_counts).items())
+        print(f"{name:18} {verdict_counts.total():4} replies: {figures}")
     print("\nconfusions (replies that are only counted)")
     for (label, code), times in confused.most_common(10):
         print(f"{times:3}  {label[:60]:60}  {code}")
     fine = (
         shares[False]["right"] >= FLOOR_RIGHT
         and shares[False]["misleading"] <= CEILING_MISLEADING
-        and shares[True]["right"] >= shares[False]["right"] - MAX_GAP
+        and shares[True]["right"] >= FLOOR_RIGHT - MAX_GAP
+        and of_submitted["right"] >= FLOOR_SUBMITTED
+        and of_submitted["misleading"] <= CEILING_SUBMITTED
         and of_submission["right"] >= FLOOR_SUBMISSION
         and explained_share["right"] >= shares[False]["right"] - MAX_EXPLAIN_GAP
         and right_of["side"] >= FLOOR_SIDE
