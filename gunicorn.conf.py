@@ -12,6 +12,7 @@ from smtpweb.checking import runner
 from smtpweb.config import load
 from smtpweb.database.session import cause, db
 from smtpweb.errors import ConfigError
+from smtpweb.mailcheck.diagnosis import matcher
 
 try:
     _settings = load()
@@ -60,6 +61,7 @@ def on_starting(server):
     """Check in the master process that this installation can serve."""
     app = server.app.wsgi()
     deferred.load()  # here, so that workers share it
+    matcher.prepare()
     with app.app_context():
         try:
             installation.make_ready()

@@ -76,6 +76,11 @@ class Understanding:
     meanings: tuple[Match, ...] = ()
 
 
+def prepare() -> None:
+    """Read phrases, weights and causes, which the first diagnosis would else need a second for."""
+    diagnose(Seen(Stage.RCPT, Symptom.REFUSED, RawReply(550, (b"5.1.1 No such mailbox",))))
+
+
 def understand(seen: Seen) -> Understanding:
     """Parse the reply of ``seen`` and look up its words."""
     if seen.reply is None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import string
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from smtpweb.config import ROOT
 from smtpweb.mailcheck import Side, Stage
 from smtpweb.mailcheck.core.failure import Symptom
 from smtpweb.mailcheck.diagnosis.catalogue import FOLDER, Cause, causes, table
@@ -106,3 +109,25 @@ def test_reply_made_to_waste_our_time_is_only_looked_at_in_part() -> None:
     """Some patterns look ahead; the words behind the first thousand letters name no cause."""
     text = "xyzzy " * 300 + "relay access denied"
     assert diagnose(seen({"stage": "rcpt", "reply": f"550 {text}"})).id == "SMTP_RCPT_REFUSED"
+
+
+_READ_BEFORE_A_FORK = """
+from pathlib import Path
+from smtpweb.mailcheck import Stage
+from smtpweb.mailcheck.core.failure import Symptom
+from smtpweb.mailcheck.diagnosis.matcher import Seen, diagnose, prepare
+from tests.support.replies import reply_of
+if {prepared}:
+    prepare()
+del Path.read_text, Path.read_bytes
+print(diagnose(Seen(Stage.DATA, Symptom.REFUSED, reply_of("554 This message looks like spam"))).id)
+"""
+
+
+@pytest.mark.parametrize("prepared", [True, False])
+def test_diagnosis_reads_no_file_once_it_is_prepared(prepared: bool) -> None:
+    code = _READ_BEFORE_A_FORK.format(prepared=prepared)
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (ran.stdout == "SMTP_DATA_SPAM\n") is prepared, ran.stderr
