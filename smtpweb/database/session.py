@@ -155,16 +155,17 @@ def engine_options(url: str) -> dict[str, Any]:
 def _before_connect(
     dialect: Dialect, _record: Any, arguments: tuple[Any, ...], _options: dict[str, Any]
 ) -> None:
-    """Make an SQLite database private, whatever the umask: it holds digests and addresses.
+    """Make an SQLite database private: it holds digests and addresses."""
+    name = str(arguments[0]) if dialect.name == "sqlite" else ""
+    if name and not name.startswith((":memory:", "file:")):
+        make_private(Path(name))
+
+
+def make_private(path: Path) -> None:
+    """Make an SQLite file private, whatever the umask, and create it if there is none.
 
     SQLite gives the files beside it (-wal, -shm, -journal) the mode of the database.
     """
-    if dialect.name != "sqlite":
-        return
-    name = str(arguments[0])
-    if not name or name.startswith((":memory:", "file:")):
-        return
-    path = Path(name)
     with suppress(OSError):  # no such folder, or not our file: connecting will report it
         # Only a new file is opened here. Closing a file drops all POSIX locks of this process on
         # it; another process could then remove SQLite's log while we write to it.

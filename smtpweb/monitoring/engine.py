@@ -25,7 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ..config import Settings
 from ..database.models import new_id
-from ..database.session import cause, db, now
+from ..database.session import cause, db, make_private, now
 from . import alarms, claims, clock, housekeeping, schedule, workers
 from .carrier import Carrier
 
@@ -53,6 +53,7 @@ def make_huey(settings: Settings) -> Huey:
         )
         return RedisHuey(NAME, connection_pool=pool, **options)
     settings.queue_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(settings.queue_file)
     return SqliteHuey(NAME, filename=str(settings.queue_file), **options)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -90,6 +91,7 @@ def test_jobs_in_redis_are_signed_and_hold_no_secret(tmp_path: Path) -> None:
     place = Installation(tmp_path)
     settings = services(place.app).settings
     huey = engine.make_huey(settings)
+    assert stat.S_IMODE(settings.queue_file.stat().st_mode) == 0o600
     assert type(huey.serializer).__name__ == "SignedSerializer"
     forged = engine.make_huey(load(place.settings | {"SMTPWEB_SECRET_KEY": "another secret key"}))
     with pytest.raises(ValueError):

@@ -53,7 +53,9 @@ def fault_of(failure: TokenFailure, *, pasted_id: bool) -> tuple[str, int | None
 
     ``pasted_id``: the secret that was sent has the form of a secret's ID.
     """
-    if failure.network:
+    # The page of a proxy for an overloaded server is no JSON either, and passes
+    is_busy = failure.status is not None and (failure.status == 429 or failure.status >= 500)
+    if failure.network and not (is_busy and failure.network == "not json"):
         return str(failure.network), None
     for number in failure.error_codes:
         fault = numbers().get(number)

@@ -154,6 +154,17 @@ def test_network_fault_leads_to_its_cause(network: NetworkFault, code: str) -> N
     assert found.id == f"SMTP_TOKEN_{code}"
 
 
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(429, "THROTTLED"), (500, "SERVER_TROUBLE"), (503, "SERVER_TROUBLE"), (403, "NOT_JSON")],
+)
+def test_page_of_an_overloaded_endpoint_is_temporary(status: int, code: str) -> None:
+    found = diagnose_token_error(
+        TokenFailure(network=NetworkFault.NOT_JSON, host="login.example", status=status)
+    )
+    assert (found.id, found.temporary) == (f"SMTP_TOKEN_{code}", code != "NOT_JSON")
+
+
 def test_network_faults_all_have_a_cause() -> None:
     assert set(NETWORK) == set(NetworkFault) - {NetworkFault.NONE}
 
