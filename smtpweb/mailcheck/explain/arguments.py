@@ -11,9 +11,16 @@ import re
 from .found_secrets import FoundSecrets
 
 _WORD = r"((?:\"(?:\\.|[^\"\\\n])*\"|'[^'\n]*'|\\[^\n]|[^\s\"'\\])+)"  # of a shell, quoted or not
+_OPTION_NAME = (
+    r"(?:^|[\s\"'\[(,])(?:--?(?:[\w-]{0,40}(?:pass(?:word|wd|phrase)?|pwd|token|secret|api-?key|bearer"
+    r"|credentials?)[\w-]{0,20})|-ap|-xp|-pw|-AsPlainText)"
+)
 _OPTION = re.compile(
-    r"((?:^|[\s\"'\[(,])(?:--?(?:[\w-]{0,40}(?:pass(?:word|wd|phrase)?|pwd|token|secret|api-?key|bearer"
-    r"|credentials?)[\w-]{0,20})|-ap|-xp|-pw|-AsPlainText)(?:[\"']?[ \t,]{1,8}(?!-)|=))" + _WORD,
+    rf"({_OPTION_NAME}(?:[\"']?[ \t,]{{1,8}}(?!-)|=))" + _WORD, re.IGNORECASE | re.MULTILINE
+)
+# In the list of a program, unlike in a shell, a single quote can be escaped
+_LISTED = re.compile(
+    rf"({_OPTION_NAME}[\"'][ \t]{{0,4}},[ \t]{{0,4}})('(?:\\.|[^'\\\n])*')",
     re.IGNORECASE | re.MULTILINE,
 )
 _SWAKS = re.compile(r"((?:^|\s)-[ax]p[ \t]{1,8})" + _WORD, re.MULTILINE)
@@ -114,7 +121,7 @@ def hidden(text: str, secrets: FoundSecrets) -> str:
     """Return ``text`` without credentials in URLs, options, calls, and such lines."""
     text = re.sub(r"\S+", lambda found: _urls(found[0], secrets), text)
     text = _USER.sub(lambda found: found[1] + _after_colon(found[2], secrets), text)
-    for pattern in (_SWAKS, _OPTION, _PROGRAM, _POWERSHELL, _DOVEADM):
+    for pattern in (_SWAKS, _LISTED, _OPTION, _PROGRAM, _POWERSHELL, _DOVEADM):
         text = pattern.sub(lambda found: found[1] + _word(found[2], secrets), text)
     text = _ENCODER.sub(
         lambda found: (found[1] or found[3]) + _word(found[2] or found[4], secrets), text

@@ -34,6 +34,7 @@ _TYPE = re.compile(r"[A-Za-z_][\w.?|<>\[\]]{0,40}[ \t]*=[ \t]*(?=[\"'`@$])")
 _PREFIX = re.compile(r"(?:[bruf]{1,2}|[@$]{1,2})?(?=[\"'`])", re.IGNORECASE)
 _OPEN = re.compile(_QUOTE)
 _CLOSED_BY = {"“": "”", "„": "“", "‘": "’", "«": "»"}
+_YAML_ITEM = re.compile(r"(?:.*\s)?- '[\w.-]+[=:]")  # - 'SMTP_PASSWORD=...'
 _JOINED = re.compile(r"\s*(?:\+|\.\.?|&|\\\n)\s*(?=[\"'`])|(?=\\?[\"'])")
 _BLOCK = re.compile(r"[|>][+-]?[0-9]?[ \t]*\n")
 _FURTHER_LINE = re.compile(r"[ \t]*\r?\n[ \t]+(?=[\"'`])")
@@ -222,12 +223,15 @@ def _quoted(text: str, opened: re.Match[str]) -> _Span:
 def _closing(text: str, start: int, line_end: int, quote: str) -> int:
     """Return where the closing ``quote`` is; the end of the line if there is none."""
     at = start
+    # In a single-quoted item of YAML, a backslash is an ordinary character
+    is_yaml = quote == "'" and _YAML_ITEM.match(text, text.rfind("\n", 0, start) + 1) is not None
     while True:
         at = text.find(quote, at, line_end)
         if at < 0:
             return line_end
-        if at > start and text[at - 1] == "\\":
-            at += 1  # escaped
+        if at > start and text[at - 1] == "\\" and not is_yaml:
+            # No letter follows a string: there, the backslash is one of YAML or SQL
+            at += 2 if text.startswith(quote, at + 1) and text[at + 2 : at + 3].isalnum() else 1
         elif at > start and text.startswith(quote, at + len(quote)) and len(quote) == 1:
             at += 2  # doubled
         else:

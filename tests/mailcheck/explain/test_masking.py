@@ -6,7 +6,7 @@ import base64
 import re
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from smtpweb.mailcheck.explain.explanation import explain, readable
@@ -197,6 +197,9 @@ _BARE_SECRET = st.text(
 
 @settings(max_examples=400, deadline=None)
 @given(st.sampled_from(sorted(QUOTED)), _ANY_SECRET, st.sampled_from(["", "535 5.7.8 no\n", "x "]))
+@example("docker-compose list", "q70000\\'Z9x", "")
+@example("docker-compose list", "q70000\\', Z9x", "x ")
+@example("argument list", "q70000'\"Z9x", "")
 def test_quoted_secret_of_any_letters_is_masked(holder: str, secret: str, before: str) -> None:
     shown = _shown(f"{before}{QUOTED[holder](secret)}\n535 5.7.8 no")
     assert secret not in shown and "q7" not in shown and "Z9x" not in shown
