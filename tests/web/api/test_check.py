@@ -100,7 +100,7 @@ def test_failure_answers_406_disables_and_counts(alice: Person, idapp: str) -> N
     [
         ("535 5.7.8 authentication failed", "likely",
          ["SMTP_AUTH_APP_PASSWORD", "SMTP_AUTH_NOT_ENABLED"]),
-        ("535 Zonk", "unclear", []),
+        ("535 Zonk", "unclear", ["SMTP_AUTH_WRONG_CREDENTIALS"]),
         ("535 5.7.9 Application-specific password required", "certain", []),
     ],
 )  # fmt: skip
