@@ -6,7 +6,7 @@ exist.
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Select, SQLColumnExpression, and_, select
+from sqlalchemy import BindParameter, ColumnElement, Select, SQLColumnExpression, and_, select
 from sqlalchemy.orm import InstrumentedAttribute, contains_eager
 
 from ..database.models import AlarmChannel, App, Check, Smtp
@@ -55,7 +55,7 @@ def visible_checks(user_id: str) -> Select[Check]:
     )
 
 
-def visible_channels(user_id: str) -> Select[AlarmChannel]:
+def visible_channels(user_id: str | BindParameter[str]) -> Select[AlarmChannel]:
     """Select the alarm channels that the user may see, with the app of each, if any."""
     return (
         select(AlarmChannel)

@@ -11,11 +11,12 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import Select, bindparam, delete, select
 
 from ..database.models import UndoableAct, new_id
 from ..database.session import db, now
 from ..errors import NotFound
+from ..mailcheck.core.once import once
 
 KEPT = timedelta(minutes=10)
 
@@ -68,16 +69,22 @@ def take(user_id: str, act_id: str) -> UndoableAct:
 
 def deletions(user_id: str, app_id: str | None = None) -> Sequence[UndoableAct]:
     """Return the user's deletions that can be undone, newest first, or those in this app."""
-    acts = db.session.scalars(
+    acts = db.session.scalars(_deletions(), {"user_id": user_id, "since": now() - KEPT})
+    return [act for act in acts if app_id is None or act.facts["app"] == app_id]
+
+
+@once
+def _deletions() -> Select[UndoableAct]:
+    """Select a user's deletions since a time: built once, as every list shows them."""
+    return (
         select(UndoableAct)
         .where(
-            UndoableAct.user_id == user_id,
+            UndoableAct.user_id == bindparam("user_id"),
             UndoableAct.kind.in_(DELETIONS),
-            UndoableAct.created > now() - KEPT,
+            UndoableAct.created > bindparam("since"),
         )
         .order_by(UndoableAct.created.desc(), UndoableAct.id)
     )
-    return [act for act in acts if app_id is None or act.facts["app"] == app_id]
 
 
 def forget_old() -> None:

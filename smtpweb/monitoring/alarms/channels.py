@@ -11,7 +11,7 @@ import sys
 from typing import TypedDict
 from urllib.parse import urlsplit
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import Select, bindparam, func, or_, select
 
 from ... import installation, validators
 from ...accounts.ownership import visible_channels
@@ -21,6 +21,7 @@ from ...database.models import AlarmChannel, User, new_id
 from ...database.session import db, now, writing
 from ...errors import BadInput, NotFound, QuotaReached, Sentence
 from ...mailcheck.core.addresses import parse_host
+from ...mailcheck.core.once import once
 from ...registry import apps
 from ...registry.idempotency import Once, claim
 from . import deliveries, events, quiet_hours
@@ -73,15 +74,26 @@ def of_account(user_id: str) -> list[AlarmChannel]:
 
 
 def _listed(statement: Select[AlarmChannel]) -> list[AlarmChannel]:
-    return list(db.session.scalars(statement.order_by(AlarmChannel.created, AlarmChannel.id)))
+    return list(db.session.scalars(_in_order(statement)))
+
+
+def _in_order(statement: Select[AlarmChannel]) -> Select[AlarmChannel]:
+    return statement.order_by(AlarmChannel.created, AlarmChannel.id)
 
 
 def switched_off(user_id: str, app_id: str) -> list[AlarmChannel]:
     """Return channels of an app and its account that were switched off after failed deliveries."""
-    return _listed(
-        visible_channels(user_id).where(
+    values = {"user_id": user_id, "app_id": app_id}
+    return list(db.session.scalars(_switched_off(), values))
+
+
+@once
+def _switched_off() -> Select[AlarmChannel]:
+    """Select them: built once, as every page of an app shows them."""
+    return _in_order(
+        visible_channels(bindparam("user_id")).where(
             AlarmChannel.off_reason.in_(("gone", "failing")),
-            or_(AlarmChannel.app_id.is_(None), AlarmChannel.app_id == app_id),
+            or_(AlarmChannel.app_id.is_(None), AlarmChannel.app_id == bindparam("app_id")),
         )
     )
 

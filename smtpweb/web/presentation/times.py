@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import functools
+from datetime import UTC, datetime
 
 from babel.units import format_unit
-from flask_babel import format_decimal, format_timedelta, get_locale
+from flask_babel import format_decimal, get_locale
 from flask_babel import gettext as _
 
 from ...database.session import now
+
+_UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))  # and their seconds
 
 
 def relative(moment: datetime) -> str:
@@ -22,11 +25,14 @@ def relative(moment: datetime) -> str:
 
 def span(seconds: float) -> str:
     """Return 1 or more seconds in the largest unit that fits, at most days: "3 minutes"."""
-    lapse = timedelta(seconds=seconds)
-    if lapse < timedelta(days=7):
-        return str(format_timedelta(lapse, threshold=1))
-    # Babel would use weeks and months, and round 10 days to "1 week".
-    return format_unit(round(lapse / timedelta(days=1)), "duration-day", locale=get_locale())
+    # Babel's own choice would be weeks and months, and round 10 days to "1 week".
+    unit, size = next((unit, size) for unit, size in _UNITS if seconds >= size or size == 1)
+    return _in_words(round(seconds / size), unit, str(get_locale()))
+
+
+@functools.lru_cache(1024)
+def _in_words(number: int, unit: str, locale: str) -> str:
+    return format_unit(number, f"duration-{unit}", locale=locale)
 
 
 def exact(moment: datetime) -> str:
