@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from urllib.parse import quote
 
+from flask_babel import get_locale, ngettext
 from flask_babel import gettext as _
-from flask_babel import ngettext
 
 from ...database.session import AnyRow
 from ...registry.overview import MARKS
@@ -83,13 +83,19 @@ def _mark(check: AnyRow) -> Mark:
 
 
 def _words(kinds: tuple[str, ...]) -> str:
-    if not kinds:
+    counts = (len(kinds), *(kinds.count(kind) for kind in ("accepted", "failed", "other")))
+    return _counted(*counts, str(get_locale()))
+
+
+@functools.lru_cache(512)  # most rows of a list have the same counts
+def _counted(total: int, accepted: int, failed: int, other: int, _language: str) -> str:
+    if not total:
         return str(_("No checks"))
     parts = [
-        ngettext("%(num)d check", "%(num)d checks", len(kinds)),
-        ngettext("%(num)d accepted", "%(num)d accepted", kinds.count("accepted")),
-        ngettext("%(num)d failed", "%(num)d failed", kinds.count("failed")),
+        ngettext("%(num)d check", "%(num)d checks", total),
+        ngettext("%(num)d accepted", "%(num)d accepted", accepted),
+        ngettext("%(num)d failed", "%(num)d failed", failed),
     ]
-    if other := kinds.count("other"):
+    if other:
         parts.append(_("%(count)d without a result", count=other))
     return ", ".join(parts)
