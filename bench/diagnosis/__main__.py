@@ -101,19 +101,20 @@ def main() -> int:
     print(f"{'wrapped':10} {all_wrapped.total():4} texts:   the same cause {share_wrapped:.1%}")
     counted_shares: dict[str, dict[str, float]] = {}
     confused: Counter[tuple[str, str]] = Counter()
+    total = scores[True].copy()
     for file, rows in (
         ("unseen", unseen()), ("found", found()), ("fresh", fresh()), ("collected", collected()),
     ):  # fmt: skip
         verdicts = measured(rows, confused, show=given.show)
+        total += verdicts[True]
         for part, name in ((False, file), (True, f"{file}, counted")):
             share = shares_of(verdicts[part])
             figures = ", ".join(f"{verdict} {share[verdict]:.1%}" for verdict in VERDICTS)
             print(f"{name:18} {verdicts[part].total():4} replies: {figures}")
         counted_shares[file] = share
-    counted_rows = [row for row in (*unseen(), *found(), *fresh(), *collected()) if row.counted]
-    submitted = measured(row for row in counted_rows if row.host != "mx")[True]
+    others = (*unseen(), *found(), *fresh(), *collected())
+    submitted = measured(row for row in others if row.counted and row.host != "mx")[True]
     of_submitted = shares_of(submitted)
-    total = scores[True] + measured(counted_rows)[True]
     for name, verdict_counts in (("submission, counted", submitted), ("all counted", total)):
         figures = ", ".join(f"{it} {share:.1%}" for it, share in shares_of(verdict_counts).items())
         print(f"{name:18} {verdict_counts.total():4} replies: {figures}")

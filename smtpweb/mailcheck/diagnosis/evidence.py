@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .classifier import NONE, learned
-from .lexicon import PLAIN, STRONG, Match, parties
+from .lexicon import PLAIN, STRONG, Match, plain_match
 
 # Probabilities of the classifier, chosen by the rows of bench/diagnosis that are only counted
 SURE_ALONE = 0.8  # where phrases say nothing, or weak words say something else
 SURE_AGAINST = 0.9  # against a usual phrase
-LEAST_AGREEING = 0.3  # of what weak words say
-LEAST_POSSIBLE = 0.3  # of what a usual phrase says
+LEAST_POSSIBLE = 0.3  # of what phrases or a code say
 
 
 def settle(matches: tuple[Match, ...], estimates: Mapping[str, float]) -> Match | None:
@@ -30,8 +29,7 @@ def settle(matches: tuple[Match, ...], estimates: Mapping[str, float]) -> Match 
     likeliest, probability = next(iter(estimates.items()), (NONE, 0.0))
     is_sure = probability >= (SURE_AGAINST if usual else SURE_ALONE) and likeliest != NONE
     if is_sure and (best is None or best.meaning != likeliest):
-        return Match(likeliest, parties()[likeliest], PLAIN, False, 0, 0, estimated=True)
-    if best is None:
+        return plain_match(likeliest, estimated=True)
+    if best is None or estimates.get(best.meaning, 0.0) < LEAST_POSSIBLE:
         return None
-    least = LEAST_POSSIBLE if usual else LEAST_AGREEING
-    return best if estimates.get(best.meaning, 0.0) >= least else None
+    return best

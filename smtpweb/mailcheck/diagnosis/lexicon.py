@@ -102,6 +102,11 @@ def parties() -> dict[str, str]:
     return {entry.meaning: entry.party for entry in entries()}
 
 
+def plain_match(meaning: str, *, estimated: bool = False) -> Match:
+    """Return a match as strong as that of a usual phrase, for a meaning known by other means."""
+    return Match(meaning, parties()[meaning], PLAIN, False, 0, 0, estimated=estimated)
+
+
 @once
 def boilerplate() -> tuple[re.Pattern[str], ...]:
     """Return the patterns of words that say that a server refuses, but not why."""

@@ -18,7 +18,7 @@ from ..core.types import Side, Stage
 from . import classifier, lexicon, software
 from .catalogue import Cause, causes_by_id, causes_of
 from .evidence import settle
-from .lexicon import PLAIN, STRONG, WEAK, Match
+from .lexicon import STRONG, WEAK, Match
 from .providers import Provider, Role, named, provider_of, role_of
 from .reading import Ours, Reading, read
 from .rendering import FACTS, render
@@ -202,7 +202,7 @@ class _Context:
         for meaning, probability in estimated.items():
             placed = meaning
             if meaning != classifier.NONE:
-                match = Match(meaning, lexicon.parties()[meaning], PLAIN, False, 0, 0)
+                match = lexicon.plain_match(meaning)
                 held = (match,) if meaning in known else self.possible((match,))
                 placed = held[0].meaning if held else classifier.NONE
             shares[placed] = shares.get(placed, 0.0) + probability
@@ -345,7 +345,7 @@ def _state_of_account(provider: Provider, reply: RawReply) -> tuple[Match, ...]:
     meaning = _STATES.get(provider.state_in(reply.text) or "")
     if meaning is None:
         return ()
-    return (Match(meaning, lexicon.parties()[meaning], PLAIN, False, 0, 0),)
+    return (lexicon.plain_match(meaning),)
 
 
 def _notices(provider: Provider) -> dict[str, str]:
